@@ -1,0 +1,117 @@
+// Package capture is what all readers of source databases share: the Reader
+// interface, where to resume, and the errors that say what a supervisor may do.
+// It decides nothing about order in the log; it knows no database and no broker.
+package capture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/tributary-cdc/tributary/stream/event"
+)
+
+// Resume says where a reader goes on.
+type Resume struct {
+	// Last is the position of the last transaction that is complete in the log,
+	// zero on a first start.
+	Last event.Position
+	// Restart is where reading begins, from the last commit or heartbeat in the log.
+	Restart event.Place
+	// State is the reader's state as of the checkpoint, from event.Segment.State.
+	State []byte
+	// Since names the transactions (event.Txn.ID) that were committed to the log
+	// after State was taken, so that a GTID set can be brought up to date.
+	Since []string
+	// FirstStart is the operator's explicit order to begin at the source's present
+	// end although nothing is known. Without it and without Last a reader refuses.
+	FirstStart bool
+}
+
+// Reader reads one source's log. A constructor starts nothing and does not
+// connect. Start, Next and Close are called from one goroutine; Ack may come from another.
+type Reader interface {
+	// Start connects, proves that the source continues where Resume ended, and
+	// returns the epoch of all positions to come: Resume.Last.Epoch if continuity is
+	// proved, a new one on a first start. If continuity can't be proved it returns a
+	// *GapError and reads nothing. It may be called again after Next failed or after
+	// Close, with a newer Resume.
+	Start(ctx context.Context, r Resume) (epoch uint32, err error)
+	// Next blocks for the next segment, at most about 1 MiB of rows. The segment and
+	// all it points to are the caller's until the next call. It returns ctx.Err()
+	// once ctx ends, and never an empty Rows segment with a nil error. After an error
+	// the reader must be started again; a transaction that was under way begins anew.
+	Next(ctx context.Context) (*event.Segment, error)
+	// Ack says that everything up to this place is durable in the log. It doesn't
+	// block on the network; places never go backwards.
+	Ack(p event.Place)
+	// Close ends the connection. It is safe to call twice.
+	Close() error
+}
+
+// Action is what a supervisor does about an error.
+type Action uint8
+
+// The actions.
+const (
+	StopSource  Action = iota // unknown errors: stop and show
+	Retry                     // reconnect with backoff
+	Gap                       // continuity lost: only a re-snapshot repairs it
+	AskOperator               // configuration or grants: show what to do, try again slowly
+)
+
+// Errors that supervisors branch on.
+var (
+	// ErrConnection: the server is away or the connection broke.
+	ErrConnection = errors.New("source connection")
+	// ErrAccess: the server refuses the user, or a grant is missing.
+	ErrAccess = errors.New("access to the source refused")
+	// ErrSettings: the server's settings don't allow capture (binlog_format, wal_level, version).
+	ErrSettings = errors.New("settings of the source")
+	// ErrNoFirstStart: nothing is known about this source and nobody ordered a first start.
+	ErrNoFirstStart = errors.New("no checkpoint and no order for a first start")
+	// ErrUnsupported: the log holds something that isn't understood and that can't be
+	// pinned on one table (e.g. XA PREPARE). The source stops.
+	ErrUnsupported = errors.New("not supported in the source's log")
+)
+
+// Coded is an error with a stable code for operators and a hint.
+type Coded struct {
+	Code string // stable, e.g. "MYSQL_BINLOG_FORMAT"
+	Hint string // what to do, e.g. the SQL that repairs it; may be empty
+	Err  error
+}
+
+// Error gives the wrapped error's text and the code.
+func (e *Coded) Error() string { return fmt.Sprintf("%v [%s]", e.Err, e.Code) }
+
+// Unwrap returns the wrapped error.
+func (e *Coded) Unwrap() error { return e.Err }
+
+// GapError says that the source's log doesn't provably continue after From.
+type GapError struct {
+	Code   string // stable, e.g. "BINLOG_PURGED", "SLOT_LOST", "OTHER_SERVER", "LOG_RESET"
+	Reason string // for people, English
+	From   event.Position
+	To     event.Place // the oldest place the server can still give, if known
+}
+
+// Error gives code, reason and bounds.
+func (e *GapError) Error() string {
+	return fmt.Sprintf("gap after %s: %s [%s]", e.From, e.Reason, e.Code)
+}
+
+// ActionOf says what to do about an error of a Reader. It is the only place
+// where this is decided; unknown errors stop the source.
+func ActionOf(err error) Action {
+	var gap *GapError
+	switch {
+	case errors.As(err, &gap):
+		return Gap
+	case errors.Is(err, ErrConnection):
+		return Retry
+	case errors.Is(err, ErrAccess), errors.Is(err, ErrSettings), errors.Is(err, ErrNoFirstStart):
+		return AskOperator
+	}
+	return StopSource
+}

@@ -1,0 +1,98 @@
+// Package envelope turns events into record bytes and back: row records in Avro or
+// JSON with the structure of Debezium, control records, schema records.
+// FORMAT.md describes the bytes. It does no I/O.
+package envelope
+
+import (
+	"time"
+
+	"github.com/tributary-cdc/tributary/stream/event"
+	"github.com/tributary-cdc/tributary/stream/log"
+)
+
+// Names of record headers. Every record of a .changes topic carries
+// HeaderSource; row records carry HeaderPosition beside it; a control record
+// carries exactly one header whose name begins with ControlPrefix, has no key
+// and a null value.
+const (
+	HeaderSource   = "source"   // the source's id, UTF-8
+	HeaderPosition = "position" // event.Position in its 20-byte binary form
+	ControlPrefix  = "tributary."
+)
+
+// Open says that an agent takes the source: from this record on only batches of
+// its producer count, until the next Open.
+type Open struct {
+	Agent   string
+	At      time.Time
+	Version string // of the agent's program
+}
+
+// Commit ends a transaction. It follows the transaction's row records, with
+// nothing of the same source between.
+type Commit struct {
+	Txn     event.Txn
+	Prev    event.Position // of the source's previous commit; zero for the first
+	Restart event.Place    // where capture must read again after this one
+	Rows    int            // row and truncate records of this transaction
+	Skipped int            // rows it had for stopped tables; above 0 it is partial
+}
+
+// Heartbeat says that the source is idle and its log has been read up to Restart.
+type Heartbeat struct {
+	Last    event.Position // of the source's last commit; zero if there was none
+	Restart event.Place
+	At      time.Time
+	State   []byte // the reader's state, JSON
+}
+
+// Gap says that continuity was lost after Last.
+type Gap struct {
+	Last   event.Position
+	To     event.Place
+	Code   string
+	Reason string
+	At     time.Time
+}
+
+// TruncateTable empties a table; it stands among the rows of its transaction and
+// counts as one of them.
+type TruncateTable struct {
+	Position event.Position
+	SchemaID uint32
+}
+
+// Halt says that a table's rows aren't delivered any more, from Position on.
+type Halt struct {
+	Position event.Position
+	Stop     event.TableStop
+}
+
+// Schema announces that a table version is used for the first time by this source.
+type Schema struct {
+	SchemaID uint32
+	Table    string // schema.Table.ID
+}
+
+// Control is one parsed control record; the pointer of its kind is set.
+type Control struct {
+	Open      *Open
+	Commit    *Commit
+	Heartbeat *Heartbeat
+	Gap       *Gap
+	Truncate  *TruncateTable
+	Halt      *Halt
+	Schema    *Schema
+}
+
+// Stamp is the lineage that a row's envelope carries beside its images.
+type Stamp struct {
+	Source   event.Source
+	Txn      event.Txn
+	Order    int // the row's place in its transaction, from 0
+	Policy   string
+	SchemaID uint32
+}
+
+// IsControl reports whether a record is a control record.
+func IsControl(r *log.Record) bool { return r.Key == nil && r.Value == nil && len(r.Headers) > 0 }

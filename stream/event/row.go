@@ -1,0 +1,123 @@
+package event
+
+import (
+	"time"
+
+	"github.com/tributary-cdc/tributary/schema"
+)
+
+// Op says what a change does, in Debezium's letters.
+type Op byte
+
+// The operations.
+const (
+	Create   Op = 'c'
+	Update   Op = 'u'
+	Delete   Op = 'd'
+	Read     Op = 'r' // row of a snapshot
+	Truncate Op = 't' // the whole table; Before and After are nil
+)
+
+// Row is one row change. Table is the version of the table that the images
+// follow; slots and their bytes belong to whoever handed the row out.
+type Row struct {
+	Op    Op
+	Table *schema.Table
+	// Before is the image before the change, nil for Create and Read. It may carry
+	// only the key (PostgreSQL's default identity); the rest is Absent. On an Update
+	// it may be nil if the source sent no old image, which says the key is unchanged.
+	Before []Value
+	// After is the image after the change, nil for Delete. Columns that the source
+	// didn't send are Absent.
+	After     []Value
+	Anomalies []Anomaly
+}
+
+// Engine is a source's kind of database.
+type Engine string
+
+// The engines.
+const (
+	MySQL    Engine = "mysql"
+	MariaDB  Engine = "mariadb"
+	Postgres Engine = "postgres"
+)
+
+// Source is what stays the same over a source's life with one agent.
+type Source struct {
+	ID     string // e.g. 330106-xueji
+	Org    string // e.g. 330106
+	Engine Engine
+	Agent  string // the agent's own name
+}
+
+// Precision says how exact commit times are.
+type Precision uint8
+
+// The precisions of a commit time.
+const (
+	Microseconds Precision = iota
+	Seconds                // MariaDB and MySQL before 8.0.1
+)
+
+// Txn describes one source transaction. It is the same in each of its segments.
+type Txn struct {
+	Position Position
+	// ID is the source's own name for it: a GTID, or PostgreSQL's xid. Empty if there is none.
+	ID string
+	// Committed is the source's commit time, Precision its exactness.
+	Committed time.Time
+	Precision Precision
+	// Captured is when the agent read its first byte.
+	Captured time.Time
+	// ServerID is the server that wrote it (MySQL, MariaDB), else 0.
+	ServerID uint32
+	// File is the binlog file's name; empty for PostgreSQL.
+	File string
+}
+
+// SegmentKind tells what a segment is.
+type SegmentKind uint8
+
+// The kinds of segments.
+const (
+	// Rows is a part of a transaction.
+	Rows SegmentKind = iota
+	// Idle says the source's log has grown (or time has passed) without a change of
+	// ours: Restart may be acknowledged once a heartbeat stands in the log. It comes
+	// only between transactions, and carries no rows.
+	Idle
+	// TableStopped says that a table has been stopped at Txn.Position; Stop says why.
+	// It comes only between transactions, before the first one that misses rows.
+	TableStopped
+)
+
+// Segment is the unit that a reader hands to its pipeline: a part of one
+// transaction of at most about 1 MiB of row data.
+type Segment struct {
+	Kind SegmentKind
+	Txn  Txn
+	// First and Last mark the ends of the transaction; both may be set. A
+	// transaction without any row of ours isn't handed out at all.
+	First, Last bool
+	Rows        []Row
+	// Skipped counts, on the last segment, the rows that the transaction had for
+	// stopped tables: it is then partial.
+	Skipped int
+	// Restart is, on the last segment and on Idle, the place where reading must
+	// begin again after everything up to here is durable.
+	Restart Place
+	// State is the reader's own durable state as of Restart (identity of the server,
+	// GTID set, stopped tables), as JSON. It is set on Idle, and on a last segment only
+	// when something other than the GTID set changed; nil means unchanged.
+	State []byte
+	Stop  *TableStop
+}
+
+// TableStop says why a table stopped. Its rows are not delivered any more until
+// an operator has it read again.
+type TableStop struct {
+	Table  string // schema.Table.ID
+	Code   string // stable, e.g. "TABLE_NO_KEY"
+	Reason string // for people, English
+}
