@@ -1,0 +1,159 @@
+// Package worker applies one log's partitions to one store: it assembles whole
+// transactions, merges them by key, and commits them in groups together with
+// each source's position. It decides order, grouping and what is void; it knows
+// no broker and no SQL.
+package worker
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/tributary-cdc/tributary/schema"
+	"github.com/tributary-cdc/tributary/stream/event"
+	"github.com/tributary-cdc/tributary/stream/log"
+)
+
+// Store is an aggregation database as the worker needs it. One Store serves many
+// partitions; calls for one partition come from one goroutine at a time.
+type Store interface {
+	// Prepare creates or checks the bookkeeping tables. It is safe to call from
+	// several workers at once.
+	Prepare(ctx context.Context) error
+	// Claim takes a partition: it raises the fence, ends the backends of the former
+	// holder, and returns the progress of every source of the partition. After it
+	// returns, no Apply of the former holder can commit.
+	Claim(ctx context.Context, p log.Partition, worker string) (Claim, []Progress, error)
+	// EnsureTable creates the dataset's table, or evolves it to hold this version
+	// besides what it holds. It is called between two batches, before the first rows
+	// of the version. ErrTableRefused means that this table must stop; the text says why.
+	EnsureTable(ctx context.Context, c Claim, t *schema.Table) error
+	// Apply commits one batch in one store transaction: it checks the claim, compares
+	// and sets each source's position, writes the rows and the batch row. On
+	// ErrOutcomeUnknown the caller claims again and looks.
+	Apply(ctx context.Context, b *Batch) error
+	// RecordGap notes that a source's continuity is lost and sets its state. It
+	// returns after the store has it, and changes nothing if it is noted already.
+	RecordGap(ctx context.Context, c Claim, g Gap) error
+	// Close releases connections. Claims stay until somebody else raises the fence.
+	Close() error
+}
+
+// Errors of a Store.
+var (
+	// ErrClaimLost: another worker holds the partition. The caller stops applying.
+	ErrClaimLost = errors.New("claim on the partition lost")
+	// ErrProgressMoved: a source's position in the store isn't the batch's From.
+	ErrProgressMoved = errors.New("position in the store has moved")
+	// ErrOutcomeUnknown: the connection broke while the commit was under way.
+	ErrOutcomeUnknown = errors.New("outcome of the store's commit is unknown")
+	// ErrStoreAway: the store can't be reached. Trying again is safe.
+	ErrStoreAway = errors.New("store unavailable")
+	// ErrRetry: the store rolled back for a passing reason (deadlock, serialisation).
+	ErrRetry = errors.New("store transaction rolled back, try again")
+	// ErrTableRefused: the store's table can't take this version or these rows (altered
+	// by a person, secondary unique key, incompatible type).
+	ErrTableRefused = errors.New("table refused by the store")
+)
+
+// TableError pins an ErrTableRefused (or a refused row) on one table.
+type TableError struct {
+	Table *schema.Table
+	Err   error
+}
+
+// Error names the table.
+func (e *TableError) Error() string { return "table " + e.Table.ID() + ": " + e.Err.Error() }
+
+// Unwrap returns the reason.
+func (e *TableError) Unwrap() error { return e.Err }
+
+// Claim is the right to apply one partition.
+type Claim struct {
+	Partition log.Partition
+	Fence     int64
+	Worker    string
+}
+
+// Progress is what the store knows of one source.
+type Progress struct {
+	Source  string
+	Applied event.Position // of the last applied commit
+	Commit  log.Offset     // of its commit record; -1 if none
+	// Producer and Open are the source's latest open record as of Commit: only its
+	// batches count from there on.
+	Producer log.Producer
+	Open     log.Offset
+	// ReadFrom is a hint: nothing of the source below it is needed any more.
+	ReadFrom log.Offset
+	Gap      bool // the source is in the state GAP
+}
+
+// Step moves one source forward within a batch.
+type Step struct {
+	Source    event.Source
+	From, To  event.Position // compare-and-set; From is zero for a source without progress
+	Commit    log.Offset     // offset of the commit record of To
+	Producer  log.Producer
+	Open      log.Offset
+	ReadFrom  log.Offset
+	Txns      int       // source transactions in the batch
+	Rows      int       // row records in the batch, before merging
+	Skipped   int       // rows missed for stopped tables; above 0 the batch is partial
+	Committed time.Time // the source's commit time of To
+	TxnID     string    // the source's own name of To (GTID, xid)
+	File      string    // binlog file name of To
+	// SchemaIDs are the ids of the versions that the rows used.
+	SchemaIDs []uint32
+}
+
+// Batch is one store transaction. The worker owns it and may reuse its memory
+// after Apply returned.
+type Batch struct {
+	Claim       Claim
+	First, Last log.Offset // the range of records that it covers
+	Steps       []Step
+	Tables      []TableChange // one per source table, in the order of first appearance
+	Topics      string        // the topic of the records
+}
+
+// TableChange is the net effect of a batch on one source table of one version.
+type TableChange struct {
+	Source string
+	Table  *schema.Table
+	// Truncate removes all rows of the source from the dataset's table first. Fetch
+	// of base rows (NetRow.Base) happens before it.
+	Truncate bool
+	// Deletes are keys (values in the order of Table.Key) that exist no more at the
+	// end of the batch. They may not exist in the store.
+	Deletes [][]event.Value
+	// Upserts are rows that exist at the end of the batch, at most one per key.
+	Upserts []NetRow
+}
+
+// NetRow is a row's final image.
+type NetRow struct {
+	Op        event.Op
+	Position  event.Position
+	Committed time.Time
+	// Values has one slot per column. Absent ones are taken from the row that stood
+	// under Base before the batch.
+	Values []event.Value
+	// Base is the key that the row had at the start of the batch: nil if it was made
+	// within the batch (then no slot is Absent), else the key in the order of Table.Key.
+	Base []event.Value
+	// New says the row's key is not expected in the store: it was inserted at the
+	// source in this batch and not deleted in it before.
+	New bool
+}
+
+// Gap is a source's loss of continuity as the store records it.
+type Gap struct {
+	Source string
+	Last   event.Position
+	To     string // what was found instead, for people
+	Code   string // stable, e.g. "PREV_MISMATCH", "ROW_COUNT", "RETENTION"
+	Reason string
+	At     time.Time
+	Offset log.Offset
+}
