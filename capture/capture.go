@@ -9,6 +9,7 @@ import (
 	"fmt"
 
 	"github.com/tributary-cdc/tributary/stream/event"
+	"github.com/tributary-cdc/tributary/stream/log"
 )
 
 // Resume says where a reader goes on.
@@ -37,6 +38,10 @@ type Reader interface {
 	// *GapError and reads nothing. It may be called again after Next failed or after
 	// Close, with a newer Resume.
 	Start(ctx context.Context, r Resume) (epoch uint32, err error)
+	// The first segment after Start is Idle, with State, so that the place where reading
+	// began is durable before any row is. A reader sets State at least once a second
+	// while transactions flow, on a last segment, so that Resume.Since stays short.
+	//
 	// Next blocks for the next segment, at most about 1 MiB of rows. The segment and
 	// all it points to are the caller's until the next call. It returns ctx.Err()
 	// once ctx ends, and never an empty Rows segment with a nil error. After an error
@@ -58,10 +63,13 @@ const (
 	Retry                     // reconnect with backoff
 	Gap                       // continuity lost: only a re-snapshot repairs it
 	AskOperator               // configuration or grants: show what to do, try again slowly
+	StayDown                  // another agent has taken the source: stop, never restart by oneself
 )
 
 // Errors that supervisors branch on.
 var (
+	// ErrOtherAgent: another agent wrote for this source less than 30 s ago.
+	ErrOtherAgent = errors.New("another agent is writing for this source")
 	// ErrConnection: the server is away or the connection broke.
 	ErrConnection = errors.New("source connection")
 	// ErrAccess: the server refuses the user, or a grant is missing.
@@ -101,16 +109,19 @@ func (e *GapError) Error() string {
 	return fmt.Sprintf("gap after %s: %s [%s]", e.From, e.Reason, e.Code)
 }
 
-// ActionOf says what to do about an error of a Reader. It is the only place
-// where this is decided; unknown errors stop the source.
+// ActionOf says what to do about an error of a Reader or of the log. It is the
+// only place where this is decided; unknown errors stop the source.
 func ActionOf(err error) Action {
 	var gap *GapError
 	switch {
 	case errors.As(err, &gap):
 		return Gap
-	case errors.Is(err, ErrConnection):
+	case errors.Is(err, log.ErrFenced), errors.Is(err, ErrOtherAgent):
+		return StayDown
+	case errors.Is(err, ErrConnection), errors.Is(err, log.ErrUnavailable), errors.Is(err, log.ErrUnknownOutcome):
 		return Retry
-	case errors.Is(err, ErrAccess), errors.Is(err, ErrSettings), errors.Is(err, ErrNoFirstStart):
+	case errors.Is(err, ErrAccess), errors.Is(err, ErrSettings), errors.Is(err, ErrNoFirstStart),
+		errors.Is(err, log.ErrTopicConfig), errors.Is(err, log.ErrUnknownTopic):
 		return AskOperator
 	}
 	return StopSource

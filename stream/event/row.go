@@ -108,8 +108,9 @@ type Segment struct {
 	// begin again after everything up to here is durable.
 	Restart Place
 	// State is the reader's own durable state as of Restart (identity of the server,
-	// GTID set, stopped tables), as JSON. It is set on Idle, and on a last segment only
-	// when something other than the GTID set changed; nil means unchanged.
+	// GTID set, stopped tables), as JSON. It is set on Idle, on the last segment of a
+	// transaction at least once a second, and whenever a table stops; nil means unchanged
+	// but for the GTIDs of the transactions since.
 	State []byte
 	Stop  *TableStop
 }
