@@ -1,0 +1,88 @@
+package kafka
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/tributary-cdc/tributary/stream/log"
+)
+
+func sample(t testing.TB, c Compression) ([]byte, *log.Records) {
+	var r log.Records
+	r.Add(nil, nil, log.Header{Key: "tributary.open", Value: []byte{1}})
+	r.Add([]byte("key"), bytes.Repeat([]byte("value"), 50))
+	b, err := encodeBatch(nil, header{producer: log.Producer{ID: 7, Epoch: 3}, sequence: 5, at: time.UnixMilli(1_700_000_000_000)}, &r, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b, &r
+}
+
+func TestBatchRoundTrip(t *testing.T) {
+	for _, c := range []Compression{Uncompressed, LZ4, Zstd} {
+		raw, r := sample(t, c)
+		b, n, _, err := decodeBatch(raw, nil)
+		if err != nil || n != len(raw) {
+			t.Fatalf("compression %d: %d bytes of %d, %v", c, n, len(raw), err)
+		}
+		if !bytes.Equal(b.Data, r.Data()) || b.Count != 2 || b.Last != 1 || b.Producer != (log.Producer{ID: 7, Epoch: 3}) {
+			t.Errorf("compression %d: read back %+v", c, b)
+		}
+	}
+}
+
+func TestBatchRefusesDamage(t *testing.T) {
+	raw, _ := sample(t, LZ4)
+	for n := range raw {
+		if _, size, _, err := decodeBatch(raw[:n], nil); err != nil || size != 0 {
+			t.Fatalf("the first %d bytes: size %d, %v; want an incomplete batch", n, size, err)
+		}
+	}
+	for i := crcStart; i < len(raw); i++ {
+		bad := bytes.Clone(raw)
+		bad[i] ^= 0x10
+		if _, _, _, err := decodeBatch(bad, nil); !errors.Is(err, log.ErrCorrupt) {
+			t.Fatalf("a wrong byte %d: %v, want ErrCorrupt", i, err)
+		}
+	}
+}
+
+func FuzzDecodeBatch(f *testing.F) {
+	for _, c := range []Compression{Uncompressed, LZ4, Zstd} {
+		raw, _ := sample(f, c)
+		f.Add(raw)
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		b, n, _, err := decodeBatch(raw, nil)
+		if err != nil || n == 0 {
+			return
+		}
+		err = b.Each(func(log.Offset, *log.Record) error { return nil })
+		if err != nil && !errors.Is(err, log.ErrCorrupt) {
+			t.Errorf("records: %v", err)
+		}
+	})
+}
+
+func TestCheckTopic(t *testing.T) {
+	good := map[string]string{"cleanup.policy": "delete", "message.timestamp.type": "LogAppendTime", "retention.ms": "604800000"}
+	for name, change := range map[string][2]string{
+		"create time":     {"message.timestamp.type", "CreateTime"},
+		"compacted":       {"cleanup.policy", "compact"},
+		"short retention": {"retention.ms", "3600000"},
+	} {
+		have := map[string]string{}
+		for k, v := range good {
+			have[k] = v
+		}
+		have[change[0]] = change[1]
+		if bad := checkTopic("1", Changes("1"), have); len(bad) != 1 || !errors.Is(bad[0], log.ErrTopicConfig) {
+			t.Errorf("%s: %v", name, bad)
+		}
+	}
+	if bad := checkTopic("1", Changes("1"), good); len(bad) != 0 {
+		t.Errorf("good settings: %v", bad)
+	}
+}

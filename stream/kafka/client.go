@@ -1,0 +1,119 @@
+// Package kafka is the log on Apache Kafka's protocol, for brokers of Kafka 2.4
+// and newer and for the embedded log. It decides how bytes are written once and
+// read back as they were stored; it knows nothing of transactions, rows or
+// sources. It uses kafka-go's protocol client, never its Writer or Reader: the
+// Writer can't be idempotent, and the Reader serves stale messages after a
+// rebalance.
+package kafka
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	kafkago "github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol"
+	"github.com/segmentio/kafka-go/sasl"
+
+	"github.com/tributary-cdc/tributary/stream/log"
+)
+
+// Options says where the log is. Brokers is required.
+type Options struct {
+	// Brokers are bootstrap addresses, host:port.
+	Brokers []string
+	// ClientID names this program in the broker's logs. Default "tributary".
+	ClientID string
+	// TLS and SASL are off if nil.
+	TLS  *tls.Config
+	SASL sasl.Mechanism
+	// Timeout bounds one request without its waiting time. Default 10s.
+	Timeout time.Duration
+}
+
+// Client is a connection pool to one cluster. It is safe for concurrent use.
+type Client struct {
+	raw       *kafkago.Client
+	transport *kafkago.Transport
+	timeout   time.Duration
+}
+
+// New makes a client; it connects with the first request.
+func New(o Options) (*Client, error) {
+	if len(o.Brokers) == 0 {
+		return nil, errors.New("kafka options: Brokers is empty")
+	}
+	if o.ClientID == "" {
+		o.ClientID = "tributary"
+	}
+	if o.Timeout == 0 {
+		o.Timeout = 10 * time.Second
+	}
+	t := &kafkago.Transport{ClientID: o.ClientID, TLS: o.TLS, SASL: o.SASL, MetadataTTL: time.Second, DialTimeout: 3 * time.Second}
+	return &Client{
+		raw:       &kafkago.Client{Addr: kafkago.TCP(o.Brokers...), Transport: t},
+		transport: t,
+		timeout:   o.Timeout,
+	}, nil
+}
+
+// Close ends idle connections.
+func (c *Client) Close() { c.transport.CloseIdleConnections() }
+
+// refused are the broker's answers that say the request can't succeed as it is.
+var refused = map[kafkago.Error]error{
+	kafkago.OffsetOutOfRange:             log.ErrOffsetOutOfRange,
+	kafkago.UnknownTopicOrPartition:      log.ErrUnknownTopic,
+	kafkago.MessageSizeTooLarge:          log.ErrTooLarge,
+	kafkago.RecordListTooLarge:           log.ErrTooLarge,
+	kafkago.InvalidProducerEpoch:         log.ErrFenced,
+	kafkago.Error(90):                    log.ErrFenced, // PRODUCER_FENCED
+	kafkago.OutOfOrderSequenceNumber:     log.ErrUnknownOutcome,
+	kafkago.UnknownProducerId:            log.ErrUnknownOutcome,
+	kafkago.DuplicateSequenceNumber:      log.ErrUnknownOutcome,
+	kafkago.InvalidMessage:               log.ErrCorrupt,
+	kafkago.InvalidProducerIDMapping:     log.ErrFenced,
+	kafkago.TransactionCoordinatorFenced: log.ErrUnavailable,
+}
+
+// classify wraps an error of the client in one of package log's, if it is one.
+func classify(err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	var ke kafkago.Error
+	if errors.As(err, &ke) {
+		if known, ok := refused[ke]; ok {
+			return fmt.Errorf("%w: %w", known, err)
+		}
+		if ke.Temporary() {
+			return fmt.Errorf("%w: %w", log.ErrUnavailable, err)
+		}
+		return err
+	}
+	var ne net.Error
+	if errors.As(err, &ne) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.ErrClosedPipe) || errors.Is(err, io.ErrNoProgress) {
+		return fmt.Errorf("%w: %w", log.ErrUnavailable, err)
+	}
+	if errors.Is(err, protocol.ErrNoTopic) || errors.Is(err, protocol.ErrNoPartition) || isNoTopic(err) {
+		return fmt.Errorf("%w: %w", log.ErrUnknownTopic, err)
+	}
+	if errors.Is(err, protocol.ErrNoLeader) {
+		return fmt.Errorf("%w: %w", log.ErrUnavailable, err)
+	}
+	return err
+}
+
+// isNoTopic recognises the client's routing errors, which have no type.
+func isNoTopic(err error) bool { return strings.Contains(err.Error(), "topic not found") }
+
+// bounded gives a request its own time limit.
+func (c *Client) bounded(ctx context.Context, extra time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, c.timeout+extra)
+}

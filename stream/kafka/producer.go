@@ -1,0 +1,148 @@
+package kafka
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	kafkago "github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol"
+
+	"github.com/tributary-cdc/tributary/stream/log"
+)
+
+// ProducerOptions says what a Producer writes to.
+type ProducerOptions struct {
+	Partition log.Partition
+	// TransactionalID names the source; InitProducerID with it fences older producers
+	// of the same name. No transaction is ever begun.
+	TransactionalID string
+	// Compression of batches. The zero value is none.
+	Compression Compression
+	// KeepsState says that the broker remembers its producers over a restart, so that
+	// the same batch may be sent again after a lost connection (Apache Kafka does;
+	// the embedded log only after a clean close).
+	KeepsState bool
+}
+
+// Producer implements log.Appender. It is used by one goroutine.
+type Producer struct {
+	c        *Client
+	o        ProducerOptions
+	id       log.Producer
+	sequence int32
+	buf      []byte
+}
+
+// Producer makes an appender; nothing is sent before Open.
+func (c *Client) Producer(o ProducerOptions) *Producer {
+	return &Producer{c: c, o: o, id: log.NoProducer}
+}
+
+// Open implements log.Appender. A coordinator that is still loading (errors 14,
+// 15, 16) is asked again until ctx ends.
+func (p *Producer) Open(ctx context.Context) (log.Producer, error) {
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
+		rctx, cancel := p.c.bounded(ctx, 0)
+		res, err := p.c.raw.InitProducerID(rctx, &kafkago.InitProducerIDRequest{
+			TransactionalID: p.o.TransactionalID, TransactionTimeoutMs: 60_000,
+			ProducerID: int(p.id.ID), ProducerEpoch: int(p.id.Epoch),
+		})
+		cancel()
+		if err == nil {
+			err = res.Error
+		}
+		if err == nil {
+			p.id = log.Producer{ID: int64(res.Producer.ProducerID), Epoch: int16(res.Producer.ProducerEpoch)}
+			p.sequence = 0
+			return p.id, nil
+		}
+		err = fmt.Errorf("open producer %s: %w", p.o.TransactionalID, classify(err))
+		if ctx.Err() != nil || !coordinatorMoves(err) {
+			return log.NoProducer, err
+		}
+		if !sleep(ctx, jitter(pause)) {
+			return log.NoProducer, err
+		}
+	}
+}
+
+func coordinatorMoves(err error) bool {
+	return errors.Is(err, kafkago.GroupLoadInProgress) || errors.Is(err, kafkago.GroupCoordinatorNotAvailable) ||
+		errors.Is(err, kafkago.NotCoordinatorForGroup) || errors.Is(err, kafkago.ConcurrentTransactions)
+}
+
+// Append implements log.Appender.
+func (p *Producer) Append(ctx context.Context, r *log.Records) (log.Offset, error) {
+	if p.id.ID < 0 {
+		return 0, fmt.Errorf("append to %s before Open", p.o.Partition)
+	}
+	// The raw record set begins with its own length, an int32.
+	buf, err := encodeBatch(append(p.buf[:0], 0, 0, 0, 0),
+		header{producer: p.id, sequence: p.sequence, at: time.Now()}, r, p.o.Compression)
+	if err != nil {
+		return 0, err
+	}
+	p.buf = buf
+	binary.BigEndian.PutUint32(buf, uint32(len(buf)-4))
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
+		base, err := p.send(ctx, buf)
+		if err == nil {
+			// Sequences wrap at 2^31 (RecordBatch, baseSequence); a producer is opened
+			// again long before that.
+			p.sequence = int32((int64(p.sequence) + int64(r.Count())) & (1<<31 - 1))
+			return base, nil
+		}
+		err = fmt.Errorf("append %d records to %s: %w", r.Count(), p.o.Partition, classify(err))
+		if !errors.Is(err, log.ErrUnavailable) || ctx.Err() != nil {
+			return 0, err
+		}
+		if !p.o.KeepsState && !refusedAsIs(err) {
+			return 0, fmt.Errorf("%w: %w", log.ErrUnknownOutcome, err)
+		}
+		if !sleep(ctx, jitter(pause)) {
+			return 0, err
+		}
+	}
+}
+
+// refusedAsIs reports an answer of the broker, which then has not written the batch.
+func refusedAsIs(err error) bool {
+	var ke kafkago.Error
+	return errors.As(err, &ke) && ke != kafkago.RequestTimedOut && ke != kafkago.NotEnoughReplicasAfterAppend
+}
+
+func (p *Producer) send(ctx context.Context, buf []byte) (log.Offset, error) {
+	rctx, cancel := p.c.bounded(ctx, 0)
+	defer cancel()
+	res, err := p.c.raw.RawProduce(rctx, &kafkago.RawProduceRequest{
+		Topic: p.o.Partition.Topic, Partition: int(p.o.Partition.Index), RequiredAcks: kafkago.RequireAll,
+		TransactionalID: "", RawRecords: protocol.RawRecordSet{Reader: bytes.NewReader(buf)},
+	})
+	if err != nil {
+		return 0, err
+	}
+	if res.Error != nil {
+		return 0, res.Error
+	}
+	return log.Offset(res.BaseOffset), nil
+}
+
+// jitter gives between half and all of a pause.
+func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }
+
+// sleep waits and reports false if ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}

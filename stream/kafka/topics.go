@@ -1,0 +1,154 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	kafkago "github.com/segmentio/kafka-go"
+
+	"github.com/tributary-cdc/tributary/stream/log"
+)
+
+// Prefix begins the name of every topic.
+const Prefix = "tributary."
+
+// The four topics of an org.
+func Changes(org string) string     { return Prefix + org + ".changes" }
+func Schemas(org string) string     { return Prefix + org + ".schemas" }     // one partition, never compacted, never expired
+func Checkpoints(org string) string { return Prefix + org + ".checkpoints" } // compacted
+func Status(org string) string      { return Prefix + org + ".status" }      // compacted
+
+// TopicOptions tunes the topics of an org.
+type TopicOptions struct {
+	// Partitions of .changes. Default 1.
+	Partitions int
+	// Replication is the number of replicas. Default 1; the log is durable with 3
+	// and two in-sync replicas.
+	Replication int
+	// Retention of .changes. Default 168h; less than 24h is refused by CheckTopics.
+	Retention time.Duration
+}
+
+// MinRetention is the least time that a .changes topic must keep its records.
+const MinRetention = 24 * time.Hour
+
+type topicSpec struct {
+	name    string
+	parts   int
+	configs map[string]string
+}
+
+func specs(org string, o TopicOptions) []topicSpec {
+	forever := map[string]string{"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+	compact := map[string]string{"cleanup.policy": "compact"}
+	changes := map[string]string{
+		"cleanup.policy": "delete", "message.timestamp.type": "LogAppendTime",
+		"retention.ms": strconv.FormatInt(o.Retention.Milliseconds(), 10), "max.message.bytes": "16777216",
+	}
+	return []topicSpec{
+		{Changes(org), o.Partitions, changes}, {Schemas(org), 1, forever},
+		{Checkpoints(org), 1, compact}, {Status(org), 1, compact},
+	}
+}
+
+// CreateTopics makes the topics of an org that don't exist yet. Those that exist
+// are left as they are; see CheckTopics.
+func (c *Client) CreateTopics(ctx context.Context, org string, o TopicOptions) error {
+	setDefault(&o.Partitions, 1)
+	setDefault(&o.Replication, 1)
+	if o.Retention == 0 {
+		o.Retention = 168 * time.Hour
+	}
+	req := &kafkago.CreateTopicsRequest{}
+	for _, s := range specs(org, o) {
+		t := kafkago.TopicConfig{Topic: s.name, NumPartitions: s.parts, ReplicationFactor: o.Replication}
+		for k, v := range s.configs {
+			t.ConfigEntries = append(t.ConfigEntries, kafkago.ConfigEntry{ConfigName: k, ConfigValue: v})
+		}
+		req.Topics = append(req.Topics, t)
+	}
+	rctx, cancel := c.bounded(ctx, 0)
+	defer cancel()
+	res, err := c.raw.CreateTopics(rctx, req)
+	if err != nil {
+		return fmt.Errorf("create topics of %s: %w", org, classify(err))
+	}
+	for name, err := range res.Errors {
+		if err != nil && !errors.Is(err, kafkago.TopicAlreadyExists) {
+			return fmt.Errorf("create topic %s: %w", name, classify(err))
+		}
+	}
+	return nil
+}
+
+func setDefault(v *int, d int) {
+	if *v == 0 {
+		*v = d
+	}
+}
+
+// CheckTopics refuses settings under which a promise can't be kept. The error
+// wraps log.ErrTopicConfig and names topic, setting, value, and what is wanted.
+func (c *Client) CheckTopics(ctx context.Context, org string) error {
+	req := &kafkago.DescribeConfigsRequest{}
+	for _, s := range specs(org, TopicOptions{}) {
+		req.Resources = append(req.Resources, kafkago.DescribeConfigRequestResource{
+			ResourceType: kafkago.ResourceTypeTopic, ResourceName: s.name,
+			ConfigNames: []string{"cleanup.policy", "message.timestamp.type", "retention.ms", "retention.bytes"},
+		})
+	}
+	rctx, cancel := c.bounded(ctx, 0)
+	defer cancel()
+	res, err := c.raw.DescribeConfigs(rctx, req)
+	if err != nil {
+		return fmt.Errorf("check topics of %s: %w", org, classify(err))
+	}
+	var all []error
+	for _, r := range res.Resources {
+		if r.Error != nil {
+			all = append(all, fmt.Errorf("topic %s: %w", r.ResourceName, classify(r.Error)))
+			continue
+		}
+		have := map[string]string{}
+		for _, e := range r.ConfigEntries {
+			have[e.ConfigName] = e.ConfigValue
+		}
+		all = append(all, checkTopic(org, r.ResourceName, have)...)
+	}
+	return errors.Join(all...)
+}
+
+func checkTopic(org, name string, have map[string]string) (bad []error) {
+	refuse := func(key, want, why string) {
+		bad = append(bad, fmt.Errorf("topic %s: %s is %q, wanted %s: %s: %w", name, key, have[key], want, why, log.ErrTopicConfig))
+	}
+	policy := have["cleanup.policy"]
+	switch name {
+	case Changes(org):
+		if have["message.timestamp.type"] != "LogAppendTime" {
+			refuse("message.timestamp.type", "LogAppendTime", "with create time, old commits fall to the first retention pass")
+		}
+		if policy != "delete" {
+			refuse("cleanup.policy", "delete", "compaction takes rows out of transactions")
+		}
+		if ms, err := strconv.ParseInt(have["retention.ms"], 10, 64); err != nil || ms >= 0 && ms < MinRetention.Milliseconds() {
+			refuse("retention.ms", "-1 or at least "+strconv.FormatInt(MinRetention.Milliseconds(), 10), "a store that is away for a day would lose changes")
+		}
+	case Schemas(org):
+		if policy != "delete" {
+			refuse("cleanup.policy", "delete", "a schema id is an offset and must stay")
+		}
+		if !strings.HasPrefix(have["retention.ms"], "-") {
+			refuse("retention.ms", "-1", "a schema must stay as long as a row that uses it")
+		}
+	default:
+		if policy != "compact" {
+			refuse("cleanup.policy", "compact", "the newest value of a source must stay")
+		}
+	}
+	return bad
+}
