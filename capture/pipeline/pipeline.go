@@ -1,7 +1,7 @@
 // Package pipeline moves committed transactions from one source to the log. It
 // decides order, continuity and acknowledgement: what is written before what,
 // where reading goes on after anything broke, and when the source may forget. It
-// knows no database and no broker. See DESIGN.md.
+// knows no database and no broker. 
 package pipeline
 
 import (
@@ -55,7 +55,6 @@ type Options struct {
 	Checkpoints Checkpoints
 	Schemas     Schemas
 
-	Codec envelope.Codec
 	// Force takes the source although another agent wrote within OtherAgentAge.
 	Force bool
 	// FirstStart is the operator's order to begin at the source's present end if
@@ -89,8 +88,7 @@ type Options struct {
 	// MaxBackoff caps the pause between two attempts. Default 30s.
 	MaxBackoff time.Duration
 
-	Logger  *slog.Logger
-	Metrics *Metrics // may be shared by many pipelines; nil keeps none
+	Logger *slog.Logger
 }
 
 // maxRecords is the number of records after which the producer is opened again:
@@ -159,7 +157,7 @@ func New(opts Options) (*Pipeline, error) {
 	if err := opts.fill(); err != nil {
 		return nil, err
 	}
-	p := &Pipeline{opts: opts, enc: envelope.NewEncoder(opts.Codec, opts.Source, opts.Policy)}
+	p := &Pipeline{opts: opts, enc: envelope.NewEncoder(opts.Source, opts.Policy)}
 	p.status.set(func(s *Status) { s.Source, s.State = opts.Source.ID, Starting })
 	return p, nil
 }
@@ -190,7 +188,6 @@ func (p *Pipeline) Run(ctx context.Context) error {
 				pause = p.opts.MaxBackoff
 			}
 			p.status.state(Retrying, err)
-			p.opts.Metrics.retry(p.opts.Source.ID)
 			p.opts.Logger.Warn("source interrupted, trying again", "err", err, "pause", pause)
 			if !sleep(ctx, pause) {
 				p.status.state(Stopped, nil)
@@ -332,9 +329,7 @@ type mark struct {
 	last      event.Position
 	restart   event.Place
 	state     []byte
-	stateHere bool // state belongs to this very mark
 	committed time.Time
-	captured  time.Time
 }
 
 func newMailbox(limit int) *mailbox {

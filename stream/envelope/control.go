@@ -68,12 +68,6 @@ type Halt struct {
 	Stop     event.TableStop
 }
 
-// Schema announces that a table version is used for the first time by this source.
-type Schema struct {
-	SchemaID uint32
-	Table    string // schema.Table.ID
-}
-
 // Control is one parsed control record; the pointer of its kind is set.
 type Control struct {
 	Open      *Open
@@ -82,7 +76,6 @@ type Control struct {
 	Gap       *Gap
 	Truncate  *TruncateTable
 	Halt      *Halt
-	Schema    *Schema
 }
 
 // Stamp is the lineage that a row's envelope carries beside its images.

@@ -1,0 +1,278 @@
+package pipeline
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/tributary-cdc/tributary/capture"
+	"github.com/tributary-cdc/tributary/schema"
+	"github.com/tributary-cdc/tributary/stream/envelope"
+	"github.com/tributary-cdc/tributary/stream/event"
+	"github.com/tributary-cdc/tributary/stream/log"
+)
+
+// reader is the reading half: it encodes segments into the mailbox.
+type reader struct {
+	p    *Pipeline
+	box  *mailbox
+	last event.Position // of the last commit put into the mailbox
+
+	rows      int // of the transaction under way
+	restart   event.Place
+	heartbeat time.Time
+	key       []byte
+	value     []byte
+}
+
+// run reads until ctx ends, which is no error, or the source fails.
+func (r *reader) run(ctx context.Context) error {
+	for {
+		seg, err := r.p.opts.Reader.Next(ctx)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("read after %s: %w", r.last, err)
+		}
+		if err := r.bind(ctx, seg); err != nil {
+			return err
+		}
+		alive, err := r.put(seg)
+		if err != nil || !alive {
+			return err
+		}
+	}
+}
+
+// bind publishes the table versions that are new to this process.
+func (r *reader) bind(ctx context.Context, seg *event.Segment) error {
+	var last *schema.Table
+	for i := range seg.Rows {
+		t := seg.Rows[i].Table
+		if t == last {
+			continue
+		}
+		last = t
+		if _, ok := r.p.enc.Bound(t); ok {
+			continue
+		}
+		id, err := r.p.opts.Schemas.ID(ctx, t)
+		if err != nil {
+			return fmt.Errorf("publish schema of table %s: %w", t.ID(), err)
+		}
+		r.p.enc.BindTable(t, id)
+	}
+	return nil
+}
+
+func (r *reader) put(seg *event.Segment) (alive bool, err error) {
+	switch seg.Kind {
+	case event.Idle:
+		return r.box.put(func(b *batch) error { r.idle(b, seg); return nil })
+	case event.TableStopped:
+		r.p.opts.Logger.Error("table stopped", "table", seg.Stop.Table, "code", seg.Stop.Code, "pos", seg.Txn.Position, "err", seg.Stop.Reason)
+		r.p.status.set(func(s *Status) { s.Stopped = append(s.Stopped, *seg.Stop) })
+		return r.box.put(func(b *batch) error {
+			envelope.AddHalt(&b.records, r.p.opts.Source.ID, envelope.Halt{Position: seg.Txn.Position, Stop: *seg.Stop})
+			return nil
+		})
+	}
+	if seg.First {
+		r.rows = 0
+		if seg.Txn.Position.Compare(r.last) <= 0 {
+			return true, fmt.Errorf("transaction at %s after %s: positions must rise", seg.Txn.Position, r.last)
+		}
+	}
+	for rest := seg.Rows; ; {
+		done := false
+		alive, err = r.box.put(func(b *batch) error {
+			var err error
+			rest, err = r.rowsInto(b, seg, rest)
+			if done = err == nil && len(rest) == 0; done && seg.Last {
+				r.commit(b, seg)
+			}
+			return err
+		})
+		if err != nil || !alive || done {
+			return alive, err
+		}
+	}
+}
+
+// rowsInto encodes rows until the batch is full and returns what is left.
+func (r *reader) rowsInto(b *batch, seg *event.Segment, rows []event.Row) ([]event.Row, error) {
+	source := r.p.opts.Source.ID
+	var pos [event.PositionSize]byte
+	position, err := seg.Txn.Position.AppendBinary(pos[:0])
+	if err != nil {
+		return nil, err
+	}
+	for i := range rows {
+		if b.records.Size() >= r.box.limit {
+			return rows[i:], nil
+		}
+		row := &rows[i]
+		b.open = true
+		r.rows++
+		b.rows++
+		if row.Op == event.Truncate {
+			id, _ := r.p.enc.Bound(row.Table)
+			envelope.AddTruncate(&b.records, source, envelope.TruncateTable{Position: seg.Txn.Position, SchemaID: id})
+			continue
+		}
+		if r.key, err = r.p.enc.AppendKey(r.key[:0], row); err != nil {
+			return nil, fmt.Errorf("transaction at %s: %w", seg.Txn.Position, err)
+		}
+		if r.value, err = r.p.enc.AppendValue(r.value[:0], &seg.Txn, row, r.rows-1); err != nil {
+			return nil, fmt.Errorf("transaction at %s: %w", seg.Txn.Position, err)
+		}
+		if len(r.value) > r.p.opts.MaxRecord {
+			return nil, &capture.Coded{Code: "ROW_TOO_LARGE", Hint: "raise the limit of the log's topics and of the agent, or leave the table out",
+				Err: fmt.Errorf("a row of table %s at %s takes %d bytes, more than %d", row.Table.ID(), seg.Txn.Position, len(r.value), r.p.opts.MaxRecord)}
+		}
+		b.records.Add(r.key, r.value, log.Header{Key: envelope.HeaderSource, Value: []byte(source)},
+			log.Header{Key: envelope.HeaderPosition, Value: position})
+	}
+	return nil, nil
+}
+
+func (r *reader) commit(b *batch, seg *event.Segment) {
+	envelope.AddCommit(&b.records, r.p.opts.Source.ID, &envelope.Commit{
+		Txn: seg.Txn, Prev: r.last, Restart: seg.Restart, Rows: r.rows, Skipped: seg.Skipped})
+	r.last, r.restart = seg.Txn.Position, seg.Restart
+	r.heartbeat = time.Now()
+	b.open = false
+	b.txns++
+	b.mark = mark{set: true, record: b.records.Count() - 1, last: r.last, restart: seg.Restart, state: b.mark.state, committed: seg.Txn.Committed}
+	if seg.State != nil {
+		b.mark.state = bytes.Clone(seg.State)
+	}
+}
+
+// idle writes a heartbeat if the source has moved, or silence has lasted.
+func (r *reader) idle(b *batch, seg *event.Segment) {
+	moved := seg.Restart.Compare(r.restart) > 0
+	if !moved && time.Since(r.heartbeat) < r.p.opts.HeartbeatEvery {
+		return
+	}
+	r.restart, r.heartbeat = seg.Restart, time.Now()
+	envelope.AddHeartbeat(&b.records, r.p.opts.Source.ID, envelope.Heartbeat{Last: r.last, Restart: seg.Restart, At: r.heartbeat, State: seg.State})
+	b.mark = mark{set: true, record: b.records.Count() - 1, last: r.last, restart: seg.Restart, state: bytes.Clone(seg.State), committed: b.mark.committed}
+}
+
+// writer is the writing half: it appends what the mailbox holds, and lets the
+// source forget only what the log has.
+type writer struct {
+	p       *Pipeline
+	box     *mailbox
+	batches int
+
+	mu    sync.Mutex
+	saved checkpoint // the newest complete place in the log
+	fresh bool       // not saved yet
+}
+
+func (w *writer) run(ctx context.Context) error {
+	w.saved.State = w.p.scan.state
+	for {
+		b, err := w.box.take(ctx, w.p.opts.Linger)
+		if err != nil || b == nil {
+			return err
+		}
+		if err := w.append(ctx, b); err != nil {
+			return err
+		}
+		w.box.give(b)
+	}
+}
+
+func (w *writer) append(ctx context.Context, b *batch) error {
+	p := w.p
+	if age := time.Since(p.opened); !p.dirty && (age > p.opts.ReopenEvery || p.records > maxRecords) {
+		if err := p.open(ctx); err != nil {
+			return err
+		}
+	} else if age > p.opts.ReopenLimit {
+		return fmt.Errorf("the producer hasn't been opened for %s, half of what the broker remembers: %w", age.Round(time.Minute), log.ErrUnknownOutcome)
+	}
+	p.dirty = true // until the log has the batch, it may hold any part of it
+	base, err := p.opts.Log.Append(ctx, &b.records)
+	if err != nil {
+		return fmt.Errorf("write to the log: %w", err)
+	}
+	p.dirty = b.open
+	p.records += b.records.Count()
+	w.batches++
+	now := time.Now()
+	p.status.set(func(s *Status) {
+		s.Txns += int64(b.txns)
+		s.Rows += int64(b.rows)
+		s.Bytes += int64(b.records.Size())
+		if b.mark.set {
+			s.Position = b.mark.last
+			if b.txns > 0 {
+				s.Committed, s.Logged = b.mark.committed, now
+			}
+		}
+	})
+	if !b.mark.set {
+		return nil
+	}
+	w.mu.Lock()
+	w.saved.Last, w.saved.Restart, w.saved.At = b.mark.last, b.mark.restart, now
+	if b.mark.state != nil { // transactions after a state are found again behind its offset
+		w.saved.State, w.saved.Offset, w.fresh = b.mark.state, base+log.Offset(b.mark.record), true
+	}
+	w.mu.Unlock()
+	p.opts.Reader.Ack(b.mark.restart)
+	return nil
+}
+
+// checkpoints saves the newest place every CheckpointEvery, and once more when
+// writing has ended. A failed save is tried again; the log's tail covers for it.
+func (w *writer) checkpoints(ctx context.Context, done <-chan struct{}) error {
+	t := time.NewTicker(w.p.opts.CheckpointEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-done:
+			return w.save(ctx)
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+		if err := w.save(ctx); err != nil {
+			if !errors.Is(err, log.ErrUnavailable) {
+				return err
+			}
+			w.p.opts.Logger.Warn("checkpoint not saved, trying again", "err", err)
+		}
+	}
+}
+
+func (w *writer) save(ctx context.Context) error {
+	w.mu.Lock()
+	c, fresh := w.saved, w.fresh
+	w.fresh = false
+	w.mu.Unlock()
+	if !fresh {
+		return nil
+	}
+	c.Producer = log.NoProducer // the tail's first record tells
+	value, err := json.Marshal(c)
+	if err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	if err := w.p.opts.Checkpoints.Save(ctx, w.p.opts.Source.ID, value); err != nil {
+		w.mu.Lock()
+		w.fresh = true
+		w.mu.Unlock()
+		return fmt.Errorf("save checkpoint: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,68 @@
+package pipeline
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tributary-cdc/tributary/stream/event"
+)
+
+// State is what a source is doing.
+type State string
+
+// The states.
+const (
+	Starting  State = "starting"
+	Streaming State = "streaming"
+	Retrying  State = "retrying"
+	InGap     State = "gap"
+	Fenced    State = "fenced"
+	Failed    State = "failed"
+	Stopped   State = "stopped"
+)
+
+// Status is a snapshot of a pipeline.
+type Status struct {
+	Source    string            `json:"source"`
+	State     State             `json:"state"`
+	Error     string            `json:"error,omitempty"`
+	Epoch     uint32            `json:"epoch"`
+	Position  event.Position    `json:"position"`  // of the last commit in the log
+	Committed time.Time         `json:"committed"` // its commit time at the source
+	Logged    time.Time         `json:"logged"`    // when the log had it
+	Txns      int64             `json:"transactions"`
+	Rows      int64             `json:"rows"`
+	Bytes     int64             `json:"bytes"` // before compression
+	Stopped   []event.TableStop `json:"stopped_tables,omitempty"`
+}
+
+// status guards a Status.
+type status struct {
+	mu  sync.Mutex
+	cur Status
+}
+
+func (s *status) set(f func(*Status)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(&s.cur)
+}
+
+func (s *status) state(state State, err error) {
+	s.set(func(c *Status) {
+		c.State, c.Error = state, ""
+		if err != nil {
+			c.Error = err.Error()
+		}
+	})
+}
+
+// Status returns a snapshot. It is safe to call at any time.
+func (p *Pipeline) Status() Status {
+	p.status.mu.Lock()
+	defer p.status.mu.Unlock()
+	c := p.status.cur
+	c.Stopped = slices.Clone(c.Stopped)
+	return c
+}

@@ -1,0 +1,228 @@
+package envelope
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/tributary-cdc/tributary/schema"
+	"github.com/tributary-cdc/tributary/stream/event"
+)
+
+// ErrMalformed reports bytes that aren't what FORMAT.md says.
+var ErrMalformed = errors.New("malformed record")
+
+// Primitives of Avro's binary encoding (Avro 1.11 specification, "Binary encoding").
+
+func putLong(b []byte, v int64) []byte { return binary.AppendVarint(b, v) }
+
+func putBytes[T string | []byte](b []byte, v T) []byte {
+	return append(binary.AppendVarint(b, int64(len(v))), v...)
+}
+
+// scan reads primitives; err is set at the first one that isn't whole.
+type scan struct {
+	b   []byte
+	err error
+}
+
+func (s *scan) fail(what string) {
+	if s.err == nil {
+		s.err = fmt.Errorf("%s: %w", what, ErrMalformed)
+	}
+	s.b = nil
+}
+
+func (s *scan) long() int64 {
+	v, n := binary.Varint(s.b)
+	if n <= 0 {
+		s.fail("long")
+		return 0
+	}
+	s.b = s.b[n:]
+	return v
+}
+
+// bytes gives a view into the input.
+func (s *scan) bytes() []byte {
+	n := s.long()
+	if n < 0 || n > int64(len(s.b)) {
+		s.fail("bytes")
+		return nil
+	}
+	v := s.b[:n:n]
+	s.b = s.b[n:]
+	return v
+}
+
+func (s *scan) text() string { return string(s.bytes()) }
+
+func (s *scan) fixed(n int) []byte {
+	if n > len(s.b) {
+		s.fail("fixed")
+		return make([]byte, n)
+	}
+	v := s.b[:n]
+	s.b = s.b[n:]
+	return v
+}
+
+// putValue appends the column's union: null, or its value.
+func putValue(b []byte, k schema.Kind, v event.Value) []byte {
+	if v.State != event.Present {
+		return append(b, 0)
+	}
+	b = append(b, 2)
+	switch k {
+	case schema.Bool:
+		return append(b, byte(v.N&1))
+	case schema.Float32:
+		return binary.LittleEndian.AppendUint32(b, uint32(v.N))
+	case schema.Float64:
+		return binary.LittleEndian.AppendUint64(b, v.N)
+	case schema.Uint64:
+		return putUint64(b, v.N)
+	}
+	if k.Numeric() {
+		return putLong(b, int64(v.N))
+	}
+	return putBytes(b, v.B)
+}
+
+// putUint64 writes the decimal digits as an Avro string, because Avro's long is signed.
+func putUint64(b []byte, n uint64) []byte {
+	var digits [20]byte
+	i := len(digits)
+	for {
+		i--
+		digits[i] = byte('0' + n%10)
+		if n /= 10; n == 0 {
+			return putBytes(b, digits[i:])
+		}
+	}
+}
+
+func (s *scan) value(k schema.Kind) event.Value {
+	switch s.long() {
+	case 0:
+		return event.NullValue
+	case 1:
+	default:
+		s.fail("union")
+		return event.Value{}
+	}
+	switch k {
+	case schema.Bool:
+		return event.Number(uint64(s.fixed(1)[0] & 1))
+	case schema.Float32:
+		return event.Number(uint64(binary.LittleEndian.Uint32(s.fixed(4))))
+	case schema.Float64:
+		return event.Number(binary.LittleEndian.Uint64(s.fixed(8)))
+	case schema.Uint64:
+		return event.Number(s.uint64())
+	}
+	if k.Numeric() {
+		return event.Signed(s.long())
+	}
+	return event.Raw(s.bytes())
+}
+
+func (s *scan) uint64() (n uint64) {
+	digits := s.bytes()
+	if len(digits) == 0 || len(digits) > 20 {
+		s.fail("unsigned number")
+		return 0
+	}
+	for _, c := range digits {
+		if c < '0' || c > '9' || n > math.MaxUint64/10 || n == math.MaxUint64/10 && c > '5' {
+			s.fail("unsigned number")
+			return 0
+		}
+		n = n*10 + uint64(c-'0')
+	}
+	return n
+}
+
+// putImage appends the union of null and an image.
+func putImage(b []byte, t *schema.Table, image []event.Value) []byte {
+	if image == nil {
+		return append(b, 0)
+	}
+	b = append(b, 2)
+	for i := range t.Columns {
+		b = putValue(b, t.Columns[i].Type.Kind, image[i])
+	}
+	return b
+}
+
+// image reads an image into dst, reusing its memory. It returns nil for null.
+func (s *scan) image(t *schema.Table, dst []event.Value) []event.Value {
+	switch s.long() {
+	case 0:
+		return nil
+	case 1:
+	default:
+		s.fail("image")
+		return nil
+	}
+	dst = dst[:0]
+	for i := range t.Columns {
+		dst = append(dst, s.value(t.Columns[i].Type.Kind))
+	}
+	return dst
+}
+
+// putAbsent appends a bit per column: first those of before, then of after, each
+// image beginning at a new byte, lowest bit first. Nothing absent is no byte.
+func putAbsent(b []byte, row *event.Row) []byte {
+	if !anyAbsent(row.Before) && !anyAbsent(row.After) {
+		return append(b, 0)
+	}
+	n := (len(row.Before)+7)/8 + (len(row.After)+7)/8
+	b = putLong(b, int64(n))
+	at := len(b)
+	b = append(b, make([]byte, n)...)
+	for _, image := range [2][]event.Value{row.Before, row.After} {
+		for i := range image {
+			if image[i].State == event.Absent {
+				b[at+i/8] |= 1 << (i % 8)
+			}
+		}
+		at += (len(image) + 7) / 8
+	}
+	return b
+}
+
+func anyAbsent(image []event.Value) bool {
+	for i := range image {
+		if image[i].State == event.Absent {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *scan) absent(row *event.Row) {
+	bits := s.bytes()
+	if len(bits) == 0 {
+		return
+	}
+	if len(bits) != (len(row.Before)+7)/8+(len(row.After)+7)/8 {
+		s.fail("absent columns")
+		return
+	}
+	for _, image := range [2][]event.Value{row.Before, row.After} {
+		for i := range image {
+			if bits[i/8]>>(i%8)&1 == 0 {
+				continue
+			}
+			if image[i].State != event.Null {
+				s.fail("absent column with a value")
+				return
+			}
+			image[i] = event.Value{}
+		}
+		bits = bits[(len(image)+7)/8:]
+	}
+}
