@@ -1,7 +1,7 @@
 // Package pipeline moves committed transactions from one source to the log. It
 // decides order, continuity and acknowledgement: what is written before what,
 // where reading goes on after anything broke, and when the source may forget. It
-// knows no database and no broker. 
+// knows no database and no broker.
 package pipeline
 
 import (

@@ -1,0 +1,184 @@
+package worker
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tributary-cdc/tributary/stream/envelope"
+	"github.com/tributary-cdc/tributary/stream/event"
+	"github.com/tributary-cdc/tributary/stream/log"
+)
+
+// change is one row or truncate record, in a copy of its own.
+type change struct {
+	schemaID uint32
+	truncate bool
+	value    []byte
+}
+
+// txn is a source transaction that is being collected, or is complete.
+type txn struct {
+	source  string
+	first   log.Offset
+	offset  log.Offset // of the commit record
+	changes []change
+	commit  *envelope.Commit
+	from    event.Position
+}
+
+// flow is one source within a partition.
+type flow struct {
+	applied  event.Position // of the last complete transaction, applied or waiting to be
+	producer log.Producer
+	open     log.Offset // of the latest open record; -1 if unknown
+	kept     log.Offset // of the commit record up to which the store knows the producer
+	part     *txn       // the transaction under way
+	gap      bool
+}
+
+// Counts is what an assembler has set aside, for status and metrics.
+type Counts struct {
+	Foreign int64 // records of nobody's
+	Fenced  int64 // records of producers that had lost their source
+	Void    int64 // transactions left unfinished by their agent
+	Known   int64 // transactions that the store had already
+	Unknown int64 // control records of a kind this version doesn't know
+}
+
+// assembler turns a partition's records into whole transactions and decides
+// which of them count. It does no I/O.
+type assembler struct {
+	flows  map[string]*flow
+	done   []*txn
+	gaps   []Gap
+	counts Counts
+	now    func() time.Time
+}
+
+func newAssembler(known []Progress) *assembler {
+	a := &assembler{flows: map[string]*flow{}, now: time.Now}
+	for _, p := range known {
+		a.flows[p.Source] = &flow{applied: p.Applied, producer: p.Producer, open: p.Open, kept: p.Commit, gap: p.Gap}
+	}
+	return a
+}
+
+// record takes the record at offset o of batch b.
+func (a *assembler) record(b *log.Batch, o log.Offset, r *log.Record) error {
+	class, name := envelope.Classify(r)
+	if class == envelope.Foreign {
+		a.counts.Foreign++
+		return nil
+	}
+	f := a.flows[string(name)]
+	if f == nil {
+		f = &flow{producer: log.NoProducer, open: -1, kept: -1}
+		a.flows[string(name)] = f
+	}
+	if f.gap {
+		return nil
+	}
+	var c envelope.Control
+	if class == envelope.ControlRecord {
+		var err error
+		if c, err = envelope.ParseControl(r); err != nil {
+			return fmt.Errorf("source %s, offset %d: %w", name, o, err)
+		}
+	}
+	if c.Open != nil {
+		if o > f.open {
+			a.void(f)
+			f.producer, f.open = b.Producer, o
+		}
+		return nil
+	}
+	if f.producer == log.NoProducer { // retention has taken the open record of a source that is new here
+		f.producer = b.Producer
+	}
+	if b.Producer != f.producer {
+		a.counts.Fenced++
+		return nil
+	}
+	source := string(name)
+	switch {
+	case class == envelope.RowRecord:
+		id, err := envelope.SchemaID(r)
+		if err != nil {
+			return fmt.Errorf("source %s, offset %d: %w", source, o, err)
+		}
+		f.begin(source, o).add(change{schemaID: id, value: append([]byte(nil), r.Value...)})
+	case c.Truncate != nil:
+		f.begin(source, o).add(change{schemaID: c.Truncate.SchemaID, truncate: true})
+	case c.Commit != nil:
+		a.commit(source, f, o, c.Commit)
+	case c.Heartbeat != nil:
+		if c.Heartbeat.Last.Compare(f.applied) > 0 {
+			a.lost(source, f, o, "PREV_MISMATCH", fmt.Sprintf("the source's last commit is %s, the last one here is %s", c.Heartbeat.Last, f.applied))
+		}
+	case c.Gap != nil:
+		if c.Gap.Last.Compare(f.applied) >= 0 {
+			a.lost(source, f, o, c.Gap.Code, c.Gap.Reason)
+		}
+	case c.Halt != nil:
+	default:
+		a.counts.Unknown++
+	}
+	return nil
+}
+
+func (f *flow) begin(source string, o log.Offset) *txn {
+	if f.part == nil {
+		f.part = &txn{source: source, first: o}
+	}
+	return f.part
+}
+
+func (t *txn) add(c change) { t.changes = append(t.changes, c) }
+
+// void drops what an agent left unfinished.
+func (a *assembler) void(f *flow) {
+	if f.part != nil {
+		a.counts.Void++
+		f.part = nil
+	}
+}
+
+func (a *assembler) commit(source string, f *flow, o log.Offset, c *envelope.Commit) {
+	t := f.begin(source, o)
+	f.part = nil
+	switch {
+	case c.Txn.Position.Compare(f.applied) <= 0:
+		a.counts.Known++
+	case c.Prev != f.applied:
+		a.lost(source, f, o, "PREV_MISMATCH", fmt.Sprintf("commit %s follows %s, the last one here is %s", c.Txn.Position, c.Prev, f.applied))
+	case c.Rows != len(t.changes):
+		a.lost(source, f, o, "ROW_COUNT", fmt.Sprintf("commit %s has %d rows, %d are in the log", c.Txn.Position, c.Rows, len(t.changes)))
+	default:
+		t.commit, t.offset, t.from = c, o, f.applied
+		f.applied = c.Txn.Position
+		a.done = append(a.done, t)
+	}
+}
+
+// lost puts a source into the state GAP: nothing of it counts any more.
+func (a *assembler) lost(source string, f *flow, o log.Offset, code, reason string) {
+	f.gap, f.part = true, nil
+	a.gaps = append(a.gaps, Gap{Source: source, Last: f.applied, Code: code, Reason: reason, At: a.now(), Offset: o})
+}
+
+// readFrom is the oldest record that is still needed after the transactions up
+// to, not including, rest are in the store and everything below next was read.
+func (a *assembler) readFrom(next log.Offset, rest []*txn) log.Offset {
+	for _, t := range rest {
+		next = min(next, t.first)
+	}
+	for _, f := range a.flows {
+		if f.part != nil {
+			next = min(next, f.part.first)
+		}
+		if f.open > f.kept && !f.gap { // the store doesn't know this producer yet
+			next = min(next, f.open)
+		}
+	}
+	return next
+}

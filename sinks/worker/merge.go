@@ -1,0 +1,146 @@
+package worker
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tributary-cdc/tributary/schema"
+	"github.com/tributary-cdc/tributary/stream/envelope"
+	"github.com/tributary-cdc/tributary/stream/event"
+)
+
+// errShape reports a change that can't follow from those before it.
+var errShape = errors.New("change doesn't fit the table's history")
+
+// merger folds the changes of one table into their net effect. Slots are kept
+// as they come; they must outlive the merger.
+type merger struct {
+	table    *schema.Table
+	source   string
+	truncate bool
+	rows     map[string]*net
+	order    []*net // as first touched, so that the result doesn't depend on map order
+}
+
+// net is what is known of one key at this point of the batch.
+type net struct {
+	key  []event.Value
+	live *NetRow // nil: the key is gone
+}
+
+func newMerger(source string, t *schema.Table) *merger {
+	return &merger{table: t, source: source, rows: map[string]*net{}}
+}
+
+func (m *merger) keyOf(image []event.Value) (string, []event.Value, error) {
+	b, err := envelope.AppendKey(nil, m.table, image)
+	if err != nil {
+		return "", nil, err
+	}
+	key := make([]event.Value, len(m.table.Key))
+	for n, i := range m.table.Key {
+		key[n] = image[i]
+	}
+	return string(b), key, nil
+}
+
+func (m *merger) at(id string, key []event.Value) *net {
+	n := m.rows[id]
+	if n == nil {
+		n = &net{key: key}
+		m.rows[id] = n
+		m.order = append(m.order, n)
+	}
+	return n
+}
+
+// clear takes a truncate: nothing before it matters.
+func (m *merger) clear() {
+	m.truncate = true
+	m.rows, m.order = map[string]*net{}, nil
+}
+
+// add takes one row change. Its images must stay valid until the batch is applied.
+func (m *merger) add(row *event.Row, pos event.Position, committed time.Time) error {
+	switch row.Op {
+	case event.Create, event.Read:
+		return m.insert(row, pos, committed)
+	case event.Update:
+		return m.update(row, pos, committed)
+	case event.Delete:
+		id, key, err := m.keyOf(row.Before)
+		if err != nil {
+			return err
+		}
+		m.at(id, key).live = nil
+		return nil
+	}
+	return fmt.Errorf("op %q in table %s: %w", row.Op, m.table.ID(), errShape)
+}
+
+func (m *merger) insert(row *event.Row, pos event.Position, committed time.Time) error {
+	id, key, err := m.keyOf(row.After)
+	if err != nil {
+		return err
+	}
+	for i := range row.After {
+		if row.After[i].State == event.Absent {
+			return fmt.Errorf("inserted row of table %s lacks column %q: %w", m.table.ID(), m.table.Columns[i].Name, errShape)
+		}
+	}
+	_, known := m.rows[id]
+	m.at(id, key).live = &NetRow{Op: row.Op, Position: pos, Committed: committed, Values: row.After, New: row.Op == event.Create && !known}
+	return nil
+}
+
+func (m *merger) update(row *event.Row, pos event.Position, committed time.Time) error {
+	id, key, err := m.keyOf(row.After)
+	if err != nil {
+		return err
+	}
+	oldID, oldKey := id, key
+	if row.Before != nil {
+		if oldID, oldKey, err = m.keyOf(row.Before); err != nil {
+			return err
+		}
+	}
+	old, touched := m.rows[oldID]
+	next := &NetRow{Op: row.Op, Position: pos, Committed: committed, Values: row.After, Base: oldKey}
+	if touched {
+		if old.live == nil {
+			return fmt.Errorf("update of a deleted row of table %s: %w", m.table.ID(), errShape)
+		}
+		next.Base, next.New = old.live.Base, old.live.New
+		if next.New {
+			next.Op = event.Create
+		}
+		for i := range next.Values {
+			if next.Values[i].State == event.Absent {
+				next.Values[i] = old.live.Values[i]
+			}
+		}
+	} else if m.truncate {
+		return fmt.Errorf("update of a row of table %s that was truncated: %w", m.table.ID(), errShape)
+	}
+	if oldID != id {
+		m.at(oldID, oldKey).live = nil
+		_, known := m.rows[id]
+		next.New = next.New && !known
+	}
+	m.at(id, key).live = next
+	return nil
+}
+
+// result gives the net effect.
+func (m *merger) result() TableChange {
+	c := TableChange{Source: m.source, Table: m.table, Truncate: m.truncate}
+	for _, n := range m.order {
+		if n.live == nil {
+			c.Deletes = append(c.Deletes, n.key)
+		} else {
+			c.Upserts = append(c.Upserts, *n.live)
+		}
+	}
+	return c
+}
