@@ -1,0 +1,264 @@
+package postgres
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tributary-cdc/tributary/schema"
+	"github.com/tributary-cdc/tributary/sinks/worker"
+	"github.com/tributary-cdc/tributary/stream/event"
+)
+
+// columnType gives the store's type of a portable type.
+func columnType(t schema.Type) string {
+	switch t.Kind {
+	case schema.Bool:
+		return "boolean"
+	case schema.Int8, schema.Int16, schema.Uint8, schema.Year:
+		return "smallint"
+	case schema.Int32, schema.Uint16:
+		return "integer"
+	case schema.Int64, schema.Uint32:
+		return "bigint"
+	case schema.Uint64:
+		return "numeric(20)"
+	case schema.Decimal:
+		return "numeric" // the source bounds it; a wider source then needs no change here
+	case schema.Float32:
+		return "real"
+	case schema.Float64:
+		return "double precision"
+	case schema.Bytes:
+		return "bytea"
+	case schema.Date:
+		return "date"
+	case schema.Time:
+		if t.Wide {
+			return "interval"
+		}
+		return "time"
+	case schema.DateTime:
+		return "timestamp"
+	case schema.Timestamp:
+		return "timestamptz"
+	case schema.Interval:
+		return "interval"
+	case schema.JSON:
+		return "json"
+	case schema.UUID:
+		return "uuid"
+	case schema.Bit:
+		return "bit varying"
+	case schema.Array:
+		if t.Elem != nil {
+			return columnType(*t.Elem) + "[]"
+		}
+	case schema.Text:
+		if t.Native == "time with time zone" {
+			return "timetz"
+		}
+	}
+	return "text"
+}
+
+// argument renders a slot as a statement's parameter, in text form where the
+// driver has no cheaper way.
+func argument(k schema.Kind, v event.Value) any {
+	if v.State != event.Present {
+		return nil
+	}
+	switch k {
+	case schema.Bool:
+		return v.N == 1
+	case schema.Uint64:
+		return strconv.FormatUint(v.N, 10)
+	case schema.Float32:
+		return math.Float32frombits(uint32(v.N))
+	case schema.Float64:
+		return math.Float64frombits(v.N)
+	case schema.Date:
+		return civil(v.Int(), 24*time.Hour, "2006-01-02")
+	case schema.Time:
+		return clock(v.Int())
+	case schema.DateTime:
+		return civil(v.Int(), time.Microsecond, "2006-01-02 15:04:05.999999")
+	case schema.Timestamp:
+		return civil(v.Int(), time.Microsecond, "2006-01-02 15:04:05.999999+00")
+	case schema.Bytes:
+		return `\x` + hex.EncodeToString(v.B)
+	}
+	if k.Numeric() {
+		return v.Int()
+	}
+	return string(v.B)
+}
+
+// civil renders n units since 1970. Years below 1 are written as BC
+// (PostgreSQL 15 manual, 8.5.1.1).
+func civil(n int64, unit time.Duration, layout string) string {
+	switch n {
+	case event.PosInfinity:
+		return "infinity"
+	case event.NegInfinity:
+		return "-infinity"
+	}
+	perDay := int64(24 * time.Hour / unit)
+	days, rest := n/perDay, n%perDay
+	if rest < 0 {
+		days, rest = days-1, rest+perDay
+	}
+	t := time.Unix(days*86400, rest*int64(unit)).UTC()
+	if y := t.Year(); y <= 0 {
+		// Go knows the year 0; PostgreSQL calls it 1 BC. Both are leap years alike.
+		text := t.Format(layout)
+		at := strings.Index(text[1:], "-") + 1
+		return fmt.Sprintf("%04d%s BC", 1-y, text[at:])
+	}
+	return t.Format(layout)
+}
+
+// clock renders microseconds as a time or a span, 24:00:00 and negative ones included.
+func clock(us int64) string {
+	sign := ""
+	if us < 0 {
+		sign, us = "-", -us
+	}
+	s := us / 1_000_000
+	return fmt.Sprintf("%s%02d:%02d:%02d.%06d", sign, s/3600, s/60%60, s%60, us%1_000_000)
+}
+
+// lineage are the columns that each dataset table has beside the source's own.
+var lineage = []struct{ name, typ string }{
+	{"_source", "text"}, {"_position", "text"}, {"_op", "text"},
+	{"_committed_at", "timestamp with time zone"}, {"_applied_at", "timestamp with time zone"}, {"_batch", "bigint"},
+}
+
+// EnsureTable implements worker.Store. A missing table is created, a missing
+// column added; anything else that differs is refused.
+func (s *Store) EnsureTable(ctx context.Context, claim worker.Claim, t *schema.Table) error {
+	c, err := s.conn(claim.Partition)
+	if err != nil {
+		return err
+	}
+	err = pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext($1))`, "tributary "+s.o.Schema+"."+t.Dataset); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, createSQL(s.o.Schema, t)); err != nil {
+			return err
+		}
+		return s.compare(ctx, tx, t)
+	})
+	if err != nil {
+		return fmt.Errorf("table %s.%s for %s: %w", s.o.Schema, t.Dataset, t.ID(), classify(err, false))
+	}
+	return nil
+}
+
+func createSQL(schemaName string, t *schema.Table) string {
+	cols := []string{`_source text COLLATE "C" NOT NULL`}
+	keys := []string{"_source"}
+	for i, col := range t.Columns {
+		def := ident(col.Name) + " " + columnType(col.Type)
+		if t.IsKey(i) {
+			if columnType(col.Type) == "text" {
+				def += ` COLLATE "C"`
+			}
+			def += " NOT NULL"
+		}
+		cols = append(cols, def)
+	}
+	for _, i := range t.Key {
+		keys = append(keys, ident(t.Columns[i].Name))
+	}
+	cols = append(cols, `_position text COLLATE "C" NOT NULL`, "_op text NOT NULL", "_committed_at timestamptz NOT NULL",
+		"_applied_at timestamptz NOT NULL", "_batch bigint NOT NULL", "PRIMARY KEY ("+strings.Join(keys, ", ")+")")
+	return "CREATE TABLE IF NOT EXISTS " + ident(schemaName, t.Dataset) + " (" + strings.Join(cols, ", ") + ") WITH (fillfactor = 80)"
+}
+
+func (s *Store) compare(ctx context.Context, tx pgx.Tx, t *schema.Table) error {
+	refuse := func(format string, args ...any) error {
+		return &worker.TableError{Table: t, Err: fmt.Errorf("store table %s.%s: %s: %w", s.o.Schema, t.Dataset, fmt.Sprintf(format, args...), worker.ErrTableRefused)}
+	}
+	table := ident(s.o.Schema, t.Dataset)
+	rows, err := tx.Query(ctx, `SELECT attname, format_type(atttypid, NULL), $1::regclass IS NOT NULL FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped`, table)
+	if err != nil {
+		return err
+	}
+	have := map[string]string{}
+	var name, typ string
+	var there bool
+	if _, err := pgx.ForEachRow(rows, []any{&name, &typ, &there}, func() error { have[name] = typ; return nil }); err != nil {
+		return err
+	}
+	for _, l := range lineage {
+		if have[l.name] != l.typ {
+			return refuse("column %s is %q, wanted %q", l.name, have[l.name], l.typ)
+		}
+	}
+	for i, col := range t.Columns {
+		want, err := canonical(ctx, tx, columnType(col.Type))
+		if err != nil {
+			return err
+		}
+		switch got := have[col.Name]; {
+		case got == want:
+		case got != "":
+			return refuse("column %q is %q, wanted %q", col.Name, got, want)
+		case t.IsKey(i):
+			return refuse("key column %q is missing", col.Name)
+		default:
+			if _, err := tx.Exec(ctx, "ALTER TABLE "+table+" ADD COLUMN "+ident(col.Name)+" "+columnType(col.Type)); err != nil {
+				return err
+			}
+		}
+	}
+	return s.compareKeys(ctx, tx, t, table, refuse)
+}
+
+// compareKeys refuses another primary key and any further unique index: an
+// upsert would then hit another row than its own.
+func (s *Store) compareKeys(ctx context.Context, tx pgx.Tx, t *schema.Table, table string, refuse func(string, ...any) error) error {
+	rows, err := tx.Query(ctx, `SELECT i.indexrelid::regclass::text, i.indisprimary,
+		ARRAY(SELECT attname::text FROM unnest(i.indkey) WITH ORDINALITY k(n, o) JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.n ORDER BY o)
+		FROM pg_index i WHERE i.indrelid = $1::regclass AND i.indisunique`, table)
+	if err != nil {
+		return err
+	}
+	want := []string{"_source"}
+	for _, i := range t.Key {
+		want = append(want, t.Columns[i].Name)
+	}
+	var index string
+	var primary, found bool
+	var cols []string
+	_, err = pgx.ForEachRow(rows, []any{&index, &primary, &cols}, func() error {
+		if !primary {
+			return refuse("unique index %s: DROP INDEX it", index)
+		}
+		if found = slices.Equal(cols, want); !found {
+			return refuse("primary key is %v, wanted %v", cols, want)
+		}
+		return nil
+	})
+	if err == nil && !found {
+		err = refuse("no primary key, wanted %v", want)
+	}
+	return err
+}
+
+// canonical gives a type's name as the catalogue prints it.
+func canonical(ctx context.Context, tx pgx.Tx, typ string) (string, error) {
+	typ, _, _ = strings.Cut(typ, "(")
+	var name string
+	err := tx.QueryRow(ctx, `SELECT format_type($1::regtype, NULL)`, typ).Scan(&name)
+	return name, err
+}
