@@ -1,0 +1,268 @@
+// Package config reads the YAML files of the agent, the worker and the log. It
+// decides what a valid file is; it opens no connection.
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+)
+
+// Log says where the log is.
+type Log struct {
+	Brokers []string `yaml:"brokers"`
+	// Embedded says that the brokers are the embedded log, which forgets producers
+	// when it dies.
+	Embedded bool `yaml:"embedded"`
+}
+
+// Secret is where a password comes from: exactly one of a file or the environment.
+type Secret struct {
+	File string `yaml:"password_file"`
+	Env  string `yaml:"password_env"`
+}
+
+// Read gives the password. It never stands in an error.
+func (s Secret) Read() (string, error) {
+	if s.Env != "" {
+		v, ok := os.LookupEnv(s.Env)
+		if !ok {
+			return "", fmt.Errorf("password_env: the variable %s isn't set", s.Env)
+		}
+		return v, nil
+	}
+	b, err := os.ReadFile(s.File)
+	if err != nil {
+		return "", fmt.Errorf("password_file: %w", err)
+	}
+	return strings.TrimRight(string(b), "\r\n"), nil
+}
+
+func (s Secret) check(where string) error {
+	if (s.File == "") == (s.Env == "") {
+		return fmt.Errorf("%s: set one of password_file and password_env", where)
+	}
+	return nil
+}
+
+// Source is one source database of an agent.
+type Source struct {
+	Name       string `yaml:"name"`
+	Engine     string `yaml:"engine"`
+	Host       string `yaml:"host"`
+	Port       uint16 `yaml:"port"`
+	Database   string `yaml:"database"`
+	User       string `yaml:"user"`
+	Secret     `yaml:",inline"`
+	SSLMode    string            `yaml:"sslmode"`
+	Tables     []string          `yaml:"tables"`
+	Datasets   map[string]string `yaml:"datasets"`
+	Partition  int32             `yaml:"partition"`
+	FirstStart string            `yaml:"first_start"`
+}
+
+// Agent is the file of `tributary agent`.
+type Agent struct {
+	Name        string        `yaml:"name"`
+	Org         string        `yaml:"org"`
+	Log         Log           `yaml:"log"`
+	DataDir     string        `yaml:"data_dir"`
+	Partitions  int           `yaml:"partitions"`
+	StopTimeout time.Duration `yaml:"stop_timeout"`
+	HTTP        string        `yaml:"http"`
+	Sources     []Source      `yaml:"sources"`
+}
+
+// StoreDB is a worker's store.
+type StoreDB struct {
+	Host     string `yaml:"host"`
+	Port     uint16 `yaml:"port"`
+	Database string `yaml:"database"`
+	User     string `yaml:"user"`
+	Secret   `yaml:",inline"`
+	SSLMode  string `yaml:"sslmode"`
+	Schema   string `yaml:"schema"`
+}
+
+// Worker is the file of `tributary worker`.
+type Worker struct {
+	Name       string   `yaml:"name"`
+	Log        Log      `yaml:"log"`
+	Orgs       []string `yaml:"orgs"`
+	Partitions int      `yaml:"partitions"`
+	HTTP       string   `yaml:"http"`
+	Store      StoreDB  `yaml:"store"`
+}
+
+// LogServer is the file of `tributary log`.
+type LogServer struct {
+	DataDir string `yaml:"data_dir"`
+	Port    int    `yaml:"port"`
+}
+
+// ErrInvalid reports a file that can't be used as it is.
+var ErrInvalid = errors.New("invalid configuration")
+
+// Decode reads a file into one of the structs of this package and checks it.
+// Unknown keys are refused.
+func Decode(b []byte, into interface{ Check() error }) error {
+	d := yaml.NewDecoder(bytes.NewReader(b))
+	d.KnownFields(true)
+	if err := d.Decode(into); err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("%w: %s", ErrInvalid, explain(err))
+	}
+	if err := into.Check(); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	return nil
+}
+
+// Load reads a file by its name.
+func Load(name string, into interface{ Check() error }) error {
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	if err := Decode(b, into); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+var unknownKey = regexp.MustCompile(`line (\d+): field (\S+) not found in type config\.(\w+)`)
+
+// keys are what each struct knows, for the suggestion.
+var keys = map[string][]string{
+	"Agent":     {"name", "org", "log", "data_dir", "partitions", "stop_timeout", "http", "sources"},
+	"Worker":    {"name", "log", "orgs", "partitions", "http", "store"},
+	"LogServer": {"data_dir", "port"},
+	"Log":       {"brokers", "embedded"},
+	"Source": {"name", "engine", "host", "port", "database", "user", "password_file", "password_env", "sslmode", "tables",
+		"datasets", "partition", "first_start"},
+	"StoreDB": {"host", "port", "database", "user", "password_file", "password_env", "sslmode", "schema"},
+}
+
+// explain names the nearest known key to an unknown one.
+func explain(err error) string {
+	text := err.Error()
+	for _, m := range unknownKey.FindAllStringSubmatch(text, -1) {
+		best, least := "", 1<<30
+		for _, k := range keys[m[3]] {
+			if d := distance(m[2], k); d < least {
+				best, least = k, d
+			}
+		}
+		hint := fmt.Sprintf("line %s: unknown key %q, the nearest known one is %q", m[1], m[2], best)
+		if m[2] == "password" {
+			hint = fmt.Sprintf("line %s: a password doesn't stand in the file: use password_file or password_env", m[1])
+		}
+		text = strings.Replace(text, m[0], hint, 1)
+	}
+	return strings.ReplaceAll(strings.TrimPrefix(text, "yaml: unmarshal errors:\n  "), "\n", ";")
+}
+
+// distance is Levenshtein's.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		prev := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cur := row[j+1]
+			cost := prev
+			if a[i] != b[j] {
+				cost++
+			}
+			row[j+1] = min(cost, row[j]+1, cur+1)
+			prev = cur
+		}
+	}
+	return row[len(b)]
+}
+
+var orgCode = regexp.MustCompile(`^[0-9A-Za-z_-]{1,64}$`)
+
+func (l Log) check() error {
+	if len(l.Brokers) == 0 {
+		return errors.New("log.brokers: at least one host:port")
+	}
+	return nil
+}
+
+// Check implements the rules of the agent's file and fills defaults.
+func (a *Agent) Check() error {
+	if a.HTTP == "" {
+		a.HTTP = "127.0.0.1:0"
+	}
+	if a.Partitions == 0 {
+		a.Partitions = 1
+	}
+	all := []error{a.Log.check()}
+	if a.Name == "" || !orgCode.MatchString(a.Org) {
+		all = append(all, fmt.Errorf("name %q and org %q: both are needed, org of letters, digits, - and _", a.Name, a.Org))
+	}
+	if a.DataDir == "" {
+		all = append(all, errors.New("data_dir: a folder is needed"))
+	}
+	if len(a.Sources) == 0 {
+		all = append(all, errors.New("sources: at least one"))
+	}
+	seen := map[string]bool{}
+	for i, s := range a.Sources {
+		where := fmt.Sprintf("sources[%d]", i)
+		if !orgCode.MatchString(s.Name) || seen[s.Name] {
+			all = append(all, fmt.Errorf("%s.name %q is empty, stands twice or has other characters than letters, digits, - and _", where, s.Name))
+		}
+		seen[s.Name] = true
+		if s.Engine != "postgres" {
+			all = append(all, fmt.Errorf("%s.engine %q: only postgres can be read by this version", where, s.Engine))
+		}
+		if s.FirstStart != "" && s.FirstStart != "now" {
+			all = append(all, fmt.Errorf("%s.first_start %q: now, or nothing", where, s.FirstStart))
+		}
+		if s.Partition < 0 || int(s.Partition) >= a.Partitions {
+			all = append(all, fmt.Errorf("%s.partition %d is outside 0 to %d", where, s.Partition, a.Partitions-1))
+		}
+		all = append(all, s.check(where))
+	}
+	return errors.Join(all...)
+}
+
+// Check implements the rules of the worker's file and fills defaults.
+func (w *Worker) Check() error {
+	if w.HTTP == "" {
+		w.HTTP = "127.0.0.1:0"
+	}
+	if w.Partitions == 0 {
+		w.Partitions = 1
+	}
+	all := []error{w.Log.check(), w.Store.check("store")}
+	if w.Name == "" {
+		all = append(all, errors.New("name: the worker needs one"))
+	}
+	if len(w.Orgs) == 0 {
+		all = append(all, errors.New("orgs: at least one"))
+	}
+	return errors.Join(all...)
+}
+
+// Check implements the rules of the log's file.
+func (l *LogServer) Check() error {
+	if l.DataDir == "" {
+		return errors.New("data_dir: a folder is needed")
+	}
+	if l.Port < 0 || l.Port > 65535 {
+		return fmt.Errorf("port %d is outside 0 to 65535", l.Port)
+	}
+	return nil
+}

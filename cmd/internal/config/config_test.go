@@ -1,0 +1,46 @@
+package config
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+const goodAgent = `
+name: a1
+org: "330108"
+data_dir: /var/lib/tributary
+log: {brokers: ["127.0.0.1:9092"], embedded: true}
+stop_timeout: 5s
+sources:
+  - {name: renshi, engine: postgres, host: 127.0.0.1, database: renshi, user: tributary, password_env: PW, tables: ["public.*"], first_start: now}
+`
+
+func TestAgent(t *testing.T) {
+	for name, tt := range map[string]struct{ from, to, want string }{
+		"good":              {"", "", ""},
+		"unknown key":       {"data_dir:", "data_dri:", `line 4: unknown key "data_dri", the nearest known one is "data_dir"`},
+		"password in file":  {"password_env: PW", "password: hunter2", "use password_file or password_env"},
+		"no password":       {"password_env: PW, ", "", "set one of password_file and password_env"},
+		"another engine":    {"engine: postgres", "engine: oracle", "only postgres"},
+		"bad first start":   {"first_start: now", "first_start: yesterday", "first_start"},
+		"bad duration":      {"5s", "5 parsecs", "cannot unmarshal"},
+		"no brokers":        {`["127.0.0.1:9092"]`, "[]", "log.brokers"},
+		"org with a slash":  {`"330108"`, `"33/01"`, "org"},
+		"partition too big": {"first_start: now", "partition: 4", "outside 0 to 0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var a Agent
+			err := Decode([]byte(strings.Replace(goodAgent, tt.from, tt.to, 1)), &a)
+			if tt.want == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,141 @@
+// Command tributary is the whole system in one program: the agent beside the
+// sources, the worker beside a store, and the embedded log.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tributary-cdc/tributary/cmd/internal/config"
+)
+
+// version is set by the linker for a release.
+var version = "development"
+
+// Exit codes.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func run(args []string, stdout, stderr io.Writer) int {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		<-signals
+		cancel()
+		if s, ok := (<-signals).(syscall.Signal); ok {
+			os.Exit(128 + int(s)) // asked twice: at once
+		}
+	}()
+	root := command(speaks(args, os.Getenv("LANG")))
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, config.ErrInvalid), errors.Is(err, errUsage):
+		fmt.Fprintln(stderr, "tributary:", err)
+		return exitUsage
+	}
+	fmt.Fprintln(stderr, "tributary:", err)
+	return exitFailed
+}
+
+var errUsage = errors.New("usage")
+
+// speaks picks the language: --lang before LANG, Chinese where either says zh.
+func speaks(args []string, env string) language {
+	lang := env
+	for i, a := range args {
+		if v, ok := strings.CutPrefix(a, "--lang="); ok {
+			lang = v
+		} else if a == "--lang" && i+1 < len(args) {
+			lang = args[i+1]
+		}
+	}
+	if strings.HasPrefix(lang, "zh") {
+		return chinese
+	}
+	return english
+}
+
+func command(lang language) *cobra.Command {
+	say := texts[lang]
+	root := &cobra.Command{Use: "tributary", Short: say.root, SilenceUsage: true, SilenceErrors: true, CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true}}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errUsage, err) })
+	root.PersistentFlags().String("lang", "", say.lang)
+	role := func(use, short string, f func(ctx context.Context, file string, out io.Writer, l *slog.Logger) error) {
+		c := &cobra.Command{Use: use + " --config FILE", Short: short, Args: cobra.NoArgs}
+		file := c.Flags().String("config", "", say.config)
+		c.RunE = func(c *cobra.Command, _ []string) error {
+			if *file == "" {
+				return fmt.Errorf("%w: --config", errUsage)
+			}
+			return f(c.Context(), *file, c.OutOrStdout(), slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil)))
+		}
+		root.AddCommand(c)
+	}
+	role("agent", say.agent, runAgent)
+	role("worker", say.worker, runWorker)
+	role("log", say.log, runLog)
+	check := &cobra.Command{Use: "check agent|worker|log FILE", Short: say.check, Args: cobra.ExactArgs(2), RunE: func(c *cobra.Command, args []string) error {
+		var into interface{ Check() error }
+		switch args[0] {
+		case "agent":
+			into = &config.Agent{}
+		case "worker":
+			into = &config.Worker{}
+		case "log":
+			into = &config.LogServer{}
+		default:
+			return fmt.Errorf("%w: %q", errUsage, args[0])
+		}
+		if err := config.Load(args[1], into); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintln(c.OutOrStdout(), say.valid)
+		return err
+	}}
+	cfg := &cobra.Command{Use: "config", Short: say.configs}
+	cfg.AddCommand(check)
+	root.AddCommand(cfg, &cobra.Command{Use: "version", Short: say.version, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		_, err := fmt.Fprintln(c.OutOrStdout(), "tributary", version)
+		return err
+	}})
+	return root
+}
+
+// serve answers h on addr until ctx ends, and prints where.
+func serve(ctx context.Context, addr string, h http.Handler, l *slog.Logger) error {
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fmt.Errorf("http %s: %w", addr, err)
+	}
+	l.Info("serving", "url", "http://"+ln.Addr().String())
+	srv := &http.Server{Handler: h}
+	defer context.AfterFunc(ctx, func() { _ = srv.Close() })()
+	if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("http %s: %w", addr, err)
+	}
+	return nil
+}

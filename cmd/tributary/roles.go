@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tributary-cdc/tributary/capture"
+	"github.com/tributary-cdc/tributary/capture/pipeline"
+	pgcapture "github.com/tributary-cdc/tributary/capture/postgres"
+	"github.com/tributary-cdc/tributary/cmd/internal/config"
+	"github.com/tributary-cdc/tributary/sinks/postgres"
+	"github.com/tributary-cdc/tributary/sinks/worker"
+	"github.com/tributary-cdc/tributary/stream/embedded"
+	"github.com/tributary-cdc/tributary/stream/event"
+	"github.com/tributary-cdc/tributary/stream/kafka"
+	"github.com/tributary-cdc/tributary/stream/log"
+	"github.com/tributary-cdc/tributary/stream/schemas"
+)
+
+// runLog hosts the embedded log until ctx ends.
+func runLog(ctx context.Context, file string, out io.Writer, l *slog.Logger) error {
+	var c config.LogServer
+	if err := config.Load(file, &c); err != nil {
+		return err
+	}
+	s, err := embedded.Start(embedded.Options{Dir: c.DataDir, Port: c.Port})
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(out, s.Addr()); err != nil {
+		return errors.Join(err, s.Close())
+	}
+	l.Info("log is open", "addr", s.Addr(), "dir", c.DataDir)
+	<-ctx.Done()
+	return s.Close()
+}
+
+// instance names this agent's installation. Whoever was fenced gets a new name,
+// so that a restart meets the newer agent's fresh records and stays down.
+func instance(dir string) (string, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("data_dir: %w", err)
+	}
+	name := filepath.Join(dir, "instance")
+	b, err := os.ReadFile(name)
+	if err == nil && len(b) > 0 {
+		return strings.TrimSpace(string(b)), nil
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("data_dir: %w", err)
+	}
+	id := rand.Text()[:12]
+	if err := os.WriteFile(name, []byte(id+"\n"), 0o600); err != nil {
+		return "", fmt.Errorf("data_dir: %w", err)
+	}
+	return id, nil
+}
+
+// runAgent runs one pipeline per source. A source that stops for good doesn't
+// stop the others; the agent fails only when none is left.
+func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) error {
+	var c config.Agent
+	if err := config.Load(file, &c); err != nil {
+		return err
+	}
+	id, err := instance(c.DataDir)
+	if err != nil {
+		return err
+	}
+	client, err := kafka.New(kafka.Options{Brokers: c.Log.Brokers})
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if err := awaitTopics(ctx, client, c.Org, c.Partitions, l); err != nil {
+		return err
+	}
+	pipes := make([]*pipeline.Pipeline, len(c.Sources))
+	versions := schemas.New(client)
+	for i, s := range c.Sources {
+		if pipes[i], err = newPipeline(client, versions, &c, s, c.Name+"/"+id, l); err != nil {
+			return fmt.Errorf("source %s-%s: %w", c.Org, s.Name, err)
+		}
+	}
+	status := func() any {
+		out := make([]pipeline.Status, len(pipes))
+		for i, p := range pipes {
+			out[i] = p.Status()
+		}
+		return out
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	g := errgroup.Group{}
+	g.Go(func() error { return serve(ctx, c.HTTP, handler(status), l) })
+	var sources errgroup.Group
+	for _, p := range pipes {
+		sources.Go(func() error {
+			err := p.Run(ctx)
+			if err != nil {
+				l.Error("source stopped", "source", p.Status().Source, "err", err)
+			}
+			if errors.Is(err, log.ErrFenced) {
+				err = errors.Join(err, os.Remove(filepath.Join(c.DataDir, "instance")))
+			}
+			return err
+		})
+	}
+	err = sources.Wait()
+	cancel()
+	return errors.Join(err, g.Wait())
+}
+
+func newPipeline(client *kafka.Client, versions *schemas.Catalogue, c *config.Agent, s config.Source, agent string, l *slog.Logger) (*pipeline.Pipeline, error) {
+	password, err := s.Secret.Read()
+	if err != nil {
+		return nil, err
+	}
+	src := event.Source{ID: c.Org + "-" + s.Name, Org: c.Org, Engine: event.Engine(s.Engine), Agent: c.Name}
+	reader, err := pgcapture.New(pgcapture.Options{Source: src, Host: s.Host, Port: s.Port, Database: s.Database, User: s.User,
+		Password: password, SSLMode: s.SSLMode, Tables: s.Tables, Datasets: s.Datasets})
+	if err != nil {
+		return nil, err
+	}
+	part := log.Partition{Topic: kafka.Changes(c.Org), Index: s.Partition}
+	return pipeline.New(pipeline.Options{
+		Source: src, Agent: agent, Version: version, Reader: reader, FirstStart: s.FirstStart == "now", StopTimeout: c.StopTimeout, Logger: l,
+		Log: client.Producer(kafka.ProducerOptions{Partition: part, TransactionalID: kafka.Prefix + c.Org + "." + src.ID,
+			Compression: kafka.LZ4, KeepsState: !c.Log.Embedded}),
+		Tail: client.Fetcher(part, 0), Checkpoints: client.Latest(kafka.Checkpoints(c.Org)), Schemas: versions.Publisher(kafka.Schemas(c.Org)),
+	})
+}
+
+// awaitTopics makes and checks an org's topics, as soon as the log answers.
+func awaitTopics(ctx context.Context, client *kafka.Client, org string, partitions int, l *slog.Logger) error {
+	return capture.Retrying(ctx, func() error {
+		err := client.CreateTopics(ctx, org, kafka.TopicOptions{Partitions: partitions})
+		if err == nil {
+			err = client.CheckTopics(ctx, org)
+		}
+		if err != nil {
+			l.Warn("topics", "org", org, "err", err)
+		}
+		return err
+	})
+}
+
+// runWorker applies the partitions of its orgs to its store.
+func runWorker(ctx context.Context, file string, _ io.Writer, l *slog.Logger) error {
+	var c config.Worker
+	if err := config.Load(file, &c); err != nil {
+		return err
+	}
+	password, err := c.Store.Secret.Read()
+	if err != nil {
+		return err
+	}
+	store, err := postgres.New(postgres.Options{Host: c.Store.Host, Port: c.Store.Port, Database: c.Store.Database, User: c.Store.User,
+		Password: password, Schema: c.Store.Schema, SSLMode: c.Store.SSLMode})
+	if err != nil {
+		return err
+	}
+	client, err := kafka.New(kafka.Options{Brokers: c.Log.Brokers})
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	w, err := worker.New(worker.Options{Store: store, Schemas: schemas.New(client), Name: c.Name, Logger: l,
+		Fetcher: func(p log.Partition) log.Fetcher { return client.Fetcher(p, 0) }})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var g, parts errgroup.Group
+	g.Go(func() error {
+		return serve(ctx, c.HTTP, handler(func() any { s, _ := w.Status(); return s }), l)
+	})
+	for _, org := range c.Orgs {
+		for i := range c.Partitions {
+			parts.Go(func() error {
+				return w.RunPartition(ctx, log.Partition{Topic: kafka.Changes(org), Index: int32(i)})
+			})
+		}
+	}
+	err = parts.Wait()
+	cancel()
+	return errors.Join(err, g.Wait(), store.Close())
+}
+
+// handler answers health checks and the status as JSON.
+func handler(status func() any) http.Handler {
+	mux := http.NewServeMux()
+	ok := func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") }
+	mux.HandleFunc("GET /-/healthy", ok)
+	mux.HandleFunc("GET /-/ready", ok)
+	mux.HandleFunc("GET /api/status", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(map[string]any{"data": status()})
+	})
+	return mux
+}
