@@ -28,7 +28,7 @@ type checkpoint struct {
 // what it has completed.
 type scanner struct {
 	source   string
-	next     log.Offset   // where to read on; log.Earliest at first
+	next     log.Offset   // where to read on
 	producer log.Producer // of the latest open; NoProducer while none is known
 	agent    string       // of the latest open
 	seen     time.Time    // append time of the source's latest record
@@ -42,11 +42,16 @@ type scanner struct {
 
 // load starts a scanner from the checkpoint.
 func (p *Pipeline) load(ctx context.Context) (*scanner, error) {
-	s := &scanner{source: p.opts.Source.ID, next: log.Earliest, producer: log.NoProducer}
+	s := &scanner{source: p.opts.Source.ID, producer: log.NoProducer}
 	value, err := p.opts.Checkpoints.Load(ctx, s.source)
 	if err != nil {
 		return nil, fmt.Errorf("load checkpoint: %w", err)
 	}
+	first, end, err := p.opts.Tail.Bounds(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the log's tail: %w", err)
+	}
+	s.next = first
 	if value == nil {
 		return s, nil
 	}
@@ -54,17 +59,13 @@ func (p *Pipeline) load(ctx context.Context) (*scanner, error) {
 	if err := json.Unmarshal(value, &c); err != nil {
 		return nil, fmt.Errorf("read checkpoint: %w", err)
 	}
-	s.next, s.producer, s.known = c.Offset, c.Producer, true
+	s.producer, s.known = c.Producer, true
 	s.last, s.restart, s.state, s.offset = c.Last, c.Restart, c.State, c.Offset
-	first, end, err := p.opts.Tail.Bounds(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read the log's tail: %w", err)
-	}
 	if c.Offset >= end {
 		return nil, &capture.GapError{Code: "TOPIC_REPLACED", From: c.Last,
 			Reason: fmt.Sprintf("the log ends at offset %d, before the record %d of the checkpoint", end, c.Offset)}
 	}
-	s.next = max(s.next, first) // retention may have passed; the checkpoint still holds
+	s.next = max(c.Offset, first) // retention may have passed; the checkpoint still holds
 	return s, nil
 }
 

@@ -34,7 +34,7 @@ type Options struct {
 	BatchRows int
 	// Wait is the longest time a fetch waits for new records. Default 500ms.
 	Wait time.Duration
-	// MaxBackoff caps the pause between two attempts. Default 10s.
+	// MaxBackoff caps the pause between two attempts. Default 3s.
 	MaxBackoff time.Duration
 	Logger     *slog.Logger
 }
@@ -75,7 +75,7 @@ func New(o Options) (*Worker, error) {
 		o.Wait = 500 * time.Millisecond
 	}
 	if o.MaxBackoff == 0 {
-		o.MaxBackoff = 10 * time.Second
+		o.MaxBackoff = 3 * time.Second
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -79,6 +79,7 @@ var refused = map[kafkago.Error]error{
 	kafkago.InvalidMessage:               log.ErrCorrupt,
 	kafkago.InvalidProducerIDMapping:     log.ErrFenced,
 	kafkago.TransactionCoordinatorFenced: log.ErrUnavailable,
+	kafkago.BrokerNotAvailable:           log.ErrUnavailable,
 }
 
 // classify wraps an error of the client in one of package log's, if it is one.
