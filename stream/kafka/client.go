@@ -79,6 +79,7 @@ var refused = map[kafkago.Error]error{
 	kafkago.InvalidMessage:               log.ErrCorrupt,
 	kafkago.InvalidProducerIDMapping:     log.ErrFenced,
 	kafkago.TransactionCoordinatorFenced: log.ErrUnavailable,
+	kafkago.Unknown:                      log.ErrUnavailable, // the client wraps a broken connection in it
 	kafkago.BrokerNotAvailable:           log.ErrUnavailable,
 }
 

@@ -98,7 +98,7 @@ func (w *workload) step(ctx context.Context) error {
 		case n < 50:
 			err = w.transfer(ctx, tx)
 		case n < 70:
-			_, err = tx.Exec(ctx, `INSERT INTO score SELECT xh, 'k' || $1::text, '2025-2026', round((random() * 100)::numeric, 1) FROM student WHERE xxdm = $2 ORDER BY xh LIMIT 40 ON CONFLICT DO NOTHING`, w.rng.IntN(9), w.school(w.rng.IntN(schools)))
+			_, err = tx.Exec(ctx, `INSERT INTO score SELECT xh, 'k' || $1::text, '2025-2026', round((random() * 100)::numeric, 1) FROM student WHERE xxdm = $2 ORDER BY xh LIMIT 40 ON CONFLICT DO NOTHING`, strconv.Itoa(w.rng.IntN(9)), w.school(w.rng.IntN(schools)))
 		case n < 85: // a correction that leaves the long column alone
 			_, err = tx.Exec(ctx, `UPDATE student SET xm = xm || '改' WHERE xh = (SELECT xh FROM student WHERE length(xm) < 30 ORDER BY xh OFFSET $1 LIMIT 1)`, w.rng.IntN(200))
 		case n < 90: // the key moves: a temporary number becomes a final one
