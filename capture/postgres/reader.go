@@ -190,7 +190,7 @@ func (r *Reader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 	if err := r.resume(ctx, res); err != nil {
 		return 0, err
 	}
-	r.last, r.end = res.Last, res.Restart
+	r.last = res.Last
 	r.relations = map[uint32]*relation{}
 	r.ack.Store(r.end.Offset)
 	err = pglogrepl.StartReplication(ctx, r.conn, r.o.Slot, pglogrepl.LSN(r.end.Offset), pglogrepl.StartReplicationOptions{
@@ -314,6 +314,17 @@ func (r *Reader) first(ctx context.Context, id pglogrepl.IdentifySystemResult) e
 			return &capture.Coded{Code: "PG_PUBLICATION", Hint: create, Err: connection("create the publication", err)}
 		}
 	}
+	// An agent that died between making its slot and its first record finds the slot
+	// again: nothing after the slot's place can have been acknowledged.
+	var left pgtypeLSN
+	err := r.sql.QueryRow(ctx, `SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE slot_name = $1 AND plugin = 'pgoutput'
+		AND database = current_database() AND confirmed_flush_lsn IS NOT NULL`, r.o.Slot).Scan(&left)
+	if err == nil {
+		return r.begin(id, uint64(left))
+	}
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return connection("look at the slot", err)
+	}
 	slot, err := pglogrepl.CreateReplicationSlot(ctx, r.conn, r.o.Slot, "pgoutput",
 		pglogrepl.CreateReplicationSlotOptions{Mode: pglogrepl.LogicalReplication, SnapshotAction: "NOEXPORT_SNAPSHOT"})
 	if err != nil {
@@ -324,8 +335,13 @@ func (r *Reader) first(ctx context.Context, id pglogrepl.IdentifySystemResult) e
 	if err != nil {
 		return fmt.Errorf("slot's start %q: %w", slot.ConsistentPoint, err)
 	}
+	return r.begin(id, uint64(lsn))
+}
+
+// begin starts a new epoch at a place of the slot.
+func (r *Reader) begin(id pglogrepl.IdentifySystemResult, lsn uint64) error {
 	r.state = state{System: id.SystemID, Timeline: id.Timeline, Slot: r.o.Slot, Epoch: uint32(time.Now().Unix())}
-	r.end = event.Place{Offset: uint64(lsn)}
+	r.end = event.Place{Offset: lsn}
 	return nil
 }
 

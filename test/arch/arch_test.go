@@ -1,0 +1,88 @@
+// Package arch holds the rules on who may import whom.
+package arch
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/tributary-cdc/tributary/"
+
+// allowed lists, per folder, the folders of this module that it may import.
+// The first matching row counts.
+var allowed = []struct {
+	from string
+	to   []string
+}{
+	{"schema", nil},
+	{"stream/log", nil},
+	{"stream/event", []string{"schema"}},
+	{"stream/envelope", []string{"schema", "stream/event", "stream/log"}},
+	{"stream/kafka", []string{"stream/log"}},
+	{"stream/embedded", nil},
+	{"stream/schemas", []string{"schema", "stream/envelope", "stream/log"}},
+	{"capture", []string{"capture", "schema", "stream/event", "stream/envelope", "stream/log"}},
+	{"sinks", []string{"sinks", "schema", "stream/event", "stream/envelope", "stream/log"}},
+	{"cmd", []string{"cmd", "capture", "sinks", "stream", "schema"}},
+	{"test", []string{"cmd", "capture", "sinks", "stream", "schema", "deploy", "test"}},
+}
+
+func within(path, folder string) bool { return path == folder || strings.HasPrefix(path, folder+"/") }
+
+func TestImports(t *testing.T) {
+	cmd := exec.Command("go", "list", "-json=ImportPath,Doc,Imports,GoFiles", module+"...")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	seen := 0
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p struct {
+			ImportPath, Doc string
+			Imports         []string
+			GoFiles         []string
+		}
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		seen++
+		from := strings.TrimPrefix(p.ImportPath, module)
+		if p.Doc == "" && len(p.GoFiles) > 0 {
+			t.Errorf("%s has no package comment", from)
+		}
+		check(t, from, p.Imports)
+	}
+	if seen < 10 {
+		t.Errorf("only %d packages were looked at", seen)
+	}
+}
+
+func check(t *testing.T, from string, imports []string) {
+	t.Helper()
+	for _, rule := range allowed {
+		if !within(from, rule.from) {
+			continue
+		}
+	next:
+		for _, i := range imports {
+			to, ours := strings.CutPrefix(i, module)
+			if !ours {
+				continue
+			}
+			for _, a := range rule.to {
+				if within(to, a) {
+					continue next
+				}
+			}
+			t.Errorf("%s must not import %s", from, to)
+		}
+		return
+	}
+	t.Errorf("%s lies outside the agreed folders", from)
+}
