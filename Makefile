@@ -1,0 +1,32 @@
+# Commands for people and for CI. Bare `make` prints help.
+GO ?= go
+FUZZTIME ?= 5s
+
+.PHONY: help build test ci lint unit faults fuzz
+help:
+	@echo "make build   编译到 bin/tributary      build bin/tributary"
+	@echo "make test    全部检查与测试            every check and test (what CI runs)"
+	@echo "make faults  随机杀进程（SEED=n 重放）  kill processes at random (SEED=n repeats a run)"
+	@echo "make fuzz    模糊测试                  fuzz each decoder (FUZZTIME=30s)"
+
+build:
+	$(GO) build -o bin/tributary ./cmd/tributary
+
+ci: test
+test: lint fuzz unit
+
+lint:
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "not formatted"; exit 1; }
+	$(GO) vet ./...
+
+unit:
+	$(GO) test -race -count=1 -timeout 10m ./...
+
+faults:
+	$(GO) test -count=1 -v -run TestKilledAnywhere ./test/e2e
+
+fuzz:
+	$(GO) test -run '^$$' -fuzz FuzzParse$$ -fuzztime $(FUZZTIME) ./capture/postgres/pgoutput
+	$(GO) test -run '^$$' -fuzz FuzzDecode$$ -fuzztime $(FUZZTIME) ./stream/envelope
+	$(GO) test -run '^$$' -fuzz FuzzParseControl$$ -fuzztime $(FUZZTIME) ./stream/envelope
+	$(GO) test -run '^$$' -fuzz FuzzDecodeBatch$$ -fuzztime $(FUZZTIME) ./stream/kafka
