@@ -24,6 +24,10 @@ type txn struct {
 	changes []change
 	commit  *envelope.Commit
 	from    event.Position
+
+	// The producer that wrote it, and where that took the source.
+	producer log.Producer
+	open     log.Offset
 }
 
 // flow is one source within a partition.
@@ -155,6 +159,7 @@ func (a *assembler) commit(source string, f *flow, o log.Offset, c *envelope.Com
 		a.lost(source, f, o, "ROW_COUNT", fmt.Sprintf("commit %s has %d rows, %d are in the log", c.Txn.Position, c.Rows, len(t.changes)))
 	default:
 		t.commit, t.offset, t.from = c, o, f.applied
+		t.producer, t.open = f.producer, f.open
 		f.applied = c.Txn.Position
 		a.done = append(a.done, t)
 	}
@@ -171,6 +176,9 @@ func (a *assembler) lost(source string, f *flow, o log.Offset, code, reason stri
 func (a *assembler) readFrom(next log.Offset, rest []*txn) log.Offset {
 	for _, t := range rest {
 		next = min(next, t.first)
+		if t.open > a.flows[t.source].kept {
+			next = min(next, t.open)
+		}
 	}
 	for _, f := range a.flows {
 		if f.part != nil {

@@ -149,3 +149,32 @@ func TestForeignRecordsAreSetAside(t *testing.T) {
 	s.batch(1, commit(5, 0, 1))
 	s.want(1, "", Counts{Foreign: 2})
 }
+
+// A worker that dies between two groups of one fetch must come back to the
+// producer of what it hadn't applied, though a newer one stood in the same fetch.
+func TestProducerBelongsToTheTransaction(t *testing.T) {
+	s := newScript(t)
+	s.batch(1, open)            // 0
+	s.batch(1, commit(5, 0, 0)) // 1
+	s.batch(2, open)            // 2
+	s.batch(2, commit(7, 5, 0)) // 3
+	s.batch(3, open)            // 4
+	s.batch(3, commit(9, 7, 0)) // 5
+	s.want(3, "", Counts{})
+	first := s.a.done[0]
+	if first.producer.Epoch != 1 || first.open != 0 {
+		t.Errorf("the first transaction is said to be of producer %s, opened at %d", first.producer, first.open)
+	}
+	s.a.flows[src].kept = first.offset
+	if from := s.a.readFrom(s.next, s.a.done[1:]); from != 2 {
+		t.Errorf("after the first transaction reading begins at %d, want 2: the open record of the second", from)
+	}
+	// Read again from there, with what the store knows.
+	again := newScript(t, Progress{Source: src, Applied: at(5), Commit: 1, Producer: first.producer, Open: first.open})
+	again.next = 2
+	again.batch(2, open)
+	again.batch(2, commit(7, 5, 0))
+	again.batch(3, open)
+	again.batch(3, commit(9, 7, 0))
+	again.want(2, "", Counts{})
+}

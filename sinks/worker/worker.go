@@ -295,6 +295,8 @@ func (s *session) apply(ctx context.Context, group []*txn, next log.Offset) erro
 		}
 		st := &b.Steps[i]
 		st.To, st.Commit, st.Committed, st.TxnID, st.File = t.commit.Txn.Position, t.offset, t.commit.Txn.Committed, t.commit.Txn.ID, t.commit.Txn.File
+		// What was written later, by a newer producer perhaps, isn't in the store yet.
+		st.Producer, st.Open = t.producer, t.open
 		st.Txns++
 		st.Rows += len(t.changes)
 		st.Skipped += t.commit.Skipped
@@ -336,9 +338,7 @@ func (s *session) apply(ctx context.Context, group []*txn, next log.Offset) erro
 		b.Tables = append(b.Tables, m.result())
 	}
 	for i := range b.Steps {
-		f := s.asm.flows[b.Steps[i].Source.ID]
-		b.Steps[i].Producer, b.Steps[i].Open = f.producer, f.open
-		f.kept = b.Steps[i].Commit
+		s.asm.flows[b.Steps[i].Source.ID].kept = b.Steps[i].Commit
 	}
 	from := s.asm.readFrom(next, s.asm.done)
 	for i := range b.Steps {

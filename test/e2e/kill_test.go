@@ -301,12 +301,12 @@ func compare(t *testing.T, source, store *pgx.Conn, name string) {
 	for _, table := range []string{"school", "student", "score"} {
 		want := fingerprint(t, source, table, "")
 		var got []string
-		ok := within(60*time.Second, func() bool {
+		ok := within(40*time.Second, func() bool {
 			got = fingerprint(t, store, table, "ods")
 			return equal(got, want)
 		})
 		if !ok {
-			t.Errorf("store %s, table %s: %d rows, want %d, or other values", name, table, len(got), len(want))
+			t.Errorf("store %s, table %s: %d rows, want %d; first difference %s", name, table, len(got), len(want), difference(got, want))
 		}
 	}
 	err := store.QueryRow(context.Background(), `SELECT _position FROM ods.school s JOIN tributary.batch b ON b.id = s._batch WHERE _source = '330108-renshi' AND _committed_at <= _applied_at LIMIT 1`).Scan(&position)
@@ -317,6 +317,23 @@ func compare(t *testing.T, source, store *pgx.Conn, name string) {
 	if err := store.QueryRow(context.Background(), `SELECT count(*) FROM tributary.gap`).Scan(&gaps); err != nil || gaps != 0 {
 		t.Errorf("store %s: %d gaps, %v", name, gaps, err)
 	}
+}
+
+// difference names the first place where two lists of rows part.
+func difference(got, want []string) string {
+	for i := range max(len(got), len(want)) {
+		g, w := "nothing", "nothing"
+		if i < len(got) {
+			g = got[i]
+		}
+		if i < len(want) {
+			w = want[i]
+		}
+		if g != w {
+			return fmt.Sprintf("%.80s, want %.80s", g, w)
+		}
+	}
+	return "none"
 }
 
 func equal(a, b []string) bool {

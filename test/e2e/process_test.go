@@ -106,6 +106,9 @@ func (p *process) tell(t testing.TB) {
 	if strings.Contains(string(b), secret) {
 		t.Errorf("%s printed the password", p.name)
 	}
+	if strings.Contains(string(b), "level=ERROR") {
+		t.Errorf("%s logged an error", p.name)
+	}
 	if !t.Failed() {
 		return
 	}
