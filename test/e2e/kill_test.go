@@ -212,9 +212,11 @@ store: {host: 127.0.0.1, port: %d, database: %s, user: postgres, password_env: T
 		p.start()
 		t.Cleanup(func() { p.signal(syscall.SIGKILL); p.tell(t) })
 	}
+	// A slot is active while it is made, too; only from its consistent point on does
+	// it hold every transaction.
 	await(t, "the slot", func() bool {
 		var n int
-		err := source.QueryRow(context.Background(), `SELECT count(*) FROM pg_replication_slots WHERE active`).Scan(&n)
+		err := source.QueryRow(context.Background(), `SELECT count(*) FROM pg_replication_slots WHERE active AND confirmed_flush_lsn IS NOT NULL`).Scan(&n)
 		return err == nil && n == 1
 	})
 	mustExec(t, source, `INSERT INTO school SELECT '2133' || lpad(i::text, 6, '0'), '学校' || i, 0 FROM generate_series(0, $1 - 1) i`, schools)
