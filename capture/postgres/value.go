@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -44,8 +45,8 @@ func parse(t *schema.Type, text []byte, arena *[]byte) (event.Value, error) {
 		if len(text) < 2 || text[0] != '\\' || text[1] != 'x' || len(text)%2 != 0 {
 			return event.Value{}, errValue
 		}
-		at := len(*arena)
-		*arena = append(*arena, make([]byte, (len(text)-2)/2)...)
+		at, n := len(*arena), (len(text)-2)/2
+		*arena = slices.Grow(*arena, n)[:at+n]
 		b := (*arena)[at:len(*arena):len(*arena)]
 		_, err = hex.Decode(b, text[2:])
 		return event.Raw(b), err

@@ -1,0 +1,139 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pglogrepl"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tributary-cdc/tributary/capture"
+	"github.com/tributary-cdc/tributary/stream/event"
+)
+
+// resume proves continuity, or makes slot and publication on a first start.
+func (r *Reader) resume(ctx context.Context, res capture.Resume) error {
+	id, err := pglogrepl.IdentifySystem(ctx, r.conn)
+	if err != nil {
+		return connection("identify the server", err)
+	}
+	if res.State == nil {
+		if !res.FirstStart {
+			return capture.ErrNoFirstStart
+		}
+		return r.first(ctx, id)
+	}
+	r.state = state{}
+	if err := json.Unmarshal(res.State, &r.state); err != nil {
+		return fmt.Errorf("read the reader's state: %w", err)
+	}
+	gap := func(code, format string, args ...any) error {
+		return &capture.GapError{Code: code, Reason: fmt.Sprintf(format, args...), From: res.Last}
+	}
+	if id.SystemID != r.state.System {
+		return gap("OTHER_SERVER", "system identifier is %s, was %s", id.SystemID, r.state.System)
+	}
+	if id.Timeline != r.state.Timeline {
+		return gap("OTHER_TIMELINE", "timeline is %d, was %d", id.Timeline, r.state.Timeline)
+	}
+	var flushed pgtypeLSN
+	var plugin, database string
+	var lost bool
+	err = r.sql.QueryRow(ctx, `SELECT coalesce(confirmed_flush_lsn, '0/0')::text, plugin, database, restart_lsn IS NULL FROM pg_replication_slots WHERE slot_name = $1`, r.o.Slot).
+		Scan(&flushed, &plugin, &database, &lost)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return gap("SLOT_LOST", "slot %s doesn't exist", r.o.Slot)
+	case err != nil:
+		return connection("look at the slot", err)
+	case lost:
+		return gap("SLOT_INVALIDATED", "slot %s has lost its WAL", r.o.Slot)
+	case plugin != "pgoutput" || database != r.o.Database:
+		return gap("SLOT_OTHER", "slot %s is of plugin %s and database %s", r.o.Slot, plugin, database)
+	case uint64(flushed) > res.Restart.Offset:
+		return gap("SLOT_AHEAD", "slot %s stands at %s, the log at %s", r.o.Slot, pglogrepl.LSN(flushed), pglogrepl.LSN(res.Restart.Offset))
+	}
+	if uint64(id.XLogPos) < res.Restart.Offset {
+		return gap("LOG_RESET", "the server's log ends at %s, before %s", id.XLogPos, pglogrepl.LSN(res.Restart.Offset))
+	}
+	r.end = res.Restart
+	return nil
+}
+
+// pgtypeLSN scans an LSN's text.
+type pgtypeLSN uint64
+
+// Scan implements database/sql.Scanner, which pgx uses for text.
+func (l *pgtypeLSN) Scan(src any) error {
+	s, ok := src.(string)
+	if !ok {
+		return fmt.Errorf("LSN as %T", src)
+	}
+	v, err := pglogrepl.ParseLSN(s)
+	*l = pgtypeLSN(v)
+	return err
+}
+
+func (r *Reader) first(ctx context.Context, id pglogrepl.IdentifySystemResult) error {
+	var there bool
+	if err := r.sql.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_publication WHERE pubname = $1)`, r.o.Publication).Scan(&there); err != nil {
+		return connection("look at the publication", err)
+	}
+	if !there {
+		rows, err := r.sql.Query(ctx, `SELECT n.nspname::text, c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+			WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND n.nspname NOT LIKE 'pg\_%' AND n.nspname <> 'information_schema' ORDER BY 1, 2`)
+		if err != nil {
+			return connection("list tables", err)
+		}
+		var list []string
+		var ns, name string
+		if _, err := pgx.ForEachRow(rows, []any{&ns, &name}, func() error {
+			if r.wanted(ns + "." + name) {
+				list = append(list, pgx.Identifier{ns, name}.Sanitize())
+			}
+			return nil
+		}); err != nil {
+			return connection("list tables", err)
+		}
+		if len(list) == 0 {
+			return &capture.Coded{Code: "PG_NO_TABLE", Hint: "check the table patterns of the source", Err: fmt.Errorf("no table matches %v: %w", r.o.Tables, capture.ErrSettings)}
+		}
+		create := "CREATE PUBLICATION " + pgx.Identifier{r.o.Publication}.Sanitize() + " FOR TABLE " + strings.Join(list, ", ")
+		if _, err := r.sql.Exec(ctx, create); err != nil {
+			return &capture.Coded{Code: "PG_PUBLICATION", Hint: create, Err: connection("create the publication", err)}
+		}
+	}
+	// An agent that died between making its slot and its first record finds the slot
+	// again: nothing after the slot's place can have been acknowledged.
+	var left pgtypeLSN
+	err := r.sql.QueryRow(ctx, `SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE slot_name = $1 AND plugin = 'pgoutput'
+		AND database = current_database() AND confirmed_flush_lsn IS NOT NULL`, r.o.Slot).Scan(&left)
+	if err == nil {
+		return r.begin(id, uint64(left))
+	}
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return connection("look at the slot", err)
+	}
+	slot, err := pglogrepl.CreateReplicationSlot(ctx, r.conn, r.o.Slot, "pgoutput",
+		pglogrepl.CreateReplicationSlotOptions{Mode: pglogrepl.LogicalReplication, SnapshotAction: "NOEXPORT_SNAPSHOT"})
+	if err != nil {
+		return &capture.Coded{Code: "PG_SLOT", Hint: "a slot of this name may be left from an earlier start: SELECT pg_drop_replication_slot('" + r.o.Slot + "')",
+			Err: connection("create the slot "+r.o.Slot, err)}
+	}
+	lsn, err := pglogrepl.ParseLSN(slot.ConsistentPoint)
+	if err != nil {
+		return fmt.Errorf("slot's start %q: %w", slot.ConsistentPoint, err)
+	}
+	return r.begin(id, uint64(lsn))
+}
+
+// begin starts a new epoch at a place of the slot.
+func (r *Reader) begin(id pglogrepl.IdentifySystemResult, lsn uint64) error {
+	r.state = state{System: id.SystemID, Timeline: id.Timeline, Slot: r.o.Slot, Epoch: uint32(time.Now().Unix())}
+	r.end = event.Place{Offset: lsn}
+	return nil
+}
