@@ -1,0 +1,530 @@
+package postgres_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tributary-cdc/tributary/capture"
+	"github.com/tributary-cdc/tributary/capture/postgres"
+	"github.com/tributary-cdc/tributary/schema"
+	"github.com/tributary-cdc/tributary/stream/event"
+	"github.com/tributary-cdc/tributary/test/servers"
+)
+
+// TestReader runs every rule of the reader against one real server, each in a
+// database of its own.
+func TestReader(t *testing.T) {
+	db := servers.Postgres(t, nil)
+	for name, f := range map[string]func(*testing.T, *rig){
+		"values":                        testValues,
+		"unchanged TOAST is absent":     testToast,
+		"large transaction in parts":    testParts,
+		"rollback and savepoint":        testRollback,
+		"idle database holds no WAL":    testIdle,
+		"table without key":             testNoKey,
+		"table changed":                 testChanged,
+		"unsupported type":              testUnsupported,
+		"truncate":                      testTruncate,
+		"lost connection":               testLostConnection,
+		"no first start":                testNoFirstStart,
+		"wrong password":                testWrongPassword,
+		"role without REPLICATION":      testNoReplication,
+		"no table matches":              testNoTable,
+		"gap: slot dropped":             testSlotDropped,
+		"gap: slot made again":          testSlotAgain,
+		"gap: slot advanced by hand":    testSlotAdvanced,
+		"gap: another server":           testOtherServer,
+		"gap: log ends before our mark": testLogReset,
+	} {
+		t.Run(name, func(t *testing.T) { f(t, newRig(t, db)) })
+	}
+}
+
+type rig struct {
+	t   *testing.T
+	db  servers.DB
+	sql *pgx.Conn
+	o   postgres.Options
+	r   *postgres.Reader
+}
+
+func newRig(t *testing.T, db servers.DB) *rig {
+	name := "db" + fmt.Sprint(time.Now().UnixNano())
+	admin := open(t, db, "postgres")
+	run(t, admin, "CREATE DATABASE "+name)
+	rg := &rig{t: t, db: db, sql: open(t, db, name), o: postgres.Options{
+		Source: event.Source{ID: "330108-" + name, Org: "330108", Engine: event.Postgres, Agent: "a1"},
+		Host:   "127.0.0.1", Port: db.Port, Database: name, User: "postgres", Password: db.Password, Tables: []string{"public.*"}}}
+	t.Cleanup(func() { // a slot left behind would hold the server's log for the tests to come
+		if rg.r != nil {
+			if err := rg.r.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		for deadline := time.Now().Add(10 * time.Second); ; {
+			_, err := admin.Exec(context.Background(), `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = $1`, name)
+			if err == nil {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatal(err)
+			}
+		}
+	})
+	return rg
+}
+
+func open(t *testing.T, db servers.DB, name string) *pgx.Conn {
+	t.Helper()
+	c, err := pgx.Connect(context.Background(), fmt.Sprintf("host=127.0.0.1 port=%d dbname=%s user=postgres password=%s sslmode=disable", db.Port, name, db.Password))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close(context.Background()) })
+	return c
+}
+
+func run(t *testing.T, c *pgx.Conn, sql string, args ...any) {
+	t.Helper()
+	if _, err := c.Exec(context.Background(), sql, args...); err != nil {
+		t.Fatalf("%.100s: %v", sql, err)
+	}
+}
+
+// start starts the reader; a first start if res is zero.
+func (g *rig) start(res capture.Resume) error {
+	g.t.Helper()
+	if g.r == nil {
+		r, err := postgres.New(g.o)
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		g.r = r
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	_, err := g.r.Start(ctx, res)
+	return err
+}
+
+// first starts the reader at the present end and returns where that is.
+func (g *rig) first() capture.Resume {
+	g.t.Helper()
+	if err := g.start(capture.Resume{FirstStart: true}); err != nil {
+		g.t.Fatal(err)
+	}
+	seg := g.next()
+	if seg.Kind != event.Idle || seg.State == nil {
+		g.t.Fatalf("the first segment is %+v, want an idle one with the state", seg)
+	}
+	return capture.Resume{Restart: seg.Restart, State: append([]byte(nil), seg.State...)}
+}
+
+func (g *rig) next() *event.Segment {
+	g.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	seg, err := g.r.Next(ctx)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return seg
+}
+
+// busy returns the next segment that isn't idle.
+func (g *rig) busy() *event.Segment {
+	g.t.Helper()
+	for {
+		if seg := g.next(); seg.Kind != event.Idle {
+			return seg
+		}
+	}
+}
+
+func slot(t *testing.T, seg *event.Segment, column string) event.Value {
+	t.Helper()
+	row := seg.Rows[0]
+	i := row.Table.Column(column)
+	if i < 0 {
+		t.Fatalf("no column %s in %v", column, row.Table.Columns)
+	}
+	return row.After[i]
+}
+
+func testValues(t *testing.T, g *rig) {
+	type value struct {
+		typ, literal string
+		kind         schema.Kind
+		want         event.Value
+	}
+	text := func(s string) event.Value { return event.Raw([]byte(s)) }
+	run(t, g.sql, `CREATE TYPE xb AS ENUM ('男', '女'); CREATE DOMAIN fen AS numeric(5,1) CHECK (value >= 0)`)
+	values := []value{
+		{"boolean", "true", schema.Bool, event.Number(1)},
+		{"smallint", "'-32768'", schema.Int16, event.Signed(math.MinInt16)},
+		{"integer", "2147483647", schema.Int32, event.Signed(math.MaxInt32)},
+		{"bigint", "'-9223372036854775808'", schema.Int64, event.Signed(math.MinInt64)},
+		{"numeric", "'NaN'", schema.Decimal, text("NaN")},
+		{"numeric", "'-Infinity'", schema.Decimal, text("-Infinity")},
+		{"numeric(30,10)", "12345678901234567890.0123456789", schema.Decimal, text("12345678901234567890.0123456789")},
+		{"fen", "99.5", schema.Decimal, text("99.5")},
+		{"real", "0.1", schema.Float32, event.Number(uint64(math.Float32bits(0.1)))},
+		{"double precision", "'-0'", schema.Float64, event.Number(math.Float64bits(math.Copysign(0, -1)))},
+		{"double precision", "1.7976931348623157e308", schema.Float64, event.Number(math.Float64bits(math.MaxFloat64))},
+		{"text", "'杭州市西湖区𠮷野'", schema.String, text("杭州市西湖区𠮷野")},
+		{"text", "''", schema.String, text("")},
+		{"character(4)", "'ab'", schema.String, text("ab  ")},
+		{"character varying(8)", "E'a\\tb\\n'", schema.String, text("a\tb\n")},
+		{"bytea", `'\x00ff'`, schema.Bytes, event.Raw([]byte{0, 255})},
+		{"date", "'4713-01-01 BC'", schema.Date, event.Signed(-2440550)},
+		{"date", "'infinity'", schema.Date, event.Signed(event.PosInfinity)},
+		{"time", "'24:00:00'", schema.Time, event.Signed(86_400_000_000)},
+		{"time with time zone", "'23:59:59.999999+08'", schema.Text, text("23:59:59.999999+08")},
+		{"timestamp", "'1969-12-31 23:59:59.999999'", schema.DateTime, event.Signed(-1)},
+		{"timestamp", "'-infinity'", schema.DateTime, event.Signed(event.NegInfinity)},
+		{"timestamptz", "'2026-09-01 08:00:00.000001+08'", schema.Timestamp, event.Signed(time.Date(2026, 9, 1, 0, 0, 0, 1000, time.UTC).UnixMicro())},
+		{"interval", "'-1 year 2 days 03:04:05.6'", schema.Interval, text("P-1Y2DT3H4M5.6S")},
+		{"uuid", "'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'", schema.UUID, text("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11")},
+		{"json", `'{"a" : 1.00}'`, schema.JSON, text(`{"a" : 1.00}`)},
+		{"jsonb", `'{"a":1.00}'`, schema.JSON, text(`{"a": 1.00}`)},
+		{"xb", "'女'", schema.Enum, text("女")},
+		{"integer[]", "'{1,NULL,-3}'", schema.Array, text("{1,NULL,-3}")},
+		{"text[]", `ARRAY['a,b', NULL, '']`, schema.Array, text(`{"a,b",NULL,""}`)},
+	}
+	defs, literals := []string{"id int PRIMARY KEY"}, []string{"1"}
+	for i, v := range values {
+		defs, literals = append(defs, fmt.Sprintf("c%d %s", i, v.typ)), append(literals, v.literal)
+	}
+	run(t, g.sql, "CREATE TABLE v ("+strings.Join(defs, ", ")+")")
+	g.first()
+	run(t, g.sql, "INSERT INTO v VALUES ("+strings.Join(literals, ", ")+")")
+	run(t, g.sql, "INSERT INTO v (id) VALUES (2)")
+	seg := g.busy()
+	for i, v := range values {
+		column := fmt.Sprintf("c%d", i)
+		got := slot(t, seg, column)
+		kind := seg.Rows[0].Table.Columns[i+1].Type.Kind
+		if got.State != event.Present || got.N != v.want.N || string(got.B) != string(v.want.B) || kind != v.kind {
+			t.Errorf("%s %s = %s %d %q, want %s %d %q", v.typ, v.literal, kind, got.N, got.B, v.kind, v.want.N, v.want.B)
+		}
+	}
+	seg = g.busy()
+	for i := range values {
+		if got := slot(t, seg, fmt.Sprintf("c%d", i)); got.State != event.Null {
+			t.Errorf("c%d is %v, want NULL", i, got)
+		}
+	}
+}
+
+func testToast(t *testing.T, g *rig) {
+	run(t, g.sql, `CREATE TABLE photo (id int PRIMARY KEY, note text, body text); ALTER TABLE photo ALTER body SET STORAGE EXTERNAL;
+		INSERT INTO photo VALUES (1, 'a', repeat('x', 5000))`)
+	g.first()
+	run(t, g.sql, `UPDATE photo SET note = 'b'`)
+	seg := g.busy()
+	if body, note := slot(t, seg, "body"), slot(t, seg, "note"); body.State != event.Absent || string(note.B) != "b" || seg.Rows[0].Before != nil {
+		t.Errorf("body %v, note %q, before %v", body.State, note.B, seg.Rows[0].Before)
+	}
+	run(t, g.sql, `UPDATE photo SET id = 9`)
+	seg = g.busy()
+	row := seg.Rows[0]
+	if row.Before == nil || row.Before[0].Int() != 1 || row.Before[1].State != event.Absent || row.After[0].Int() != 9 || slot(t, seg, "body").State != event.Absent {
+		t.Errorf("key change is %+v", row)
+	}
+}
+
+func testParts(t *testing.T, g *rig) {
+	run(t, g.sql, `CREATE TABLE big (id int PRIMARY KEY, body text)`)
+	g.first()
+	run(t, g.sql, `INSERT INTO big SELECT i, repeat('x', 1000) FROM generate_series(1, 5000) i`)
+	var rows, parts int
+	var pos event.Position
+	for {
+		seg := g.busy()
+		if (parts == 0) != seg.First || parts > 0 && seg.Txn.Position != pos {
+			t.Fatalf("part %d: first %v, position %s after %s", parts, seg.First, seg.Txn.Position, pos)
+		}
+		for _, r := range seg.Rows {
+			rows++
+			if r.After[0].Int() != int64(rows) || len(r.After[1].B) != 1000 {
+				t.Fatalf("row %d is %d with %d bytes", rows, r.After[0].Int(), len(r.After[1].B))
+			}
+		}
+		pos, parts = seg.Txn.Position, parts+1
+		if seg.Last {
+			if seg.Restart.Offset <= pos.Offset {
+				t.Errorf("restart %v isn't after the commit %v", seg.Restart, pos)
+			}
+			break
+		}
+	}
+	if rows != 5000 || parts < 4 {
+		t.Errorf("%d rows in %d parts", rows, parts)
+	}
+}
+
+func testRollback(t *testing.T, g *rig) {
+	run(t, g.sql, `CREATE TABLE s (id int PRIMARY KEY)`)
+	g.first()
+	run(t, g.sql, `BEGIN; INSERT INTO s VALUES (1); ROLLBACK`)
+	run(t, g.sql, `BEGIN; INSERT INTO s VALUES (2); SAVEPOINT a; INSERT INTO s VALUES (3); ROLLBACK TO a; INSERT INTO s VALUES (4); COMMIT`)
+	seg := g.busy()
+	if len(seg.Rows) != 2 || seg.Rows[0].After[0].Int() != 2 || seg.Rows[1].After[0].Int() != 4 {
+		t.Errorf("rows %+v", seg.Rows)
+	}
+}
+
+// testIdle writes only to a table that nobody asked for: the slot must follow
+// all the same once the idle segments are acknowledged.
+func testIdle(t *testing.T, g *rig) {
+	run(t, g.sql, `CREATE TABLE s (id int PRIMARY KEY); CREATE TABLE other (id int)`)
+	g.o.Tables = []string{"public.s"}
+	g.first()
+	var target uint64
+	if err := g.sql.QueryRow(context.Background(), `INSERT INTO other SELECT generate_series(1, 10000) RETURNING (pg_current_wal_lsn() - '0/0')::bigint`).Scan(&target); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		seg := g.next()
+		if seg.Kind != event.Idle {
+			t.Fatalf("segment %+v of a table that nobody asked for", seg)
+		}
+		g.r.Ack(seg.Restart)
+		var flushed uint64
+		if err := g.sql.QueryRow(context.Background(), `SELECT confirmed_flush_lsn - '0/0' FROM pg_replication_slots WHERE database = current_database()`).Scan(&flushed); err != nil {
+			t.Fatal(err)
+		}
+		if flushed >= target {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the slot stands at %d, before %d", flushed, target)
+		}
+	}
+}
+
+func (g *rig) stops(code, text string) {
+	g.t.Helper()
+	seg := g.busy()
+	if seg.Kind != event.TableStopped || seg.Stop.Code != code || !strings.Contains(seg.Stop.Reason, text) {
+		g.t.Fatalf("segment %+v, want the table stopped with %s and %q", seg, code, text)
+	}
+	seg = g.busy()
+	if len(seg.Rows) != 1 || seg.Rows[0].Table.Name != "good" || seg.Skipped != 1 {
+		g.t.Errorf("the transaction has %d rows, %d skipped; the good table must flow", len(seg.Rows), seg.Skipped)
+	}
+}
+
+func testNoKey(t *testing.T, g *rig) {
+	run(t, g.sql, `CREATE TABLE nokey (id int); CREATE TABLE good (id int PRIMARY KEY)`)
+	start := g.first()
+	run(t, g.sql, `BEGIN; INSERT INTO nokey VALUES (1); INSERT INTO good VALUES (1); COMMIT`)
+	g.stops("TABLE_NO_KEY", `ALTER TABLE "public"."nokey" ADD PRIMARY KEY`)
+	_ = start
+}
+
+func testChanged(t *testing.T, g *rig) {
+	run(t, g.sql, `CREATE TABLE moving (id int PRIMARY KEY); CREATE TABLE good (id int PRIMARY KEY)`)
+	g.first()
+	run(t, g.sql, `INSERT INTO moving VALUES (1)`)
+	if seg := g.busy(); len(seg.Rows) != 1 {
+		t.Fatalf("segment %+v", seg)
+	}
+	run(t, g.sql, `ALTER TABLE moving ADD note text`)
+	run(t, g.sql, `BEGIN; INSERT INTO moving VALUES (2, 'x'); INSERT INTO good VALUES (1); COMMIT`)
+	g.stops("TABLE_CHANGED", "note")
+	// The table stays stopped after a restart, by the state that the pipeline keeps.
+	run(t, g.sql, `BEGIN; INSERT INTO moving VALUES (3, 'x'); INSERT INTO good VALUES (2); COMMIT`)
+	seg := g.busy()
+	if seg.Skipped != 1 {
+		t.Fatalf("segment %+v", seg)
+	}
+}
+
+func testUnsupported(t *testing.T, g *rig) {
+	run(t, g.sql, `CREATE TABLE p (id int PRIMARY KEY, place point); CREATE TABLE good (id int PRIMARY KEY)`)
+	g.first()
+	run(t, g.sql, `BEGIN; INSERT INTO p VALUES (1, '(1,2)'); INSERT INTO good VALUES (1); COMMIT`)
+	g.stops("TYPE_UNSUPPORTED", `column "place" has the type point`)
+}
+
+func testTruncate(t *testing.T, g *rig) {
+	run(t, g.sql, `CREATE TABLE s (id int PRIMARY KEY)`)
+	g.first()
+	run(t, g.sql, `BEGIN; INSERT INTO s VALUES (1); TRUNCATE s; INSERT INTO s VALUES (2); COMMIT`)
+	seg := g.busy()
+	if len(seg.Rows) != 3 || seg.Rows[1].Op != event.Truncate || seg.Rows[1].Table.Name != "s" {
+		t.Errorf("rows %+v", seg.Rows)
+	}
+}
+
+// testLostConnection ends the walsender in the middle of the stream: the reader
+// asks to be tried again, and goes on without a transaction twice or lost.
+func testLostConnection(t *testing.T, g *rig) {
+	run(t, g.sql, `CREATE TABLE s (id int PRIMARY KEY)`)
+	res := g.first()
+	run(t, g.sql, `INSERT INTO s VALUES (1)`)
+	seg := g.busy()
+	res.Last, res.Restart = seg.Txn.Position, seg.Restart
+	run(t, g.sql, `SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE database = current_database()`)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	var err error
+	for err == nil {
+		_, err = g.r.Next(ctx)
+	}
+	if capture.ActionOf(err) != capture.Retry {
+		t.Fatalf("%v: action %d, want a retry", err, capture.ActionOf(err))
+	}
+	run(t, g.sql, `INSERT INTO s VALUES (2)`)
+	if err := g.start(res); err != nil {
+		t.Fatal(err)
+	}
+	if seg := g.busy(); len(seg.Rows) != 1 || seg.Rows[0].After[0].Int() != 2 || seg.Txn.Position.Epoch != res.Last.Epoch {
+		t.Errorf("segment %+v after the restart", seg)
+	}
+}
+
+func testNoFirstStart(t *testing.T, g *rig) {
+	if err := g.start(capture.Resume{}); !errors.Is(err, capture.ErrNoFirstStart) || capture.ActionOf(err) != capture.AskOperator {
+		t.Errorf("%v, want %v", err, capture.ErrNoFirstStart)
+	}
+}
+
+func (g *rig) refuses(code string, texts ...string) {
+	g.t.Helper()
+	err := g.start(capture.Resume{FirstStart: true})
+	var coded *capture.Coded
+	if !errors.As(err, &coded) || coded.Code != code || capture.ActionOf(err) != capture.AskOperator {
+		g.t.Fatalf("%v, want %s", err, code)
+	}
+	for _, text := range texts {
+		if !strings.Contains(err.Error()+coded.Hint, text) {
+			g.t.Errorf("%v (%s) doesn't say %q", err, coded.Hint, text)
+		}
+	}
+	if strings.Contains(err.Error(), g.o.Password) || strings.Contains(err.Error(), g.db.Password) {
+		g.t.Errorf("the error holds a password: %v", err)
+	}
+}
+
+func testWrongPassword(t *testing.T, g *rig) {
+	g.o.Password = "not-the-password-8Jx"
+	g.refuses("PG_ACCESS", "password authentication failed")
+}
+
+func testNoReplication(t *testing.T, g *rig) {
+	role := g.o.Database
+	run(t, g.sql, `CREATE TABLE s (id int PRIMARY KEY); CREATE ROLE `+role+` LOGIN PASSWORD 'role-password-1'`)
+	g.o.User, g.o.Password = role, "role-password-1"
+	g.refuses("PG_ACCESS", "REPLICATION")
+}
+
+func testNoTable(t *testing.T, g *rig) {
+	g.o.Tables = []string{"public.nothing*"}
+	g.refuses("PG_NO_TABLE", "nothing*")
+}
+
+// written captures one row, so that there is something to lose.
+func (g *rig) written() capture.Resume {
+	g.t.Helper()
+	run(g.t, g.sql, `CREATE TABLE s (id int PRIMARY KEY)`)
+	res := g.first()
+	run(g.t, g.sql, `INSERT INTO s VALUES (1)`)
+	seg := g.busy()
+	res.Last, res.Restart = seg.Txn.Position, seg.Restart
+	if err := g.r.Close(); err != nil {
+		g.t.Fatal(err)
+	}
+	g.inactive()
+	return res
+}
+
+func (g *rig) inactive() {
+	g.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		var active bool
+		if err := g.sql.QueryRow(context.Background(), `SELECT active FROM pg_replication_slots WHERE database = current_database()`).Scan(&active); err != nil {
+			g.t.Fatal(err)
+		}
+		if !active {
+			return
+		}
+		if time.Now().After(deadline) {
+			g.t.Fatal("the slot stays active")
+		}
+	}
+}
+
+func (g *rig) gap(res capture.Resume, code string) {
+	g.t.Helper()
+	err := g.start(res)
+	var gap *capture.GapError
+	if !errors.As(err, &gap) || gap.Code != code || gap.From != res.Last {
+		g.t.Errorf("%v, want the gap %s after %s", err, code, res.Last)
+	}
+}
+
+func testSlotDropped(t *testing.T, g *rig) {
+	res := g.written()
+	run(t, g.sql, `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database()`)
+	g.gap(res, "SLOT_LOST")
+}
+
+func testSlotAgain(t *testing.T, g *rig) {
+	res := g.written()
+	var name string
+	if err := g.sql.QueryRow(context.Background(), `SELECT slot_name FROM pg_replication_slots WHERE database = current_database()`).Scan(&name); err != nil {
+		t.Fatal(err)
+	}
+	run(t, g.sql, `SELECT pg_drop_replication_slot($1)`, name)
+	run(t, g.sql, `INSERT INTO s VALUES (2)`) // lost to the new slot
+	run(t, g.sql, `SELECT pg_create_logical_replication_slot($1, 'pgoutput')`, name)
+	g.gap(res, "SLOT_AHEAD")
+}
+
+func testSlotAdvanced(t *testing.T, g *rig) {
+	res := g.written()
+	run(t, g.sql, `INSERT INTO s VALUES (2)`)
+	run(t, g.sql, `SELECT pg_replication_slot_advance(slot_name, pg_current_wal_lsn()) FROM pg_replication_slots WHERE database = current_database()`)
+	g.gap(res, "SLOT_AHEAD")
+}
+
+func (g *rig) edit(res *capture.Resume, key string, value any) {
+	g.t.Helper()
+	var state map[string]any
+	if err := json.Unmarshal(res.State, &state); err != nil {
+		g.t.Fatal(err)
+	}
+	state[key] = value
+	var err error
+	if res.State, err = json.Marshal(state); err != nil {
+		g.t.Fatal(err)
+	}
+}
+
+func testOtherServer(t *testing.T, g *rig) {
+	res := g.written()
+	g.edit(&res, "system", "7000000000000000001")
+	g.gap(res, "OTHER_SERVER")
+}
+
+func testLogReset(t *testing.T, g *rig) {
+	res := g.written()
+	res.Restart.Offset += 1 << 40
+	g.gap(res, "LOG_RESET")
+}
+
+// TestServerSettings starts a server as a DBA left it.
+func TestServerSettings(t *testing.T) {
+	g := newRig(t, servers.Postgres(t, map[string]string{"wal_level": "replica"}))
+	g.refuses("PG_WAL_LEVEL", "wal_level is replica", "ALTER SYSTEM SET wal_level")
+}
