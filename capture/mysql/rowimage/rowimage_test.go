@@ -1,0 +1,306 @@
+package rowimage
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"math"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/tributary-cdc/tributary/schema"
+	"github.com/tributary-cdc/tributary/stream/event"
+)
+
+func plan(t testing.TB, cols ...Column) *Plan {
+	t.Helper()
+	table := &schema.Table{Source: "s", Dataset: "d", Database: "db", Name: "t"}
+	for i, c := range cols {
+		typ, err := TypeOf(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		table.Columns = append(table.Columns, schema.Column{Name: string(rune('a' + i)), Type: typ})
+	}
+	p, err := Compile(table, cols)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func unhex(t testing.TB, s string) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// cases hold one value each: the column, its bytes in a row image, what it means.
+func cases() map[string]struct {
+	col     Column
+	hex     string
+	want    event.Value
+	anomaly string
+} {
+	text := func(s string) event.Value { return event.Raw([]byte(s)) }
+	micro := func(y, m, d, h, i, s, us int) event.Value {
+		return event.Signed(time.Date(y, time.Month(m), d, h, i, s, us*1000, time.UTC).UnixMicro())
+	}
+	utf8, gbk := "utf8mb4", "gbk"
+	return map[string]struct {
+		col     Column
+		hex     string
+		want    event.Value
+		anomaly string
+	}{
+		"tinyint -128":           {Column{Type: typeTiny}, "80", event.Signed(-128), ""},
+		"tinyint unsigned 255":   {Column{Type: typeTiny, Unsigned: true}, "ff", event.Number(255), ""},
+		"smallint -1":            {Column{Type: typeShort}, "ffff", event.Signed(-1), ""},
+		"mediumint -8388608":     {Column{Type: typeInt24}, "000080", event.Signed(-8388608), ""},
+		"mediumint unsigned max": {Column{Type: typeInt24, Unsigned: true}, "ffffff", event.Number(16777215), ""},
+		"int min":                {Column{Type: typeLong}, "00000080", event.Signed(math.MinInt32), ""},
+		"bigint unsigned max":    {Column{Type: typeLongLong, Unsigned: true}, "ffffffffffffffff", event.Number(math.MaxUint64), ""},
+		"float":                  {Column{Type: typeFloat, Meta: 4}, "0000c03f", event.Number(uint64(math.Float32bits(1.5))), ""},
+		"double":                 {Column{Type: typeDouble, Meta: 8}, "000000000000f8bf", event.Number(math.Float64bits(-1.5)), ""},
+		"decimal of the manual":  {Column{Type: typeNewDecimal, Meta: 14<<8 | 4}, "81 0dfb38d2 04d2", text("1234567890.1234"), ""},
+		"decimal negative":       {Column{Type: typeNewDecimal, Meta: 14<<8 | 4}, "7e f204c72d fb2d", text("-1234567890.1234"), ""},
+		"decimal(5,2) zero":      {Column{Type: typeNewDecimal, Meta: 5<<8 | 2}, "8000 00", text("0.00"), ""},
+		"decimal(2,2)":           {Column{Type: typeNewDecimal, Meta: 2<<8 | 2}, "8c", text("0.12"), ""},
+		"decimal(3,0)":           {Column{Type: typeNewDecimal, Meta: 3 << 8}, "807b", text("123"), ""},
+		"bit(10)":                {Column{Type: typeBit, Meta: 1<<8 | 2}, "0203", text("1000000011"), ""},
+		"bit(64)":                {Column{Type: typeBit, Meta: 8 << 8}, "8000000000000001", text("1" + strings.Repeat("0", 62) + "1"), ""},
+		"year":                   {Column{Type: typeYear}, "7e", event.Number(2026), ""},
+		"year 0000":              {Column{Type: typeYear}, "00", event.Number(0), ""},
+		"varchar":                {Column{Type: typeVarchar, Meta: 80, Charset: utf8}, "06 e69dade5b79e", text("杭州"), ""},
+		"varchar long":           {Column{Type: typeVarchar, Meta: 400, Charset: utf8}, "0300 616263", text("abc"), ""},
+		"varchar bad utf8":       {Column{Type: typeVarchar, Meta: 80, Charset: utf8}, "01 ff", event.NullValue, `utf8mb4 \xff`},
+		"gbk 中文":                 {Column{Type: typeVarchar, Meta: 40, Charset: gbk}, "04 d6d0cec4", text("中文"), ""},
+		"gbk half a character":   {Column{Type: typeVarchar, Meta: 40, Charset: gbk}, "01 d6", event.NullValue, `gbk \xd6`},
+		"latin1 euro":            {Column{Type: typeVarchar, Meta: 40, Charset: "latin1"}, "01 80", text("€"), ""},
+		"gb18030 rare":           {Column{Type: typeBlob, Meta: 2, Charset: "gb18030"}, "0400 95328236", text("𠀀"), ""},
+		"char":                   {Column{Type: typeString, Meta: 0xfe50, Charset: utf8}, "02 6162", text("ab"), ""},
+		"char(100) utf8mb4":      {Column{Type: typeString, Meta: 0xee90, Charset: utf8}, "0200 6162", text("ab"), ""},
+		"binary(4) padded":       {Column{Type: typeString, Meta: 0xfe04, Charset: "binary"}, "02 0102", event.Raw([]byte{1, 2, 0, 0}), ""},
+		"varbinary":              {Column{Type: typeVarchar, Meta: 8, Charset: "binary"}, "02 ff00", event.Raw([]byte{255, 0}), ""},
+		"mediumblob":             {Column{Type: typeBlob, Meta: 3, Charset: "binary"}, "010000 07", event.Raw([]byte{7}), ""},
+		"date":                   {Column{Type: typeDate}, "21d50f", event.Signed(time.Date(2026, 9, 1, 0, 0, 0, 0, time.UTC).Unix() / 86400), ""},
+		"date zero":              {Column{Type: typeDate}, "000000", event.NullValue, "0000-00-00"},
+		"date partly zero":       {Column{Type: typeDate}, "20d40f", event.NullValue, "2026-01-00"},
+		"time2":                  {Column{Type: typeTime2}, "80c0c3", event.Signed((12*3600 + 3*60 + 3) * 1e6), ""},
+		"time2 negative":         {Column{Type: typeTime2, Meta: 2}, "7ffffffe", event.Signed(-20_000), ""},
+		"time2 838:59:59":        {Column{Type: typeTime2}, "b46efb", event.Signed((838*3600 + 59*60 + 59) * 1e6), ""},
+		"time old negative":      {Column{Type: typeTime}, "f0d8ff", event.Signed(-3600 * 1e6), ""},
+		"datetime2(6)":           {Column{Type: typeDatetime2, Meta: 6}, "99bac2817b 0f423f", micro(2026, 9, 1, 8, 5, 59, 999999), ""},
+		"datetime2 zero":         {Column{Type: typeDatetime2}, "8000000000", event.NullValue, "0000-00-00 00:00:00"},
+		"datetime old":           {Column{Type: typeDatetime}, "efcdcf5b6d120000", micro(2026, 9, 1, 8, 5, 59, 0), ""},
+		"timestamp2(3)":          {Column{Type: typeTimestamp2, Meta: 3}, "00000001 04ce", event.Signed(1_123_000), ""},
+		"timestamp zero":         {Column{Type: typeTimestamp2, Meta: 0}, "00000000", event.NullValue, "0000-00-00 00:00:00"},
+		"timestamp old":          {Column{Type: typeTimestamp}, "01000000", event.Signed(1_000_000), ""},
+		"enum":                   {Column{Type: typeString, Meta: typeEnum<<8 | 1, Labels: []string{"男", "女"}}, "02", text("女"), ""},
+		"enum invalid insert":    {Column{Type: typeString, Meta: typeEnum<<8 | 1, Labels: []string{"男", "女"}}, "00", text(""), ""},
+		"set":                    {Column{Type: typeString, Meta: typeSet<<8 | 1, Labels: []string{"语", "数", "外"}}, "05", text("语,外"), ""},
+		"set empty":              {Column{Type: typeString, Meta: typeSet<<8 | 1, Labels: []string{"语"}}, "00", text(""), ""},
+		"json empty":             {Column{Type: typeJSON, Meta: 4}, "00000000", text("null"), ""},
+		"json string":            {Column{Type: typeJSON, Meta: 4}, "05000000 0c 03 61220a", text(`"a\"\n"`), ""},
+		"json double":            {Column{Type: typeJSON, Meta: 4}, "09000000 0b 000000000000f03f", text("1.0"), ""},
+		"json array":             {Column{Type: typeJSON, Meta: 4}, "0b000000 02 0200 0a00 05ffff 040100", text("[-1, true]"), ""},
+		"json object":            {Column{Type: typeJSON, Meta: 4}, "0d000000 00 0100 0c00 0b00 0100 050700 61", text(`{"a": 7}`), ""},
+	}
+}
+
+func TestDecode(t *testing.T) {
+	for name, tt := range cases() {
+		t.Run(name, func(t *testing.T) {
+			p := plan(t, tt.col)
+			data := append([]byte{0}, unhex(t, tt.hex)...)
+			dst := make([]event.Value, 1)
+			rest, anomalies, err := p.Decode(append(data, 0xaa), []byte{1}, dst, &Arena{}, nil, true)
+			if err != nil || !bytes.Equal(rest, []byte{0xaa}) {
+				t.Fatalf("rest %x, %v", rest, err)
+			}
+			if got := dst[0]; got.State != tt.want.State || got.N != tt.want.N || string(got.B) != string(tt.want.B) {
+				t.Errorf("%d %d %q, want %d %d %q", got.State, int64(got.N), got.B, tt.want.State, int64(tt.want.N), tt.want.B)
+			}
+			if tt.anomaly == "" && len(anomalies) != 0 || tt.anomaly != "" && (len(anomalies) != 1 || anomalies[0].Raw != tt.anomaly || !anomalies[0].Before) {
+				t.Errorf("anomalies %+v, want %q", anomalies, tt.anomaly)
+			}
+			for n := range data { // no cut image is taken for a whole one
+				if _, _, err := p.Decode(data[:n], []byte{1}, dst, &Arena{}, nil, false); !errors.Is(err, ErrMalformed) {
+					t.Errorf("cut to %d bytes: %v", n, err)
+				}
+			}
+		})
+	}
+}
+
+func TestPresentAndNull(t *testing.T) {
+	cols := make([]Column, 10)
+	for i := range cols {
+		cols[i] = Column{Type: typeTiny}
+	}
+	p, dst := plan(t, cols...), make([]event.Value, 10)
+	// Columns 0, 8 and 9 are there; of these the second is NULL.
+	rest, _, err := p.Decode([]byte{0b010, 5, 6}, []byte{1, 3}, dst, &Arena{}, nil, false)
+	if err != nil || len(rest) != 0 {
+		t.Fatal(rest, err)
+	}
+	for i, v := range dst {
+		want := map[int]event.Value{0: event.Signed(5), 8: event.NullValue, 9: event.Signed(6)}[i]
+		if v.State != want.State || v.N != want.N {
+			t.Errorf("column %d is %+v, want %+v", i, v, want)
+		}
+	}
+}
+
+func TestUnsupported(t *testing.T) {
+	for name, c := range map[string]Column{
+		"geometry": {Type: 255, Meta: 4}, "unknown charset": {Type: typeVarchar, Meta: 10, Charset: "sjis"},
+		"decimal too wide": {Type: typeNewDecimal, Meta: 66 << 8}, "enum without labels": {Type: typeString, Meta: typeEnum<<8 | 1},
+		"compressed": {Type: 140}, "seven digits": {Type: typeTime2, Meta: 7},
+	} {
+		if _, err := TypeOf(c); !errors.Is(err, ErrUnsupported) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// encodeDecimal is the inverse of decimal, written from the manual's words.
+func encodeDecimal(n *big.Int, precision, scale int) []byte {
+	digits := new(big.Int).Abs(n).String()
+	digits = strings.Repeat("0", precision-min(precision, len(digits))) + digits
+	var out []byte
+	put := func(s string) {
+		v, _ := new(big.Int).SetString("0"+s, 10)
+		b := make([]byte, leftover[len(s)])
+		out = append(out, v.FillBytes(b)...)
+	}
+	whole := precision - scale
+	put(digits[:whole%9])
+	for i := whole % 9; i < whole; i += 9 {
+		put(digits[i : i+9])
+	}
+	i := whole
+	for ; i+9 <= precision; i += 9 {
+		put(digits[i : i+9])
+	}
+	put(digits[i:])
+	if n.Sign() < 0 {
+		for i := range out {
+			out[i] ^= 0xff
+		}
+	}
+	out[0] ^= 0x80
+	return out
+}
+
+func TestDecimalLaw(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		precision := rapid.IntRange(1, 65).Draw(t, "precision")
+		scale := rapid.IntRange(0, min(precision, 38)).Draw(t, "scale")
+		limit := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(precision)), nil)
+		n := new(big.Int).SetBytes(rapid.SliceOfN(rapid.Byte(), 0, 30).Draw(t, "n"))
+		n.Mod(n, limit)
+		if n.Sign() > 0 && rapid.Bool().Draw(t, "negative") {
+			n.Neg(n)
+		}
+		v, rest, err := decimal(precision, scale)(encodeDecimal(n, precision, scale), &state{arena: &Arena{}})
+		if err != nil || len(rest) != 0 {
+			t.Fatal(rest, err)
+		}
+		want := new(big.Rat).SetFrac(n, new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(scale)), nil)).FloatString(scale)
+		if string(v.B) != want {
+			t.Fatalf("decimal(%d,%d) %q, want %q", precision, scale, v.B, want)
+		}
+	})
+}
+
+func TestInfo(t *testing.T) {
+	for text, tt := range map[string]struct {
+		info Info
+		want string
+	}{
+		"unsigned":      {Info{"bigint", "bigint(20) unsigned", ""}, "uint64"},
+		"decimal":       {Info{"decimal", "decimal(5,1)", ""}, "decimal(5,1)"},
+		"char gbk":      {Info{"char", "char(19)", "gbk"}, "string(19)"},
+		"char long":     {Info{"char", "char(200)", "utf8mb4"}, "string(200)"},
+		"varchar":       {Info{"varchar", "varchar(64)", "utf8mb4"}, "string(64)"},
+		"binary":        {Info{"binary", "binary(16)", ""}, "bytes(16)"},
+		"text":          {Info{"mediumtext", "mediumtext", "utf8mb3"}, "string"},
+		"bit":           {Info{"bit", "bit(12)", ""}, "bit(12)"},
+		"timestamp":     {Info{"timestamp", "timestamp(3)", ""}, "timestamp(3)"},
+		"enum":          {Info{"enum", "enum('a,b','it''s')", "utf8mb4"}, "enum"},
+		"set":           {Info{"set", "set('a','b','c')", "utf8mb4"}, "set"},
+		"year":          {Info{"year", "year(4)", ""}, "year"},
+		"double":        {Info{"double", "double unsigned", ""}, "float64"},
+		"longblob":      {Info{"longblob", "longblob", ""}, "bytes"},
+		"json of MySQL": {Info{"json", "json", ""}, "json"},
+	} {
+		c, err := tt.info.Column()
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		typ, err := TypeOf(c)
+		if err != nil || typ.String() != tt.want {
+			t.Errorf("%s is %s, want %s, %v", text, typ, tt.want, err)
+		}
+	}
+	if got := arguments("enum('a,b','it''s','')"); len(got) != 3 || got[0] != "a,b" || got[1] != "it's" || got[2] != "" {
+		t.Errorf("arguments %q", got)
+	}
+	if _, err := (Info{DataType: "geometry", ColumnType: "geometry"}).Column(); !errors.Is(err, ErrUnsupported) {
+		t.Errorf("geometry: %v", err)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, tt := range cases() {
+		f.Add(tt.col.Type, tt.col.Meta, tt.col.Charset, append([]byte{0}, unhex(f, tt.hex)...))
+	}
+	f.Fuzz(func(t *testing.T, typ byte, meta uint16, charset string, data []byte) {
+		c := Column{Type: typ, Meta: meta, Charset: charset, Labels: []string{"a", "b"}}
+		portable, err := TypeOf(c)
+		if err != nil {
+			return
+		}
+		p, err := Compile(&schema.Table{Columns: []schema.Column{{Name: "a", Type: portable}}}, []Column{c})
+		if err != nil {
+			t.Fatal(err)
+		}
+		dst := make([]event.Value, 1)
+		rest, _, err := p.Decode(data, []byte{1}, dst, &Arena{}, nil, false)
+		if err == nil && len(rest) > len(data) {
+			t.Fatal("more is left than there was")
+		}
+	})
+}
+
+func BenchmarkDecode(b *testing.B) {
+	var cols []Column
+	row := []byte{0, 0}
+	all := cases()
+	for _, name := range []string{"bigint unsigned max", "char", "varchar", "tinyint -128", "date", "char", "char", "smallint -1", "varchar", "datetime2 zero",
+		"decimal(5,2) zero", "float", "tinyint -128", "varchar", "timestamp2(3)"} {
+		cols = append(cols, all[name].col)
+		if name == "datetime2 zero" {
+			row = append(row, unhex(b, "99bac2817b")...)
+			continue
+		}
+		row = append(row, unhex(b, all[name].hex)...)
+	}
+	p, dst, arena := plan(b, cols...), make([]event.Value, len(cols)), &Arena{}
+	b.ReportAllocs()
+	for b.Loop() {
+		arena.Reset()
+		if _, _, err := p.Decode(row, []byte{0xff, 0x7f}, dst, arena, nil, false); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
