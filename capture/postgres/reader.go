@@ -41,9 +41,6 @@ type Options struct {
 	Publication string
 }
 
-// segmentBytes is the size at which a transaction is handed out in parts.
-const segmentBytes = 1 << 20
-
 // state is the reader's durable state.
 type state struct {
 	System   string            `json:"system"`
@@ -74,10 +71,8 @@ type Reader struct {
 	relations map[uint32]*relation
 	msg       pgoutput.Msg
 
-	queue    []*buffer // to hand out before reading on
-	given    *buffer   // the caller's until it asks for the next one
-	free     []*buffer
-	seg      *buffer // being filled; nil between transactions
+	queue    capture.Queue   // to hand out before reading on
+	seg      *capture.Buffer // being filled; nil between transactions
 	skipped  int
 	skip     bool // the transaction is known already
 	end      event.Place
@@ -240,6 +235,7 @@ func (r *Reader) Close() error {
 		_ = r.sql.Close(ctx)
 		r.sql = nil
 	}
-	r.queue, r.given, r.seg, r.skip = nil, nil, nil, false
+	r.queue.Reset()
+	r.seg, r.skip = nil, false
 	return nil
 }

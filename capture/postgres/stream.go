@@ -18,18 +18,13 @@ import (
 
 // Next implements capture.Reader.
 func (r *Reader) Next(ctx context.Context) (*event.Segment, error) {
-	if r.given != nil {
-		r.recycle(r.given)
-		r.given = nil
-	}
-	for len(r.queue) == 0 {
+	r.queue.Release()
+	for r.queue.Empty() {
 		if err := r.receive(ctx); err != nil {
 			return nil, err
 		}
 	}
-	r.given = r.queue[0]
-	r.queue = r.queue[:copy(r.queue, r.queue[1:])]
-	return &r.given.seg, nil
+	return r.queue.Next(), nil
 }
 
 // watch lets the end of ctx interrupt a read that is under way. It costs nothing
@@ -111,7 +106,7 @@ func (r *Reader) copyData(ctx context.Context, b []byte) error {
 		if err != nil {
 			return fmt.Errorf("keepalive: %w", err)
 		}
-		if r.seg != nil || r.skip || len(r.queue) > 0 {
+		if r.seg != nil || r.skip || !r.queue.Empty() {
 			return nil
 		}
 		if end := uint64(k.ServerWALEnd); end > r.end.Offset {
@@ -143,7 +138,7 @@ func (r *Reader) idle() error {
 		return fmt.Errorf("write the reader's state: %w", err)
 	}
 	r.idleAt = time.Now()
-	r.push(event.Segment{Kind: event.Idle, Restart: r.end, State: b})
+	r.queue.PushSegment(event.Segment{Kind: event.Idle, Restart: r.end, State: b})
 	return nil
 }
 
@@ -154,7 +149,7 @@ func (r *Reader) message(ctx context.Context) error {
 	case pgoutput.Begin:
 		pos := event.Position{Epoch: r.state.Epoch, Place: event.Place{Offset: m.LSN}}
 		r.skip, r.skipped = pos.Compare(r.last) <= 0, 0
-		r.seg = r.segment(event.Txn{Position: pos, ID: strconv.FormatUint(uint64(m.XID), 10), Committed: m.Time, Captured: time.Now()}, true)
+		r.seg = r.queue.Begin(event.Txn{Position: pos, ID: strconv.FormatUint(uint64(m.XID), 10), Committed: m.Time, Captured: time.Now()}, true)
 	case pgoutput.Commit:
 		return r.commit(m)
 	case pgoutput.Relation:
@@ -168,9 +163,9 @@ func (r *Reader) message(ctx context.Context) error {
 			r.stateAt = time.Time{}
 			seg := event.Segment{Kind: event.TableStopped, Stop: rel.stop}
 			if r.seg != nil {
-				seg.Txn = r.seg.seg.Txn
+				seg.Txn = r.seg.Txn
 			}
-			r.push(seg)
+			r.queue.PushSegment(seg)
 		}
 	case pgoutput.Insert, pgoutput.Update, pgoutput.Delete:
 		return r.row(m)

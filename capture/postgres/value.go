@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"time"
 
@@ -17,8 +16,8 @@ import (
 var errValue = errors.New("value isn't in the form the server prints")
 
 // parse turns a value's text, as the server prints it under the session settings
-// of this package, into a slot. Bytes are appended to the arena.
-func parse(t *schema.Type, text []byte, arena *[]byte) (event.Value, error) {
+// of this package, into a slot. Bytes go to the arena.
+func parse(t *schema.Type, text []byte, arena *event.Arena) (event.Value, error) {
 	var n int64
 	var err error
 	switch t.Kind {
@@ -45,15 +44,11 @@ func parse(t *schema.Type, text []byte, arena *[]byte) (event.Value, error) {
 		if len(text) < 2 || text[0] != '\\' || text[1] != 'x' || len(text)%2 != 0 {
 			return event.Value{}, errValue
 		}
-		at, n := len(*arena), (len(text)-2)/2
-		*arena = slices.Grow(*arena, n)[:at+n]
-		b := (*arena)[at:len(*arena):len(*arena)]
+		b := arena.Take((len(text) - 2) / 2)
 		_, err = hex.Decode(b, text[2:])
 		return event.Raw(b), err
 	default:
-		at := len(*arena)
-		*arena = append(*arena, text...)
-		return event.Raw((*arena)[at:len(*arena):len(*arena)]), nil
+		return event.Raw(arena.Copy(text)), nil
 	}
 	return event.Signed(n), err
 }

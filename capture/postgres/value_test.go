@@ -44,7 +44,7 @@ func TestParse(t *testing.T) {
 		"numeric keeps zeros":   {kind: schema.Decimal, text: "0.10", want: event.Raw([]byte("0.10"))},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var arena []byte
+			var arena event.Arena
 			got, err := parse(&schema.Type{Kind: tt.kind}, []byte(tt.text), &arena)
 			if (err != nil) != tt.bad {
 				t.Fatalf("parse(%q) = %v, bad %v", tt.text, err, tt.bad)
@@ -64,35 +64,10 @@ func FuzzParse(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, kind uint8, text []byte) {
-		var arena []byte
+		var arena event.Arena
 		v, err := parse(&schema.Type{Kind: schema.Kind(kind)}, text, &arena)
 		if err == nil && v.State != event.Present {
 			t.Errorf("parse(%q) as %s is no value", text, schema.Kind(kind))
 		}
 	})
-}
-
-func TestMemoryIsUsedAgain(t *testing.T) {
-	var r Reader
-	b := r.segment(event.Txn{ID: "1"}, true)
-	first := b.image(3)
-	first[0] = event.Signed(7)
-	for range 100 {
-		b.image(3)
-	}
-	if first[0].N != 7 {
-		t.Error("an image moved when its buffer grew")
-	}
-	b.seg.Rows = append(b.seg.Rows, event.Row{Op: event.Create})
-	b.seg.State = []byte("{}")
-	r.recycle(b)
-	again := r.segment(event.Txn{ID: "2"}, false)
-	if again != b || len(again.seg.Rows) != 0 || again.seg.State != nil || again.seg.First || again.size != 0 {
-		t.Errorf("the buffer came back as %+v", again.seg)
-	}
-	for _, v := range again.image(3) {
-		if v.State != event.Absent {
-			t.Error("a new image holds an old value")
-		}
-	}
 }

@@ -15,7 +15,7 @@ func decimal(precision, scale int) decoder {
 	whole := precision - scale
 	size := leftover[whole%9] + whole/9*4 + scale/9*4 + leftover[scale%9]
 	return fixed(size, func(b []byte, d *state) event.Value {
-		out := d.arena.take(precision + 3)[:0]
+		out := d.arena.Take(precision + 3)[:0]
 		flip := byte(0)
 		if b[0]&0x80 == 0 {
 			flip = 0xff

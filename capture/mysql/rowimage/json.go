@@ -37,7 +37,7 @@ func jsonText(b []byte, d *state) (event.Value, error) {
 	if len(b) == 0 {
 		return event.Raw([]byte("null")), nil
 	}
-	out, err := appendJSON(d.arena.take(0), b[0], b[1:], jsonDepth)
+	out, err := appendJSON(d.arena.Take(0), b[0], b[1:], jsonDepth)
 	if err != nil {
 		return event.Value{}, err
 	}
@@ -238,7 +238,7 @@ func appendJSONOpaque(out []byte, typ byte, b []byte) ([]byte, error) {
 		if len(b) < 2 || b[0] < 1 || b[0] > 65 || b[1] > b[0] {
 			return nil, jsonShort(b, "decimal")
 		}
-		v, _, err := decimal(int(b[0]), int(b[1]))(b[2:], &state{arena: &Arena{}})
+		v, _, err := decimal(int(b[0]), int(b[1]))(b[2:], &state{arena: &event.Arena{}})
 		return append(out, v.B...), err
 	case typeDate, typeDatetime, typeTimestamp, typeTime:
 		if len(b) < 8 {

@@ -43,7 +43,7 @@ type decoder func(data []byte, d *state) (v event.Value, rest []byte, err error)
 
 // state is what the decoders of one image share.
 type state struct {
-	arena   *Arena
+	arena   *event.Arena
 	anomaly string // set by a decoder that returns NULL in place of a value
 }
 
@@ -78,7 +78,7 @@ func Compile(t *schema.Table, cols []Column) (*Plan, error) {
 // columns it carries; the others become Absent. dst needs one slot per column.
 // Values point into data or into the arena. Values that their kind can't hold
 // are NULL with an anomaly appended.
-func (p *Plan) Decode(data, present []byte, dst []event.Value, a *Arena, anomalies []event.Anomaly, before bool) ([]byte, []event.Anomaly, error) {
+func (p *Plan) Decode(data, present []byte, dst []event.Value, a *event.Arena, anomalies []event.Anomaly, before bool) ([]byte, []event.Anomaly, error) {
 	n := len(p.columns)
 	if len(dst) != n || len(present) < (n+7)/8 {
 		return nil, anomalies, fmt.Errorf("table %s: %d slots, bitmap of %d bytes for %d columns: %w", p.table.ID(), len(dst), len(present), n, ErrMalformed)
@@ -231,7 +231,7 @@ func compile(c Column, typ schema.Type) decoder {
 	case typeJSON:
 		return prefixed(int(c.Meta), jsonText)
 	}
-	return temporal(real, int(c.Meta))
+	return temporal(real, typ.Precision)
 }
 
 // padded restores the zero bytes at the end of a BINARY column, which the log strips.
@@ -240,7 +240,7 @@ func padded(length int) func([]byte, *state) (event.Value, error) {
 		if len(b) >= length {
 			return event.Raw(b), nil
 		}
-		out := d.arena.take(length)
+		out := d.arena.Take(length)
 		clear(out[copy(out, b):])
 		return event.Raw(out), nil
 	}
@@ -248,7 +248,7 @@ func padded(length int) func([]byte, *state) (event.Value, error) {
 
 func bitString(n int) decoder {
 	return fixed((n+7)/8, func(b []byte, d *state) event.Value {
-		v, out := bigEndian(b), d.arena.take(n)
+		v, out := bigEndian(b), d.arena.Take(n)
 		for i := range out {
 			out[i] = '0' + byte(v>>(n-1-i)&1)
 		}
@@ -290,7 +290,7 @@ func set(n int, labels []string) decoder {
 		for i, l := range labels {
 			size += int(v>>i&1) * (len(l) + 1)
 		}
-		out := d.arena.take(size)[:0]
+		out := d.arena.Take(size)[:0]
 		for i, l := range labels {
 			if v>>i&1 == 1 {
 				if len(out) > 0 {
@@ -302,24 +302,3 @@ func set(n int, labels []string) decoder {
 		return event.Raw(out), rest, nil
 	}
 }
-
-// Arena holds the bytes of values that don't stand in the log as they are. It
-// grows by chunks, so that what was handed out never moves.
-type Arena struct {
-	chunk []byte
-}
-
-const chunkSize = 64 << 10
-
-// take returns n bytes of any content.
-func (a *Arena) take(n int) []byte {
-	if cap(a.chunk)-len(a.chunk) < n {
-		a.chunk = make([]byte, 0, max(n, chunkSize))
-	}
-	at := len(a.chunk)
-	a.chunk = a.chunk[:at+n]
-	return a.chunk[at : at+n : at+n]
-}
-
-// Reset makes the newest chunk free again. Nothing handed out may be used any more.
-func (a *Arena) Reset() { a.chunk = a.chunk[:0] }

@@ -121,7 +121,7 @@ func TestDecode(t *testing.T) {
 			p := plan(t, tt.col)
 			data := append([]byte{0}, unhex(t, tt.hex)...)
 			dst := make([]event.Value, 1)
-			rest, anomalies, err := p.Decode(append(data, 0xaa), []byte{1}, dst, &Arena{}, nil, true)
+			rest, anomalies, err := p.Decode(append(data, 0xaa), []byte{1}, dst, &event.Arena{}, nil, true)
 			if err != nil || !bytes.Equal(rest, []byte{0xaa}) {
 				t.Fatalf("rest %x, %v", rest, err)
 			}
@@ -132,7 +132,7 @@ func TestDecode(t *testing.T) {
 				t.Errorf("anomalies %+v, want %q", anomalies, tt.anomaly)
 			}
 			for n := range data { // no cut image is taken for a whole one
-				if _, _, err := p.Decode(data[:n], []byte{1}, dst, &Arena{}, nil, false); !errors.Is(err, ErrMalformed) {
+				if _, _, err := p.Decode(data[:n], []byte{1}, dst, &event.Arena{}, nil, false); !errors.Is(err, ErrMalformed) {
 					t.Errorf("cut to %d bytes: %v", n, err)
 				}
 			}
@@ -147,7 +147,7 @@ func TestPresentAndNull(t *testing.T) {
 	}
 	p, dst := plan(t, cols...), make([]event.Value, 10)
 	// Columns 0, 8 and 9 are there; of these the second is NULL.
-	rest, _, err := p.Decode([]byte{0b010, 5, 6}, []byte{1, 3}, dst, &Arena{}, nil, false)
+	rest, _, err := p.Decode([]byte{0b010, 5, 6}, []byte{1, 3}, dst, &event.Arena{}, nil, false)
 	if err != nil || len(rest) != 0 {
 		t.Fatal(rest, err)
 	}
@@ -210,7 +210,7 @@ func TestDecimalLaw(t *testing.T) {
 		if n.Sign() > 0 && rapid.Bool().Draw(t, "negative") {
 			n.Neg(n)
 		}
-		v, rest, err := decimal(precision, scale)(encodeDecimal(n, precision, scale), &state{arena: &Arena{}})
+		v, rest, err := decimal(precision, scale)(encodeDecimal(n, precision, scale), &state{arena: &event.Arena{}})
 		if err != nil || len(rest) != 0 {
 			t.Fatal(rest, err)
 		}
@@ -275,7 +275,7 @@ func FuzzDecode(f *testing.F) {
 			t.Fatal(err)
 		}
 		dst := make([]event.Value, 1)
-		rest, _, err := p.Decode(data, []byte{1}, dst, &Arena{}, nil, false)
+		rest, _, err := p.Decode(data, []byte{1}, dst, &event.Arena{}, nil, false)
 		if err == nil && len(rest) > len(data) {
 			t.Fatal("more is left than there was")
 		}
@@ -295,7 +295,7 @@ func BenchmarkDecode(b *testing.B) {
 		}
 		row = append(row, unhex(b, all[name].hex)...)
 	}
-	p, dst, arena := plan(b, cols...), make([]event.Value, len(cols)), &Arena{}
+	p, dst, arena := plan(b, cols...), make([]event.Value, len(cols)), &event.Arena{}
 	b.ReportAllocs()
 	for b.Loop() {
 		arena.Reset()
