@@ -1,0 +1,347 @@
+package mysql
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	gomysql "github.com/go-mysql-org/go-mysql/mysql"
+
+	"github.com/tributary-cdc/tributary/capture"
+	"github.com/tributary-cdc/tributary/stream/event"
+)
+
+// state is the reader's durable state. MariaDB has no identity of its own beyond
+// a number that people choose, so the moment at which a file was made stands in
+// for it.
+type state struct {
+	MariaDB  bool   `json:"mariadb,omitempty"`
+	UUID     string `json:"server_uuid,omitempty"` // MySQL
+	ServerID uint32 `json:"server_id"`
+	Base     string `json:"base"` // of the files' names
+	// Created is the time of the format description of the file that is being read.
+	Created map[uint32]uint32 `json:"created"`
+	GTIDs   string            `json:"gtids,omitempty"`
+	LastID  string            `json:"last_id,omitempty"` // of the last transaction
+	Epoch   uint32            `json:"epoch"`
+	Stopped []event.TableStop `json:"stopped,omitempty"`
+}
+
+func (s *state) stopOf(table string) *event.TableStop {
+	for i := range s.Stopped {
+		if s.Stopped[i].Table == table {
+			return &s.Stopped[i]
+		}
+	}
+	return nil
+}
+
+func (r *Reader) fileName(n uint32) string { return fmt.Sprintf("%s.%06d", r.state.Base, n) }
+
+// parseFile cuts a file's name into base and number.
+func parseFile(name string) (base string, n uint32, err error) {
+	dot := strings.LastIndexByte(name, '.')
+	if dot < 0 {
+		return "", 0, fmt.Errorf("binary log file %q: %w", name, errMalformed)
+	}
+	v, err := strconv.ParseUint(name[dot+1:], 10, 32)
+	if err != nil || v == 0 {
+		return "", 0, fmt.Errorf("binary log file %q: %w", name, errMalformed)
+	}
+	return name[:dot], uint32(v), nil
+}
+
+// connection gives an error of the server or the network its class.
+func connection(what string, err error) error {
+	var me *gomysql.MyError
+	if !errors.As(err, &me) {
+		return fmt.Errorf("%s: %w: %w", what, capture.ErrConnection, err)
+	}
+	switch me.Code {
+	case gomysql.ER_ACCESS_DENIED_ERROR, gomysql.ER_DBACCESS_DENIED_ERROR, gomysql.ER_HOST_NOT_PRIVILEGED:
+		return &capture.Coded{Code: "MYSQL_LOGIN", Hint: "check user and password of the source, and from which host the user may come",
+			Err: fmt.Errorf("%s: %w: %w", what, capture.ErrAccess, err)}
+	case gomysql.ER_SPECIFIC_ACCESS_DENIED_ERROR, gomysql.ER_TABLEACCESS_DENIED_ERROR:
+		return &capture.Coded{Code: "MYSQL_GRANT", Hint: "GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO the capture user; GRANT SELECT ON the captured databases (MariaDB 10.5 and newer: BINLOG MONITOR, REPLICATION SLAVE)",
+			Err: fmt.Errorf("%s: %w: %w", what, capture.ErrAccess, err)}
+	}
+	return fmt.Errorf("%s: %w: %w", what, capture.ErrConnection, err)
+}
+
+// query runs a statement and gives its rows as text; NULL is empty.
+func (r *Reader) query(what, sql string, args ...any) ([][]string, error) {
+	res, err := r.sql.Execute(sql, args...)
+	if err != nil {
+		return nil, connection(what, err)
+	}
+	defer res.Close()
+	if res.Resultset == nil {
+		return nil, nil
+	}
+	rows := make([][]string, res.RowNumber())
+	for i := range rows {
+		for c := range res.ColumnNumber() {
+			v, err := res.GetString(i, c)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", what, err)
+			}
+			rows[i] = append(rows[i], strings.Clone(v)) // the driver uses its memory again
+		}
+	}
+	return rows, nil
+}
+
+// variable reads a global variable; found is false where the server has none of the name.
+func (r *Reader) variable(name string) (value string, found bool, err error) {
+	rows, err := r.query("read the variable "+name, "SHOW GLOBAL VARIABLES LIKE '"+name+"'")
+	if err != nil || len(rows) == 0 || len(rows[0]) < 2 {
+		return "", false, err
+	}
+	return rows[0][1], true, nil
+}
+
+// probe asks what the server is and whether its settings allow capture.
+func (r *Reader) probe() error {
+	if _, err := r.query("set the session", "SET SESSION time_zone = '+00:00'"); err != nil {
+		return err
+	}
+	if _, err := r.query("set the session", "SET NAMES utf8mb4"); err != nil {
+		return err
+	}
+	rows, err := r.query("read the version", "SELECT VERSION()")
+	if err != nil {
+		return err
+	}
+	r.mariadb = strings.Contains(rows[0][0], "MariaDB")
+	for _, want := range []struct{ name, value, code, hint string }{
+		{"log_bin", "ON", "MYSQL_LOG_BIN", "set log_bin in the server's configuration and restart it"},
+		{"binlog_format", "ROW", "MYSQL_BINLOG_FORMAT", "SET GLOBAL binlog_format = 'ROW'; and the same in the server's configuration; sessions that are open keep the old one"},
+	} {
+		got, found, err := r.variable(want.name)
+		if err != nil {
+			return err
+		}
+		if found && !strings.EqualFold(got, want.value) {
+			return &capture.Coded{Code: want.code, Hint: want.hint, Err: fmt.Errorf("%s is %s, wanted %s: %w", want.name, got, want.value, capture.ErrSettings)}
+		}
+	}
+	return r.readCollations()
+}
+
+func (r *Reader) readCollations() error {
+	r.collations = map[uint64]string{}
+	sql := "SELECT ID, CHARACTER_SET_NAME FROM information_schema.COLLATIONS WHERE ID IS NOT NULL AND CHARACTER_SET_NAME IS NOT NULL"
+	if r.mariadb { // from 10.10 on the view's names are short and this one has all ids
+		if rows, err := r.query("look for collations", "SELECT 1 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'information_schema' AND TABLE_NAME = 'COLLATION_CHARACTER_SET_APPLICABILITY' AND COLUMN_NAME = 'ID'"); err != nil {
+			return err
+		} else if len(rows) > 0 {
+			sql = "SELECT ID, CHARACTER_SET_NAME FROM information_schema.COLLATION_CHARACTER_SET_APPLICABILITY WHERE ID IS NOT NULL"
+		}
+	}
+	rows, err := r.query("read the collations", sql)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		id, err := strconv.ParseUint(row[0], 10, 64)
+		if err != nil {
+			return fmt.Errorf("collation %q: %w", row[0], err)
+		}
+		r.collations[id] = row[1]
+	}
+	return nil
+}
+
+// list reads which captured tables exist.
+func (r *Reader) list() error {
+	rows, err := r.query("list tables", "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE' AND TABLE_SCHEMA NOT IN ('mysql', 'sys', 'performance_schema', 'information_schema')")
+	if err != nil {
+		return err
+	}
+	r.known = map[string]bool{}
+	for _, row := range rows {
+		if name := row[0] + "." + row[1]; r.wanted(name) {
+			r.known[name] = true
+		}
+	}
+	if len(r.known) == 0 {
+		return &capture.Coded{Code: "MYSQL_NO_TABLE", Hint: "check the table patterns of the source, and GRANT SELECT on its database to the capture user",
+			Err: fmt.Errorf("no table matches %v: %w", r.o.Tables, capture.ErrSettings)}
+	}
+	return nil
+}
+
+// end gives where the server's log ends, and the GTIDs up to there.
+func (r *Reader) end() (event.Place, string, error) {
+	var rows [][]string
+	var err error
+	for _, sql := range []string{"SHOW BINARY LOG STATUS", "SHOW MASTER STATUS"} { // MySQL 8.4 and newer know only the first
+		if rows, err = r.query("read the end of the binary log", sql); err == nil {
+			break
+		}
+	}
+	if err != nil {
+		return event.Place{}, "", err
+	}
+	if len(rows) == 0 {
+		return event.Place{}, "", &capture.Coded{Code: "MYSQL_LOG_BIN", Hint: "set log_bin in the server's configuration and restart it", Err: fmt.Errorf("the server writes no binary log: %w", capture.ErrSettings)}
+	}
+	base, n, err := parseFile(rows[0][0])
+	if err != nil {
+		return event.Place{}, "", err
+	}
+	offset, err := strconv.ParseUint(rows[0][1], 10, 64)
+	if err != nil {
+		return event.Place{}, "", fmt.Errorf("end of the binary log %q: %w", rows[0][1], err)
+	}
+	r.state.Base = base
+	gtids := ""
+	if r.mariadb {
+		gtids, _, err = r.variable("gtid_binlog_pos")
+	} else if len(rows[0]) > 4 {
+		gtids = strings.ReplaceAll(rows[0][4], "\n", "")
+	}
+	return event.Place{File: n, Offset: offset}, gtids, err
+}
+
+// identity fills what tells servers apart.
+func (r *Reader) identity(s *state) error {
+	s.MariaDB = r.mariadb
+	var err error
+	if !r.mariadb {
+		if s.UUID, _, err = r.variable("server_uuid"); err != nil {
+			return err
+		}
+	}
+	id, _, err := r.variable("server_id")
+	if err != nil {
+		return err
+	}
+	n, err := strconv.ParseUint(id, 10, 32)
+	if err != nil {
+		return fmt.Errorf("server_id %q: %w", id, err)
+	}
+	s.ServerID = uint32(n)
+	return nil
+}
+
+func (r *Reader) first() error {
+	r.state = state{Epoch: uint32(time.Now().Unix())}
+	if err := r.identity(&r.state); err != nil {
+		return err
+	}
+	place, gtids, err := r.end()
+	if err != nil {
+		return err
+	}
+	r.at, r.last = place, event.Position{}
+	return r.parseGTIDs(gtids)
+}
+
+func (r *Reader) parseGTIDs(text string) error {
+	r.gtids = nil
+	if text == "" {
+		return nil
+	}
+	flavor := gomysql.MySQLFlavor
+	if r.mariadb {
+		flavor = gomysql.MariaDBFlavor
+	}
+	var err error
+	if r.gtids, err = gomysql.ParseGTIDSet(flavor, text); err != nil {
+		return fmt.Errorf("GTID set %q: %w", text, err)
+	}
+	return nil
+}
+
+// resume proves that this server's log holds what comes after res, as far as
+// that can be seen before reading.
+func (r *Reader) resume(res capture.Resume) error {
+	r.state = state{}
+	if err := json.Unmarshal(res.State, &r.state); err != nil {
+		return fmt.Errorf("read the reader's state: %w", err)
+	}
+	gap := func(code, format string, args ...any) error {
+		return &capture.GapError{Code: code, Reason: fmt.Sprintf(format, args...), From: res.Last}
+	}
+	now, base := state{}, r.state.Base
+	if err := r.identity(&now); err != nil {
+		return err
+	}
+	if now.MariaDB != r.state.MariaDB || now.UUID != r.state.UUID || now.ServerID != r.state.ServerID {
+		return gap("OTHER_SERVER", "the server is %q with server_id %d, was %q with %d", now.UUID, now.ServerID, r.state.UUID, r.state.ServerID)
+	}
+	end, executed, err := r.end()
+	if err != nil {
+		return err
+	}
+	if r.state.Base != base {
+		return gap("OTHER_SERVER", "binary log files are named %s, were %s", r.state.Base, base)
+	}
+	if end.Compare(res.Restart) < 0 {
+		return gap("LOG_RESET", "the binary log ends at %s, before %s", end, res.Restart)
+	}
+	files, err := r.query("list binary logs", "SHOW BINARY LOGS")
+	if err != nil {
+		return err
+	}
+	var there, lastThere bool
+	for _, f := range files {
+		_, n, err := parseFile(f[0])
+		if err != nil {
+			return err
+		}
+		there = there || n == res.Restart.File
+		lastThere = lastThere || n == res.Last.File
+	}
+	if !there {
+		return gap("BINLOG_PURGED", "%s is gone, the oldest file is %s", r.fileName(res.Restart.File), files[0][0])
+	}
+	if err := r.parseGTIDs(r.state.GTIDs); err != nil {
+		return err
+	}
+	for _, id := range res.Since {
+		if err := r.addGTID(id); err != nil {
+			return err
+		}
+	}
+	if err := r.executed(executed, gap); err != nil {
+		return err
+	}
+	r.at, r.last = res.Restart, res.Last
+	if lastThere && res.Last.File != 0 { // begin where the last transaction must be found again
+		r.at = res.Last.Place
+	}
+	return nil
+}
+
+// executed proves that the server has executed all that was read. A server that
+// never saw it would otherwise be followed without a word.
+func (r *Reader) executed(theirs string, gap func(code, format string, args ...any) error) error {
+	if r.gtids == nil {
+		return nil
+	}
+	ours := r.gtids
+	if err := r.parseGTIDs(theirs); err != nil {
+		return err
+	}
+	set := r.gtids
+	r.gtids = ours
+	if set == nil || !set.Contain(ours) {
+		return gap("GTID_UNKNOWN", "the server has executed %q, which lacks a part of %q", theirs, ours.String())
+	}
+	return nil
+}
+
+func (r *Reader) addGTID(id string) error {
+	if r.gtids == nil || id == "" {
+		return nil
+	}
+	if err := r.gtids.Update(id); err != nil {
+		return fmt.Errorf("GTID %q: %w", id, err)
+	}
+	return nil
+}

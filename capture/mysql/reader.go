@@ -1,0 +1,258 @@
+// Package mysql reads the binary log of MySQL (5.7 and newer) and MariaDB (10.2
+// and newer). It decides how events become transactions, what proves that a
+// server's log continues, and which tables must stop; capabilities are probed,
+// never derived from a version. It knows no broker, and writes nothing at the source.
+package mysql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"log/slog"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/go-mysql-org/go-mysql/client"
+	gomysql "github.com/go-mysql-org/go-mysql/mysql"
+	"github.com/go-mysql-org/go-mysql/replication"
+
+	"github.com/tributary-cdc/tributary/capture"
+	"github.com/tributary-cdc/tributary/stream/event"
+)
+
+// Options says which server to read. Source, Host, User and Tables are required.
+type Options struct {
+	Source   event.Source
+	Host     string
+	Port     uint16 // default 3306
+	User     string
+	Password string
+	// Tables are patterns "database.table", with * and ? as in file names.
+	Tables []string
+	// Datasets names the dataset of a table "database.table" where it isn't the table's name.
+	Datasets map[string]string
+	// ServerID is this reader's id among the server's replicas, 1 to 2^32-1. Two
+	// readers with one id end each other's connections. Default: from Source.ID.
+	ServerID uint32
+}
+
+// Reader implements capture.Reader.
+type Reader struct {
+	o Options
+
+	sql    *client.Conn
+	syncer *replication.BinlogSyncer
+	stream *replication.BinlogStreamer
+
+	mariadb    bool
+	collations map[uint64]string // character set of each collation id
+	known      map[string]bool   // captured tables that exist, as "database.table"
+	state      state
+	gtids      gomysql.GTIDSet // executed up to the end of the last transaction; nil without GTIDs
+	last       event.Position
+	at         event.Place // end of what was read
+	maps       map[uint64]*relation
+	relations  map[string]*relation // by "database.table"
+	idSize     int                  // bytes of a table id
+
+	queue   capture.Queue
+	pending []*replication.BinlogEvent // read by Start, not handled yet
+	seg     *capture.Buffer            // being filled; nil between transactions
+	txn     transaction
+	idleAt  time.Time
+	stateAt time.Time
+}
+
+// New checks the options. It doesn't connect.
+func New(o Options) (*Reader, error) {
+	if o.Source.ID == "" || o.Host == "" || o.User == "" || len(o.Tables) == 0 {
+		return nil, errors.New("mysql reader options: Source.ID, Host, User and Tables must be set")
+	}
+	for _, p := range o.Tables {
+		if _, err := path.Match(p, ""); err != nil || strings.Count(p, ".") != 1 {
+			return nil, fmt.Errorf("mysql reader options: table pattern %q isn't database.table", p)
+		}
+	}
+	if o.Port == 0 {
+		o.Port = 3306
+	}
+	if o.ServerID == 0 { // the upper half, away from what people choose
+		o.ServerID = crc32.ChecksumIEEE([]byte(o.Source.ID)) | 1<<31
+	}
+	return &Reader{o: o}, nil
+}
+
+func (r *Reader) wanted(name string) bool {
+	for _, p := range r.o.Tables {
+		if ok, err := path.Match(p, name); err == nil && ok {
+			return true
+		}
+	}
+	return false
+}
+
+// Start implements capture.Reader.
+func (r *Reader) Start(ctx context.Context, res capture.Resume) (uint32, error) {
+	if err := r.Close(); err != nil {
+		return 0, err
+	}
+	addr := fmt.Sprintf("%s:%d", r.o.Host, r.o.Port)
+	var err error
+	if r.sql, err = client.ConnectWithContext(ctx, addr, r.o.User, r.o.Password, "", 5*time.Second); err != nil {
+		return 0, connection("connect to "+addr, err)
+	}
+	defer context.AfterFunc(ctx, func() { _ = r.sql.Close() })() // ends a query under way
+	if err := r.probe(); err != nil {
+		return 0, err
+	}
+	if err := r.list(); err != nil {
+		return 0, err
+	}
+	if res.State == nil {
+		if !res.FirstStart {
+			return 0, capture.ErrNoFirstStart
+		}
+		err = r.first()
+	} else {
+		err = r.resume(res)
+	}
+	if err != nil {
+		return 0, err
+	}
+	if err := r.dump(ctx, res); err != nil {
+		return 0, err
+	}
+	if err := r.idle(); err != nil {
+		return 0, err
+	}
+	return r.state.Epoch, nil
+}
+
+// dump asks for the log and proves that it is the one that was read before: the
+// file was made at the same moment, and the last transaction still stands there.
+func (r *Reader) dump(ctx context.Context, res capture.Resume) error {
+	verify := res.State != nil && r.at == res.Last.Place
+	flavor := gomysql.MySQLFlavor
+	if r.mariadb {
+		flavor = gomysql.MariaDBFlavor
+	}
+	r.syncer = replication.NewBinlogSyncer(replication.BinlogSyncerConfig{
+		ServerID: r.o.ServerID, Flavor: flavor, Host: r.o.Host, Port: r.o.Port, User: r.o.User, Password: r.o.Password,
+		Charset: "utf8mb4", DisableRetrySync: true, VerifyChecksum: true, DiscardGTIDSet: true, FillZeroLogPos: r.mariadb,
+		HeartbeatPeriod: time.Second, ReadTimeout: 30 * time.Second, EventCacheCount: 64, Logger: slog.New(slog.DiscardHandler),
+		RowsEventDecodeFunc: func(e *replication.RowsEvent, body []byte) error {
+			e.Rows = [][]any{{body}} // decoded by our own plan
+			return nil
+		},
+	})
+	if r.at.Offset > 1<<32-1 { // the command's position has 32 bits; what comes before is skipped
+		r.at.Offset, verify = 4, false
+	}
+	var err error
+	r.stream, err = r.syncer.StartSync(gomysql.Position{Name: r.fileName(r.at.File), Pos: uint32(r.at.Offset)})
+	if err != nil {
+		return r.streamError(err, res.Last)
+	}
+	for described := false; ; {
+		e, err := r.stream.GetEvent(ctx)
+		if err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return r.streamError(err, res.Last)
+		}
+		r.pending = append(r.pending, e)
+		switch e.Header.EventType {
+		case replication.FORMAT_DESCRIPTION_EVENT:
+			described = true
+			if was := r.state.Created[r.at.File]; was != 0 && was != e.Header.Timestamp {
+				return &capture.GapError{Code: "LOG_RESET", From: res.Last, Reason: fmt.Sprintf("the file %s was made anew: RESET MASTER, or a restored server", r.fileName(r.at.File))}
+			}
+			r.state.Created = map[uint32]uint32{r.at.File: e.Header.Timestamp}
+			if !verify {
+				return nil
+			}
+		case replication.GTID_EVENT, replication.ANONYMOUS_GTID_EVENT, replication.GTID_TAGGED_LOG_EVENT, replication.MARIADB_GTID_EVENT, replication.QUERY_EVENT:
+			if !described || !verify {
+				continue
+			}
+			if id, err := gtidOf(e); err != nil {
+				return err
+			} else if want := lastID(res, &r.state); want != "" && id != want {
+				return &capture.GapError{Code: "LOG_RESET", From: res.Last, Reason: fmt.Sprintf("the last transaction was %s, now %q stands in its place", want, id)}
+			}
+			return nil
+		}
+	}
+}
+
+// lastID names the last transaction that is in the log.
+func lastID(res capture.Resume, s *state) string {
+	if n := len(res.Since); n > 0 {
+		return res.Since[n-1]
+	}
+	return s.LastID
+}
+
+// Ack implements capture.Reader. The server keeps its log by its own rules.
+func (r *Reader) Ack(event.Place) {}
+
+// Close implements capture.Reader.
+func (r *Reader) Close() error {
+	if r.syncer != nil {
+		r.syncer.Close()
+		r.syncer, r.stream = nil, nil
+	}
+	if r.sql != nil {
+		_ = r.sql.Close() // the server notices either way
+		r.sql = nil
+	}
+	r.queue.Reset()
+	r.pending, r.seg, r.txn = nil, nil, transaction{}
+	r.maps, r.relations = map[uint64]*relation{}, map[string]*relation{}
+	return nil
+}
+
+// Next implements capture.Reader.
+func (r *Reader) Next(ctx context.Context) (*event.Segment, error) {
+	r.queue.Release()
+	for r.queue.Empty() {
+		if r.stream == nil {
+			return nil, fmt.Errorf("reader isn't started: %w", capture.ErrConnection)
+		}
+		var e *replication.BinlogEvent
+		if len(r.pending) > 0 {
+			e, r.pending = r.pending[0], r.pending[1:]
+		} else {
+			var err error
+			if e, err = r.stream.GetEvent(ctx); err != nil {
+				if ctx.Err() != nil {
+					return nil, ctx.Err()
+				}
+				return nil, r.streamError(err, r.last)
+			}
+		}
+		at := r.at
+		if err := r.event(e); err != nil {
+			return nil, fmt.Errorf("event %s at %s: %w", e.Header.EventType, at, err)
+		}
+	}
+	return r.queue.Next(), nil
+}
+
+// streamError gives an error of the dump its class.
+func (r *Reader) streamError(err error, last event.Position) error {
+	var me *gomysql.MyError
+	if errors.As(err, &me) && me.Code == gomysql.ER_MASTER_FATAL_ERROR_READING_BINLOG {
+		switch {
+		case strings.Contains(me.Message, "Could not find first log") || strings.Contains(me.Message, "purged"):
+			return &capture.GapError{Code: "BINLOG_PURGED", From: last, Reason: me.Message}
+		case strings.Contains(me.Message, "impossible position"):
+			return &capture.GapError{Code: "LOG_RESET", From: last, Reason: me.Message}
+		}
+		return fmt.Errorf("read the binary log: %w: %w", capture.ErrConnection, err)
+	}
+	return connection("read the binary log", err)
+}
