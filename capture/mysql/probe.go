@@ -246,12 +246,8 @@ func (r *Reader) parseGTIDs(text string) error {
 	if text == "" {
 		return nil
 	}
-	flavor := gomysql.MySQLFlavor
-	if r.mariadb {
-		flavor = gomysql.MariaDBFlavor
-	}
 	var err error
-	if r.gtids, err = gomysql.ParseGTIDSet(flavor, text); err != nil {
+	if r.gtids, err = gomysql.ParseGTIDSet(r.flavor(), text); err != nil {
 		return fmt.Errorf("GTID set %q: %w", text, err)
 	}
 	return nil
@@ -340,8 +336,22 @@ func (r *Reader) addGTID(id string) error {
 	if r.gtids == nil || id == "" {
 		return nil
 	}
+	one, err := gomysql.ParseGTIDSet(r.flavor(), id)
+	if err != nil {
+		return fmt.Errorf("GTID %q: %w", id, err)
+	}
+	if r.gtids.Contain(one) { // read again after a restart
+		return nil
+	}
 	if err := r.gtids.Update(id); err != nil {
 		return fmt.Errorf("GTID %q: %w", id, err)
 	}
 	return nil
+}
+
+func (r *Reader) flavor() string {
+	if r.mariadb {
+		return gomysql.MariaDBFlavor
+	}
+	return gomysql.MySQLFlavor
 }

@@ -134,12 +134,8 @@ func (r *Reader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 // file was made at the same moment, and the last transaction still stands there.
 func (r *Reader) dump(ctx context.Context, res capture.Resume) error {
 	verify := res.State != nil && r.at == res.Last.Place
-	flavor := gomysql.MySQLFlavor
-	if r.mariadb {
-		flavor = gomysql.MariaDBFlavor
-	}
 	r.syncer = replication.NewBinlogSyncer(replication.BinlogSyncerConfig{
-		ServerID: r.o.ServerID, Flavor: flavor, Host: r.o.Host, Port: r.o.Port, User: r.o.User, Password: r.o.Password,
+		ServerID: r.o.ServerID, Flavor: r.flavor(), Host: r.o.Host, Port: r.o.Port, User: r.o.User, Password: r.o.Password,
 		Charset: "utf8mb4", DisableRetrySync: true, VerifyChecksum: true, DiscardGTIDSet: true, FillZeroLogPos: r.mariadb,
 		HeartbeatPeriod: time.Second, ReadTimeout: 30 * time.Second, EventCacheCount: 64, Logger: slog.New(slog.DiscardHandler),
 		RowsEventDecodeFunc: func(e *replication.RowsEvent, body []byte) error {
@@ -160,6 +156,9 @@ func (r *Reader) dump(ctx context.Context, res capture.Resume) error {
 		if err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
+			}
+			if me := (*gomysql.MyError)(nil); res.State != nil && errors.As(err, &me) && noEvent(me) {
+				return &capture.GapError{Code: "LOG_RESET", From: res.Last, Reason: "no event begins where reading was to go on: " + me.Message}
 			}
 			return r.streamError(err, res.Last)
 		}
@@ -186,6 +185,16 @@ func (r *Reader) dump(ctx context.Context, res capture.Resume) error {
 			return nil
 		}
 	}
+}
+
+// noEvent reports whether the server refuses a position because no event begins there.
+func noEvent(e *gomysql.MyError) bool {
+	for _, text := range []string{"truncated in the middle", "bogus data", "corrupt", "exceeded max_allowed_packet"} {
+		if e.Code == gomysql.ER_MASTER_FATAL_ERROR_READING_BINLOG && strings.Contains(e.Message, text) {
+			return true
+		}
+	}
+	return false
 }
 
 // lastID names the last transaction that is in the log.
