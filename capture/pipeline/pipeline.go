@@ -226,7 +226,18 @@ func (p *Pipeline) session(ctx context.Context) (progressed bool, err error) {
 	}
 	p.opts.Logger.Info("reading", "pos", resume.Last, "restart", resume.Restart, "epoch", epoch)
 	p.status.set(func(s *Status) { s.State, s.Error, s.Epoch = Streaming, "", epoch })
-	return p.copy(ctx, resume)
+	progressed, err = p.copy(ctx, resume)
+	if gap := (*capture.GapError)(nil); errors.As(err, &gap) { // found in the middle of the source's log
+		if p.dirty {
+			if oerr := p.open(ctx); oerr != nil {
+				return progressed, errors.Join(oerr, err)
+			}
+		}
+		if werr := p.writeGap(ctx, gap); werr != nil {
+			return progressed, errors.Join(werr, err)
+		}
+	}
+	return progressed, err
 }
 
 // copy runs the reading and the writing half. The writing half outlives the

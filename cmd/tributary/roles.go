@@ -17,6 +17,7 @@ import (
 
 	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/capture/pipeline"
+	mysqlcapture "github.com/tributary-cdc/tributary/capture/mysql"
 	pgcapture "github.com/tributary-cdc/tributary/capture/postgres"
 	"github.com/tributary-cdc/tributary/cmd/internal/config"
 	"github.com/tributary-cdc/tributary/sinks/postgres"
@@ -128,8 +129,7 @@ func newPipeline(client *kafka.Client, versions *schemas.Catalogue, c *config.Ag
 		return nil, err
 	}
 	src := event.Source{ID: c.Org + "-" + s.Name, Org: c.Org, Engine: event.Engine(s.Engine), Agent: c.Name}
-	reader, err := pgcapture.New(pgcapture.Options{Source: src, Host: s.Host, Port: s.Port, Database: s.Database, User: s.User,
-		Password: password, SSLMode: s.SSLMode, Tables: s.Tables, Datasets: s.Datasets})
+	reader, err := newReader(src, s, password)
 	if err != nil {
 		return nil, err
 	}
@@ -140,6 +140,14 @@ func newPipeline(client *kafka.Client, versions *schemas.Catalogue, c *config.Ag
 			Compression: kafka.LZ4, KeepsState: !c.Log.Embedded}),
 		Tail: client.Fetcher(part, 0), Checkpoints: client.Latest(kafka.Checkpoints(c.Org)), Schemas: versions.Publisher(kafka.Schemas(c.Org)),
 	})
+}
+
+func newReader(src event.Source, s config.Source, password string) (capture.Reader, error) {
+	if src.Engine == event.Postgres {
+		return pgcapture.New(pgcapture.Options{Source: src, Host: s.Host, Port: s.Port, Database: s.Database, User: s.User,
+			Password: password, SSLMode: s.SSLMode, Tables: s.Tables, Datasets: s.Datasets})
+	}
+	return mysqlcapture.New(mysqlcapture.Options{Source: src, Host: s.Host, Port: s.Port, User: s.User, Password: password, Tables: s.Tables, Datasets: s.Datasets})
 }
 
 // awaitTopics makes and checks an org's topics, as soon as the log answers.

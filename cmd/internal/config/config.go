@@ -224,8 +224,17 @@ func (a *Agent) Check() error {
 			all = append(all, fmt.Errorf("%s.name %q is empty, stands twice or has other characters than letters, digits, - and _", where, s.Name))
 		}
 		seen[s.Name] = true
-		if s.Engine != "postgres" {
-			all = append(all, fmt.Errorf("%s.engine %q: only postgres can be read by this version", where, s.Engine))
+		switch s.Engine {
+		case "postgres":
+			if s.Database == "" {
+				all = append(all, fmt.Errorf("%s.database: postgres needs one", where))
+			}
+		case "mysql", "mariadb":
+			if s.Database != "" || s.SSLMode != "" {
+				all = append(all, fmt.Errorf("%s: database and sslmode are for postgres; with %s the table patterns name the databases", where, s.Engine))
+			}
+		default:
+			all = append(all, fmt.Errorf("%s.engine %q: one of postgres, mysql, mariadb", where, s.Engine))
 		}
 		if s.FirstStart != "" && s.FirstStart != "now" {
 			all = append(all, fmt.Errorf("%s.first_start %q: now, or nothing", where, s.FirstStart))
