@@ -1,0 +1,241 @@
+package postgres_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tributary-cdc/tributary/schema"
+	"github.com/tributary-cdc/tributary/sinks/postgres"
+	"github.com/tributary-cdc/tributary/sinks/sinktest"
+	"github.com/tributary-cdc/tributary/sinks/worker"
+	"github.com/tributary-cdc/tributary/stream/event"
+	"github.com/tributary-cdc/tributary/stream/log"
+	"github.com/tributary-cdc/tributary/test/servers"
+)
+
+// bench is one server with many databases.
+type bench struct {
+	db   servers.DB
+	next int
+}
+
+func (b *bench) fresh(t *testing.T) (sinktest.Harness, *pgx.Conn) {
+	t.Helper()
+	b.next++
+	name := fmt.Sprintf("store%d", b.next)
+	admin := connect(t, b.db.URL())
+	if _, err := admin.Exec(t.Context(), "CREATE DATABASE "+name); err != nil {
+		t.Fatal(err)
+	}
+	c := connect(t, b.db.Server.PostgresURL(name))
+	return sinktest.Harness{
+		Open: func(t *testing.T) worker.Store {
+			s, err := postgres.New(postgres.Options{Host: b.db.Host, Port: b.db.Port, Database: name, User: b.db.User, Password: b.db.Password})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = s.Close() }) // a fenced store's connection is broken already
+			return s
+		},
+		Rows: func(t *testing.T, dataset string, columns ...string) []string {
+			for i, col := range columns {
+				columns[i] = `coalesce("` + col + `"::text, '~')`
+			}
+			return texts(t, c, "SELECT concat_ws('|', "+strings.Join(columns, ", ")+`) COLLATE "C" FROM ods.`+dataset+" ORDER BY 1")
+		},
+		Gaps: func(t *testing.T) int { return len(texts(t, c, "SELECT code FROM tributary.gap")) },
+	}, c
+}
+
+func connect(t *testing.T, url string) *pgx.Conn {
+	t.Helper()
+	cfg, err := pgx.ParseConfig(url)
+	if err != nil {
+		t.Fatal("the test server's address can't be parsed")
+	}
+	cfg.RuntimeParams["timezone"] = "UTC"
+	c, err := pgx.ConnectConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close(t.Context()) }) // the server ends with the test
+	return c
+}
+
+func texts(t *testing.T, c *pgx.Conn, query string) []string {
+	t.Helper()
+	rows, err := c.Query(t.Context(), query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestStore(t *testing.T) {
+	b := &bench{db: servers.Postgres(t, nil)}
+	sinktest.Run(t, func(t *testing.T) sinktest.Harness { h, _ := b.fresh(t); return h })
+	t.Run("every kind comes back", func(t *testing.T) { h, c := b.fresh(t); kinds(t, h.Open(t), c) })
+	t.Run("altered tables are refused", func(t *testing.T) { h, c := b.fresh(t); altered(t, h.Open(t), c) })
+	t.Run("a stopped holder is ended", func(t *testing.T) { h, c := b.fresh(t); stopped(t, h, c) })
+}
+
+var place = log.Partition{Topic: "t", Index: 0}
+
+func claimed(t *testing.T, s worker.Store) worker.Claim {
+	t.Helper()
+	if err := s.Prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c, _, err := s.Claim(t.Context(), place, "w")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func one(claim worker.Claim, table *schema.Table, n uint64, rows ...worker.NetRow) *worker.Batch {
+	pos := func(n uint64) event.Position {
+		if n == 0 {
+			return event.Position{}
+		}
+		return event.Position{Epoch: 1, Place: event.Place{Offset: n}}
+	}
+	for i := range rows {
+		rows[i].Op, rows[i].Position, rows[i].Committed = event.Create, pos(n), time.Unix(1, 0)
+	}
+	return &worker.Batch{Claim: claim, Steps: []worker.Step{{Source: event.Source{ID: table.Source}, From: pos(n - 1), To: pos(n), Committed: time.Unix(1, 0), Rows: len(rows)}},
+		Tables: []worker.TableChange{{Source: table.Source, Table: table, Upserts: rows}}}
+}
+
+func kinds(t *testing.T, s worker.Store, c *pgx.Conn) {
+	claim := claimed(t, s)
+	raw := func(v string) event.Value { return event.Raw([]byte(v)) }
+	type k = schema.Type
+	cases := []struct {
+		typ  schema.Type
+		in   event.Value
+		want string
+	}{
+		{k{Kind: schema.Bool}, event.Number(1), "true"},
+		{k{Kind: schema.Int8}, event.Signed(-128), "-128"},
+		{k{Kind: schema.Int64}, event.Signed(-1 << 63), "-9223372036854775808"},
+		{k{Kind: schema.Uint8}, event.Number(255), "255"},
+		{k{Kind: schema.Uint32}, event.Number(1<<32 - 1), "4294967295"},
+		{k{Kind: schema.Uint64}, event.Number(1<<64 - 1), "18446744073709551615"},
+		{k{Kind: schema.Decimal}, raw("NaN"), "NaN"},
+		{k{Kind: schema.Decimal, Precision: 10, Scale: 2}, raw("-12.30"), "-12.30"},
+		{k{Kind: schema.Float64}, event.Number(0x7ff8000000000001), "NaN"},
+		{k{Kind: schema.Float64}, event.Number(0x7ff0000000000000), "Infinity"},
+		{k{Kind: schema.String}, raw(""), ""},
+		{k{Kind: schema.String}, raw(`张\N'"`), `张\N'"`},
+		{k{Kind: schema.Bytes}, raw("\x00\xff"), `\x00ff`},
+		{k{Kind: schema.Bytes}, raw(""), `\x`},
+		{k{Kind: schema.Date}, event.Signed(event.PosInfinity), "infinity"},
+		{k{Kind: schema.Date}, event.Signed(-719163), "0001-12-31 BC"},
+		{k{Kind: schema.Date}, event.Signed(-719529), "0002-12-31 BC"},
+		{k{Kind: schema.Time}, event.Signed(86_400_000_000), "24:00:00"},
+		{k{Kind: schema.Time, Wide: true}, event.Signed(-3_020_399_000_000), "-838:59:59"},
+		{k{Kind: schema.DateTime}, event.Signed(-1), "1969-12-31 23:59:59.999999"},
+		{k{Kind: schema.Timestamp}, event.Signed(event.NegInfinity), "-infinity"},
+		{k{Kind: schema.Timestamp}, event.Signed(1_700_000_000_000_001), "2023-11-14 22:13:20.000001+00"},
+		{k{Kind: schema.Interval}, raw("P1Y2DT3H"), "1 year 2 days 03:00:00"},
+		{k{Kind: schema.Year}, event.Number(2155), "2155"},
+		{k{Kind: schema.JSON}, raw(`{"b":1, "a":1.0}`), `{"b":1, "a":1.0}`},
+		{k{Kind: schema.UUID}, raw("00000000-0000-4000-8000-000000000001"), "00000000-0000-4000-8000-000000000001"},
+		{k{Kind: schema.Bit, Length: 3}, raw("010"), "010"},
+		{k{Kind: schema.Array, Elem: &schema.Type{Kind: schema.Int32}}, raw("{1,NULL,3}"), "{1,NULL,3}"},
+		{k{Kind: schema.Text, Native: "time with time zone"}, raw("10:00:00+08"), "10:00:00+08"},
+		{k{Kind: schema.Int64}, event.NullValue, "~"},
+	}
+	table := &schema.Table{Source: "s", Dataset: "kinds", Database: "d", Name: "kinds", Key: []int{0}, Columns: []schema.Column{{Name: "id", Type: k{Kind: schema.Int32}}}}
+	row := worker.NetRow{New: true, Values: []event.Value{event.Signed(1)}}
+	for i, tt := range cases {
+		table.Columns = append(table.Columns, schema.Column{Name: fmt.Sprintf("c%d", i), Type: tt.typ, Nullable: true})
+		row.Values = append(row.Values, tt.in)
+	}
+	if err := s.EnsureTable(t.Context(), claim, table); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Apply(t.Context(), one(claim, table, 1, row)); err != nil {
+		t.Fatal(err)
+	}
+	for i, tt := range cases {
+		if got := texts(t, c, fmt.Sprintf("SELECT coalesce(c%d::text, '~') FROM ods.kinds", i)); len(got) != 1 || got[0] != tt.want {
+			t.Errorf("%s %v: %q, want %q", tt.typ, tt.in, got, tt.want)
+		}
+	}
+}
+
+func altered(t *testing.T, s worker.Store, c *pgx.Conn) {
+	claim := claimed(t, s)
+	for i, tt := range []struct{ sql, want string }{
+		{"CREATE UNIQUE INDEX u ON ods.%s (name)", "unique index"},
+		{"ALTER TABLE ods.%s ALTER name TYPE varchar(3)", "wanted"},
+		{"ALTER TABLE ods.%s DROP COLUMN _batch", "_batch"},
+		{"ALTER TABLE ods.%s DROP COLUMN id", "key"},
+	} {
+		table := sinktest.Table()
+		table.Dataset = fmt.Sprintf("t%d", i)
+		if err := s.EnsureTable(t.Context(), claim, table); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Exec(t.Context(), fmt.Sprintf(tt.sql, table.Dataset)); err != nil {
+			t.Fatal(err)
+		}
+		err := s.EnsureTable(t.Context(), claim, table)
+		if !errors.Is(err, worker.ErrTableRefused) || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v", tt.sql, err)
+		}
+	}
+}
+
+// stopped holds a worker's batch in the middle by a lock, as one that was
+// stopped there; another worker takes over.
+func stopped(t *testing.T, h sinktest.Harness, c *pgx.Conn) {
+	first, table := h.Open(t), sinktest.Table()
+	claim := claimed(t, first)
+	if err := first.EnsureTable(t.Context(), claim, table); err != nil {
+		t.Fatal(err)
+	}
+	lock, err := c.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lock.Exec(t.Context(), "LOCK TABLE ods.student"); err != nil {
+		t.Fatal(err)
+	}
+	row := worker.NetRow{New: true, Values: []event.Value{event.Signed(1), event.NullValue, event.NullValue}}
+	ended := make(chan error, 1)
+	go func() { ended <- first.Apply(t.Context(), one(claim, table, 1, row)) }()
+	for waiting := "0"; waiting == "0"; {
+		if err := lock.QueryRow(t.Context(), "SELECT count(*)::text FROM pg_locks WHERE NOT granted").Scan(&waiting); err != nil {
+			t.Fatal(err)
+		}
+	}
+	begin, second := time.Now(), h.Open(t)
+	claim = claimed(t, second)
+	if err := <-ended; err == nil {
+		t.Error("the former holder's batch went through")
+	}
+	if err := lock.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Apply(t.Context(), one(claim, table, 1, row)); err != nil {
+		t.Fatal(err)
+	}
+	if d := time.Since(begin); d > 15*time.Second {
+		t.Errorf("taken over after %s", d)
+	}
+	if got := h.Rows(t, "student", "id"); len(got) != 1 {
+		t.Errorf("rows %q", got)
+	}
+}

@@ -1,0 +1,219 @@
+// Package sinktest holds the contract of worker.Store once, for every store. It
+// decides what a store must do; it knows no SQL.
+package sinktest
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/tributary-cdc/tributary/schema"
+	"github.com/tributary-cdc/tributary/sinks/worker"
+	"github.com/tributary-cdc/tributary/stream/event"
+	"github.com/tributary-cdc/tributary/stream/log"
+)
+
+// Harness is one empty database.
+type Harness struct {
+	// Open returns another Store on the database, as another worker would have it.
+	Open func(t *testing.T) worker.Store
+	// Rows returns the rows of a dataset's table, the columns joined by "|", NULL as
+	// "~", in text order.
+	Rows func(t *testing.T, dataset string, columns ...string) []string
+	// Gaps counts the recorded gaps.
+	Gaps func(t *testing.T) int
+}
+
+// Table is the table that the suite writes.
+func Table() *schema.Table {
+	return &schema.Table{Source: "330106-xueji", Dataset: "student", Database: "xueji", Name: "student", Key: []int{0}, Columns: []schema.Column{
+		{Name: "id", Type: schema.Type{Kind: schema.Int64}},
+		{Name: "name", Type: schema.Type{Kind: schema.String}, Nullable: true},
+		{Name: "note", Type: schema.Type{Kind: schema.String}, Nullable: true},
+	}}
+}
+
+// fixture is a claimed partition of a fresh database.
+type fixture struct {
+	*testing.T
+	h     Harness
+	store worker.Store
+	claim worker.Claim
+	table *schema.Table
+	at    event.Position
+}
+
+var partition = log.Partition{Topic: "tributary.330106", Index: 3}
+
+// Run holds a store against the contract. Each case gets a database of its own.
+func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
+	for name, f := range map[string]func(*fixture){
+		"claim fences the former holder": fences, "apply compares and sets": comparesAndSets, "a replay changes nothing": replay,
+		"absent columns": absentColumns, "keys swap and chain": keys, "truncate": truncate, "gap recorded once": gapOnce,
+		"progress comes back": progress,
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHarness(t)
+			s := h.Open(t)
+			for range 2 {
+				if err := s.Prepare(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			x := &fixture{T: t, h: h, store: s, table: Table()}
+			x.claim = x.take(s)
+			if err := s.EnsureTable(t.Context(), x.claim, x.table); err != nil {
+				t.Fatal(err)
+			}
+			f(x)
+		})
+	}
+}
+
+func (x *fixture) take(s worker.Store) worker.Claim {
+	x.Helper()
+	c, _, err := s.Claim(x.Context(), partition, "w")
+	if err != nil {
+		x.Fatal(err)
+	}
+	return c
+}
+
+// batch makes the next batch of the source, without moving the fixture on.
+func (x *fixture) batch(c worker.TableChange) *worker.Batch {
+	c.Source, c.Table = x.table.Source, x.table
+	to := event.Position{Epoch: 1, Place: event.Place{Offset: x.at.Place.Offset + 10}}
+	for i := range c.Upserts {
+		u := &c.Upserts[i]
+		u.Position, u.Committed = to, time.Unix(1_700_000_000, 0)
+		if u.Op == 0 {
+			u.Op = event.Update
+		}
+	}
+	return &worker.Batch{Claim: x.claim, Topics: partition.Topic, First: 1, Last: 9, Tables: []worker.TableChange{c}, Steps: []worker.Step{{
+		Source: event.Source{ID: x.table.Source}, From: x.at, To: to, Commit: 9, Producer: log.Producer{ID: 7, Epoch: 2}, Open: 0, ReadFrom: 5,
+		Txns: 1, Rows: len(c.Upserts), Committed: time.Unix(1_700_000_000, 0), TxnID: "77"}}}
+}
+
+func (x *fixture) apply(c worker.TableChange) {
+	x.Helper()
+	b := x.batch(c)
+	if err := x.store.Apply(x.Context(), b); err != nil {
+		x.Fatal(err)
+	}
+	x.at = b.Steps[0].To
+}
+
+func (x *fixture) want(rows ...string) {
+	x.Helper()
+	if got := x.h.Rows(x.T, x.table.Dataset, "id", "name", "note"); !slices.Equal(got, rows) {
+		x.Errorf("rows %q, want %q", got, rows)
+	}
+}
+
+func key(id int64) []event.Value { return []event.Value{event.Signed(id)} }
+
+func text(s string) event.Value { return event.Raw([]byte(s)) }
+
+// made is a row that the batch inserts.
+func made(id int64, name, note string) worker.NetRow {
+	return worker.NetRow{Op: event.Create, New: true, Values: []event.Value{event.Signed(id), text(name), text(note)}}
+}
+
+// moved is a row that stood under base and keeps what isn't given.
+func moved(base, id int64, name event.Value) worker.NetRow {
+	return worker.NetRow{Base: key(base), Values: []event.Value{event.Signed(id), name, {}}}
+}
+
+func fences(x *fixture) {
+	other := x.h.Open(x.T)
+	fresh := x.take(other)
+	if fresh.Fence <= x.claim.Fence {
+		x.Errorf("fence %d after %d", fresh.Fence, x.claim.Fence)
+	}
+	b := x.batch(worker.TableChange{Upserts: []worker.NetRow{made(1, "a", "b")}})
+	if err := x.store.Apply(x.Context(), b); err == nil {
+		x.Error("the former holder could apply")
+	}
+	x.want()
+	b.Claim = fresh
+	if err := other.Apply(x.Context(), b); err != nil {
+		x.Fatal(err)
+	}
+	b.Claim = x.claim
+	if err := other.Apply(x.Context(), b); !errors.Is(err, worker.ErrClaimLost) {
+		x.Errorf("apply with the old fence: %v", err)
+	}
+	x.want("1|a|b")
+}
+
+func comparesAndSets(x *fixture) {
+	x.apply(worker.TableChange{Upserts: []worker.NetRow{made(1, "a", "b")}})
+	b := x.batch(worker.TableChange{Upserts: []worker.NetRow{made(2, "x", "y")}})
+	b.Steps[0].From.Place.Offset--
+	if err := x.store.Apply(x.Context(), b); !errors.Is(err, worker.ErrProgressMoved) {
+		x.Errorf("apply from another position: %v", err)
+	}
+	x.want("1|a|b")
+}
+
+func replay(x *fixture) {
+	b := x.batch(worker.TableChange{Upserts: []worker.NetRow{made(1, "a", "b")}})
+	if err := x.store.Apply(x.Context(), b); err != nil {
+		x.Fatal(err)
+	}
+	b.Tables[0].Upserts[0].Values[1] = text("again")
+	if err := x.store.Apply(x.Context(), b); !errors.Is(err, worker.ErrProgressMoved) {
+		x.Errorf("the same batch again: %v", err)
+	}
+	x.want("1|a|b")
+}
+
+func absentColumns(x *fixture) {
+	x.apply(worker.TableChange{Upserts: []worker.NetRow{made(1, "a", "long"), made(2, "b", "")}})
+	x.apply(worker.TableChange{Upserts: []worker.NetRow{moved(1, 1, text("A")), moved(2, 2, event.NullValue)}})
+	x.want("1|A|long", "2|~|")
+	// The base of a row whose key changes is read before it is removed.
+	x.apply(worker.TableChange{Deletes: [][]event.Value{key(1)}, Upserts: []worker.NetRow{moved(1, 5, text("five"))}})
+	x.want("2|~|", "5|five|long")
+}
+
+func keys(x *fixture) {
+	x.apply(worker.TableChange{Upserts: []worker.NetRow{made(1, "a", "one"), made(2, "b", "two"), made(3, "c", "three")}})
+	x.apply(worker.TableChange{Upserts: []worker.NetRow{moved(2, 1, text("b")), moved(1, 2, text("a"))}})
+	x.want("1|b|two", "2|a|one", "3|c|three")
+	x.apply(worker.TableChange{Deletes: [][]event.Value{key(1), key(9)}, Upserts: []worker.NetRow{moved(1, 2, text("x")), moved(2, 3, text("y"))}})
+	x.want("2|x|two", "3|y|one")
+}
+
+func truncate(x *fixture) {
+	x.apply(worker.TableChange{Upserts: []worker.NetRow{made(1, "a", "one"), made(2, "b", "two")}})
+	x.apply(worker.TableChange{Truncate: true, Upserts: []worker.NetRow{made(2, "c", "new")}})
+	x.want("2|c|new")
+}
+
+func gapOnce(x *fixture) {
+	g := worker.Gap{Source: x.table.Source, Last: x.at, Code: "ROW_COUNT", Reason: "r", At: time.Unix(1_700_000_000, 0), Offset: 4}
+	for range 2 {
+		if err := x.store.RecordGap(x.Context(), x.claim, g); err != nil {
+			x.Fatal(err)
+		}
+	}
+	if n := x.h.Gaps(x.T); n != 1 {
+		x.Errorf("%d gaps", n)
+	}
+	_, known, err := x.store.Claim(x.Context(), partition, "w")
+	if err != nil || len(known) != 1 || !known[0].Gap {
+		x.Errorf("after a gap: %+v, %v", known, err)
+	}
+}
+
+func progress(x *fixture) {
+	x.apply(worker.TableChange{Upserts: []worker.NetRow{made(1, "a", "one")}})
+	_, known, err := x.store.Claim(x.Context(), partition, "w")
+	want := worker.Progress{Source: x.table.Source, Applied: x.at, Commit: 9, Producer: log.Producer{ID: 7, Epoch: 2}, Open: 0, ReadFrom: 5}
+	if err != nil || len(known) != 1 || known[0] != want {
+		x.Errorf("progress %+v, %v; want %+v", known, err, want)
+	}
+}
