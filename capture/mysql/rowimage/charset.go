@@ -18,15 +18,16 @@ import (
 type charset struct {
 	width int // bytes of the longest character
 	enc   encoding.Encoding
+	wide  bool // its ASCII characters take more than their one byte
 }
 
 // charsets are the character sets with a rule. MySQL's latin1 is Windows-1252
 // (MySQL 8.0 manual, 10.10.2).
 var charsets = map[string]charset{
 	"binary": {width: 1}, "utf8mb4": {width: 4}, "utf8mb3": {width: 3}, "utf8": {width: 3}, "ascii": {width: 1},
-	"latin1": {1, charmap.Windows1252}, "gbk": {2, simplifiedchinese.GBK}, "gb2312": {2, simplifiedchinese.GBK},
-	"gb18030": {4, simplifiedchinese.GB18030}, "big5": {2, traditionalchinese.Big5},
-	"utf16": {4, unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM)}, "ucs2": {2, unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM)},
+	"latin1": {1, charmap.Windows1252, false}, "gbk": {2, simplifiedchinese.GBK, false}, "gb2312": {2, simplifiedchinese.GBK, false},
+	"gb18030": {4, simplifiedchinese.GB18030, false}, "big5": {2, traditionalchinese.Big5, false},
+	"utf16": {4, unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM), true}, "ucs2": {2, unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM), true},
 }
 
 // ToUTF8 converts text of a character set. It reports false for bytes that are
@@ -38,6 +39,9 @@ func ToUTF8(name string, b []byte) ([]byte, bool) {
 	}
 	if cs.enc == nil {
 		return b, name == "binary" || utf8.Valid(b)
+	}
+	if !cs.wide && isASCII(b) {
+		return b, true
 	}
 	out, err := cs.enc.NewDecoder().Bytes(b)
 	if err != nil {
@@ -51,6 +55,15 @@ func ToUTF8(name string, b []byte) ([]byte, bool) {
 		rest = rest[n:]
 	}
 	return out, true
+}
+
+func isASCII(b []byte) bool {
+	for _, c := range b {
+		if c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // text makes the reader of a string column.

@@ -1,6 +1,8 @@
 package rowimage
 
 import (
+	"fmt"
+
 	"github.com/tributary-cdc/tributary/stream/event"
 )
 
@@ -8,13 +10,21 @@ import (
 // (MySQL source documentation, decimal.c).
 var leftover = [10]int{0, 1, 1, 2, 2, 3, 3, 4, 4, 4}
 
+// powers of ten: a group of n digits is below powers[n].
+var powers = [10]uint32{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9}
+
 // decimal makes the decoder of decimal(precision, scale): groups of nine digits
 // in four bytes each, the odd digits before and behind in fewer; the first bit is
 // the sign, inverted; a negative number has all bits inverted.
 func decimal(precision, scale int) decoder {
 	whole := precision - scale
 	size := leftover[whole%9] + whole/9*4 + scale/9*4 + leftover[scale%9]
-	return fixed(size, func(b []byte, d *state) event.Value {
+	return func(data []byte, d *state) (event.Value, []byte, error) {
+		b, rest, ok := take(data, size)
+		if !ok {
+			return event.Value{}, nil, short(data, size)
+		}
+		raw, sound := b, true
 		out := d.arena.Take(precision + 3)[:0]
 		flip := byte(0)
 		if b[0]&0x80 == 0 {
@@ -33,6 +43,7 @@ func decimal(precision, scale int) decoder {
 				v = v<<8 | uint32(c)
 			}
 			b = b[n:]
+			sound = sound && v < powers[digits]
 			out = appendDigits(out, v, digits)
 		}
 		start := len(out)
@@ -59,8 +70,11 @@ func decimal(precision, scale int) decoder {
 				group(scale % 9)
 			}
 		}
-		return event.Raw(out)
-	})
+		if !sound {
+			return event.Value{}, nil, fmt.Errorf("decimal(%d,%d) of the bytes %x: %w", precision, scale, raw, ErrMalformed)
+		}
+		return event.Raw(out), rest, nil
+	}
 }
 
 // appendDigits appends exactly n digits of v.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/tributary-cdc/tributary/stream/event"
 )
@@ -37,11 +38,29 @@ func jsonText(b []byte, d *state) (event.Value, error) {
 	if len(b) == 0 {
 		return event.Raw([]byte("null")), nil
 	}
-	out, err := appendJSON(d.arena.Take(0), b[0], b[1:], jsonDepth)
+	j := jsonReader{left: len(b)}
+	out, err := j.append(nil, b[0], b[1:], jsonDepth)
 	if err != nil {
 		return event.Value{}, err
 	}
+	if !utf8.Valid(out) {
+		d.anomaly = fmt.Sprintf("json \\x%x", b)
+		return event.NullValue, nil
+	}
 	return event.Raw(out), nil
+}
+
+// jsonReader bounds the work on one document. Offsets of a malformed one may point
+// back or all at one value, so that few bytes would render into endless text; in
+// a sound one no byte of a value, key or entry is read for two values.
+type jsonReader struct {
+	left int // bytes that may still be read
+}
+
+// spend reports whether n more bytes may be read.
+func (j *jsonReader) spend(n int) bool {
+	j.left -= n
+	return j.left >= 0
 }
 
 func jsonShort(b []byte, what string) error {
@@ -51,19 +70,22 @@ func jsonShort(b []byte, what string) error {
 // numbers are the sizes of values of fixed size.
 var jsonNumbers = map[byte]int{jsonInt16: 2, jsonUint16: 2, jsonInt32: 4, jsonUint32: 4, jsonInt64: 8, jsonUint64: 8, jsonDouble: 8}
 
-func appendJSON(out []byte, typ byte, b []byte, depth int) ([]byte, error) {
-	if depth == 0 {
+func (j *jsonReader) append(out []byte, typ byte, b []byte, depth int) ([]byte, error) {
+	if depth < 0 {
 		return nil, jsonShort(b, "nested too deeply")
+	}
+	if !j.spend(1) {
+		return nil, jsonShort(b, "of overlapping values")
 	}
 	if n, ok := jsonNumbers[typ]; ok {
 		if len(b) < n {
 			return nil, jsonShort(b, "number")
 		}
-		return appendJSONNumber(out, typ, b[:n]), nil
+		return appendJSONNumber(out, typ, b[:n])
 	}
 	switch typ {
 	case jsonSmallObject, jsonLargeObject, jsonSmallArray, jsonLargeArray:
-		return appendJSONContainer(out, typ, b, depth)
+		return j.appendContainer(out, typ, b, depth)
 	case jsonLiteral:
 		if len(b) < 1 || b[0] > 2 {
 			return nil, jsonShort(b, "literal")
@@ -71,7 +93,7 @@ func appendJSON(out []byte, typ byte, b []byte, depth int) ([]byte, error) {
 		return append(out, [...]string{"null", "true", "false"}[b[0]]...), nil
 	case jsonString:
 		s, ok := jsonVariable(b)
-		if !ok {
+		if !ok || !j.spend(len(s)) {
 			return nil, jsonShort(b, "string")
 		}
 		return appendJSONString(out, s), nil
@@ -80,7 +102,7 @@ func appendJSON(out []byte, typ byte, b []byte, depth int) ([]byte, error) {
 			return nil, jsonShort(b, "opaque value")
 		}
 		s, ok := jsonVariable(b[1:])
-		if !ok {
+		if !ok || !j.spend(len(s)) {
 			return nil, jsonShort(b, "opaque value")
 		}
 		return appendJSONOpaque(out, b[0], s)
@@ -101,19 +123,23 @@ func jsonVariable(b []byte) ([]byte, bool) {
 	return nil, false
 }
 
-func appendJSONNumber(out []byte, typ byte, b []byte) []byte {
+func appendJSONNumber(out []byte, typ byte, b []byte) ([]byte, error) {
 	v := littleEndian(b)
 	switch typ {
 	case jsonInt16:
-		return strconv.AppendInt(out, int64(int16(v)), 10)
+		return strconv.AppendInt(out, int64(int16(v)), 10), nil
 	case jsonInt32:
-		return strconv.AppendInt(out, int64(int32(v)), 10)
+		return strconv.AppendInt(out, int64(int32(v)), 10), nil
 	case jsonInt64:
-		return strconv.AppendInt(out, int64(v), 10)
+		return strconv.AppendInt(out, int64(v), 10), nil
 	case jsonDouble:
-		return appendJSONDouble(out, math.Float64frombits(v))
+		f := math.Float64frombits(v)
+		if math.IsNaN(f) || math.IsInf(f, 0) {
+			return nil, jsonShort(b, "number without a value")
+		}
+		return appendJSONDouble(out, f), nil
 	}
-	return strconv.AppendUint(out, v, 10)
+	return strconv.AppendUint(out, v, 10), nil
 }
 
 // appendJSONDouble keeps a number recognisable as a double, as the server does.
@@ -140,7 +166,7 @@ func appendJSONDouble(out []byte, f float64) []byte {
 	return out
 }
 
-func appendJSONContainer(out []byte, typ byte, b []byte, depth int) ([]byte, error) {
+func (j *jsonReader) appendContainer(out []byte, typ byte, b []byte, depth int) ([]byte, error) {
 	width, object := 2, typ == jsonSmallObject || typ == jsonLargeObject
 	if typ == jsonLargeObject || typ == jsonLargeArray {
 		width = 4
@@ -153,7 +179,7 @@ func appendJSONContainer(out []byte, typ byte, b []byte, depth int) ([]byte, err
 	if object {
 		values += count * (width + 2)
 	}
-	if size > len(b) || count > len(b) || values+count*(width+1) > size {
+	if size < 0 || count < 0 || size > len(b) || count > len(b) || values+count*(width+1) > size {
 		return nil, jsonShort(b, "container")
 	}
 	b = b[:size]
@@ -171,7 +197,7 @@ func appendJSONContainer(out []byte, typ byte, b []byte, depth int) ([]byte, err
 		if object {
 			entry := b[keys+i*(width+2):]
 			at, n := int(littleEndian(entry[:width])), int(binary.LittleEndian.Uint16(entry[width:]))
-			if at > size || n > size-at {
+			if at < 0 || at > size || n > size-at || !j.spend(n) {
 				return nil, jsonShort(b, "key")
 			}
 			out = append(appendJSONString(out, b[at:at+n]), ": "...)
@@ -180,13 +206,13 @@ func appendJSONContainer(out []byte, typ byte, b []byte, depth int) ([]byte, err
 		value := entry[1 : 1+width]
 		if !jsonInline(entry[0], width) {
 			at := int(littleEndian(value))
-			if at > size {
+			if at < 0 || at > size {
 				return nil, jsonShort(b, "value")
 			}
 			value = b[at:]
 		}
 		var err error
-		if out, err = appendJSON(out, entry[0], value, depth-1); err != nil {
+		if out, err = j.append(out, entry[0], value, depth-1); err != nil {
 			return nil, err
 		}
 	}

@@ -107,6 +107,9 @@ func cases() map[string]struct {
 		"enum invalid insert":    {Column{Type: typeString, Meta: typeEnum<<8 | 1, Labels: []string{"男", "女"}}, "00", text(""), ""},
 		"set":                    {Column{Type: typeString, Meta: typeSet<<8 | 1, Labels: []string{"语", "数", "外"}}, "05", text("语,外"), ""},
 		"set empty":              {Column{Type: typeString, Meta: typeSet<<8 | 1, Labels: []string{"语"}}, "00", text(""), ""},
+		"gbk of ASCII":           {Column{Type: typeVarchar, Meta: 40, Charset: gbk}, "02 6162", text("ab"), ""},
+		"utf16":                  {Column{Type: typeVarchar, Meta: 40, Charset: "utf16"}, "04 676d0061", text("杭a"), ""},
+		"json bad utf8":          {Column{Type: typeJSON, Meta: 1}, "03 0c 01 ff", event.NullValue, `json \x0c01ff`},
 		"json empty":             {Column{Type: typeJSON, Meta: 4}, "00000000", text("null"), ""},
 		"json string":            {Column{Type: typeJSON, Meta: 4}, "05000000 0c 03 61220a", text(`"a\"\n"`), ""},
 		"json double":            {Column{Type: typeJSON, Meta: 4}, "09000000 0b 000000000000f03f", text("1.0"), ""},
@@ -159,11 +162,37 @@ func TestPresentAndNull(t *testing.T) {
 	}
 }
 
+// Bytes that no server writes are refused, and soon.
+func TestMalformed(t *testing.T) {
+	object := "0200 0a00" // two values in ten bytes
+	for name, tt := range map[string]struct {
+		col Column
+		hex string
+	}{
+		"json that holds itself twice":     {Column{Type: typeJSON, Meta: 1}, "0b 02" + object + "020000 020000"},
+		"json with one string for two":     {Column{Type: typeJSON, Meta: 1}, "18 02 0200 1700 0c0a00 0c0a00 0c 616263616263616263616263"},
+		"json value outside":               {Column{Type: typeJSON, Meta: 1}, "08 02 0100 0700 0cff00"},
+		"json of another type":             {Column{Type: typeJSON, Meta: 1}, "02 0d00"},
+		"json number that isn't one":       {Column{Type: typeJSON, Meta: 1}, "09 0b 000000000000f87f"},
+		"decimal group above nine digits":  {Column{Type: typeNewDecimal, Meta: 9 << 8}, "ffffffff"},
+		"decimal odd digits out of range":  {Column{Type: typeNewDecimal, Meta: 2<<8 | 2}, "e4"},
+		"enum without such a label":        {Column{Type: typeEnum, Meta: 1, Labels: []string{"a"}}, "02"},
+		"set without such a label":         {Column{Type: typeSet, Meta: 1, Labels: []string{"a"}}, "02"},
+		"varchar longer than what is left": {Column{Type: typeVarchar, Meta: 80, Charset: "gbk"}, "05 61"},
+	} {
+		p, data := plan(t, tt.col), append([]byte{0}, unhex(t, tt.hex)...)
+		if _, _, err := p.Decode(data, []byte{1}, make([]event.Value, 1), &event.Arena{}, nil, false); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestUnsupported(t *testing.T) {
 	for name, c := range map[string]Column{
 		"geometry": {Type: 255, Meta: 4}, "unknown charset": {Type: typeVarchar, Meta: 10, Charset: "sjis"},
 		"decimal too wide": {Type: typeNewDecimal, Meta: 66 << 8}, "enum without labels": {Type: typeString, Meta: typeEnum<<8 | 1},
 		"compressed": {Type: 140}, "seven digits": {Type: typeTime2, Meta: 7},
+		"old time with a fraction": {Type: typeTime, Meta: 3},
 	} {
 		if _, err := TypeOf(c); !errors.Is(err, ErrUnsupported) {
 			t.Errorf("%s: %v", name, err)

@@ -135,7 +135,8 @@ func TypeOf(c Column) (schema.Type, error) {
 	if fraction.Kind == schema.Invalid {
 		return schema.Type{}, fmt.Errorf("wire type %d: %w", real, ErrUnsupported)
 	}
-	if fraction.Precision > 6 {
+	// The forms before 5.6 have no fraction; MariaDB's own ones with fraction aren't known here.
+	if fraction.Precision > 6 || fraction.Precision > 0 && real <= typeDatetime {
 		return schema.Type{}, fmt.Errorf("%s(%d): %w", fraction.Native, fraction.Precision, ErrUnsupported)
 	}
 	return fraction, nil
