@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"sync"
 
 	"github.com/tributary-cdc/tributary/schema"
 	"github.com/tributary-cdc/tributary/stream/event"
@@ -46,6 +47,10 @@ type state struct {
 	arena   *event.Arena
 	anomaly string // set by a decoder that returns NULL in place of a value
 }
+
+// states keeps the states of finished images: decoders are called through
+// pointers, so one on the stack would be an allocation per row.
+var states = sync.Pool{New: func() any { return new(state) }}
 
 // Plan decodes the images of one table version. It is immutable and safe for
 // concurrent use.
@@ -95,7 +100,9 @@ func (p *Plan) Decode(data, present []byte, dst []event.Value, a *event.Arena, a
 	if !ok {
 		return nil, anomalies, fmt.Errorf("table %s: %d bytes for the null bitmap: %w", p.table.ID(), len(data), ErrMalformed)
 	}
-	st := state{arena: a}
+	st := states.Get().(*state)
+	st.arena = a
+	defer states.Put(st)
 	at := 0
 	for i, decode := range p.columns {
 		if present[i/8]>>(i%8)&1 == 0 {
@@ -109,7 +116,7 @@ func (p *Plan) Decode(data, present []byte, dst []event.Value, a *event.Arena, a
 			continue
 		}
 		var err error
-		if dst[i], data, err = decode(data, &st); err != nil {
+		if dst[i], data, err = decode(data, st); err != nil {
 			return nil, anomalies, fmt.Errorf("column %q of table %s: %w", p.table.Columns[i].Name, p.table.ID(), err)
 		}
 		if dst[i].State == event.Null {

@@ -311,6 +311,21 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
+func TestDecodeAllocatesNothing(t *testing.T) {
+	all := cases()
+	utf8, number, dec := all["varchar"], all["int min"], all["decimal negative"]
+	p, dst, arena := plan(t, utf8.col, number.col, dec.col), make([]event.Value, 3), &event.Arena{}
+	row := append([]byte{0}, unhex(t, utf8.hex+number.hex+dec.hex)...)
+	if n := testing.AllocsPerRun(10_000, func() {
+		arena.Reset()
+		if _, _, err := p.Decode(row, []byte{7}, dst, arena, nil, false); err != nil {
+			t.Fatal(err)
+		}
+	}); n >= 1 {
+		t.Errorf("%g allocations per row", n)
+	}
+}
+
 func BenchmarkDecode(b *testing.B) {
 	var cols []Column
 	row := []byte{0, 0}
