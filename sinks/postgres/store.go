@@ -109,6 +109,10 @@ CREATE TABLE IF NOT EXISTS tributary.batch_source (batch bigint NOT NULL REFEREN
   from_position text COLLATE "C" NOT NULL, to_position text COLLATE "C" NOT NULL, txn_id text NOT NULL, PRIMARY KEY (batch, source));
 CREATE TABLE IF NOT EXISTS tributary.gap (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, source text COLLATE "C" NOT NULL, last_position text COLLATE "C" NOT NULL,
   code text NOT NULL, reason text NOT NULL, log_offset bigint NOT NULL, found_at timestamptz NOT NULL, closed_at timestamptz);
+CREATE TABLE IF NOT EXISTS tributary.table_state (source text COLLATE "C" NOT NULL, "table" text COLLATE "C" NOT NULL, state text NOT NULL,
+  since_position text COLLATE "C" NOT NULL, error text NOT NULL, batch bigint NOT NULL, since timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (source, "table"));
+CREATE TABLE IF NOT EXISTS tributary.anomaly (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, batch bigint NOT NULL, source text COLLATE "C" NOT NULL,
+  dataset text NOT NULL, code text NOT NULL, rows bigint NOT NULL, first_position text COLLATE "C" NOT NULL, found_at timestamptz NOT NULL DEFAULT now());
 `
 
 // Prepare implements worker.Store.
@@ -302,6 +306,9 @@ func (s *Store) write(ctx context.Context, tx pgx.Tx, b *worker.Batch) error {
 			return err
 		}
 	}
+	if err := recordHalts(ctx, tx, b.Halts, id); err != nil {
+		return err
+	}
 	for i := range b.Tables {
 		if err := s.change(ctx, tx, &b.Tables[i], id); err != nil {
 			var pe *pgconn.PgError
@@ -376,11 +383,18 @@ func (s *Store) change(ctx context.Context, tx pgx.Tx, c *worker.TableChange, ba
 		out.Queue("DELETE FROM "+table+" WHERE "+where, keyArgs(k)...)
 	}
 	upsert := upsertSQL(table, c.Table, key)
+	var d drift
 	for i := range c.Upserts {
 		u := &c.Upserts[i]
-		out.Queue(upsert, append(rows[i], c.Source, u.Position.String(), string(rune(u.Op)), u.Committed, batch)...)
+		q := out.Queue(upsert, append(rows[i], c.Source, u.Position.String(), string(rune(u.Op)), u.Committed, batch)...)
+		if u.Base != nil && d.inPlace(c.Table, u) {
+			q.QueryRow(func(row pgx.Row) error { return d.look(row, u) })
+		}
 	}
-	return tx.SendBatch(ctx, &out).Close()
+	if err := tx.SendBatch(ctx, &out).Close(); err != nil {
+		return err
+	}
+	return d.record(ctx, tx, c, batch)
 }
 
 func upsertSQL(table string, t *schema.Table, key []string) string {
@@ -403,7 +417,7 @@ func upsertSQL(table string, t *schema.Table, key []string) string {
 	names, values = append(names, "_applied_at"), append(values, "clock_timestamp()")
 	sets = append(sets, "_applied_at = excluded._applied_at")
 	return "INSERT INTO " + table + " (" + strings.Join(names, ", ") + ") VALUES (" + strings.Join(values, ", ") +
-		") ON CONFLICT (_source, " + strings.Join(key, ", ") + ") DO UPDATE SET " + strings.Join(sets, ", ")
+		") ON CONFLICT (_source, " + strings.Join(key, ", ") + ") DO UPDATE SET " + strings.Join(sets, ", ") + " RETURNING xmax = 0"
 }
 
 // row renders a row's columns; absent ones come from the row under its base key.

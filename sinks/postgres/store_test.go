@@ -85,6 +85,7 @@ func TestStore(t *testing.T) {
 	sinktest.Run(t, func(t *testing.T) sinktest.Harness { h, _ := b.fresh(t); return h })
 	t.Run("every kind comes back", func(t *testing.T) { h, c := b.fresh(t); kinds(t, h.Open(t), c) })
 	t.Run("altered tables are refused", func(t *testing.T) { h, c := b.fresh(t); altered(t, h.Open(t), c) })
+	t.Run("a missing row is noticed", func(t *testing.T) { h, c := b.fresh(t); missing(t, h.Open(t), c) })
 	t.Run("a stopped holder is ended", func(t *testing.T) { h, c := b.fresh(t); stopped(t, h, c) })
 }
 
@@ -237,5 +238,30 @@ func stopped(t *testing.T, h sinktest.Harness, c *pgx.Conn) {
 	}
 	if got := h.Rows(t, "student", "id"); len(got) != 1 {
 		t.Errorf("rows %q", got)
+	}
+}
+
+func missing(t *testing.T, s worker.Store, c *pgx.Conn) {
+	claim, table := claimed(t, s), sinktest.Table()
+	if err := s.EnsureTable(t.Context(), claim, table); err != nil {
+		t.Fatal(err)
+	}
+	image := func(id int64) worker.NetRow {
+		return worker.NetRow{Values: []event.Value{event.Signed(id), event.NullValue, event.NullValue}}
+	}
+	if err := s.Apply(t.Context(), one(claim, table, 1, image(1), image(2))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Exec(t.Context(), "DELETE FROM ods.student WHERE id = 2"); err != nil {
+		t.Fatal(err)
+	}
+	there, gone := image(1), image(2)
+	there.Base, gone.Base = []event.Value{event.Signed(1)}, []event.Value{event.Signed(2)}
+	if err := s.Apply(t.Context(), one(claim, table, 2, there, gone)); err != nil {
+		t.Fatal(err)
+	}
+	got := texts(t, c, "SELECT concat_ws(' ', source, dataset, code, rows) FROM tributary.anomaly")
+	if want := table.Source + " student ROW_MISSING 1"; len(got) != 1 || got[0] != want {
+		t.Errorf("anomalies %q, want %q", got, want)
 	}
 }

@@ -51,7 +51,7 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
 	for name, f := range map[string]func(*fixture){
 		"claim fences the former holder": fences, "apply compares and sets": comparesAndSets, "a replay changes nothing": replay,
 		"absent columns": absentColumns, "keys swap and chain": keys, "truncate": truncate, "gap recorded once": gapOnce,
-		"progress comes back": progress,
+		"progress comes back": progress, "halt recorded once": haltOnce,
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHarness(t)
@@ -215,5 +215,23 @@ func progress(x *fixture) {
 	want := worker.Progress{Source: x.table.Source, Applied: x.at, Commit: 9, Producer: log.Producer{ID: 7, Epoch: 2}, Open: 0, ReadFrom: 5}
 	if err != nil || len(known) != 1 || known[0] != want {
 		x.Errorf("progress %+v, %v; want %+v", known, err, want)
+	}
+}
+
+func haltOnce(x *fixture) {
+	want := worker.Halt{Source: x.table.Source, Table: x.table.ID(), Since: event.Position{Epoch: 1, Place: event.Place{Offset: 10}}, Error: "first"}
+	for _, text := range []string{"first", "second"} {
+		b := x.batch(worker.TableChange{})
+		b.Halts = []worker.Halt{want}
+		b.Halts[0].Error = text
+		if err := x.store.Apply(x.Context(), b); err != nil {
+			x.Fatal(err)
+		}
+		x.at = b.Steps[0].To
+	}
+	other := x.h.Open(x.T)
+	got, err := other.Halted(x.Context(), x.take(other))
+	if err != nil || !slices.Equal(got, []worker.Halt{want}) {
+		x.Errorf("halts %+v, %v; want %+v", got, err, want)
 	}
 }

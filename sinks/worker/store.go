@@ -24,6 +24,8 @@ type Store interface {
 	// holder, and returns the progress of every source of the partition. After it
 	// returns, no Apply of the former holder can commit.
 	Claim(ctx context.Context, p log.Partition, worker string) (Claim, []Progress, error)
+	// Halted returns the stopped tables of all sources, as batches have recorded them.
+	Halted(ctx context.Context, c Claim) ([]Halt, error)
 	// EnsureTable creates the dataset's table, or evolves it to hold this version
 	// besides what it holds. It is called between two batches, before the first rows
 	// of the version. ErrTableRefused means that this table must stop; the text says why.
@@ -115,6 +117,18 @@ type Batch struct {
 	Steps       []Step
 	Tables      []TableChange // one per source table, in the order of first appearance
 	Topics      string        // the topic of the records
+	// Halts are tables whose rows this batch leaves out for the first time. A halt
+	// that the store has already stays as it is.
+	Halts []Halt
+}
+
+// Halt is a stopped table. Its rows from Since on are not in the store: only
+// reading the table again makes it whole.
+type Halt struct {
+	Source string
+	Table  string         // schema.Table.ID
+	Since  event.Position // of the first transaction that misses rows
+	Error  string
 }
 
 // TableChange is the net effect of a batch on one source table of one version.

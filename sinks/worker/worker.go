@@ -98,9 +98,9 @@ func (w *Worker) Status() (map[string]SourceStatus, Counts) {
 // worker claims it (ErrClaimLost), or the log is damaged (log.ErrCorrupt). Every
 // other trouble is tried again: claim, look what the store has, go on from there.
 func (w *Worker) RunPartition(ctx context.Context, p log.Partition) error {
-	refused := map[string]error{}
+	refused := map[tableKey]error{}
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, w.o.MaxBackoff) {
-		s := &session{w: w, p: p, refused: refused, ensured: map[*schema.Table]bool{}}
+		s := &session{w: w, p: p, refused: refused, recorded: map[tableKey]bool{}, ensured: map[*schema.Table]bool{}}
 		err := s.run(ctx)
 		if ctx.Err() != nil {
 			return nil
@@ -109,9 +109,9 @@ func (w *Worker) RunPartition(ctx context.Context, p log.Partition) error {
 			return fmt.Errorf("partition %s: %w", p, err)
 		}
 		var te *TableError
-		if errors.As(err, &te) && refused[te.Table.ID()] == nil {
-			refused[te.Table.ID()] = te.Err
-			w.o.Logger.Error("table stopped", "table", te.Table.ID(), "err", te.Err)
+		if errors.As(err, &te) && refused[keyOf(te.Table)] == nil {
+			refused[keyOf(te.Table)] = te.Err
+			w.o.Logger.Error("table stopped", "source", te.Table.Source, "table", te.Table.ID(), "err", te.Err)
 		}
 		w.o.Logger.Warn("partition interrupted, trying again", "partition", p.String(), "err", err, "pause", pause)
 		if s.applied > 0 {
@@ -135,8 +135,37 @@ type session struct {
 	fetch   log.Fetcher
 	asm     *assembler
 	ensured map[*schema.Table]bool
-	refused map[string]error // tables that the store refuses, by id
-	applied int
+	refused map[tableKey]error // stopped tables
+	// recorded are those of them that the store knows of.
+	recorded map[tableKey]bool
+	applied  int
+}
+
+// tableKey names a table of one source; schools share table names.
+type tableKey struct{ source, table string }
+
+func keyOf(t *schema.Table) tableKey { return tableKey{t.Source, t.ID()} }
+
+// restore takes up the tables that were stopped before this claim.
+func (s *session) restore(ctx context.Context) error {
+	halts, err := s.w.o.Store.Halted(ctx, s.claim)
+	if err != nil {
+		return err
+	}
+	for _, h := range halts {
+		k := tableKey{h.Source, h.Table}
+		s.refused[k], s.recorded[k] = errors.New(h.Error), true
+	}
+	return nil
+}
+
+// skip leaves a row of a stopped table out of a batch, and has the batch say so.
+func (s *session) skip(b *Batch, st *Step, k tableKey, at event.Position) {
+	st.Skipped++
+	if !s.recorded[k] {
+		s.recorded[k] = true // a batch that isn't committed ends the session
+		b.Halts = append(b.Halts, Halt{Source: k.source, Table: k.table, Since: at, Error: s.refused[k].Error()})
+	}
 }
 
 func (s *session) run(ctx context.Context) error {
@@ -148,6 +177,9 @@ func (s *session) run(ctx context.Context) error {
 		return err
 	}
 	s.claim, s.fetch, s.asm = claim, s.w.o.Fetcher(s.p), newAssembler(known)
+	if err := s.restore(ctx); err != nil {
+		return err
+	}
 	from, err := s.begin(ctx, known)
 	if err != nil {
 		return err
@@ -305,12 +337,12 @@ func (s *session) apply(ctx context.Context, group []*txn, next log.Offset) erro
 			if err != nil {
 				return fmt.Errorf("schema %d of %s: %w", c.schemaID, s.p.Topic, err)
 			}
-			if s.refused[table.ID()] != nil {
-				st.Skipped++
-				continue
-			}
 			if table.Source != t.source {
 				return fmt.Errorf("source %s at offset %d uses a table of source %s: %w", t.source, t.offset, table.Source, envelope.ErrMalformed)
+			}
+			if k := keyOf(table); s.refused[k] != nil {
+				s.skip(b, st, k, t.commit.Txn.Position)
+				continue
 			}
 			m := mergers[table]
 			if m == nil {
