@@ -8,7 +8,6 @@ import (
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/simplifiedchinese"
-	"golang.org/x/text/encoding/traditionalchinese"
 	"golang.org/x/text/encoding/unicode"
 
 	"github.com/tributary-cdc/tributary/stream/event"
@@ -26,8 +25,8 @@ type charset struct {
 var charsets = map[string]charset{
 	"binary": {width: 1}, "utf8mb4": {width: 4}, "utf8mb3": {width: 3}, "utf8": {width: 3}, "ascii": {width: 1},
 	"latin1": {1, charmap.Windows1252, false}, "gbk": {2, simplifiedchinese.GBK, false}, "gb2312": {2, simplifiedchinese.GBK, false},
-	"gb18030": {4, simplifiedchinese.GB18030, false}, "big5": {2, traditionalchinese.Big5, false},
-	"utf16": {4, unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM), true}, "ucs2": {2, unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM), true},
+	"gb18030": {4, simplifiedchinese.GB18030, false},
+	"utf16":   {4, unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM), true}, "ucs2": {2, unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM), true},
 }
 
 // ToUTF8 converts text of a character set. It reports false for bytes that are
