@@ -23,10 +23,12 @@ unit:
 	$(GO) test -race -count=1 -timeout 10m ./...
 
 faults:
-	$(GO) test -count=1 -v -run TestKilledAnywhere ./test/e2e
+	$(GO) test -count=1 -v -run KilledAnywhere ./test/e2e
 
 fuzz:
 	$(GO) test -run '^$$' -fuzz FuzzParse$$ -fuzztime $(FUZZTIME) ./capture/postgres/pgoutput
+	$(GO) test -run '^$$' -fuzz FuzzParse$$ -fuzztime $(FUZZTIME) ./capture/postgres
+	$(GO) test -run '^$$' -fuzz FuzzDecode$$ -fuzztime $(FUZZTIME) ./capture/mysql/rowimage
 	$(GO) test -run '^$$' -fuzz FuzzDecode$$ -fuzztime $(FUZZTIME) ./stream/envelope
 	$(GO) test -run '^$$' -fuzz FuzzParseControl$$ -fuzztime $(FUZZTIME) ./stream/envelope
 	$(GO) test -run '^$$' -fuzz FuzzDecodeBatch$$ -fuzztime $(FUZZTIME) ./stream/kafka

@@ -33,6 +33,7 @@ func TestReader(t *testing.T) {
 		"rollback and savepoint":     testRollback,
 		"table without transactions": testMyISAM,
 		"minimal images":             testMinimal,
+		"compressed events":          testCompressed,
 		"idle":                       testIdle,
 		"table without key": func(t *testing.T, g *rig) {
 			testStopped(t, g, "id int", "VALUES (1)", "TABLE_NO_KEY", "ADD PRIMARY KEY")
@@ -392,6 +393,26 @@ func testMinimal(t *testing.T, g *rig) {
 	row := g.busy().Rows[0]
 	if row.After[0].Int() != 1 || row.After[1].Int() != 3 || row.After[2].State != event.Absent || row.Before[1].State != event.Absent {
 		t.Errorf("before %v, after %v", row.Before, row.After)
+	}
+}
+
+func testCompressed(t *testing.T, g *rig) {
+	g.run("SET GLOBAL log_bin_compress = ON")
+	defer g.run("SET GLOBAL log_bin_compress = OFF")
+	g.run("CREATE TABLE s (id int PRIMARY KEY, body text)")
+	g.first()
+	g.run("INSERT INTO s VALUES (1, REPEAT('x', 3000))")
+	g.run("UPDATE s SET body = REPEAT('y', 3000)")
+	g.run("DELETE FROM s")
+	for i, op := range []event.Op{event.Create, event.Update, event.Delete} {
+		row := g.busy().Rows[0]
+		image := row.After
+		if op == event.Delete {
+			image = row.Before
+		}
+		if row.Op != op || len(image[1].B) != 3000 {
+			t.Errorf("row %d is %c with %d bytes", i, row.Op, len(image[1].B))
+		}
 	}
 }
 

@@ -1,9 +1,13 @@
 package mysql
 
 import (
+	"bytes"
+	"compress/zlib"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -460,15 +464,42 @@ func parseRows(typ replication.EventType, body []byte, idSize int) (image, error
 	}
 	im.data = b
 	if packed {
-		if len(b) < 2 || len(b) < 1+int(b[0]&7) {
-			return im, bad
-		}
 		var err error
-		if im.data, err = gomysql.DecompressMariadbData(b); err != nil {
-			return im, fmt.Errorf("compressed rows: %w: %w", errMalformed, err)
+		if im.data, err = decompress(b); err != nil {
+			return im, err
 		}
 	}
 	return im, nil
+}
+
+// maxPacked is the largest event that a server writes (max_allowed_packet).
+const maxPacked = 1 << 30
+
+// decompress reads MariaDB's compressed rows: a byte with the algorithm and the
+// number of the length's bytes, the length, then a zlib stream (MariaDB Knowledge
+// Base, "Compressing Events to Reduce Size of the Binary Log").
+func decompress(b []byte) ([]byte, error) {
+	bad := fmt.Errorf("compressed rows of %d bytes: %w", len(b), errMalformed)
+	if len(b) == 0 || b[0]&0x70 != 0 || len(b) < 1+int(b[0]&7) {
+		return nil, bad
+	}
+	var size uint64
+	n := int(b[0] & 7)
+	for _, c := range b[1 : 1+n] {
+		size = size<<8 | uint64(c)
+	}
+	if size > maxPacked {
+		return nil, bad
+	}
+	z, err := zlib.NewReader(bytes.NewReader(b[1+n:]))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", bad, err)
+	}
+	out, err := io.ReadAll(io.LimitReader(z, int64(size)+1)) // grows with what is there, not with what is said
+	if err != nil || uint64(len(out)) != size {
+		return nil, errors.Join(bad, err)
+	}
+	return out, nil
 }
 
 // lengthEncoded reads a length-encoded integer of at most two bytes' value.

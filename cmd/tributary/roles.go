@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tributary-cdc/tributary/capture"
-	"github.com/tributary-cdc/tributary/capture/pipeline"
 	mysqlcapture "github.com/tributary-cdc/tributary/capture/mysql"
+	"github.com/tributary-cdc/tributary/capture/pipeline"
 	pgcapture "github.com/tributary-cdc/tributary/capture/postgres"
 	"github.com/tributary-cdc/tributary/cmd/internal/config"
 	"github.com/tributary-cdc/tributary/sinks/postgres"

@@ -28,6 +28,7 @@ var allowed = []struct {
 	{"capture", []string{"capture", "schema", "stream/event", "stream/envelope", "stream/log"}},
 	{"sinks", []string{"sinks", "schema", "stream/event", "stream/envelope", "stream/log"}},
 	{"cmd", []string{"cmd", "capture", "sinks", "stream", "schema"}},
+	{"deploy", []string{"cmd", "capture", "sinks", "stream", "schema", "deploy", "test"}},
 	{"test", []string{"cmd", "capture", "sinks", "stream", "schema", "deploy", "test"}},
 }
 

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -11,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // process is one of our programs, started again as often as it is killed.
@@ -117,4 +120,18 @@ func (p *process) tell(t testing.TB) {
 		lines = append(lines, s.Text())
 	}
 	t.Logf("%s:\n%s", p.name, strings.Join(lines[max(0, len(lines)-30):], "\n"))
+}
+
+// column gives a query's only column.
+func column(t testing.TB, c *pgx.Conn, sql string) []string {
+	t.Helper()
+	rows, err := c.Query(context.Background(), sql)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
