@@ -2,15 +2,21 @@
 GO ?= go
 FUZZTIME ?= 5s
 
-.PHONY: help build test ci lint unit faults fuzz
+.PHONY: demo help build test ci lint unit faults fuzz
 help:
 	@echo "make build   编译到 bin/tributary      build bin/tributary"
 	@echo "make test    全部检查与测试            every check and test (what CI runs)"
+	@echo "make demo    本机演示（CHECK=1 自检并输出 JSON） the main job on this machine (CHECK=1: kill, compare, print JSON)"
 	@echo "make faults  随机杀进程（SEED=n 重放）  kill processes at random (SEED=n repeats a run)"
 	@echo "make fuzz    模糊测试                  fuzz each decoder (FUZZTIME=30s)"
 
 build:
 	$(GO) build -o bin/tributary ./cmd/tributary
+
+# SEED=n repeats a check, DIR is the data folder.
+demo: build
+	$(GO) build -o bin/demo ./deploy/demo
+	./bin/demo $(if $(CHECK),-check 30s) $(if $(SEED),-seed $(SEED)) $(if $(DIR),-dir $(DIR))
 
 ci: test
 test: lint fuzz unit
