@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,13 +28,18 @@ type Options struct {
 	Dir string
 	// Settings are added to the server's command line.
 	Settings map[string]string
+	// Binaries says whose programs run: "" those of this machine and, where there
+	// are none, fetched ones; "installed" or "fetch" only the one or the other.
+	// Empty, the environment's TRIBUTARY_BINARIES counts.
+	Binaries string
 }
 
 // Server is a running server. User is its administrator; there are no default
 // credentials, the password is made anew for each data folder and lies there in
 // a file that only its owner can read.
 type Server struct {
-	Engine   string // "PostgreSQL" or "MariaDB"
+	Engine   string // "PostgreSQL", "MariaDB" or "MySQL"
+	Version  string // as the server tells it
 	How      string // which programs run
 	Host     string
 	Port     uint16
@@ -122,7 +128,7 @@ func command(dir, path string, args ...string) (*exec.Cmd, error) {
 	cmd := exec.Command(path, args...)
 	cmd.Dir = dir
 	cmd.Env = []string{"LC_ALL=C.UTF-8", "PATH=" + filepath.Dir(path) + ":/usr/bin:/bin", "HOME=" + dir, "TMPDIR=" + dir}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: cred, Setpgid: true}
+	cmd.SysProcAttr = attributes(cred)
 	return cmd, nil
 }
 
@@ -169,15 +175,23 @@ func (s *Server) Start(ctx context.Context) error {
 		return errors.Join(err, log.Close())
 	}
 	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		return errors.Join(fmt.Errorf("start %s: %w", s.Engine, err), log.Close())
-	}
-	exited := make(chan struct{})
+	started, exited := make(chan error, 1), make(chan struct{})
 	go func() {
-		_ = cmd.Wait() // how it ended stands in its log
+		// The kernel ends the server when the thread that started it ends, so
+		// this thread stays until the server has gone.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		defer close(exited)
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait() // how it ended stands in its log
+		}
 		_ = log.Close()
-		close(exited)
 	}()
+	if err := <-started; err != nil {
+		return fmt.Errorf("start %s: %w", s.Engine, err)
+	}
 	s.cmd, s.exited = cmd, exited
 	if err := s.await(ctx, exited); err != nil {
 		_ = cmd.Process.Kill()
@@ -216,6 +230,14 @@ func tail(file string) string {
 	}
 	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
 	return strings.Join(lines[max(0, len(lines)-8):], "\n")
+}
+
+// Restart stops the server in good order and starts it again on the same port.
+func (s *Server) Restart(ctx context.Context) error {
+	if err := s.Stop(ctx); err != nil {
+		return err
+	}
+	return s.Start(ctx)
 }
 
 // Stop ends the server in good order. It is safe to call twice.

@@ -8,9 +8,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
-	"time"
-
-	"github.com/go-mysql-org/go-mysql/client"
 )
 
 // StartMariaDB starts MariaDB with a row-based binary log and full metadata.
@@ -43,7 +40,7 @@ func StartMariaDB(ctx context.Context, o Options) (*Server, error) {
 	}
 	// Nobody can come in before the passwords are set: the server runs this first.
 	initial := filepath.Join(o.Dir, "init.sql")
-	if err := s.writeInit(initial); err != nil {
+	if err := s.writeInit(initial, s.firstStatements()); err != nil {
 		return nil, err
 	}
 	s.args = []string{program, "--no-defaults", "--datadir=" + data, "--port=" + strconv.Itoa(int(s.Port)), "--bind-address=127.0.0.1", "--skip-name-resolve",
@@ -53,13 +50,7 @@ func StartMariaDB(ctx context.Context, o Options) (*Server, error) {
 	for k, v := range o.Settings {
 		s.args = append(s.args, "--"+k+"="+v)
 	}
-	s.ready = func(ctx context.Context) error {
-		c, err := client.ConnectWithContext(ctx, fmt.Sprintf("%s:%d", s.Host, s.Port), s.User, s.Password, "", 2*time.Second)
-		if err != nil {
-			return err
-		}
-		return c.Close()
-	}
+	s.ready = s.pingMySQL
 	return s, s.Start(ctx)
 }
 
@@ -68,9 +59,13 @@ func (s *Server) socket() string {
 	return filepath.Join(os.TempDir(), fmt.Sprintf("tributary-%d.sock", s.Port))
 }
 
-func (s *Server) writeInit(file string) error {
-	sql := fmt.Sprintf("ALTER USER 'root'@'localhost' IDENTIFIED BY '%[1]s';\nCREATE OR REPLACE USER 'root'@'127.0.0.1' IDENTIFIED BY '%[1]s';\n"+
+// firstStatements leave one administrator, with a password, and nobody else.
+func (s *Server) firstStatements() string {
+	return fmt.Sprintf("ALTER USER 'root'@'localhost' IDENTIFIED BY '%[1]s';\nCREATE OR REPLACE USER 'root'@'127.0.0.1' IDENTIFIED BY '%[1]s';\n"+
 		"GRANT ALL ON *.* TO 'root'@'127.0.0.1' WITH GRANT OPTION;\nDELETE FROM mysql.global_priv WHERE User <> 'mariadb.sys' AND NOT (User = 'root' AND Host IN ('localhost', '127.0.0.1'));\nFLUSH PRIVILEGES;\n", s.Password)
+}
+
+func (s *Server) writeInit(file, sql string) error {
 	if err := os.WriteFile(file, []byte(sql), 0o600); err != nil {
 		return fmt.Errorf("write the first statements: %w", err)
 	}

@@ -46,6 +46,7 @@ func StartPostgres(ctx context.Context, o Options) (*Server, error) {
 		if err != nil {
 			return err
 		}
+		s.Version = c.PgConn().ParameterStatus("server_version")
 		return c.Close(ctx)
 	}
 	return s, s.Start(ctx)

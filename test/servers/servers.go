@@ -54,7 +54,7 @@ func start(t testing.TB, name string, f func(context.Context, local.Options) (*l
 			t.Error(err)
 		}
 	})
-	t.Logf("%s from %s on port %d", s.Engine, s.How, s.Port)
+	t.Logf("%s %s from %s on port %d", s.Engine, s.Version, s.How, s.Port)
 	return s
 }
 
@@ -74,6 +74,13 @@ func Postgres(t testing.TB, settings map[string]string) DB {
 func MariaDB(t testing.TB, settings map[string]string) DB {
 	t.Helper()
 	s := start(t, "mariadb", local.StartMariaDB, settings)
+	return DB{Host: s.Host, Port: s.Port, User: s.User, Password: s.Password, Server: s}
+}
+
+// MySQL starts MySQL with a row-based binary log, GTIDs and full metadata.
+func MySQL(t testing.TB, settings map[string]string) DB {
+	t.Helper()
+	s := start(t, "mysql", local.StartMySQL, settings)
 	return DB{Host: s.Host, Port: s.Port, User: s.User, Password: s.Password, Server: s}
 }
 
