@@ -318,7 +318,9 @@ func (c *Client) ReadFrom(ctx context.Context, p log.Partition, from log.Offset,
 }
 
 // Put writes one record with acks=all, without idempotence: it may stand twice
-// after a lost answer, which topics read by key or by content can bear.
+// after a lost answer, which topics read by key or by content can bear. A broker
+// that refuses it for a passing reason (a leader is being elected) is asked again
+// within the client's time limit.
 func (c *Client) Put(ctx context.Context, p log.Partition, key, value []byte) (log.Offset, error) {
 	var r log.Records
 	r.Add(key, value)
@@ -328,13 +330,22 @@ func (c *Client) Put(ctx context.Context, p log.Partition, key, value []byte) (l
 		return 0, err
 	}
 	binary.BigEndian.PutUint32(buf, uint32(len(buf)-4))
-	o, err := pr.send(ctx, buf)
-	if err != nil {
-		err = fmt.Errorf("put to %s: %w", p, classify(err))
-		if errors.Is(err, log.ErrUnavailable) {
-			c.Close()
+	limit := time.Now().Add(c.timeout)
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		o, err := pr.send(ctx, buf)
+		if err == nil {
+			return o, nil
 		}
-		return 0, err
+		err = fmt.Errorf("put to %s: %w", p, classify(err))
+		if !errors.Is(err, log.ErrUnavailable) {
+			return 0, err
+		}
+		if !refusedAsIs(err) {
+			c.Close()
+			return 0, err
+		}
+		if time.Now().Add(pause).After(limit) || !sleep(ctx, jitter(pause)) {
+			return 0, err
+		}
 	}
-	return o, nil
 }
