@@ -10,7 +10,7 @@ const (
 
 // catalogue is every text for people, once per language.
 type catalogue struct {
-	root, lang, config, agent, worker, log, configs, check, valid, version string
+	root, lang, config, agent, worker, log, configs, check, example, valid, version string
 }
 
 var texts = map[language]catalogue{
@@ -21,8 +21,9 @@ var texts = map[language]catalogue{
 		agent:   "read source databases and write their transactions to the log",
 		worker:  "apply the log to a store",
 		log:     "run the embedded log on loopback",
-		configs: "check configuration files",
+		configs: "check configuration files, print examples",
 		check:   "check a file without any connection",
+		example: "print a commented example",
 		valid:   "the file is valid",
 		version: "print the version",
 	},
@@ -33,8 +34,9 @@ var texts = map[language]catalogue{
 		agent:   "读取源库，把事务写入日志",
 		worker:  "把日志应用到汇聚库",
 		log:     "在本机回环地址运行内嵌日志",
-		configs: "检查配置文件",
+		configs: "检查配置文件，输出示例",
 		check:   "检查一个文件，不建立任何连接",
+		example: "输出带注释的示例",
 		valid:   "文件有效",
 		version: "显示版本",
 	},

@@ -117,7 +117,13 @@ func command(lang language) *cobra.Command {
 		return err
 	}}
 	cfg := &cobra.Command{Use: "config", Short: say.configs}
-	cfg.AddCommand(check)
+	cfg.AddCommand(check, &cobra.Command{Use: "example agent|worker|log", Short: say.example, Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
+		text, err := example(args[0], lang)
+		if err == nil {
+			_, err = io.WriteString(c.OutOrStdout(), text)
+		}
+		return err
+	}})
 	root.AddCommand(cfg, &cobra.Command{Use: "version", Short: say.version, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
 		_, err := fmt.Fprintln(c.OutOrStdout(), "tributary", version)
 		return err

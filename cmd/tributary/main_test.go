@@ -1,0 +1,74 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// call runs the program with its arguments.
+func call(args ...string) (code int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	code = run(args, &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+func TestExamplesAreValid(t *testing.T) {
+	for _, role := range []string{"agent", "worker", "log"} {
+		for lang, word := range map[string]string{"en": "# the ", "zh-CN": "目录"} {
+			code, text, errs := call("config", "example", role, "--lang", lang)
+			if code != 0 || strings.ContainsAny(strings.Split(text, "\n")[0], "{|}") {
+				t.Fatalf("%s in %s: exit %d, %s\n%s", role, lang, code, errs, text)
+			}
+			if role == "agent" && !strings.Contains(text, word) && lang != "en" {
+				t.Errorf("%s in %s doesn't say %q", role, lang, word)
+			}
+			file := filepath.Join(t.TempDir(), role+".yml")
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if code, _, errs := call("config", "check", role, file); code != 0 {
+				t.Errorf("%s in %s: %s", role, lang, errs)
+			}
+		}
+	}
+	if code, _, errs := call("config", "example", "hub"); code != exitUsage || !strings.Contains(errs, "agent, worker, log") {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+}
+
+func TestCatalogueIsWhole(t *testing.T) {
+	for lang, c := range texts {
+		v := reflect.ValueOf(c)
+		for i := range v.NumField() {
+			if v.Field(i).String() == "" {
+				t.Errorf("language %d lacks %s", lang, v.Type().Field(i).Name)
+			}
+		}
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	bad := filepath.Join(t.TempDir(), "bad.yml")
+	if err := os.WriteFile(bad, []byte("nmae: x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"version"}, 0, ""},
+		{[]string{"agent"}, exitUsage, "--config"},
+		{[]string{"agent", "--no-such-flag"}, exitUsage, "no-such-flag"},
+		{[]string{"config", "check", "agent", bad}, exitUsage, `nearest known one is "name"`},
+		{[]string{"worker", "--config", filepath.Join(t.TempDir(), "none.yml")}, exitUsage, "none.yml"},
+	} {
+		if code, _, errs := call(tt.args...); code != tt.code || !strings.Contains(errs, tt.want) {
+			t.Errorf("%v: exit %d, %q; want %d, %q", tt.args, code, errs, tt.code, tt.want)
+		}
+	}
+}
