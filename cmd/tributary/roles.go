@@ -13,6 +13,9 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tributary-cdc/tributary/capture"
@@ -94,7 +97,7 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 			return fmt.Errorf("source %s-%s: %w", c.Org, s.Name, err)
 		}
 	}
-	status := func() any {
+	statuses := func() []pipeline.Status {
 		out := make([]pipeline.Status, len(pipes))
 		for i, p := range pipes {
 			out[i] = p.Status()
@@ -104,7 +107,9 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	g := errgroup.Group{}
-	g.Go(func() error { return serve(ctx, c.HTTP, handler(status), l) })
+	g.Go(func() error {
+		return serve(ctx, c.HTTP, handler(func() any { return statuses() }, agentMetrics(statuses)), l)
+	})
 	var sources errgroup.Group
 	for _, p := range pipes {
 		sources.Go(func() error {
@@ -193,7 +198,7 @@ func runWorker(ctx context.Context, file string, _ io.Writer, l *slog.Logger) er
 	defer cancel()
 	var g, parts errgroup.Group
 	g.Go(func() error {
-		return serve(ctx, c.HTTP, handler(func() any { s, _ := w.Status(); return s }), l)
+		return serve(ctx, c.HTTP, handler(func() any { s, _ := w.Status(); return s }, workerMetrics(w.Status)), l)
 	})
 	for _, org := range c.Orgs {
 		for i := range c.Partitions {
@@ -207,9 +212,12 @@ func runWorker(ctx context.Context, file string, _ io.Writer, l *slog.Logger) er
 	return errors.Join(err, g.Wait(), store.Close())
 }
 
-// handler answers health checks and the status as JSON.
-func handler(status func() any) http.Handler {
+// handler answers health checks, the status as JSON, and metrics.
+func handler(status func() any, figures prometheus.Collector) http.Handler {
+	reg := prometheus.NewRegistry() // one per process part, never the global one
+	reg.MustRegister(figures, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
 	ok := func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") }
 	mux.HandleFunc("GET /-/healthy", ok)
 	mux.HandleFunc("GET /-/ready", ok)

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tributary-cdc/tributary/capture/pipeline"
+	"github.com/tributary-cdc/tributary/sinks/worker"
+)
+
+// metric names what one figure is. Labels come from configuration and from the
+// log's source ids only.
+func metric(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("tributary_"+name, help, labels, nil)
+}
+
+var (
+	sourceState   = metric("source_state", "1 for the state that the source is in.", "source", "state")
+	sourceTxns    = metric("source_transactions_total", "Transactions written to the log since the start.", "source")
+	sourceRows    = metric("source_rows_total", "Rows written to the log since the start.", "source")
+	sourceBytes   = metric("source_bytes_total", "Bytes written to the log since the start, before compression.", "source")
+	sourceStopped = metric("source_stopped_tables", "Tables that stopped since the start.", "source")
+	sourceLag     = metric("source_log_lag_seconds", "From the last transaction's commit at the source to its place in the log. Absent before the first one. MariaDB gives whole seconds.", "source")
+	storeTxns     = metric("store_transactions_total", "Transactions applied since the start.", "source")
+	storeRows     = metric("store_rows_total", "Rows applied since the start, before merging.", "source")
+	storeSkipped  = metric("store_skipped_rows_total", "Rows missed for stopped tables since the start.", "source")
+	storeGap      = metric("store_gap", "1 if the source is in the state GAP.", "source")
+	storeLag      = metric("store_lag_seconds", "From the last transaction's commit at the source to its commit in the store. Absent before the first one. MariaDB gives whole seconds.", "source")
+	setAside      = metric("log_records_set_aside_total", "Records and transactions that didn't count: foreign, fenced, void, known, unknown.", "reason")
+)
+
+// collector gives figures at the moment they are asked for.
+type collector func(chan<- prometheus.Metric)
+
+// Describe implements prometheus.Collector: the figures depend on the sources.
+func (c collector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector.
+func (c collector) Collect(out chan<- prometheus.Metric) { c(out) }
+
+func counter(out chan<- prometheus.Metric, d *prometheus.Desc, v int64, labels ...string) {
+	out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+}
+
+func gauge(out chan<- prometheus.Metric, d *prometheus.Desc, v float64, labels ...string) {
+	out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+}
+
+// lag gives a metric of the time between two moments, if both are known.
+func lag(out chan<- prometheus.Metric, d *prometheus.Desc, from, to time.Time, source string) {
+	if !from.IsZero() && !to.IsZero() {
+		gauge(out, d, max(0, to.Sub(from).Seconds()), source)
+	}
+}
+
+// agentMetrics are the figures of an agent's sources.
+func agentMetrics(statuses func() []pipeline.Status) collector {
+	return func(out chan<- prometheus.Metric) {
+		for _, s := range statuses() {
+			gauge(out, sourceState, 1, s.Source, string(s.State))
+			counter(out, sourceTxns, s.Txns, s.Source)
+			counter(out, sourceRows, s.Rows, s.Source)
+			counter(out, sourceBytes, s.Bytes, s.Source)
+			gauge(out, sourceStopped, float64(len(s.Stopped)), s.Source)
+			lag(out, sourceLag, s.Committed, s.Logged, s.Source)
+		}
+	}
+}
+
+// workerMetrics are the figures of what a worker applies.
+func workerMetrics(status func() (map[string]worker.SourceStatus, worker.Counts)) collector {
+	return func(out chan<- prometheus.Metric) {
+		sources, counts := status()
+		for id, s := range sources {
+			counter(out, storeTxns, s.Txns, id)
+			counter(out, storeRows, s.Rows, id)
+			counter(out, storeSkipped, s.Skipped, id)
+			gap := 0.0
+			if s.Gap != "" {
+				gap = 1
+			}
+			gauge(out, storeGap, gap, id)
+			lag(out, storeLag, s.Committed, s.At, id)
+		}
+		for reason, n := range map[string]int64{"foreign": counts.Foreign, "fenced": counts.Fenced, "void": counts.Void, "known": counts.Known, "unknown": counts.Unknown} {
+			counter(out, setAside, n, reason)
+		}
+	}
+}
