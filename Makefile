@@ -13,10 +13,10 @@ help:
 build:
 	$(GO) build -o bin/tributary ./cmd/tributary
 
-# SEED=n repeats a check, DIR is the data folder.
+# SEED=n repeats a check, DIR is the data folder, LOG=kafka runs on Apache Kafka.
 demo: build
 	$(GO) build -o bin/demo ./deploy/demo
-	./bin/demo $(if $(CHECK),-check 30s) $(if $(SEED),-seed $(SEED)) $(if $(DIR),-dir $(DIR))
+	./bin/demo $(if $(CHECK),-check 30s) $(if $(LOG),-log $(LOG)) $(if $(SEED),-seed $(SEED)) $(if $(DIR),-dir $(DIR))
 
 ci: test
 test: lint fuzz unit

@@ -25,18 +25,23 @@ func main() {
 	dir := flag.String("dir", filepath.Join(os.TempDir(), "tributary-demo"), "data folder, made anew")
 	program := flag.String("tributary", "bin/tributary", "the program")
 	check := flag.Duration("check", 0, "run this long without a terminal, kill, judge, print JSON")
+	log := flag.String("log", "embedded", "embedded, or kafka: a real Apache Kafka")
 	seed := flag.Uint64("seed", rand.Uint64N(1<<32), "of the workload and the kills")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *dir, *program, *check, *seed); err != nil {
+	if *log != "embedded" && *log != "kafka" {
+		fmt.Fprintf(os.Stderr, "demo: -log %q: embedded or kafka\n", *log)
+		os.Exit(2)
+	}
+	if err := run(ctx, *dir, *program, *log == "embedded", *check, *seed); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, dir, program string, check time.Duration, seed uint64) (err error) {
-	s, err := start(ctx, dir, program, seed)
+func run(ctx context.Context, dir, program string, embedded bool, check time.Duration, seed uint64) (err error) {
+	s, err := start(ctx, dir, program, embedded, seed)
 	if s != nil {
 		defer func() {
 			err = errors.Join(err, s.stop())
@@ -116,7 +121,20 @@ func judge(ctx context.Context, s *system, length time.Duration, seed uint64) er
 		case <-ctx.Done():
 			return nil
 		}
-		p := s.processes[rng.IntN(len(s.processes))]
+		n := len(s.processes)
+		if s.kafka != nil { // the broker is one of those that die
+			n++
+		}
+		i := rng.IntN(n)
+		if i == len(s.processes) {
+			step("SIGKILL → Kafka")
+			if err := errors.Join(s.kafka.Kill(), s.kafka.Start(ctx)); err != nil {
+				return fmt.Errorf("kill %d: %w", r.Kills+1, err)
+			}
+			r.Kills++
+			continue
+		}
+		p := s.processes[i]
 		if err := p.kill(); err != nil {
 			return fmt.Errorf("kill %d: %w", r.Kills+1, err)
 		}

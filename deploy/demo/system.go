@@ -38,10 +38,12 @@ type system struct {
 	processes []*process
 	opened    []*sql.DB
 	unlock    func() error
+	kafka     *local.Kafka // nil with the embedded log
+	embedded  bool
 }
 
 // start brings everything up. On an error it returns what is up already.
-func start(ctx context.Context, dir, program string, seed uint64) (*system, error) {
+func start(ctx context.Context, dir, program string, embedded bool, seed uint64) (*system, error) {
 	begun := time.Now()
 	program, err := filepath.Abs(program)
 	if err != nil {
@@ -51,7 +53,7 @@ func start(ctx context.Context, dir, program string, seed uint64) (*system, erro
 	if err != nil {
 		return nil, err
 	}
-	s := &system{dir: dir, unlock: unlock, servers: make([]*local.Server, 4), stores: []*store{{name: "city"}, {name: "province"}}}
+	s := &system{dir: dir, embedded: embedded, unlock: unlock, servers: make([]*local.Server, 4), stores: []*store{{name: "city"}, {name: "province"}}}
 	step("数据目录 / data folder %s", dir)
 	step("启动数据库服务器 / starting the database servers")
 	var g errgroup.Group
@@ -64,6 +66,15 @@ func start(ctx context.Context, dir, program string, seed uint64) (*system, erro
 			s.servers[i], err = f(ctx, local.Options{Dir: filepath.Join(dir, name)})
 			if err == nil {
 				step("%s %s 127.0.0.1:%d (%s)", name, s.servers[i].Engine, s.servers[i].Port, s.servers[i].How)
+			}
+			return err
+		})
+	}
+	if !embedded {
+		g.Go(func() (err error) {
+			s.kafka, err = local.StartKafka(ctx, local.KafkaOptions{Dir: filepath.Join(dir, "kafka")})
+			if err == nil {
+				step("Apache Kafka %s %s", s.kafka.Version, s.kafka.Addr)
 			}
 			return err
 		})
@@ -177,17 +188,24 @@ func (s *system) programs(program string) error {
 	if err != nil {
 		return err
 	}
-	source := "name: a-%s\norg: %q\ndata_dir: %s\nlog: {brokers: [\"127.0.0.1:%d\"], embedded: true}\nsources:\n  - {name: %s, engine: %s, host: 127.0.0.1, port: %d, %suser: %s, password_file: %s, tables: [%q], first_start: now}\n"
-	sink := "name: %s\norgs: [\"330106\", \"330108\"]\nlog: {brokers: [\"127.0.0.1:%d\"], embedded: true}\nstore: {host: 127.0.0.1, port: %d, database: %s, user: %s, password_file: %s}\n"
+	broker := fmt.Sprintf("127.0.0.1:%d", port)
+	if !s.embedded {
+		broker = s.kafka.Addr
+	}
+	source := "name: a-%s\norg: %q\ndata_dir: %s\nlog: {brokers: [%q], embedded: %t}\nsources:\n  - {name: %s, engine: %s, host: 127.0.0.1, port: %d, %suser: %s, password_file: %s, tables: [%q], first_start: now}\n"
+	sink := "name: %s\norgs: [\"330106\", \"330108\"]\nlog: {brokers: [%q], embedded: %t}\nstore: {host: 127.0.0.1, port: %d, database: %s, user: %s, password_file: %s}\n"
 	secret := func(v *local.Server) string { return filepath.Join(v.Dir, "password") }
 	x, c := s.servers[0], s.servers[1]
 	configs := []struct{ role, name, text string }{
 		{"log", "log", fmt.Sprintf("data_dir: %s\nport: %d\n", filepath.Join(s.dir, "log"), port)},
-		{"agent", "agent-330106", fmt.Sprintf(source, "330106", "330106", filepath.Join(s.dir, "agent-330106"), port, "xueji", "mariadb", x.Port, "", x.User, secret(x), "xueji.*")},
-		{"agent", "agent-330108", fmt.Sprintf(source, "330108", "330108", filepath.Join(s.dir, "agent-330108"), port, "chengji", "postgres", c.Port, "database: chengji, ", c.User, secret(c), "public.*")},
+		{"agent", "agent-330106", fmt.Sprintf(source, "330106", "330106", filepath.Join(s.dir, "agent-330106"), broker, s.embedded, "xueji", "mariadb", x.Port, "", x.User, secret(x), "xueji.*")},
+		{"agent", "agent-330108", fmt.Sprintf(source, "330108", "330108", filepath.Join(s.dir, "agent-330108"), broker, s.embedded, "chengji", "postgres", c.Port, "database: chengji, ", c.User, secret(c), "public.*")},
+	}
+	if !s.embedded {
+		configs = configs[1:]
 	}
 	for _, st := range s.stores {
-		configs = append(configs, struct{ role, name, text string }{"worker", "worker-" + st.name, fmt.Sprintf(sink, st.name, port, st.server.Port, st.name, st.server.User, secret(st.server))})
+		configs = append(configs, struct{ role, name, text string }{"worker", "worker-" + st.name, fmt.Sprintf(sink, st.name, broker, s.embedded, st.server.Port, st.name, st.server.User, secret(st.server))})
 	}
 	for _, cf := range configs {
 		file := filepath.Join(s.dir, cf.name+".yml")
@@ -255,6 +273,9 @@ func (s *system) stop() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
+	if s.kafka != nil {
+		all = append(all, s.kafka.Stop(ctx))
+	}
 	for _, v := range s.servers {
 		if v != nil {
 			all = append(all, v.Stop(ctx))
