@@ -32,6 +32,8 @@ type Options struct {
 	// TLS and SASL are off if nil.
 	TLS  *tls.Config
 	SASL sasl.Mechanism
+	// Dial replaces the way to a broker, e.g. through a proxy. Default a net.Dialer.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Timeout bounds one request without its waiting time. Default 10s.
 	Timeout time.Duration
 }
@@ -54,7 +56,7 @@ func New(o Options) (*Client, error) {
 	if o.Timeout == 0 {
 		o.Timeout = 10 * time.Second
 	}
-	t := &kafkago.Transport{ClientID: o.ClientID, TLS: o.TLS, SASL: o.SASL, MetadataTTL: time.Second, DialTimeout: 3 * time.Second}
+	t := &kafkago.Transport{ClientID: o.ClientID, TLS: o.TLS, SASL: o.SASL, MetadataTTL: time.Second, Dial: o.Dial, DialTimeout: 3 * time.Second}
 	return &Client{
 		raw:       &kafkago.Client{Addr: kafkago.TCP(o.Brokers...), Transport: t},
 		transport: t,

@@ -46,6 +46,11 @@ func (c *Client) Producer(o ProducerOptions) *Producer {
 // Open implements log.Appender. A coordinator that is still loading (errors 14,
 // 15, 16) is asked again until ctx ends.
 func (p *Producer) Open(ctx context.Context) (log.Producer, error) {
+	if p.id.ID >= 0 && !p.o.KeepsState {
+		if err := p.stillOurs(ctx); err != nil {
+			return log.NoProducer, fmt.Errorf("open producer %s again: %w", p.o.TransactionalID, err)
+		}
+	}
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
 		rctx, cancel := p.c.bounded(ctx, 0)
 		res, err := p.c.raw.InitProducerID(rctx, &kafkago.InitProducerIDRequest{

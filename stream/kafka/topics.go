@@ -55,8 +55,8 @@ func specs(org string, o TopicOptions) []topicSpec {
 	}
 }
 
-// CreateTopics makes the topics of an org that don't exist yet. Those that exist
-// are left as they are; see CheckTopics.
+// CreateTopics makes the topics of an org that don't exist yet, and waits until
+// they can be used. Those that exist are left as they are; see CheckTopics.
 func (c *Client) CreateTopics(ctx context.Context, org string, o TopicOptions) error {
 	setDefault(&o.Partitions, 1)
 	setDefault(&o.Replication, 1)
@@ -82,7 +82,32 @@ func (c *Client) CreateTopics(ctx context.Context, org string, o TopicOptions) e
 			return fmt.Errorf("create topic %s: %w", name, classify(err))
 		}
 	}
+	for _, s := range specs(org, o) {
+		for i := range s.parts {
+			if err := c.awaitLeader(rctx, log.Partition{Topic: s.name, Index: int32(i)}); err != nil {
+				return fmt.Errorf("await topic %s: %w", s.name, err)
+			}
+		}
+	}
 	return nil
+}
+
+// awaitLeader blocks until a new partition answers. A topic that existed before
+// may have fewer partitions, which is for CheckTopics and its users to say.
+func (c *Client) awaitLeader(ctx context.Context, p log.Partition) error {
+	f := c.Fetcher(p, 0)
+	for pause := 20 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		_, _, err := f.Bounds(ctx)
+		if p.Index > 0 && errors.Is(err, log.ErrUnknownTopic) {
+			return nil
+		}
+		if !errors.Is(err, log.ErrUnavailable) && !errors.Is(err, log.ErrUnknownTopic) {
+			return err
+		}
+		if !sleep(ctx, jitter(pause)) {
+			return err
+		}
+	}
 }
 
 func setDefault(v *int, d int) {
