@@ -46,7 +46,10 @@ func runLog(ctx context.Context, file string, out io.Writer, l *slog.Logger) err
 		return errors.Join(err, s.Close())
 	}
 	l.Info("log is open", "addr", s.Addr(), "dir", c.DataDir)
-	<-ctx.Done()
+	select {
+	case <-ctx.Done():
+	case <-s.Failed():
+	}
 	return s.Close()
 }
 

@@ -30,6 +30,7 @@ var ErrInUse = errors.New("data folder of the embedded log is in use by another 
 type Server struct {
 	cluster *kfake.Cluster
 	lock    *os.File
+	stop    *failStop
 }
 
 // Start opens the folder and listens. The caller closes the server.
@@ -49,11 +50,13 @@ func Start(o Options) (*Server, error) {
 			return nil, errors.Join(err, lock.Close())
 		}
 	}
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.Ports(o.Port), kfake.DataDir(filepath.Join(o.Dir, "log")), kfake.SyncWrites())
+	stop := newFailStop()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.Ports(o.Port), kfake.DataDir(filepath.Join(o.Dir, "log")), kfake.SyncWrites(),
+		kfake.WithLogger(stop), kfake.ListenFn(stop.listen))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start the embedded log in %s on port %d: %w", o.Dir, o.Port, err), lock.Close())
 	}
-	return &Server{cluster: cluster, lock: lock}, nil
+	return &Server{cluster: cluster, lock: lock, stop: stop}, nil
 }
 
 // lockDir takes the folder for this process; the kernel frees it when it dies.
@@ -79,8 +82,13 @@ func freePort() (int, error) {
 // Addr is the broker's address, host:port.
 func (s *Server) Addr() string { return s.cluster.ListenAddrs()[0] }
 
-// Close writes what is open, frees the folder, and returns.
+// Failed is closed when the folder can't be written any more. The log then
+// answers nobody; Close tells why.
+func (s *Server) Failed() <-chan struct{} { return s.stop.failed }
+
+// Close writes what is open, frees the folder, and returns. Its error wraps
+// ErrStorage if something could not be written.
 func (s *Server) Close() error {
 	s.cluster.Close()
-	return s.lock.Close()
+	return errors.Join(s.stop.cause(), s.lock.Close())
 }

@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"github.com/tributary-cdc/tributary/stream/kafka"
 	"github.com/tributary-cdc/tributary/stream/log"
 	"github.com/tributary-cdc/tributary/test/servers"
@@ -319,4 +322,27 @@ func TestLargeBatchIsRefusedByName(t *testing.T) {
 			t.Errorf("17 MiB: %v, want ErrTooLarge", err)
 		}
 	})
+}
+
+func TestOpenWaitsForACoordinator(t *testing.T) {
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "changes"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	var asked atomic.Int32
+	cluster.ControlKey(keyInitProducerID, func(req kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		if asked.Add(1) > 3 {
+			return nil, nil, false
+		}
+		res := req.ResponseKind().(*kmsg.InitProducerIDResponse)
+		res.ErrorCode = 14 // COORDINATOR_LOAD_IN_PROGRESS
+		return res, nil, true
+	})
+	c := backend{addr: cluster.ListenAddrs()[0]}.client(t, nil)
+	p := c.Producer(kafka.ProducerOptions{Partition: log.Partition{Topic: "changes"}, TransactionalID: "a"})
+	if open(t, p); asked.Load() != 4 {
+		t.Errorf("asked %d times, want 4", asked.Load())
+	}
 }
