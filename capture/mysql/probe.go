@@ -65,10 +65,14 @@ func connection(what string, err error) error {
 		return &capture.Coded{Code: "MYSQL_LOGIN", Hint: "check user and password of the source, and from which host the user may come",
 			Err: fmt.Errorf("%s: %w: %w", what, capture.ErrAccess, err)}
 	case gomysql.ER_SPECIFIC_ACCESS_DENIED_ERROR, gomysql.ER_TABLEACCESS_DENIED_ERROR:
-		return &capture.Coded{Code: "MYSQL_GRANT", Hint: "GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO the capture user; GRANT SELECT ON the captured databases (MariaDB 10.5 and newer: BINLOG MONITOR, REPLICATION SLAVE)",
-			Err: fmt.Errorf("%s: %w: %w", what, capture.ErrAccess, err)}
+		return missingGrant(what, err)
 	}
 	return fmt.Errorf("%s: %w: %w", what, capture.ErrConnection, err)
+}
+
+func missingGrant(what string, err error) error {
+	return &capture.Coded{Code: "MYSQL_GRANT", Hint: "GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO the capture user; GRANT SELECT ON the captured databases (MariaDB 10.5 and newer: BINLOG MONITOR, REPLICATION SLAVE)",
+		Err: fmt.Errorf("%s: %w: %w", what, capture.ErrAccess, err)}
 }
 
 // query runs a statement and gives its rows as text; NULL is empty.
@@ -128,6 +132,15 @@ func (r *Reader) probe() error {
 			return &capture.Coded{Code: want.code, Hint: want.hint, Err: fmt.Errorf("%s is %s, wanted %s: %w", want.name, got, want.value, capture.ErrSettings)}
 		}
 	}
+	names, _, err := r.variable("lower_case_table_names")
+	if err != nil {
+		return err
+	}
+	if names == "2" {
+		return &capture.Coded{Code: "MYSQL_TABLE_CASE", Hint: "lower_case_table_names is fixed when the server's data folder is made; 0 and 1 can be captured",
+			Err: fmt.Errorf("lower_case_table_names is 2, so a statement in the log may name a table in another case: %w", capture.ErrSettings)}
+	}
+	r.caseless = names == "1"
 	return r.readCollations()
 }
 
@@ -179,7 +192,8 @@ func (r *Reader) end() (event.Place, string, error) {
 	var rows [][]string
 	var err error
 	for _, sql := range []string{"SHOW BINARY LOG STATUS", "SHOW MASTER STATUS"} { // MySQL 8.4 and newer know only the first
-		if rows, err = r.query("read the end of the binary log", sql); err == nil {
+		var me *gomysql.MyError
+		if rows, err = r.query("read the end of the binary log", sql); !errors.As(err, &me) || me.Code != gomysql.ER_PARSE_ERROR {
 			break
 		}
 	}

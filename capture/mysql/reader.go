@@ -47,12 +47,14 @@ type Reader struct {
 	stream *replication.BinlogStreamer
 
 	mariadb    bool
+	caseless   bool              // the server keeps names in lower case, whatever statements say
 	collations map[uint64]string // character set of each collation id
 	known      map[string]bool   // captured tables that exist, as "database.table"
 	state      state
 	gtids      gomysql.GTIDSet // executed up to the end of the last transaction; nil without GTIDs
 	last       event.Position
-	at         event.Place // end of what was read
+	torn       event.Position // a transaction without end, parts of which were handed out
+	at         event.Place    // end of what was read
 	maps       map[uint64]*relation
 	relations  map[string]*relation // by "database.table"
 	idSize     int                  // bytes of a table id
@@ -86,11 +88,19 @@ func New(o Options) (*Reader, error) {
 
 func (r *Reader) wanted(name string) bool {
 	for _, p := range r.o.Tables {
-		if ok, err := path.Match(p, name); err == nil && ok {
+		if ok, err := path.Match(r.fold(p), name); err == nil && ok {
 			return true
 		}
 	}
 	return false
+}
+
+// fold gives a name that a person wrote the form that the server keeps.
+func (r *Reader) fold(name string) string {
+	if r.caseless {
+		return strings.ToLower(name)
+	}
+	return name
 }
 
 // Start implements capture.Reader.
@@ -110,13 +120,15 @@ func (r *Reader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 	if err := r.list(); err != nil {
 		return 0, err
 	}
-	if res.State == nil {
-		if !res.FirstStart {
-			return 0, capture.ErrNoFirstStart
-		}
-		err = r.first()
-	} else {
+	switch {
+	case res.State != nil:
 		err = r.resume(res)
+	case res.Last != event.Position{}: // an order for a first start may still stand in the configuration
+		err = &capture.GapError{Code: "NO_STATE", From: res.Last, Reason: "the log has transactions of this source, but not the reader's state that proves where they continue"}
+	case !res.FirstStart:
+		err = capture.ErrNoFirstStart
+	default:
+		err = r.first()
 	}
 	if err != nil {
 		return 0, err
@@ -254,6 +266,9 @@ func (r *Reader) Next(ctx context.Context) (*event.Segment, error) {
 // streamError gives an error of the dump its class.
 func (r *Reader) streamError(err error, last event.Position) error {
 	var me *gomysql.MyError
+	if errors.As(err, &me) && me.Code == gomysql.ER_ACCESS_DENIED_ERROR { // user and password have just been good for a session
+		return missingGrant("read the binary log", err)
+	}
 	if errors.As(err, &me) && me.Code == gomysql.ER_MASTER_FATAL_ERROR_READING_BINLOG {
 		switch {
 		case strings.Contains(me.Message, "Could not find first log") || strings.Contains(me.Message, "purged"):

@@ -89,9 +89,11 @@ const (
 	harmless  effect = iota
 	changes          // the named tables change
 	truncates        // the named table loses all its rows
-	creates          // the named table is new
+	creates          // the named table is new, or was there and stays as it is
+	replaces         // the named table is new, in the place of one that may have been there
 	drops            // all tables of the named database go
 	logged           // rows were changed by statement, in a way that can't be followed
+	hidden           // a function or procedure was called, which may change any table
 )
 
 // statement says what a statement does to which tables ("database.table"; for
@@ -149,9 +151,19 @@ func statement(sql, database string) (effect, []string) {
 		}
 		i++
 		skip("if", "exists")
-		return changes, []string{name()}
+		out := []string{name()}
+		for ; i < len(t); i++ { // EXCHANGE PARTITION p WITH TABLE t, CONVERT TABLE t TO PARTITION p
+			if at().is("table") && (t[i-1].is("with") || t[i-1].is("convert")) {
+				i++
+				out = append(out, name())
+				break
+			}
+		}
+		return changes, out
 	case first.is("drop"):
-		skip("temporary")
+		if at().is("temporary") {
+			return harmless, nil
+		}
 		if at().is("database", "schema") {
 			i++
 			skip("if", "exists")
@@ -164,15 +176,21 @@ func statement(sql, database string) (effect, []string) {
 		skip("if", "exists")
 		return changes, list()
 	case first.is("create"):
+		what := creates
+		if at().is("or") {
+			what = replaces
+		}
 		skip("or", "replace")
 		if !at().is("table") {
 			return harmless, nil
 		}
 		i++
 		skip("if", "not", "exists")
-		return creates, []string{name()}
+		return what, []string{name()}
 	case first.is("insert", "update", "delete", "replace", "load", "merge", "with"):
 		return logged, mentioned(t, database)
+	case first.is("select", "call", "do"):
+		return hidden, nil
 	}
 	return harmless, nil
 }

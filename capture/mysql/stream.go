@@ -1,17 +1,10 @@
 package mysql
 
 import (
-	"bytes"
-	"compress/zlib"
-	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"strings"
 	"time"
 
-	gomysql "github.com/go-mysql-org/go-mysql/mysql"
 	"github.com/go-mysql-org/go-mysql/replication"
 	"github.com/google/uuid"
 
@@ -87,10 +80,11 @@ func (r *Reader) event(e *replication.BinlogEvent) error {
 		if base != r.state.Base {
 			return fmt.Errorf("the log goes on in %s, was %s: %w", ev.NextLogName, r.fileName(r.at.File), errMalformed)
 		}
-		if n != r.at.File {
-			r.at = event.Place{File: n, Offset: ev.Position}
+		if n == r.at.File {
+			return nil
 		}
-		return nil
+		r.at = event.Place{File: n, Offset: ev.Position}
+		return r.tear()
 	case *replication.FormatDescriptionEvent:
 		r.maps = map[uint64]*relation{} // table ids begin anew after a restart of the server
 		r.idSize = 6
@@ -188,9 +182,26 @@ func (r *Reader) begin(e *replication.BinlogEvent, start event.Place, micros uin
 	if micros != 0 {
 		r.txn.Precision, r.txn.Committed = event.Microseconds, time.UnixMicro(int64(micros)).UTC()
 	}
-	r.txn.skip = r.txn.Position.Compare(r.last) <= 0
+	r.txn.skip = r.txn.Position.Compare(r.last) <= 0 || r.txn.Position == r.torn
 	r.seg = r.queue.Begin(r.txn.Txn, true)
 	return nil
+}
+
+// tear drops a transaction that doesn't end in its file: the server died while
+// it wrote, and never committed. Where parts were handed out already the caller
+// must void them, so reading begins anew and passes the transaction by.
+func (r *Reader) tear() error {
+	if !r.txn.open {
+		return nil
+	}
+	t, whole := r.txn, r.seg.First
+	r.queue.Drop(r.seg)
+	r.txn, r.seg = transaction{}, nil
+	if whole || t.skip {
+		return nil
+	}
+	r.torn = t.Position
+	return fmt.Errorf("the server died while it wrote the transaction at %s: %w", t.Position, capture.ErrConnection)
 }
 
 // commit ends the transaction under way and hands out its last part.
@@ -251,343 +262,5 @@ func (r *Reader) idle() error {
 	}
 	r.idleAt = time.Now()
 	r.queue.PushSegment(event.Segment{Kind: event.Idle, Restart: r.at, State: state})
-	return nil
-}
-
-// statement takes a QUERY event: the ends of transactions, and what people wrote.
-func (r *Reader) statement(e *replication.BinlogEvent, q *replication.QueryEvent, start event.Place) error {
-	sql := strings.TrimSpace(string(q.Query))
-	word := strings.ToUpper(sql[:min(len(sql), 20)])
-	switch {
-	case word == "BEGIN":
-		if !r.txn.open {
-			if err := r.begin(e, start, 0); err != nil {
-				return err
-			}
-		}
-		r.txn.begun = true
-		return nil
-	case word == "COMMIT":
-		return r.commit()
-	case word == "ROLLBACK" || strings.HasPrefix(word, "ROLLBACK TO"):
-		if r.txn.rows > 0 {
-			return fmt.Errorf("%s after rows of captured tables, which a table without transactions would keep: %w", word, capture.ErrUnsupported)
-		}
-		if word == "ROLLBACK" {
-			return r.commit()
-		}
-		return nil
-	case strings.HasPrefix(word, "SAVEPOINT"), strings.HasPrefix(word, "RELEASE SAVEPOINT"):
-		return nil
-	case strings.HasPrefix(word, "XA "):
-		return xaError()
-	}
-	alone := !r.txn.begun
-	if !r.txn.open {
-		if err := r.begin(e, start, 0); err != nil {
-			return err
-		}
-	}
-	if !r.txn.skip {
-		if err := r.execute(sql, string(q.Schema)); err != nil {
-			return err
-		}
-	}
-	if alone { // a statement that commits by itself
-		return r.commit()
-	}
-	return nil
-}
-
-// execute follows what a statement does to captured tables.
-func (r *Reader) execute(sql, database string) error {
-	what, tables := statement(sql, database)
-	for _, name := range tables {
-		db, table, _ := strings.Cut(name, ".")
-		switch what {
-		case drops:
-			for known := range r.known {
-				if strings.HasPrefix(known, name+".") {
-					r.halt(known, "TABLE_CHANGED", "its database was dropped")
-				}
-			}
-		case creates:
-			if r.known[name] && r.relations[name] != nil && r.relations[name].source != nil {
-				r.halt(name, "TABLE_CHANGED", "the table was created anew")
-			} else if r.wanted(name) {
-				r.known[name] = true
-			}
-		case changes:
-			if r.wanted(name) {
-				r.halt(name, "TABLE_CHANGED", fmt.Sprintf("a statement changed it: %.200s", sql))
-			}
-		case logged:
-			if r.known[name] {
-				r.halt(name, "STATEMENT_LOGGED", "rows were changed by a statement in the log: binlog_format must be ROW in every session")
-				r.txn.skipped++
-			}
-		case truncates:
-			if !r.wanted(name) {
-				continue
-			}
-			rel, err := r.lookup(name, db, table)
-			if err != nil {
-				return err
-			}
-			if rel.table == nil {
-				r.txn.skipped++
-				continue
-			}
-			r.seg.Rows = append(r.seg.Rows, event.Row{Op: event.Truncate, Table: rel.table})
-			r.txn.rows++
-		}
-	}
-	return nil
-}
-
-// halt stops a table because of a statement.
-func (r *Reader) halt(name, code, reason string) {
-	rel := r.relations[name]
-	if rel == nil {
-		rel = &relation{name: name}
-		r.relations[name] = rel
-	}
-	if rel.stop == nil {
-		r.stop(rel, code, reason)
-	}
-}
-
-func (r *Reader) partial(ev *replication.RowsEvent) error {
-	rel, err := r.target(ev)
-	if err != nil || rel == nil {
-		return err
-	}
-	if r.wanted(rel.name) && rel.stop == nil {
-		r.stop(rel, "PARTIAL_JSON", "the log has JSON differences: SET GLOBAL binlog_row_value_options = ''")
-	}
-	r.txn.skipped++
-	return nil
-}
-
-// target finds the table of a rows event; nil if the event only ends a statement.
-func (r *Reader) target(ev *replication.RowsEvent) (*relation, error) {
-	body, err := bodyOf(ev)
-	if err != nil {
-		return nil, err
-	}
-	if len(body) < r.idSize {
-		return nil, fmt.Errorf("rows in %d bytes: %w", len(body), errMalformed)
-	}
-	id := gomysql.FixedLengthInt(body[:r.idSize])
-	if rel := r.maps[id]; rel != nil {
-		return rel, nil
-	}
-	if id == 0xffffff { // a dummy that only ends a statement
-		return nil, nil
-	}
-	return nil, fmt.Errorf("rows of table id %d without a table map: %w", id, errMalformed)
-}
-
-func bodyOf(ev *replication.RowsEvent) ([]byte, error) {
-	if len(ev.Rows) == 1 && len(ev.Rows[0]) == 1 {
-		if body, ok := ev.Rows[0][0].([]byte); ok {
-			return body, nil
-		}
-	}
-	return nil, fmt.Errorf("rows without their bytes: %w", errMalformed)
-}
-
-// image is what a rows event carries besides the rows.
-type image struct {
-	op            event.Op
-	first, second []byte // which columns the images carry
-	data          []byte
-}
-
-// parseRows cuts the head off a rows event's body (MySQL internals, "ROWS_EVENT").
-func parseRows(typ replication.EventType, body []byte, idSize int) (image, error) {
-	var im image
-	bad := fmt.Errorf("rows event of %d bytes: %w", len(body), errMalformed)
-	second, extra, packed := false, false, false
-	switch typ {
-	case replication.WRITE_ROWS_EVENTv0, replication.WRITE_ROWS_EVENTv1:
-		im.op = event.Create
-	case replication.WRITE_ROWS_EVENTv2:
-		im.op, extra = event.Create, true
-	case replication.MARIADB_WRITE_ROWS_COMPRESSED_EVENT_V1:
-		im.op, packed = event.Create, true
-	case replication.UPDATE_ROWS_EVENTv0, replication.UPDATE_ROWS_EVENTv1:
-		im.op, second = event.Update, true
-	case replication.UPDATE_ROWS_EVENTv2:
-		im.op, second, extra = event.Update, true, true
-	case replication.MARIADB_UPDATE_ROWS_COMPRESSED_EVENT_V1:
-		im.op, second, packed = event.Update, true, true
-	case replication.DELETE_ROWS_EVENTv0, replication.DELETE_ROWS_EVENTv1:
-		im.op = event.Delete
-	case replication.DELETE_ROWS_EVENTv2:
-		im.op, extra = event.Delete, true
-	case replication.MARIADB_DELETE_ROWS_COMPRESSED_EVENT_V1:
-		im.op, packed = event.Delete, true
-	default:
-		return im, fmt.Errorf("rows event of type %d: %w", typ, capture.ErrUnsupported)
-	}
-	b := body
-	if len(b) < idSize+2 {
-		return im, bad
-	}
-	b = b[idSize+2:] // table id, flags
-	if extra {
-		if len(b) < 2 {
-			return im, bad
-		}
-		n := int(binary.LittleEndian.Uint16(b))
-		if n < 2 || n > len(b) {
-			return im, bad
-		}
-		b = b[n:]
-	}
-	columns, n, ok := lengthEncoded(b)
-	if !ok || columns > 4096 { // InnoDB and MyISAM hold fewer
-		return im, bad
-	}
-	b = b[n:]
-	size := (columns + 7) / 8
-	if len(b) < size {
-		return im, bad
-	}
-	im.first, b = b[:size], b[size:]
-	if second {
-		if len(b) < size {
-			return im, bad
-		}
-		im.second, b = b[:size], b[size:]
-	}
-	im.data = b
-	if packed {
-		var err error
-		if im.data, err = decompress(b); err != nil {
-			return im, err
-		}
-	}
-	return im, nil
-}
-
-// maxPacked is the largest event that a server writes (max_allowed_packet).
-const maxPacked = 1 << 30
-
-// decompress reads MariaDB's compressed rows: a byte with the algorithm and the
-// number of the length's bytes, the length, then a zlib stream (MariaDB Knowledge
-// Base, "Compressing Events to Reduce Size of the Binary Log").
-func decompress(b []byte) ([]byte, error) {
-	bad := fmt.Errorf("compressed rows of %d bytes: %w", len(b), errMalformed)
-	if len(b) == 0 || b[0]&0x70 != 0 || len(b) < 1+int(b[0]&7) {
-		return nil, bad
-	}
-	var size uint64
-	n := int(b[0] & 7)
-	for _, c := range b[1 : 1+n] {
-		size = size<<8 | uint64(c)
-	}
-	if size > maxPacked {
-		return nil, bad
-	}
-	z, err := zlib.NewReader(bytes.NewReader(b[1+n:]))
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", bad, err)
-	}
-	out, err := io.ReadAll(io.LimitReader(z, int64(size)+1)) // grows with what is there, not with what is said
-	if err != nil || uint64(len(out)) != size {
-		return nil, errors.Join(bad, err)
-	}
-	return out, nil
-}
-
-// lengthEncoded reads a length-encoded integer of at most two bytes' value.
-func lengthEncoded(b []byte) (v, n int, ok bool) {
-	switch {
-	case len(b) > 0 && b[0] < 0xfb:
-		return int(b[0]), 1, true
-	case len(b) > 2 && b[0] == 0xfc:
-		return int(binary.LittleEndian.Uint16(b[1:])), 3, true
-	}
-	return 0, 0, false
-}
-
-// rows takes a rows event.
-func (r *Reader) rows(typ replication.EventType, ev *replication.RowsEvent) error {
-	if !r.txn.open {
-		return fmt.Errorf("rows outside a transaction: %w", errMalformed)
-	}
-	rel, err := r.target(ev)
-	if err != nil || rel == nil || r.txn.skip {
-		return err
-	}
-	r.txn.begun = true
-	if rel.stop != nil { // how many rows there are can't be told without the table's plan
-		r.txn.skipped++
-		return nil
-	}
-	if rel.table == nil {
-		return nil
-	}
-	body, err := bodyOf(ev)
-	if err != nil {
-		return err
-	}
-	im, err := parseRows(typ, body, r.idSize)
-	if err != nil {
-		return err
-	}
-	for len(im.data) > 0 {
-		before := len(im.data)
-		if err := r.row(rel, &im); err != nil {
-			return err
-		}
-		if len(im.data) == before { // a row of no bytes would never end
-			return fmt.Errorf("row of table %s without bytes: %w", rel.name, errMalformed)
-		}
-	}
-	return nil
-}
-
-func (r *Reader) row(rel *relation, im *image) error {
-	row := event.Row{Op: im.op, Table: rel.table}
-	n, size := len(rel.table.Columns), len(im.data)
-	var err error
-	read := func(present []byte, before bool) []event.Value {
-		if err != nil {
-			return nil
-		}
-		dst := r.seg.Image(n)
-		im.data, row.Anomalies, err = rel.plan.Decode(im.data, present, dst, &r.seg.Arena, row.Anomalies, before)
-		return dst
-	}
-	if im.op != event.Create {
-		row.Before = read(im.first, true)
-	}
-	switch im.op {
-	case event.Create:
-		row.After = read(im.first, false)
-	case event.Update:
-		row.After = read(im.second, false)
-	}
-	if err != nil {
-		return err
-	}
-	if im.op == event.Update { // a minimal image leaves out what didn't change, the key too
-		for _, k := range rel.table.Key {
-			if row.After[k].State == event.Absent {
-				row.After[k] = row.Before[k]
-			}
-		}
-	}
-	r.seg.Rows = append(r.seg.Rows, row)
-	r.txn.rows++
-	r.seg.Size += size - len(im.data) + 16*n
-	if r.seg.Size >= capture.SegmentBytes {
-		full := r.seg
-		r.queue.Push(full)
-		r.seg = r.queue.Begin(full.Txn, false)
-	}
 	return nil
 }

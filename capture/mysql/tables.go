@@ -103,8 +103,10 @@ func (r *Reader) describe(rel, old *relation) error {
 func (r *Reader) table(rel *relation, d *description) *schema.Table {
 	m := rel.source
 	t := &schema.Table{Source: r.o.Source.ID, Dataset: string(m.Table), Database: string(m.Schema), Name: string(m.Table), Key: d.key}
-	if name := r.o.Datasets[rel.name]; name != "" {
-		t.Dataset = name
+	for table, dataset := range r.o.Datasets {
+		if r.fold(table) == rel.name && dataset != "" {
+			t.Dataset = dataset
+		}
 	}
 	for i, c := range d.columns {
 		typ, err := rowimage.TypeOf(c)

@@ -1,0 +1,123 @@
+package mysql
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/go-mysql-org/go-mysql/replication"
+
+	"github.com/tributary-cdc/tributary/capture"
+	"github.com/tributary-cdc/tributary/stream/event"
+)
+
+// statement takes a QUERY event: the ends of transactions, and what people wrote.
+func (r *Reader) statement(e *replication.BinlogEvent, q *replication.QueryEvent, start event.Place) error {
+	sql := strings.TrimSpace(string(q.Query))
+	word := strings.ToUpper(sql[:min(len(sql), 20)])
+	switch {
+	case word == "BEGIN":
+		if !r.txn.open {
+			if err := r.begin(e, start, 0); err != nil {
+				return err
+			}
+		}
+		r.txn.begun = true
+		return nil
+	case word == "COMMIT":
+		return r.commit()
+	case word == "ROLLBACK" || strings.HasPrefix(word, "ROLLBACK TO"):
+		if r.txn.rows > 0 {
+			return fmt.Errorf("%s after rows of captured tables, which a table without transactions would keep: %w", word, capture.ErrUnsupported)
+		}
+		if word == "ROLLBACK" {
+			return r.commit()
+		}
+		return nil
+	case strings.HasPrefix(word, "SAVEPOINT"), strings.HasPrefix(word, "RELEASE SAVEPOINT"):
+		return nil
+	case strings.HasPrefix(word, "XA "):
+		return xaError()
+	}
+	alone := !r.txn.begun
+	if !r.txn.open {
+		if err := r.begin(e, start, 0); err != nil {
+			return err
+		}
+	}
+	if !r.txn.skip {
+		if err := r.execute(sql, string(q.Schema)); err != nil {
+			return err
+		}
+	}
+	if alone { // a statement that commits by itself
+		return r.commit()
+	}
+	return nil
+}
+
+// execute follows what a statement does to captured tables.
+func (r *Reader) execute(sql, database string) error {
+	what, tables := statement(sql, database)
+	if what == hidden {
+		return &capture.Coded{Code: "MYSQL_STATEMENT", Hint: "binlog_format must be ROW in every session",
+			Err: fmt.Errorf("a statement in the log may have changed any table: %.200s: %w", sql, capture.ErrUnsupported)}
+	}
+	for _, name := range tables {
+		name = r.fold(name)
+		db, table, _ := strings.Cut(name, ".")
+		switch what {
+		case drops:
+			for known := range r.known {
+				if strings.HasPrefix(known, name+".") {
+					r.halt(known, "TABLE_CHANGED", "its database was dropped")
+				}
+			}
+		case replaces:
+			if r.known[name] {
+				r.halt(name, "TABLE_CHANGED", "the table was created anew")
+			} else if r.wanted(name) {
+				r.known[name] = true
+			}
+		case creates: // without effect where the table exists
+			if r.wanted(name) {
+				r.known[name] = true
+			}
+		case changes:
+			if r.wanted(name) {
+				r.halt(name, "TABLE_CHANGED", fmt.Sprintf("a statement changed it: %.200s", sql))
+			}
+		case logged:
+			if r.known[name] {
+				r.halt(name, "STATEMENT_LOGGED", "rows were changed by a statement in the log: binlog_format must be ROW in every session")
+				r.txn.skipped++
+			}
+		case truncates:
+			if !r.wanted(name) {
+				continue
+			}
+			rel, err := r.lookup(name, db, table)
+			if err != nil {
+				return err
+			}
+			if rel.table == nil {
+				r.txn.skipped++
+				continue
+			}
+			r.seg.Rows = append(r.seg.Rows, event.Row{Op: event.Truncate, Table: rel.table})
+			r.txn.rows++
+		}
+	}
+	return nil
+}
+
+// halt stops a table because of a statement.
+func (r *Reader) halt(name, code, reason string) {
+	rel := r.relations[name]
+	if rel == nil {
+		rel = &relation{name: name}
+		r.relations[name] = rel
+	}
+	if rel.stop == nil {
+		r.stop(rel, code, reason)
+	}
+}
