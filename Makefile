@@ -2,12 +2,13 @@
 GO ?= go
 FUZZTIME ?= 5s
 
-.PHONY: demo help build test ci lint unit faults fuzz
+.PHONY: demo help build test ci lint unit faults fuzz test-mysql
 help:
 	@echo "make build   编译到 bin/tributary      build bin/tributary"
 	@echo "make test    全部检查与测试            every check and test (what CI runs)"
 	@echo "make demo    本机演示（CHECK=1 自检并输出 JSON） the main job on this machine (CHECK=1: kill, compare, print JSON)"
 	@echo "make faults  随机杀进程（SEED=n 重放）  kill processes at random (SEED=n repeats a run)"
+	@echo "make test-mysql  在 MySQL 上测试读取器      the reader on MySQL (needs its mysqld)"
 	@echo "make fuzz    模糊测试                  fuzz each decoder (FUZZTIME=30s)"
 
 build:
@@ -28,6 +29,10 @@ lint:
 unit:
 	$(GO) test -race -count=1 -timeout 10m ./...
 
+# Needs mysqld of MySQL itself; MariaDB is part of unit.
+test-mysql:
+	$(GO) test -count=1 -tags mysql ./capture/mysql
+
 faults:
 	$(GO) test -count=1 -v -run KilledAnywhere ./test/e2e
 
@@ -35,6 +40,8 @@ fuzz:
 	$(GO) test -run '^$$' -fuzz FuzzParse$$ -fuzztime $(FUZZTIME) ./capture/postgres/pgoutput
 	$(GO) test -run '^$$' -fuzz FuzzParse$$ -fuzztime $(FUZZTIME) ./capture/postgres
 	$(GO) test -run '^$$' -fuzz FuzzDecode$$ -fuzztime $(FUZZTIME) ./capture/mysql/rowimage
+	$(GO) test -run '^$$' -fuzz FuzzStatement$$ -fuzztime $(FUZZTIME) ./capture/mysql
+	$(GO) test -run '^$$' -fuzz FuzzParseRows$$ -fuzztime $(FUZZTIME) ./capture/mysql
 	$(GO) test -run '^$$' -fuzz FuzzDecode$$ -fuzztime $(FUZZTIME) ./stream/envelope
 	$(GO) test -run '^$$' -fuzz FuzzParseControl$$ -fuzztime $(FUZZTIME) ./stream/envelope
 	$(GO) test -run '^$$' -fuzz FuzzDecodeBatch$$ -fuzztime $(FUZZTIME) ./stream/kafka
