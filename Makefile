@@ -7,7 +7,7 @@ help:
 	@echo "make build   编译到 bin/tributary      build bin/tributary"
 	@echo "make test    全部检查与测试            every check and test (what CI runs)"
 	@echo "make demo    本机演示（CHECK=1 自检并输出 JSON） the main job on this machine (CHECK=1: kill, compare, print JSON)"
-	@echo "make faults  随机杀进程（SEED=n 重放）  kill processes at random (SEED=n repeats a run)"
+	@echo "make faults  随机故障（SEED=n 重放，FAULTS=n 次数）  break anything at random (SEED=n repeats, FAULTS=n how often)"
 	@echo "make test-mysql  在 MySQL 上测试读取器      the reader on MySQL (needs its mysqld)"
 	@echo "make fuzz    模糊测试                  fuzz each decoder (FUZZTIME=30s)"
 
@@ -34,7 +34,7 @@ test-mysql:
 	$(GO) test -count=1 -tags mysql ./capture/mysql
 
 faults:
-	$(GO) test -count=1 -v -run KilledAnywhere ./test/e2e
+	FAULTS=$(or $(FAULTS),60) $(GO) test -count=1 -timeout 60m -v -run 'KilledAnywhere|AnythingBreaks' ./test/e2e ./test/faults
 
 fuzz:
 	$(GO) test -run '^$$' -fuzz FuzzParse$$ -fuzztime $(FUZZTIME) ./capture/postgres/pgoutput

@@ -19,6 +19,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/tributary-cdc/tributary/test/program"
 	"github.com/tributary-cdc/tributary/test/servers"
 )
 
@@ -178,18 +179,17 @@ func TestKilledAnywhere(t *testing.T) {
 	number := seed(t)
 	rng := rand.New(rand.NewPCG(number, 1))
 	db := servers.Postgres(t, nil)
-	secret = db.Password
 	admin := connect(t, db, "postgres")
 	for _, name := range []string{"renshi", "city", "province"} {
 		mustExec(t, admin, "CREATE DATABASE "+name)
 	}
 	source := connect(t, db, "renshi")
 	mustExec(t, source, tables)
-	bin, dir := build(t), t.TempDir()
-	logPort := port(t)
-	procs := []*process{
-		{name: "log", args: []string{"log", "--config", write(t, filepath.Join(dir, "log.yml"), "data_dir: %s\nport: %d\n", filepath.Join(dir, "log"), logPort)}},
-		{name: "agent", args: []string{"agent", "--config", write(t, filepath.Join(dir, "agent.yml"), `
+	bin, dir := program.Build(t), t.TempDir()
+	logPort := program.Port(t)
+	procs := []*program.Process{
+		{Name: "log", Args: []string{"log", "--config", program.Write(t, filepath.Join(dir, "log.yml"), "data_dir: %s\nport: %d\n", filepath.Join(dir, "log"), logPort)}},
+		{Name: "agent", Args: []string{"agent", "--config", program.Write(t, filepath.Join(dir, "agent.yml"), `
 name: a1
 org: "330108"
 data_dir: %s
@@ -200,7 +200,7 @@ sources:
 	}
 	stores := []string{"city", "province"}
 	for _, s := range stores {
-		procs = append(procs, &process{name: s, args: []string{"worker", "--config", write(t, filepath.Join(dir, s+".yml"), `
+		procs = append(procs, &program.Process{Name: s, Args: []string{"worker", "--config", program.Write(t, filepath.Join(dir, s+".yml"), `
 name: %s
 orgs: ["330108"]
 log: {brokers: ["127.0.0.1:%d"], embedded: true}
@@ -208,9 +208,7 @@ store: {host: 127.0.0.1, port: %d, database: %s, user: postgres, password_env: T
 `, s, logPort, db.Port, s)}})
 	}
 	for _, p := range procs {
-		p.t, p.bin, p.out = t, bin, filepath.Join(dir, p.name+".out")
-		p.start()
-		t.Cleanup(func() { p.signal(syscall.SIGKILL); p.tell(t) })
+		p.Start(t, bin, dir, db.Password)
 	}
 	// A slot is active while it is made, too; only from its consistent point on does
 	// it hold every transaction.
@@ -244,11 +242,11 @@ store: {host: 127.0.0.1, port: %d, database: %s, user: postgres, password_env: T
 		pause := time.NewTimer(time.Duration(300+rng.IntN(900)) * time.Millisecond)
 		<-pause.C
 		p := procs[rng.IntN(len(procs))]
-		if !p.signal(syscall.SIGKILL) {
-			t.Fatalf("%s was dead before kill %d", p.name, kills+1)
+		if !p.Signal(syscall.SIGKILL) {
+			t.Fatalf("%s was dead before kill %d", p.Name, kills+1)
 		}
 		kills++
-		p.start()
+		p.Again()
 	}
 	stop()
 	work.Wait()
@@ -267,8 +265,8 @@ store: {host: 127.0.0.1, port: %d, database: %s, user: postgres, password_env: T
 		t.Errorf("half transactions %d of %d polls, %d transactions", half.Load(), polls.Load(), w.txns)
 	}
 	for i := len(procs) - 1; i >= 0; i-- { // a quiet end: everyone drains and exits 0
-		if !procs[i].signal(syscall.SIGTERM) || procs[i].cmd.ProcessState.ExitCode() != 0 {
-			t.Errorf("%s didn't stop cleanly: %v", procs[i].name, procs[i].cmd.ProcessState)
+		if !procs[i].Signal(syscall.SIGTERM) || !procs[i].Clean() {
+			t.Errorf("%s didn't stop cleanly", procs[i].Name)
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-mysql-org/go-mysql/client"
 
+	"github.com/tributary-cdc/tributary/test/program"
 	"github.com/tributary-cdc/tributary/test/servers"
 )
 
@@ -119,7 +120,6 @@ func TestMariaDBKilledAnywhere(t *testing.T) {
 	number := seed(t)
 	rng := rand.New(rand.NewPCG(number, 3))
 	source, db := servers.MariaDB(t, nil), servers.Postgres(t, nil)
-	secret = source.Password
 	mustExec(t, connect(t, db, "postgres"), "CREATE DATABASE city")
 	c := source.Connect(t, "")
 	w := &enrolWorkload{c: c, rng: rand.New(rand.NewPCG(number, 4))}
@@ -128,12 +128,12 @@ func TestMariaDBKilledAnywhere(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	bin, dir := build(t), t.TempDir()
-	logPort := port(t)
-	storeSecret := write(t, filepath.Join(dir, "store.password"), "%s\n", db.Password)
-	procs := []*process{
-		{name: "log", args: []string{"log", "--config", write(t, filepath.Join(dir, "log.yml"), "data_dir: %s\nport: %d\n", filepath.Join(dir, "log"), logPort)}},
-		{name: "agent", args: []string{"agent", "--config", write(t, filepath.Join(dir, "agent.yml"), `
+	bin, dir := program.Build(t), t.TempDir()
+	logPort := program.Port(t)
+	storeSecret := program.Write(t, filepath.Join(dir, "store.password"), "%s\n", db.Password)
+	procs := []*program.Process{
+		{Name: "log", Args: []string{"log", "--config", program.Write(t, filepath.Join(dir, "log.yml"), "data_dir: %s\nport: %d\n", filepath.Join(dir, "log"), logPort)}},
+		{Name: "agent", Args: []string{"agent", "--config", program.Write(t, filepath.Join(dir, "agent.yml"), `
 name: a1
 org: "330106"
 data_dir: %s
@@ -141,7 +141,7 @@ log: {brokers: ["127.0.0.1:%d"], embedded: true}
 sources:
   - {name: xueji, engine: mariadb, host: 127.0.0.1, port: %d, user: root, password_env: TRIBUTARY_TEST_PASSWORD, tables: ["xueji.*"], first_start: now}
 `, filepath.Join(dir, "agent"), logPort, source.Port)}},
-		{name: "city", args: []string{"worker", "--config", write(t, filepath.Join(dir, "city.yml"), `
+		{Name: "city", Args: []string{"worker", "--config", program.Write(t, filepath.Join(dir, "city.yml"), `
 name: city
 orgs: ["330106"]
 log: {brokers: ["127.0.0.1:%d"], embedded: true}
@@ -149,9 +149,7 @@ store: {host: 127.0.0.1, port: %d, database: city, user: postgres, password_file
 `, logPort, db.Port, storeSecret)}},
 	}
 	for _, p := range procs {
-		p.t, p.bin, p.out = t, bin, filepath.Join(dir, p.name+".out")
-		p.start()
-		t.Cleanup(func() { p.signal(syscall.SIGKILL); p.tell(t) })
+		p.Start(t, bin, dir, source.Password, db.Password)
 	}
 	watcher := source.Connect(t, "")
 	await(t, "the reader", func() bool {
@@ -176,10 +174,10 @@ store: {host: 127.0.0.1, port: %d, database: city, user: postgres, password_file
 		pause := time.NewTimer(time.Duration(300+rng.IntN(900)) * time.Millisecond)
 		<-pause.C
 		p := procs[rng.IntN(len(procs))]
-		if !p.signal(syscall.SIGKILL) {
-			t.Fatalf("%s was dead before kill %d", p.name, kills+1)
+		if !p.Signal(syscall.SIGKILL) {
+			t.Fatalf("%s was dead before kill %d", p.Name, kills+1)
 		}
-		p.start()
+		p.Again()
 	}
 	stop()
 	work.Wait()
