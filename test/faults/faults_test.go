@@ -70,7 +70,10 @@ func begin(t *testing.T, seed uint64) *system {
 	x := s.databases["xueji"]
 	cfg := mysql.NewConfig()
 	cfg.User, cfg.Passwd, cfg.Net, cfg.Addr = x.User, x.Password, "tcp", fmt.Sprintf("%s:%d", x.Host, x.Port)
-	cfg.Params = map[string]string{"time_zone": "'+00:00'", "charset": "utf8mb4"}
+	cfg.Params = map[string]string{"time_zone": "'+00:00'"}
+	if err := cfg.Apply(mysql.Charset("utf8mb4", "")); err != nil {
+		t.Fatal(err)
+	}
 	cfg.Logger = &mysql.NopLogger{} // its connections break with the server, which is wanted here
 	exec(t, open(t, "mysql", cfg.FormatDSN()), "CREATE DATABASE xueji CHARACTER SET utf8mb4")
 	cfg.DBName = "xueji"
