@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -19,6 +20,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 	_ "github.com/jackc/pgx/v5/stdlib" // database/sql's driver "pgx"
 
+	"github.com/tributary-cdc/tributary/deploy/local"
 	"github.com/tributary-cdc/tributary/test/oracle"
 	"github.com/tributary-cdc/tributary/test/program"
 	"github.com/tributary-cdc/tributary/test/servers"
@@ -33,6 +35,7 @@ type system struct {
 	databases map[string]servers.DB // by the name of their link
 	links     map[string]*Link
 	processes []*program.Process
+	kafka     *local.Kafka // nil with the embedded log
 }
 
 func open(t testing.TB, driver, dsn string) *sql.DB {
@@ -53,7 +56,7 @@ func exec(t testing.TB, db *sql.DB, query string) {
 }
 
 // begin starts everything and waits until both sources are being read.
-func begin(t *testing.T, seed uint64) *system {
+func begin(t *testing.T, seed uint64, kafka bool) *system {
 	s := &system{links: map[string]*Link{}, databases: map[string]servers.DB{
 		"xueji": servers.MariaDB(t, nil), "chengji": servers.Postgres(t, nil), "province": servers.Postgres(t, nil)}}
 	for name, db := range s.databases {
@@ -89,6 +92,12 @@ func begin(t *testing.T, seed uint64) *system {
 			t.Fatal(err)
 		}
 	}
+	if kafka {
+		l := NewLink(t, "")
+		s.links["kafka"] = l
+		s.kafka = servers.Kafka(t, map[string]string{"advertised.listeners": fmt.Sprintf("PLAINTEXT://127.0.0.1:%d", l.Port())})
+		l.upstream = s.kafka.Addr
+	}
 	s.programs(t)
 	s.await(t, 30*time.Second, "both sources being read", func() bool {
 		var dump, slot int
@@ -109,7 +118,10 @@ func (s *system) programs(t *testing.T) {
 	password := func(name string) string {
 		return program.Write(t, filepath.Join(dir, name+".password"), "%s\n", s.databases[name].Password)
 	}
-	agent := "name: a-%[1]s\norg: %[1]q\ndata_dir: %[2]s\nlog: {brokers: [\"127.0.0.1:%[3]d\"], embedded: true}\nsources:\n" +
+	if s.kafka != nil {
+		port = s.links["kafka"].Port()
+	}
+	agent := "name: a-%[1]s\norg: %[1]q\ndata_dir: %[2]s\nlog: {brokers: [\"127.0.0.1:%[3]d\"], embedded: %[11]t}\nsources:\n" +
 		"  - {name: %[4]s, engine: %[5]s, host: 127.0.0.1, port: %[6]d, %[7]suser: %[8]s, password_file: %[9]s, tables: [%[10]q], first_start: now}\n"
 	config := func(name, format string, args ...any) string {
 		return program.Write(t, filepath.Join(dir, name+".yml"), format, args...)
@@ -119,11 +131,14 @@ func (s *system) programs(t *testing.T) {
 		p.Start(t, bin, dir, s.databases["xueji"].Password, s.databases["chengji"].Password, s.databases["province"].Password)
 		s.processes = append(s.processes, p)
 	}
-	start("log", "log", config("log", "data_dir: %s\nport: %d\n", filepath.Join(dir, "log"), port))
-	start("agent", "agent-330106", config("agent-330106", agent, "330106", filepath.Join(dir, "a1"), port, "xueji", "mariadb", s.links["xueji"].Port(), "", s.databases["xueji"].User, password("xueji"), "xueji.*"))
-	start("agent", "agent-330108", config("agent-330108", agent, "330108", filepath.Join(dir, "a2"), port, "chengji", "postgres", s.links["chengji"].Port(), "database: chengji, ", s.databases["chengji"].User, password("chengji"), "public.*"))
-	start("worker", "worker", config("worker", "name: province\norgs: [\"330106\", \"330108\"]\nlog: {brokers: [\"127.0.0.1:%d\"], embedded: true}\nstore: {host: 127.0.0.1, port: %d, database: province, user: %s, password_file: %s}\n",
-		port, s.links["province"].Port(), s.databases["province"].User, password("province")))
+	embedded := s.kafka == nil
+	if embedded {
+		start("log", "log", config("log", "data_dir: %s\nport: %d\n", filepath.Join(dir, "log"), port))
+	}
+	start("agent", "agent-330106", config("agent-330106", agent, "330106", filepath.Join(dir, "a1"), port, "xueji", "mariadb", s.links["xueji"].Port(), "", s.databases["xueji"].User, password("xueji"), "xueji.*", embedded))
+	start("agent", "agent-330108", config("agent-330108", agent, "330108", filepath.Join(dir, "a2"), port, "chengji", "postgres", s.links["chengji"].Port(), "database: chengji, ", s.databases["chengji"].User, password("chengji"), "public.*", embedded))
+	start("worker", "worker", config("worker", "name: province\norgs: [\"330106\", \"330108\"]\nlog: {brokers: [\"127.0.0.1:%d\"], embedded: %t}\nstore: {host: 127.0.0.1, port: %d, database: province, user: %s, password_file: %s}\n",
+		port, embedded, s.links["province"].Port(), s.databases["province"].User, password("province")))
 }
 
 // await fails the test if ready doesn't come true in time, and says how long it took.
@@ -165,7 +180,7 @@ func (s *system) applied() map[string]string {
 func (s *system) flows(t testing.TB, after string) time.Duration {
 	t.Helper()
 	before := s.applied()
-	return s.await(t, 40*time.Second, "new transactions of both sources after "+after, func() bool {
+	return s.await(t, 60*time.Second, "new transactions of both sources after "+after, func() bool {
 		now := s.applied()
 		if len(before) < len(s.districts) {
 			before = now
@@ -183,6 +198,15 @@ func (s *system) flows(t testing.TB, after string) time.Duration {
 // kinds are the ways to break something. Each breaks, waits, heals, and says what it hit.
 var kinds = map[string]func(*testing.T, *system, *rand.Rand) string{
 	"kill": func(t *testing.T, s *system, rng *rand.Rand) string {
+		if s.kafka != nil && rng.IntN(2) == 0 {
+			if s.kafka.PID() == 0 {
+				t.Fatal("the broker was dead")
+			}
+			if err := errors.Join(s.kafka.Kill(), s.kafka.Start(t.Context())); err != nil {
+				t.Fatal(err)
+			}
+			return "kafka"
+		}
 		p := s.processes[rng.IntN(len(s.processes))]
 		if !p.Signal(syscall.SIGKILL) {
 			t.Fatalf("%s was dead", p.Name)
@@ -269,11 +293,17 @@ func environment(t testing.TB, name string, otherwise uint64) uint64 {
 
 // TestAnythingBreaks breaks processes, connections and servers at random, each kind
 // at least once, and compares every row in the end. FAULTS=n makes it longer.
-func TestAnythingBreaks(t *testing.T) {
+func TestAnythingBreaks(t *testing.T) { breakAnything(t, false) }
+
+// TestAnythingBreaksOnKafka is the same on Apache Kafka, whose broker and whose
+// lines break, too.
+func TestAnythingBreaksOnKafka(t *testing.T) { breakAnything(t, true) }
+
+func breakAnything(t *testing.T, kafka bool) {
 	seed, number := environment(t, "SEED", rand.Uint64N(1<<32)), int(environment(t, "FAULTS", 10))
 	t.Logf("seed %d: run again with SEED=%d", seed, seed)
 	rng := rand.New(rand.NewPCG(seed, 21))
-	s := begin(t, seed)
+	s := begin(t, seed, kafka)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var work sync.WaitGroup
