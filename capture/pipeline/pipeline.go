@@ -85,8 +85,11 @@ type Options struct {
 	ReopenLimit time.Duration
 	// StopTimeout bounds the drain after a stop is asked. Default 10s.
 	StopTimeout time.Duration
-	// MaxBackoff caps the pause between two attempts. Default 30s.
+	// MaxBackoff caps the pause between two attempts. Default 5s.
 	MaxBackoff time.Duration
+	// AskEvery is the pause while only a person can help: a wrong password, a missing
+	// grant, a setting. Default 30s.
+	AskEvery time.Duration
 
 	Logger *slog.Logger
 }
@@ -113,7 +116,8 @@ func (o *Options) fill() error {
 	setDuration(&o.ReopenEvery, 24*time.Hour)
 	setDuration(&o.ReopenLimit, 84*time.Hour)
 	setDuration(&o.StopTimeout, 10*time.Second)
-	setDuration(&o.MaxBackoff, 30*time.Second)
+	setDuration(&o.MaxBackoff, 5*time.Second)
+	setDuration(&o.AskEvery, 30*time.Second)
 	if o.BatchBytes < 64<<10 || o.BatchBytes > 16<<20 {
 		return fmt.Errorf("pipeline options: BatchBytes %d is outside 65536 to 16777216", o.BatchBytes)
 	}
@@ -185,7 +189,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		case capture.Retry, capture.AskOperator:
 			pause := backoff.next()
 			if action == capture.AskOperator {
-				pause = p.opts.MaxBackoff
+				pause = p.opts.AskEvery
 			}
 			p.status.state(Retrying, err)
 			p.opts.Logger.Warn("source interrupted, trying again", "err", err, "pause", pause)

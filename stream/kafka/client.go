@@ -114,6 +114,22 @@ func classify(err error) error {
 	return err
 }
 
+// route is classify for a request that is sent to a partition's leader. Without
+// metadata, e.g. after the connections were closed and before a broker answers
+// again, the client reports every topic as not found; only metadata of a broker
+// can say that.
+func (c *Client) route(ctx context.Context, topic string, err error) error {
+	err = classify(err)
+	if !errors.Is(err, log.ErrUnknownTopic) || errors.Is(err, kafkago.UnknownTopicOrPartition) {
+		return err
+	}
+	res, merr := c.raw.Metadata(ctx, &kafkago.MetadataRequest{Topics: []string{topic}})
+	if merr != nil || len(res.Brokers) == 0 {
+		return fmt.Errorf("%w: no metadata for topic %s", log.ErrUnavailable, topic)
+	}
+	return err
+}
+
 // isNoTopic recognises the client's routing errors, which have no type.
 func isNoTopic(err error) bool { return strings.Contains(err.Error(), "topic not found") }
 

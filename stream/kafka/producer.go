@@ -102,7 +102,7 @@ func (p *Producer) Append(ctx context.Context, r *log.Records) (log.Offset, erro
 			p.sequence = int32((int64(p.sequence) + int64(r.Count())) & (1<<31 - 1))
 			return base, nil
 		}
-		err = fmt.Errorf("append %d records to %s: %w", r.Count(), p.o.Partition, classify(err))
+		err = fmt.Errorf("append %d records to %s: %w", r.Count(), p.o.Partition, p.c.route(ctx, p.o.Partition.Topic, err))
 		if !errors.Is(err, log.ErrUnavailable) || ctx.Err() != nil {
 			return 0, err
 		}
