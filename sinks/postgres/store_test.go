@@ -134,6 +134,14 @@ func kinds(t *testing.T, s worker.Store, c *pgx.Conn) {
 		{k{Kind: schema.Uint64}, event.Number(1<<64 - 1), "18446744073709551615"},
 		{k{Kind: schema.Decimal}, raw("NaN"), "NaN"},
 		{k{Kind: schema.Decimal, Precision: 10, Scale: 2}, raw("-12.30"), "-12.30"},
+		{k{Kind: schema.Decimal}, raw("0.00"), "0.00"},
+		{k{Kind: schema.Decimal}, raw("-0.00010"), "-0.00010"},
+		{k{Kind: schema.Decimal}, raw("100000000"), "100000000"},
+		{k{Kind: schema.Decimal}, raw("99999999999999999999999999999999999.000000000000000000000000000001"), "99999999999999999999999999999999999.000000000000000000000000000001"},
+		{k{Kind: schema.Uint64}, event.Number(0), "0"},
+		{k{Kind: schema.Date}, event.Signed(event.NegInfinity), "-infinity"},
+		{k{Kind: schema.Bit, Length: 9}, raw("010000001"), "010000001"},
+		{k{Kind: schema.Float32}, event.Number(0x3f800000), "1"},
 		{k{Kind: schema.Float64}, event.Number(0x7ff8000000000001), "NaN"},
 		{k{Kind: schema.Float64}, event.Number(0x7ff0000000000000), "Infinity"},
 		{k{Kind: schema.String}, raw(""), ""},
@@ -157,21 +165,46 @@ func kinds(t *testing.T, s worker.Store, c *pgx.Conn) {
 		{k{Kind: schema.Text, Native: "time with time zone"}, raw("10:00:00+08"), "10:00:00+08"},
 		{k{Kind: schema.Int64}, event.NullValue, "~"},
 	}
-	table := &schema.Table{Source: "s", Dataset: "kinds", Database: "d", Name: "kinds", Key: []int{0}, Columns: []schema.Column{{Name: "id", Type: k{Kind: schema.Int32}}}}
-	row := worker.NetRow{New: true, Values: []event.Value{event.Signed(1)}}
-	for i, tt := range cases {
-		table.Columns = append(table.Columns, schema.Column{Name: fmt.Sprintf("c%d", i), Type: tt.typ, Nullable: true})
-		row.Values = append(row.Values, tt.in)
-	}
-	if err := s.EnsureTable(t.Context(), claim, table); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Apply(t.Context(), one(claim, table, 1, row)); err != nil {
-		t.Fatal(err)
-	}
-	for i, tt := range cases {
-		if got := texts(t, c, fmt.Sprintf("SELECT coalesce(c%d::text, '~') FROM ods.kinds", i)); len(got) != 1 || got[0] != tt.want {
-			t.Errorf("%s %v: %q, want %q", tt.typ, tt.in, got, tt.want)
+	// One row goes by a statement, many by COPY into the table, or by the staging
+	// table if a kind has no binary form.
+	for _, way := range []struct {
+		name   string
+		rows   int
+		staged bool
+	}{{"statement", 1, true}, {"stage", 120, true}, {"copy", 120, false}} {
+		table := &schema.Table{Source: "s" + way.name, Dataset: "kinds_" + way.name, Database: "d", Name: way.name, Key: []int{0}, Columns: []schema.Column{{Name: "id", Type: k{Kind: schema.Int32}}}}
+		rows := make([]worker.NetRow, way.rows)
+		for i := range rows {
+			rows[i] = worker.NetRow{New: true, Values: []event.Value{event.Signed(int64(i))}}
+		}
+		want := map[string]int{}
+		for i, tt := range cases {
+			if kind := tt.typ.Kind; !way.staged && (kind == schema.Interval || kind == schema.Array || kind == schema.Text) {
+				continue
+			}
+			name := fmt.Sprintf("c%d", i)
+			want[name] = i
+			table.Columns = append(table.Columns, schema.Column{Name: name, Type: tt.typ, Nullable: true})
+			for n := range rows {
+				rows[n].Values = append(rows[n].Values, tt.in)
+			}
+		}
+		if err := s.EnsureTable(t.Context(), claim, table); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Apply(t.Context(), one(claim, table, 1, rows...)); err != nil {
+			t.Fatal(err)
+		}
+		for name, i := range want {
+			got := texts(t, c, fmt.Sprintf("SELECT coalesce(%s::text, '~') || ' ' || count(*) FROM ods.%s GROUP BY %s::text", name, table.Dataset, name))
+			if w := fmt.Sprint(cases[i].want, " ", way.rows); len(got) != 1 || got[0] != w {
+				t.Errorf("%s: %s %v: %q, want %q", way.name, cases[i].typ, cases[i].in, got, w)
+			}
+		}
+		stamp := texts(t, c, "SELECT concat_ws(' ', _source, _position, _op, _committed_at, _applied_at > now() - interval '1 minute' AND _applied_at <= clock_timestamp() + interval '1 second', b.id = _batch) FROM ods."+
+			table.Dataset+" JOIN tributary.batch b ON b.id = _batch LIMIT 1")
+		if w := "s" + way.name + " 00000001/00000000.0000000000000001/00000000 c 1970-01-01 00:00:01+00 t t"; len(stamp) != 1 || stamp[0] != w {
+			t.Errorf("%s: stamp %q, want %q", way.name, stamp, w)
 		}
 	}
 }

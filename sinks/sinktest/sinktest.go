@@ -52,6 +52,8 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
 		"claim fences the former holder": fences, "apply compares and sets": comparesAndSets, "a replay changes nothing": replay,
 		"absent columns": absentColumns, "keys swap and chain": keys, "truncate": truncate, "gap recorded once": gapOnce,
 		"progress comes back": progress, "halt recorded once": haltOnce,
+		"attack 28, random histories": histories, "new rows that are there already": thereAlready,
+		"many rows lack a base": manyWithoutBase,
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHarness(t)

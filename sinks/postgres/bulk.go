@@ -1,0 +1,302 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/tributary-cdc/tributary/sinks/worker"
+	"github.com/tributary-cdc/tributary/stream/event"
+)
+
+// bulk is a table's change divided by the cheapest way that is safe for each row.
+type bulk struct {
+	p *plan
+	c *worker.TableChange
+	// fresh rows are new at the source: they are copied into the table, and staged
+	// if the table has one of their keys already.
+	fresh []worker.NetRow
+	// upserts are staged whole rows, which may or may not be there.
+	upserts []worker.NetRow
+	// updates are staged rows that keep their key, by the columns that they carry.
+	updates []group
+	// single rows lack columns and change their key; their bases must be read.
+	single []worker.NetRow
+}
+
+type group struct {
+	carries []bool
+	all     bool
+	rows    []worker.NetRow
+}
+
+func divide(p *plan, c *worker.TableChange) *bulk {
+	b := &bulk{p: p, c: c}
+	carries := make([]bool, len(c.Table.Columns))
+	for i := range c.Upserts {
+		u := &c.Upserts[i]
+		all := carried(u.Values, carries)
+		switch {
+		case u.New && p.direct:
+			b.fresh = append(b.fresh, *u)
+		case u.Base != nil && sameKey(c.Table.Key, u):
+			b.update(carries, all, u)
+		case !all:
+			b.single = append(b.single, *u)
+		default:
+			b.upserts = append(b.upserts, *u)
+		}
+	}
+	return b
+}
+
+func sameKey(key []int, u *worker.NetRow) bool {
+	for n, i := range key {
+		if u.Base[n].N != u.Values[i].N || !bytes.Equal(u.Base[n].B, u.Values[i].B) {
+			return false
+		}
+	}
+	return true
+}
+
+func (b *bulk) update(carries []bool, all bool, u *worker.NetRow) {
+next:
+	for i := range b.updates {
+		for n, has := range b.updates[i].carries {
+			if has != carries[n] {
+				continue next
+			}
+		}
+		b.updates[i].rows = append(b.updates[i].rows, *u)
+		return
+	}
+	b.updates = append(b.updates, group{carries: append([]bool(nil), carries...), all: all, rows: []worker.NetRow{*u}})
+}
+
+// stage copies what needs the staging table into it.
+func (b *bulk) stage(ctx context.Context, a *applying) error {
+	a.queue.Queue(b.p.createStage())
+	// Without statistics on the staging table the planner may read the whole table
+	// to join it; the rows are few and the key is indexed.
+	a.queue.Queue("SET LOCAL enable_hashjoin = off")
+	a.queue.Queue("SET LOCAL enable_mergejoin = off")
+	if err := a.send(ctx); err != nil {
+		return err
+	}
+	e := encoder{p: b.p, a: a, buf: append(a.buf[:0], copyHeader...)}
+	for _, k := range b.c.Deletes {
+		e.key(k)
+	}
+	e.staged(groupUpsert, b.upserts)
+	for i, g := range b.updates {
+		e.staged(i, g.rows)
+	}
+	return e.copy(ctx, "COPY "+b.p.stage+" FROM STDIN BINARY")
+}
+
+// write brings the staged rows and the fresh ones into the table.
+func (b *bulk) write(ctx context.Context, a *applying, d *drift) error {
+	source := b.c.Source
+	if len(b.c.Deletes) > 0 {
+		a.queue.Queue(b.p.deleteStaged(), source, groupDelete)
+	}
+	missing := make([]int, len(b.updates))
+	for i, g := range b.updates {
+		a.queue.Queue(b.p.updateStaged(g.carries), source, i, a.id).Exec(func(tag pgconn.CommandTag) error {
+			missing[i] = len(g.rows) - int(tag.RowsAffected())
+			return nil
+		})
+	}
+	if len(b.upserts) > 0 {
+		a.queue.Queue(b.p.upsertStaged(), source, groupUpsert, a.id)
+	}
+	if err := a.send(ctx); err != nil {
+		return err
+	}
+	for i, g := range b.updates {
+		switch {
+		case missing[i] == 0:
+		case !g.all:
+			return absentBase(b.c.Table, g.rows[0].Position.String())
+		default:
+			if err := b.insertMissing(ctx, a, d, i); err != nil {
+				return err
+			}
+		}
+	}
+	return b.insert(ctx, a)
+}
+
+func (b *bulk) insertMissing(ctx context.Context, a *applying, d *drift, group int) error {
+	var n int64
+	var first string
+	if err := a.conn.QueryRow(ctx, b.p.insertMissing(), b.c.Source, group, a.id).Scan(&n, &first); err != nil || n == 0 {
+		return err
+	}
+	at, err := event.ParsePosition(first)
+	if err != nil {
+		return err
+	}
+	d.add(n, at)
+	return nil
+}
+
+// insert copies the fresh rows into the table. If one of them is there already,
+// e.g. after a table was read again, all of them are upserted.
+func (b *bulk) insert(ctx context.Context, a *applying) error {
+	if len(b.fresh) == 0 {
+		return nil
+	}
+	if _, err := a.conn.Exec(ctx, "SAVEPOINT fresh"); err != nil {
+		return err
+	}
+	e := encoder{p: b.p, a: a, buf: append(a.buf[:0], copyHeader...)}
+	for i := range b.fresh {
+		e.fresh(b.c.Source, &b.fresh[i])
+	}
+	err := e.copy(ctx, b.p.copy)
+	var pe *pgconn.PgError
+	if !errors.As(err, &pe) || pe.Code != "23505" { // unique_violation
+		return err
+	}
+	for _, sql := range []string{"ROLLBACK TO SAVEPOINT fresh", "DELETE FROM " + b.p.stage} {
+		if _, err := a.conn.Exec(ctx, sql); err != nil {
+			return err
+		}
+	}
+	e = encoder{p: b.p, a: a, buf: append(a.buf[:0], copyHeader...)}
+	e.staged(groupUpsert, b.fresh)
+	if err := e.copy(ctx, "COPY "+b.p.stage+" FROM STDIN BINARY"); err != nil {
+		return err
+	}
+	_, err = a.conn.Exec(ctx, b.p.upsertStaged(), b.c.Source, groupUpsert, a.id)
+	return err
+}
+
+// encoder writes COPY's binary rows. The first error stops it.
+type encoder struct {
+	p   *plan
+	a   *applying
+	buf []byte
+	err error
+
+	at       event.Position // of position
+	position string
+}
+
+func (e *encoder) begin(fields int) { e.buf = binary.BigEndian.AppendUint16(e.buf, uint16(fields)) }
+
+func (e *encoder) values(u *worker.NetRow) {
+	for i := range u.Values {
+		t := e.p.schema.Columns[i].Type
+		var err error
+		if e.buf, err = appendField(e.buf, t, u.Values[i]); err != nil {
+			if e.err == nil {
+				e.err = &worker.TableError{Table: e.p.schema, Err: errors.Join(worker.ErrTableRefused, err)}
+			}
+			return
+		}
+	}
+	if e.position == "" || u.Position != e.at {
+		e.at, e.position = u.Position, u.Position.String()
+	}
+	e.buf = appendText(e.buf, e.position)
+	e.buf = append(appendLen(e.buf, 1), byte(u.Op))
+	e.buf = appendInstant(e.buf, u.Committed)
+	e.buf = appendInstant(e.buf, e.a.now())
+}
+
+func (e *encoder) staged(group int, rows []worker.NetRow) {
+	for i := range rows {
+		if e.err != nil {
+			return
+		}
+		e.begin(1 + len(e.p.names) + 4)
+		e.buf = appendInt16(e.buf, int16(group))
+		e.values(&rows[i])
+	}
+}
+
+// key stages a key to be deleted.
+func (e *encoder) key(values []event.Value) {
+	if e.err != nil {
+		return
+	}
+	e.begin(1 + len(e.p.names) + 4)
+	e.buf = appendInt16(e.buf, groupDelete)
+	for i := range e.p.names {
+		v := event.NullValue
+		for n, k := range e.p.schema.Key {
+			if k == i {
+				v = values[n]
+			}
+		}
+		if e.buf, e.err = appendField(e.buf, e.p.schema.Columns[i].Type, v); e.err != nil {
+			return
+		}
+	}
+	for range 4 {
+		e.buf = appendLen(e.buf, -1)
+	}
+}
+
+func (e *encoder) fresh(source string, u *worker.NetRow) {
+	if e.err != nil {
+		return
+	}
+	e.begin(1 + len(e.p.names) + len(stamps))
+	e.buf = appendText(e.buf, source)
+	e.values(u)
+	e.buf = appendInt64(e.buf, e.a.id)
+}
+
+// copy sends the rows, if there are any.
+func (e *encoder) copy(ctx context.Context, sql string) error {
+	if e.err != nil {
+		return e.err
+	}
+	rows := len(e.buf) > len(copyHeader)
+	e.buf = append(e.buf, 0xff, 0xff)
+	e.a.buf = e.buf
+	if !rows {
+		return nil
+	}
+	_, err := e.a.conn.PgConn().CopyFrom(ctx, bytes.NewReader(e.buf), sql)
+	return err
+}
+
+// drift counts rows that were changed at the source but weren't in the store:
+// somebody else has removed them, or they were never there.
+type drift struct {
+	rows  int64
+	first event.Position
+}
+
+func (d *drift) add(n int64, at event.Position) {
+	if d.rows == 0 || at.Compare(d.first) < 0 {
+		d.first = at
+	}
+	d.rows += n
+}
+
+func (d *drift) look(row pgx.Row, u *worker.NetRow) error {
+	var inserted bool
+	if err := row.Scan(&inserted); err != nil {
+		return err
+	}
+	if inserted {
+		d.add(1, u.Position)
+	}
+	return nil
+}
+
+func (d *drift) record(queue *pgx.Batch, c *worker.TableChange, batch int64) {
+	if d.rows > 0 {
+		queue.Queue(`INSERT INTO tributary.anomaly (batch, source, dataset, code, rows, first_position) VALUES ($1, $2, $3, 'ROW_MISSING', $4, $5)`,
+			batch, c.Source, c.Table.Dataset, d.rows, d.first.String())
+	}
+}

@@ -1,0 +1,162 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tributary-cdc/tributary/schema"
+	"github.com/tributary-cdc/tributary/sinks/worker"
+	"github.com/tributary-cdc/tributary/stream/event"
+	"github.com/tributary-cdc/tributary/stream/log"
+)
+
+const bookkeeping = `
+CREATE SCHEMA IF NOT EXISTS tributary;
+CREATE TABLE IF NOT EXISTS tributary.source (source text COLLATE "C" PRIMARY KEY, state text NOT NULL, since timestamptz NOT NULL DEFAULT now());
+CREATE TABLE IF NOT EXISTS tributary.progress (source text COLLATE "C" PRIMARY KEY, partition text NOT NULL,
+  applied text COLLATE "C" NOT NULL, commit_offset bigint NOT NULL, producer_id bigint NOT NULL, producer_epoch int NOT NULL,
+  open_offset bigint NOT NULL, read_from bigint NOT NULL, txn_id text NOT NULL, file text NOT NULL,
+  committed_at timestamptz NOT NULL, applied_at timestamptz NOT NULL, batch bigint NOT NULL);
+CREATE TABLE IF NOT EXISTS tributary.claim (partition text PRIMARY KEY, fence bigint NOT NULL, worker text NOT NULL,
+  backend text NOT NULL, since timestamptz NOT NULL DEFAULT now());
+CREATE SEQUENCE IF NOT EXISTS tributary.batch_id;
+CREATE TABLE IF NOT EXISTS tributary.batch (id bigint PRIMARY KEY DEFAULT nextval('tributary.batch_id'), partition text NOT NULL, worker text NOT NULL, fence bigint NOT NULL,
+  first_offset bigint NOT NULL, last_offset bigint NOT NULL, transactions int NOT NULL, rows int NOT NULL, skipped int NOT NULL, partial boolean NOT NULL,
+  applied_at timestamptz NOT NULL DEFAULT clock_timestamp());
+CREATE TABLE IF NOT EXISTS tributary.batch_source (batch bigint NOT NULL REFERENCES tributary.batch, source text COLLATE "C" NOT NULL,
+  from_position text COLLATE "C" NOT NULL, to_position text COLLATE "C" NOT NULL, txn_id text NOT NULL, PRIMARY KEY (batch, source));
+CREATE TABLE IF NOT EXISTS tributary.gap (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, source text COLLATE "C" NOT NULL, last_position text COLLATE "C" NOT NULL,
+  code text NOT NULL, reason text NOT NULL, log_offset bigint NOT NULL, found_at timestamptz NOT NULL, closed_at timestamptz);
+CREATE TABLE IF NOT EXISTS tributary.table_state (source text COLLATE "C" NOT NULL, "table" text COLLATE "C" NOT NULL, state text NOT NULL,
+  since_position text COLLATE "C" NOT NULL, error text NOT NULL, batch bigint NOT NULL, since timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (source, "table"));
+CREATE TABLE IF NOT EXISTS tributary.anomaly (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, batch bigint NOT NULL, source text COLLATE "C" NOT NULL,
+  dataset text NOT NULL, code text NOT NULL, rows bigint NOT NULL, first_position text COLLATE "C" NOT NULL, found_at timestamptz NOT NULL DEFAULT now());
+`
+
+// Prepare implements worker.Store.
+func (s *Store) Prepare(ctx context.Context) error {
+	c, err := s.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close(context.WithoutCancel(ctx)) }() // a short connection; its end can't matter
+	err = pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('tributary'))`); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, bookkeeping); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `CREATE SCHEMA IF NOT EXISTS `+ident(s.o.Schema))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("prepare the store: %w", classify(err, false))
+	}
+	return nil
+}
+
+const self = `(SELECT pid::text || ' ' || backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid())`
+
+// Claim implements worker.Store.
+func (s *Store) Claim(ctx context.Context, p log.Partition, name string) (worker.Claim, []worker.Progress, error) {
+	s.mu.Lock()
+	if old := s.lanes[p]; old != nil {
+		_ = old.conn.Close(ctx) // it may be broken; the new fence makes it harmless
+		delete(s.lanes, p)
+	}
+	s.mu.Unlock()
+	c, err := s.connect(ctx)
+	if err != nil {
+		return worker.Claim{}, nil, err
+	}
+	claim, l := worker.Claim{Partition: p, Worker: name}, &lane{conn: c, plans: map[*schema.Table]*plan{}}
+	known, err := s.take(ctx, c, &claim)
+	if err == nil {
+		err = c.QueryRow(ctx, nextBatch).Scan(&l.batch)
+	}
+	if err != nil {
+		_ = c.Close(ctx)
+		return worker.Claim{}, nil, fmt.Errorf("claim %s: %w", p, classify(err, false))
+	}
+	s.mu.Lock()
+	s.lanes[p] = l
+	s.mu.Unlock()
+	return claim, known, nil
+}
+
+func (s *Store) take(ctx context.Context, c *pgx.Conn, claim *worker.Claim) ([]worker.Progress, error) {
+	// A holder that was stopped in the middle of a transaction keeps its locks for
+	// ever, so it is ended before the row is touched.
+	if _, err := c.Exec(ctx, `SELECT pg_terminate_backend(a.pid) FROM tributary.claim c JOIN pg_stat_activity a
+		ON c.backend = a.pid::text || ' ' || a.backend_start::text WHERE c.partition = $1 AND a.pid <> pg_backend_pid()`, claim.Partition.String()); err != nil {
+		return nil, err
+	}
+	err := c.QueryRow(ctx, `INSERT INTO tributary.claim AS c (partition, fence, worker, backend) VALUES ($1, 1, $2, `+self+`)
+		ON CONFLICT (partition) DO UPDATE SET fence = c.fence + 1, worker = excluded.worker, backend = excluded.backend, since = now() RETURNING fence`,
+		claim.Partition.String(), claim.Worker).Scan(&claim.Fence)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := c.Query(ctx, `SELECT p.source, p.applied, p.commit_offset, p.producer_id, p.producer_epoch, p.open_offset, p.read_from, coalesce(s.state = 'gap', false)
+		FROM tributary.progress p LEFT JOIN tributary.source s USING (source) WHERE p.partition = $1
+		UNION ALL SELECT s.source, '', -1, -1, -1, -1, 0, true FROM tributary.source s WHERE s.state = 'gap' AND NOT EXISTS (SELECT 1 FROM tributary.progress p WHERE p.source = s.source)`,
+		claim.Partition.String())
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (worker.Progress, error) {
+		var p worker.Progress
+		var applied string
+		err := row.Scan(&p.Source, &applied, &p.Commit, &p.Producer.ID, &p.Producer.Epoch, &p.Open, &p.ReadFrom, &p.Gap)
+		if err == nil && applied != "" {
+			p.Applied, err = event.ParsePosition(applied)
+		}
+		return p, err
+	})
+}
+
+// RecordGap implements worker.Store.
+func (s *Store) RecordGap(ctx context.Context, claim worker.Claim, g worker.Gap) error {
+	c, err := s.conn(claim.Partition)
+	if err != nil {
+		return err
+	}
+	err = pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error {
+		if err := checkClaim(ctx, tx, claim); err != nil {
+			return err
+		}
+		tag, err := tx.Exec(ctx, `INSERT INTO tributary.source AS s (source, state) VALUES ($1, 'gap')
+			ON CONFLICT (source) DO UPDATE SET state = 'gap', since = now() WHERE s.state <> 'gap'`, g.Source)
+		if err != nil || tag.RowsAffected() == 0 {
+			return err
+		}
+		_, err = tx.Exec(ctx, `INSERT INTO tributary.gap (source, last_position, code, reason, log_offset, found_at) VALUES ($1, $2, $3, $4, $5, $6)`,
+			g.Source, g.Last.String(), g.Code, g.Reason, int64(g.Offset), g.At)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("record gap of %s: %w", g.Source, classify(err, false))
+	}
+	return nil
+}
+
+// share locks the claim for this transaction; its fence must be the holder's.
+const share = `SELECT fence FROM tributary.claim WHERE partition = $1 FOR SHARE`
+
+const nextBatch = `SELECT nextval('tributary.batch_id')`
+
+func checkClaim(ctx context.Context, tx pgx.Tx, claim worker.Claim) error {
+	return lookAt(tx.QueryRow(ctx, share, claim.Partition.String()), claim)
+}
+
+func lookAt(row pgx.Row, claim worker.Claim) error {
+	var fence int64
+	err := row.Scan(&fence)
+	if err == nil && fence != claim.Fence {
+		err = fmt.Errorf("fence %d is %d now: %w", claim.Fence, fence, worker.ErrClaimLost)
+	}
+	return err
+}

@@ -1,0 +1,164 @@
+package postgres
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/tributary-cdc/tributary/schema"
+	"github.com/tributary-cdc/tributary/stream/event"
+)
+
+// stamps are the lineage columns behind _source, in the order of each statement.
+var stamps = []string{"_position", "_op", "_committed_at", "_applied_at", "_batch"}
+
+// plan is what one table version needs for its statements, built once per connection.
+type plan struct {
+	schema *schema.Table
+	table  string   // quoted, with its schema
+	names  []string // quoted columns
+	key    []string // quoted key columns
+	where  string   // one row by $1 source, $2… key
+	upsert string   // one row
+	direct bool     // every value has a binary form, so COPY may go into the table itself
+	stage  string   // name of the staging table
+	copy   string   // columns of COPY into the table
+}
+
+func newPlan(schemaName string, t *schema.Table, number int) *plan {
+	p := &plan{schema: t, table: ident(schemaName, t.Dataset), where: "_source = $1", direct: true, stage: "tributary_stage_" + strconv.Itoa(number)}
+	for _, col := range t.Columns {
+		p.names = append(p.names, ident(col.Name))
+		p.direct = p.direct && binaryForm(col.Type)
+	}
+	for n, i := range t.Key {
+		p.key = append(p.key, p.names[i])
+		p.where += fmt.Sprintf(" AND %s = $%d::%s", p.names[i], n+2, columnType(t.Columns[i].Type))
+	}
+	p.copy = "COPY " + p.table + " (" + strings.Join(p.columns(), ", ") + ") FROM STDIN BINARY"
+	p.upsert = p.upsertSQL()
+	return p
+}
+
+// columns are all columns of the store's table.
+func (p *plan) columns() []string {
+	return append(append([]string{"_source"}, p.names...), stamps...)
+}
+
+func (p *plan) conflict() string {
+	var sets []string
+	for i, name := range p.names {
+		if !p.schema.IsKey(i) {
+			sets = append(sets, name+" = excluded."+name)
+		}
+	}
+	for _, name := range stamps {
+		sets = append(sets, name+" = excluded."+name)
+	}
+	return " ON CONFLICT (_source, " + strings.Join(p.key, ", ") + ") DO UPDATE SET " + strings.Join(sets, ", ")
+}
+
+// upsertSQL takes the columns, then source, position, op, commit time and batch. It
+// answers whether the row is new.
+func (p *plan) upsertSQL() string {
+	var values []string
+	for i, col := range p.schema.Columns {
+		values = append(values, "$"+strconv.Itoa(i+1)+"::"+columnType(col.Type))
+	}
+	n := len(values)
+	arg := func(i int) string { return "$" + strconv.Itoa(n+i) }
+	all := append([]string{arg(1)}, values...)
+	all = append(all, arg(2), arg(3), arg(4), "clock_timestamp()", arg(5))
+	return "INSERT INTO " + p.table + " (" + strings.Join(p.columns(), ", ") + ") VALUES (" + strings.Join(all, ", ") + ")" + p.conflict() + " RETURNING xmax = 0"
+}
+
+// The groups of staged rows. From 0 on: rows that keep their key, by the columns
+// that they carry.
+const (
+	groupDelete = -2
+	groupUpsert = -1
+)
+
+// createStage makes the staging table; what has no binary form stands there as text.
+func (p *plan) createStage() string {
+	cols := []string{"_g smallint"}
+	for i, col := range p.schema.Columns {
+		typ := columnType(col.Type)
+		if !binaryForm(col.Type) {
+			typ = "text"
+		}
+		if typ == "text" {
+			typ += ` COLLATE "C"` // as the key columns of the table
+		}
+		cols = append(cols, "c"+strconv.Itoa(i)+" "+typ)
+	}
+	cols = append(cols, "_position text", "_op text", "_committed_at timestamptz", "_applied_at timestamptz")
+	return "CREATE TEMP TABLE IF NOT EXISTS " + p.stage + " (" + strings.Join(cols, ", ") + ") ON COMMIT DELETE ROWS"
+}
+
+// staged is a column's value as the table wants it.
+func (p *plan) staged(i int) string {
+	s := "s.c" + strconv.Itoa(i)
+	if t := p.schema.Columns[i].Type; !binaryForm(t) {
+		s += "::" + columnType(t)
+	}
+	return s
+}
+
+// match joins staged rows of group $2 with the table's rows of source $1.
+func (p *plan) match() string {
+	out := " WHERE s._g = $2 AND t._source = $1"
+	for n, i := range p.schema.Key {
+		out += " AND t." + p.key[n] + " = " + p.staged(i)
+	}
+	return out
+}
+
+func (p *plan) deleteStaged() string {
+	return "DELETE FROM " + p.table + " t USING " + p.stage + " s" + p.match()
+}
+
+// updateStaged sets the columns that a group's rows carry.
+func (p *plan) updateStaged(carries []bool) string {
+	var sets []string
+	for i, name := range p.names {
+		if carries[i] && !p.schema.IsKey(i) {
+			sets = append(sets, name+" = "+p.staged(i))
+		}
+	}
+	for _, name := range stamps[:4] {
+		sets = append(sets, name+" = s."+name)
+	}
+	return "UPDATE " + p.table + " t SET " + strings.Join(append(sets, "_batch = $3"), ", ") + " FROM " + p.stage + " s" + p.match()
+}
+
+// insertStaged inserts a group's rows: $1 source, $2 group, $3 batch.
+func (p *plan) insertStaged() string {
+	values := []string{"$1"}
+	for i := range p.names {
+		values = append(values, p.staged(i))
+	}
+	for _, name := range stamps[:4] {
+		values = append(values, "s."+name)
+	}
+	return "INSERT INTO " + p.table + " (" + strings.Join(p.columns(), ", ") + ") SELECT " + strings.Join(append(values, "$3"), ", ") +
+		" FROM " + p.stage + " s WHERE s._g = $2"
+}
+
+func (p *plan) upsertStaged() string { return p.insertStaged() + p.conflict() }
+
+// insertMissing inserts those rows of a group that the table lacks, and tells how
+// many there were and the first one's position.
+func (p *plan) insertMissing() string {
+	return "WITH i AS (" + p.insertStaged() + " ON CONFLICT DO NOTHING RETURNING _position) SELECT count(*), coalesce(min(_position), '') FROM i"
+}
+
+// carried tells which columns a row has, and whether that is all of them.
+func carried(values []event.Value, into []bool) (all bool) {
+	all = true
+	for i := range values {
+		into[i] = values[i].State != event.Absent
+		all = all && into[i]
+	}
+	return all
+}
