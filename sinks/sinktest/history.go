@@ -101,7 +101,7 @@ func change(r *rapid.T, model map[int64]row) worker.TableChange {
 		model[to] = v
 		c.Upserts = append(c.Upserts, u)
 	}
-	for range pick(size + 1) {
+	for range min(pick(size+1), keys*2/3-len(model)) { // some keys stay free
 		id := free()
 		v := row{name: "new", note: strconv.Itoa(pick(1000))}
 		model[id] = v
