@@ -63,7 +63,7 @@ func start(ctx context.Context, dir, program string, embedded bool, seed uint64)
 			if i == 0 {
 				f = local.StartMariaDB
 			}
-			s.servers[i], err = f(ctx, local.Options{Dir: filepath.Join(dir, name)})
+			s.servers[i], err = f(ctx, local.Options{Dir: filepath.Join(dir, name), Tell: func(line string) { step("%s", line) }})
 			if err == nil {
 				step("%s %s 127.0.0.1:%d (%s)", name, s.servers[i].Engine, s.servers[i].Port, s.servers[i].How)
 			}

@@ -32,6 +32,9 @@ type Options struct {
 	// are none, fetched ones; "installed" or "fetch" only the one or the other.
 	// Empty, the environment's TRIBUTARY_BINARIES counts.
 	Binaries string
+	// Tell gets a line for people at least every 2 s while programs are fetched. nil
+	// for none.
+	Tell func(string)
 }
 
 // Server is a running server. User is its administrator; there are no default

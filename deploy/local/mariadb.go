@@ -12,22 +12,30 @@ import (
 
 // StartMariaDB starts MariaDB with a row-based binary log and full metadata.
 func StartMariaDB(ctx context.Context, o Options) (*Server, error) {
-	program, err := find("mariadbd", "MariaDB's server (Debian: apt-get install mariadb-server)", "/usr/sbin/mariadbd", "/usr/local/sbin/mariadbd")
+	var program, install string
+	base, err := o.programs(ctx, mariadbPackage, func() (err error) {
+		const hint = "MariaDB's server (Debian: apt-get install mariadb-server)"
+		if program, err = find("mariadbd", hint, "/usr/sbin/mariadbd", "/usr/local/sbin/mariadbd"); err == nil {
+			install, err = find("mariadb-install-db", hint, "/usr/bin/mariadb-install-db")
+		}
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	install, err := find("mariadb-install-db", "MariaDB's server (Debian: apt-get install mariadb-server)", "/usr/bin/mariadb-install-db")
-	if err != nil {
-		return nil, err
+	bin, where := filepath.Dir(install), []string(nil)
+	if base != "" {
+		program, install, bin = filepath.Join(base, "bin", "mariadbd"), filepath.Join(base, "scripts", "mariadb-install-db"), filepath.Join(base, "bin")
+		where = []string{"--basedir=" + base}
 	}
 	password, fresh, err := prepare(o.Dir)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Engine: "MariaDB", How: program, Host: "127.0.0.1", User: "root", Password: password, Dir: o.Dir, bin: filepath.Dir(install), stop: syscall.SIGTERM}
+	s := &Server{Engine: "MariaDB", How: program, Host: "127.0.0.1", User: "root", Password: password, Dir: o.Dir, bin: bin, stop: syscall.SIGTERM}
 	data := filepath.Join(o.Dir, "data")
 	if fresh {
-		cmd, err := command(o.Dir, install, "--no-defaults", "--datadir="+data, "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve")
+		cmd, err := command(o.Dir, install, append([]string{"--no-defaults", "--datadir=" + data, "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"}, where...)...)
 		if err != nil {
 			return nil, err
 		}
@@ -47,6 +55,7 @@ func StartMariaDB(ctx context.Context, o Options) (*Server, error) {
 		"--socket=" + s.socket(), "--pid-file=" + filepath.Join(o.Dir, "pid"), "--init-file=" + initial,
 		"--log-bin=" + filepath.Join(data, "binlog"), "--binlog-format=ROW", "--binlog-row-metadata=FULL", "--server-id=1", "--character-set-server=utf8mb4",
 		"--innodb-buffer-pool-size=64M", "--innodb-log-file-size=64M", "--key-buffer-size=1M", "--performance-schema=OFF"}
+	s.args = append(s.args, where...)
 	for k, v := range o.Settings {
 		s.args = append(s.args, "--"+k+"="+v)
 	}

@@ -13,9 +13,16 @@ import (
 
 // StartPostgres starts PostgreSQL with logical replication on.
 func StartPostgres(ctx context.Context, o Options) (*Server, error) {
-	program, err := find("postgres", "PostgreSQL's server (Debian: apt-get install postgresql)", "/usr/lib/postgresql/*/bin/postgres", "/usr/pgsql-*/bin/postgres")
+	var program string
+	fetched, err := o.programs(ctx, postgresPackage, func() (err error) {
+		program, err = find("postgres", "PostgreSQL's server (Debian: apt-get install postgresql)", "/usr/lib/postgresql/*/bin/postgres", "/usr/pgsql-*/bin/postgres")
+		return err
+	})
 	if err != nil {
 		return nil, err
+	}
+	if fetched != "" {
+		program = filepath.Join(fetched, "bin", "postgres")
 	}
 	password, fresh, err := prepare(o.Dir)
 	if err != nil {

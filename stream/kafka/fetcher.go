@@ -118,7 +118,6 @@ type rawFetch struct {
 	max  int32
 	wait time.Duration
 	buf  []byte
-	v    int16
 }
 
 // fetchVersion is what every broker since Kafka 2.3 and the embedded log speak.

@@ -40,10 +40,9 @@ func (p *Producer) stillOurs(ctx context.Context) error {
 // library lacks (Kafka protocol guide, "DescribeTransactions API").
 type rawOwner struct{ transactionalID string }
 
-const (
-	keyDescribeTransactions protocol.ApiKey = 65
-	unknownTransactionalID                  = 105 // TRANSACTIONAL_ID_NOT_FOUND
-)
+const keyDescribeTransactions protocol.ApiKey = 65
+
+const unknownTransactionalID = 105 // TRANSACTIONAL_ID_NOT_FOUND
 
 var errNoOwner = errors.New("transactional id is unknown to the broker")
 
