@@ -11,6 +11,10 @@ const (
 // catalogue is every text for people, once per language.
 type catalogue struct {
 	root, lang, config, agent, worker, log, configs, check, example, valid, version string
+	trace, traceLong, status, statusLong, output                                    string
+
+	fieldRow, fieldSource, fieldPosition, fieldOp, fieldCommitted, fieldApplied, fieldBatch, fieldLog, fieldProof string
+	fieldProgram, fieldState, fieldLag, fieldTxns, fieldRows, fieldNote                                           string
 }
 
 var texts = map[language]catalogue{
@@ -26,6 +30,16 @@ var texts = map[language]catalogue{
 		example: "print a commented example",
 		valid:   "the file is valid",
 		version: "print the version",
+		trace:   "show where a row of a store came from",
+		traceLong: "Shows a row of a store with its stamp, the batch that wrote it, its place in the log,\n" +
+			"and the command that shows the event at the source without this program.\n" +
+			"STORE is the worker's configuration file, KEY the key's values in the table's order.",
+		status:     "show what agents and workers are doing",
+		statusLong: "Asks agents and workers at their http addresses. Ends with 3 if one of them\ncan't be reached or needs a person.",
+		output:     "table or json",
+		fieldRow:   "row", fieldSource: "source", fieldPosition: "position", fieldOp: "operation", fieldCommitted: "committed", fieldApplied: "applied",
+		fieldBatch: "batch", fieldLog: "log", fieldProof: "at the source", fieldProgram: "program", fieldState: "state", fieldLag: "lag",
+		fieldTxns: "transactions", fieldRows: "rows", fieldNote: "note",
 	},
 	chinese: {
 		root:    "变更数据捕获：从区县数据库到市级、省级汇聚库",
@@ -39,5 +53,15 @@ var texts = map[language]catalogue{
 		example: "输出带注释的示例",
 		valid:   "文件有效",
 		version: "显示版本",
+		trace:   "查看汇聚库中一行数据的来历",
+		traceLong: "显示汇聚库中的一行及其血缘标记、写入它的批次、它在日志中的位置，\n" +
+			"以及不借助本程序在源端查看该事件的命令。\n" +
+			"STORE 是 worker 的配置文件，KEY 是按表键顺序给出的键值。",
+		status:     "查看 agent 与 worker 的运行状况",
+		statusLong: "按 http 地址询问 agent 与 worker。有一个无法访问或需要人工处理时，退出码为 3。",
+		output:     "table（表格）或 json",
+		fieldRow:   "数据行", fieldSource: "数据源", fieldPosition: "位点", fieldOp: "操作", fieldCommitted: "源端提交", fieldApplied: "入库",
+		fieldBatch: "批次", fieldLog: "日志", fieldProof: "源端查看", fieldProgram: "程序", fieldState: "状态", fieldLag: "延迟",
+		fieldTxns: "事务数", fieldRows: "行数", fieldNote: "说明",
 	},
 }

@@ -27,6 +27,7 @@ var version = "development"
 const (
 	exitFailed = 1
 	exitUsage  = 2
+	exitUnwell = 3 // what was asked about needs a person
 )
 
 func main() {
@@ -56,6 +57,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case errors.Is(err, config.ErrInvalid), errors.Is(err, errUsage):
 		fmt.Fprintln(stderr, "tributary:", err)
 		return exitUsage
+	case errors.Is(err, errUnwell), errors.Is(err, errNotFound):
+		fmt.Fprintln(stderr, "tributary:", err)
+		return exitUnwell
 	}
 	fmt.Fprintln(stderr, "tributary:", err)
 	return exitFailed
@@ -124,7 +128,7 @@ func command(lang language) *cobra.Command {
 		}
 		return err
 	}})
-	root.AddCommand(cfg, &cobra.Command{Use: "version", Short: say.version, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+	root.AddCommand(cfg, traceCommand(say), statusCommand(say), &cobra.Command{Use: "version", Short: say.version, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
 		_, err := fmt.Fprintln(c.OutOrStdout(), "tributary", version)
 		return err
 	}})

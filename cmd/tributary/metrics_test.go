@@ -38,7 +38,7 @@ func TestMetrics(t *testing.T) {
 		if problems, err := testutil.GatherAndLint(reg); err != nil || len(problems) > 0 {
 			t.Errorf("%s: %v, %v", name, problems, err)
 		}
-		srv := httptest.NewServer(handler(func() any { return nil }, tt.c))
+		srv := httptest.NewServer(handler(func() report { return report{} }, tt.c))
 		resp, err := srv.Client().Get(srv.URL + "/metrics")
 		if err != nil {
 			t.Fatal(err)

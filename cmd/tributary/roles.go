@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,7 +25,6 @@ import (
 	"github.com/tributary-cdc/tributary/capture/pipeline"
 	pgcapture "github.com/tributary-cdc/tributary/capture/postgres"
 	"github.com/tributary-cdc/tributary/cmd/internal/config"
-	"github.com/tributary-cdc/tributary/sinks/postgres"
 	"github.com/tributary-cdc/tributary/sinks/worker"
 	"github.com/tributary-cdc/tributary/stream/embedded"
 	"github.com/tributary-cdc/tributary/stream/event"
@@ -111,7 +112,7 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 	defer cancel()
 	g := errgroup.Group{}
 	g.Go(func() error {
-		return serve(ctx, c.HTTP, handler(func() any { return statuses() }, agentMetrics(statuses)), l)
+		return serve(ctx, c.HTTP, handler(func() report { return report{Role: "agent", Name: c.Name, Sources: statuses()} }, agentMetrics(statuses)), l)
 	})
 	var sources errgroup.Group
 	for _, p := range pipes {
@@ -178,12 +179,7 @@ func runWorker(ctx context.Context, file string, _ io.Writer, l *slog.Logger) er
 	if err := config.Load(file, &c); err != nil {
 		return err
 	}
-	password, err := c.Store.Secret.Read()
-	if err != nil {
-		return err
-	}
-	store, err := postgres.New(postgres.Options{Host: c.Store.Host, Port: c.Store.Port, Database: c.Store.Database, User: c.Store.User,
-		Password: password, Schema: c.Store.Schema, SSLMode: c.Store.SSLMode})
+	store, err := newStore(c.Store)
 	if err != nil {
 		return err
 	}
@@ -201,7 +197,7 @@ func runWorker(ctx context.Context, file string, _ io.Writer, l *slog.Logger) er
 	defer cancel()
 	var g, parts errgroup.Group
 	g.Go(func() error {
-		return serve(ctx, c.HTTP, handler(func() any { s, _ := w.Status(); return s }, workerMetrics(w.Status)), l)
+		return serve(ctx, c.HTTP, handler(func() report { return report{Role: "worker", Name: c.Name, Stores: applied(w)} }, workerMetrics(w.Status)), l)
 	})
 	for _, org := range c.Orgs {
 		for i := range c.Partitions {
@@ -215,8 +211,18 @@ func runWorker(ctx context.Context, file string, _ io.Writer, l *slog.Logger) er
 	return errors.Join(err, g.Wait(), store.Close())
 }
 
+// applied gives a worker's sources in the order of their ids.
+func applied(w *worker.Worker) []worker.SourceStatus {
+	sources, _ := w.Status()
+	out := make([]worker.SourceStatus, 0, len(sources))
+	for _, id := range slices.Sorted(maps.Keys(sources)) {
+		out = append(out, sources[id])
+	}
+	return out
+}
+
 // handler answers health checks, the status as JSON, and metrics.
-func handler(status func() any, figures prometheus.Collector) http.Handler {
+func handler(status func() report, figures prometheus.Collector) http.Handler {
 	reg := prometheus.NewRegistry() // one per process part, never the global one
 	reg.MustRegister(figures, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()

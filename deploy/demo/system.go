@@ -31,6 +31,7 @@ type store struct {
 // system is everything that the demo runs.
 type system struct {
 	dir       string
+	program   string // tributary
 	servers   []*local.Server
 	mariadb   *local.Server
 	stores    []*store
@@ -53,7 +54,7 @@ func start(ctx context.Context, dir, program string, embedded bool, seed uint64)
 	if err != nil {
 		return nil, err
 	}
-	s := &system{dir: dir, embedded: embedded, unlock: unlock, servers: make([]*local.Server, 4), stores: []*store{{name: "city"}, {name: "province"}}}
+	s := &system{dir: dir, program: program, embedded: embedded, unlock: unlock, servers: make([]*local.Server, 4), stores: []*store{{name: "city"}, {name: "province"}}}
 	step("数据目录 / data folder %s", dir)
 	step("启动数据库服务器 / starting the database servers")
 	var g errgroup.Group
@@ -255,11 +256,11 @@ func (s *system) await(ctx context.Context, what string, ready func() bool) erro
 
 // hints prints commands to try by hand. The passwords stay in their files.
 func (s *system) hints() {
-	m, p := s.mariadb, s.stores[1].server
-	fmt.Printf("\n手工插入一行 / insert a row by hand:\n  MYSQL_PWD=$(cat %s/password) %s -h 127.0.0.1 -P %d -u %s --default-character-set=utf8mb4 xueji -e \"INSERT INTO class VALUES (%d, '2133000001', '手工班', '2026')\"\n",
-		m.Dir, m.Program("mariadb"), m.Port, m.User, 900_000_000+time.Now().Unix()%1_000_000)
-	fmt.Printf("在省库查看它及其来源 / see it with its stamp in the province's store:\n  PGPASSWORD=$(cat %s/password) %s -h 127.0.0.1 -p %d -U %s province -xc \"SELECT * FROM ods.class WHERE bh > 900000000\"\nCtrl-C 停止 / stops\n",
-		p.Dir, p.Program("psql"), p.Port, p.User)
+	m := s.mariadb
+	number := 900_000_000 + time.Now().Unix()%1_000_000
+	fmt.Printf("\n手工插入一行 / insert a row by hand:\n  MYSQL_PWD=$(cat %s/password) %s --no-defaults -h 127.0.0.1 -P %d -u %s --default-character-set=utf8mb4 xueji -e \"INSERT INTO class VALUES (%d, '2133000001', '手工班', '2026')\"\n",
+		m.Dir, m.Program("mariadb"), m.Port, m.User, number)
+	fmt.Printf("在省库查看它及其来源 / see it with its stamp in the province's store:\n  %s trace %s/worker-province.yml class %d\nCtrl-C 停止 / stops\n", s.program, s.dir, number)
 }
 
 // stop ends everything in the reverse of its start.

@@ -80,10 +80,12 @@ next:
 // stage copies what needs the staging table into it.
 func (b *bulk) stage(ctx context.Context, a *applying) error {
 	a.queue.Queue(b.p.createStage())
-	// Without statistics on the staging table the planner may read the whole table
-	// to join it; the rows are few and the key is indexed.
-	a.queue.Queue("SET LOCAL enable_hashjoin = off")
-	a.queue.Queue("SET LOCAL enable_mergejoin = off")
+	// The only join is by a row's place in the table. Without statistics the planner
+	// might still read the whole table for it; what is switched off counts as very
+	// dear, which would start the compiler.
+	for _, setting := range []string{"enable_hashjoin", "enable_mergejoin", "enable_seqscan", "jit"} {
+		a.queue.Queue("SET LOCAL " + setting + " = off")
+	}
 	if err := a.send(ctx); err != nil {
 		return err
 	}
@@ -104,10 +106,15 @@ func (b *bulk) write(ctx context.Context, a *applying, d *drift) error {
 	if len(b.c.Deletes) > 0 {
 		a.queue.Queue(b.p.deleteStaged(), source, groupDelete)
 	}
-	missing := make([]int, len(b.updates))
 	for i, g := range b.updates {
+		if g.all {
+			a.queue.Queue(b.p.replaceStaged(), source, i, a.id).QueryRow(d.count)
+			continue
+		}
 		a.queue.Queue(b.p.updateStaged(g.carries), source, i, a.id).Exec(func(tag pgconn.CommandTag) error {
-			missing[i] = len(g.rows) - int(tag.RowsAffected())
+			if int(tag.RowsAffected()) != len(g.rows) {
+				return absentBase(b.c.Table, g.rows[0].Position.String())
+			}
 			return nil
 		})
 	}
@@ -117,32 +124,7 @@ func (b *bulk) write(ctx context.Context, a *applying, d *drift) error {
 	if err := a.send(ctx); err != nil {
 		return err
 	}
-	for i, g := range b.updates {
-		switch {
-		case missing[i] == 0:
-		case !g.all:
-			return absentBase(b.c.Table, g.rows[0].Position.String())
-		default:
-			if err := b.insertMissing(ctx, a, d, i); err != nil {
-				return err
-			}
-		}
-	}
 	return b.insert(ctx, a)
-}
-
-func (b *bulk) insertMissing(ctx context.Context, a *applying, d *drift, group int) error {
-	var n int64
-	var first string
-	if err := a.conn.QueryRow(ctx, b.p.insertMissing(), b.c.Source, group, a.id).Scan(&n, &first); err != nil || n == 0 {
-		return err
-	}
-	at, err := event.ParsePosition(first)
-	if err != nil {
-		return err
-	}
-	d.add(n, at)
-	return nil
 }
 
 // insert copies the fresh rows into the table. If one of them is there already,
@@ -281,6 +263,18 @@ func (d *drift) add(n int64, at event.Position) {
 		d.first = at
 	}
 	d.rows += n
+}
+
+// count takes the answer of replaceStaged.
+func (d *drift) count(row pgx.Row) error {
+	var n int64
+	var first string
+	if err := row.Scan(&n, &first); err != nil || n == 0 {
+		return err
+	}
+	at, err := event.ParsePosition(first)
+	d.add(n, at)
+	return err
 }
 
 func (d *drift) look(row pgx.Row, u *worker.NetRow) error {

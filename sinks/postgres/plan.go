@@ -105,17 +105,19 @@ func (p *plan) staged(i int) string {
 	return s
 }
 
-// match joins staged rows of group $2 with the table's rows of source $1.
-func (p *plan) match() string {
-	out := " WHERE s._g = $2 AND t._source = $1"
+// place finds the row of a staged key. A subquery, and not a join: without
+// statistics the planner may turn a join round and look through all staged rows for
+// each of the table's.
+func (p *plan) place() string {
+	out := "(SELECT u.ctid FROM " + p.table + " u WHERE u._source = $1"
 	for n, i := range p.schema.Key {
-		out += " AND t." + p.key[n] + " = " + p.staged(i)
+		out += " AND u." + p.key[n] + " = " + p.staged(i)
 	}
-	return out
+	return out + ")"
 }
 
 func (p *plan) deleteStaged() string {
-	return "DELETE FROM " + p.table + " t USING " + p.stage + " s" + p.match()
+	return "DELETE FROM " + p.table + " WHERE ctid = ANY(ARRAY(SELECT " + p.place() + " FROM " + p.stage + " s WHERE s._g = $2))"
 }
 
 // updateStaged sets the columns that a group's rows carry.
@@ -129,7 +131,8 @@ func (p *plan) updateStaged(carries []bool) string {
 	for _, name := range stamps[:4] {
 		sets = append(sets, name+" = s."+name)
 	}
-	return "UPDATE " + p.table + " t SET " + strings.Join(append(sets, "_batch = $3"), ", ") + " FROM " + p.stage + " s" + p.match()
+	return "UPDATE " + p.table + " t SET " + strings.Join(append(sets, "_batch = $3"), ", ") +
+		" FROM (SELECT s.*, " + p.place() + " AS _place FROM " + p.stage + " s WHERE s._g = $2 OFFSET 0) s WHERE t.ctid = s._place"
 }
 
 // insertStaged inserts a group's rows: $1 source, $2 group, $3 batch.
@@ -147,10 +150,10 @@ func (p *plan) insertStaged() string {
 
 func (p *plan) upsertStaged() string { return p.insertStaged() + p.conflict() }
 
-// insertMissing inserts those rows of a group that the table lacks, and tells how
-// many there were and the first one's position.
-func (p *plan) insertMissing() string {
-	return "WITH i AS (" + p.insertStaged() + " ON CONFLICT DO NOTHING RETURNING _position) SELECT count(*), coalesce(min(_position), '') FROM i"
+// replaceStaged upserts a group of whole rows that should be there, and tells how many
+// were not, and the first one's position.
+func (p *plan) replaceStaged() string {
+	return "WITH i AS (" + p.upsertStaged() + " RETURNING xmax = 0 AS fresh, _position) SELECT count(*) FILTER (WHERE fresh), coalesce(min(_position) FILTER (WHERE fresh), '') FROM i"
 }
 
 // carried tells which columns a row has, and whether that is all of them.

@@ -275,26 +275,32 @@ func stopped(t *testing.T, h sinktest.Harness, c *pgx.Conn) {
 }
 
 func missing(t *testing.T, s worker.Store, c *pgx.Conn) {
-	claim, table := claimed(t, s), sinktest.Table()
-	if err := s.EnsureTable(t.Context(), claim, table); err != nil {
-		t.Fatal(err)
-	}
-	image := func(id int64) worker.NetRow {
-		return worker.NetRow{Values: []event.Value{event.Signed(id), event.NullValue, event.NullValue}}
-	}
-	if err := s.Apply(t.Context(), one(claim, table, 1, image(1), image(2))); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.Exec(t.Context(), "DELETE FROM ods.student WHERE id = 2"); err != nil {
-		t.Fatal(err)
-	}
-	there, gone := image(1), image(2)
-	there.Base, gone.Base = []event.Value{event.Signed(1)}, []event.Value{event.Signed(2)}
-	if err := s.Apply(t.Context(), one(claim, table, 2, there, gone)); err != nil {
-		t.Fatal(err)
-	}
-	got := texts(t, c, "SELECT concat_ws(' ', source, dataset, code, rows) FROM tributary.anomaly")
-	if want := table.Source + " student ROW_MISSING 1"; len(got) != 1 || got[0] != want {
-		t.Errorf("anomalies %q, want %q", got, want)
+	claim := claimed(t, s)
+	for _, n := range []int{2, 150} { // by statements, by COPY
+		table := sinktest.Table()
+		table.Source, table.Dataset = fmt.Sprint("s", n), fmt.Sprint("student", n)
+		if err := s.EnsureTable(t.Context(), claim, table); err != nil {
+			t.Fatal(err)
+		}
+		rows := make([]worker.NetRow, n)
+		for i := range rows {
+			rows[i] = worker.NetRow{Values: []event.Value{event.Signed(int64(i)), event.NullValue, event.NullValue}}
+		}
+		if err := s.Apply(t.Context(), one(claim, table, 1, rows...)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Exec(t.Context(), "DELETE FROM ods."+table.Dataset+" WHERE id = 1"); err != nil {
+			t.Fatal(err)
+		}
+		for i := range rows {
+			rows[i].Base = []event.Value{event.Signed(int64(i))}
+		}
+		if err := s.Apply(t.Context(), one(claim, table, 2, rows...)); err != nil {
+			t.Fatal(err)
+		}
+		got := texts(t, c, "SELECT concat_ws(' ', dataset, code, rows, first_position) FROM tributary.anomaly WHERE source = '"+table.Source+"'")
+		if want := table.Dataset + " ROW_MISSING 1 00000001/00000000.0000000000000002/00000000"; len(got) != 1 || got[0] != want {
+			t.Errorf("anomalies %q, want %q", got, want)
+		}
 	}
 }
