@@ -39,6 +39,7 @@ func TestReader(t *testing.T) {
 		"role without REPLICATION":      testNoReplication,
 		"no table matches":              testNoTable,
 		"gap: slot dropped":             testSlotDropped,
+		"gap: no state":                 testNoState,
 		"gap: slot made again":          testSlotAgain,
 		"gap: slot advanced by hand":    testSlotAdvanced,
 		"gap: another server":           testOtherServer,
@@ -477,6 +478,14 @@ func testSlotDropped(t *testing.T, g *rig) {
 	res := g.written()
 	run(t, g.sql, `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database()`)
 	g.gap(res, "SLOT_LOST")
+}
+
+// testNoState has an order for a first start that nobody took back, and a log that
+// has transactions of the source already.
+func testNoState(_ *testing.T, g *rig) {
+	res := g.written()
+	res.State, res.FirstStart = nil, true
+	g.gap(res, "NO_STATE")
 }
 
 func testSlotAgain(t *testing.T, g *rig) {

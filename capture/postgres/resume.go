@@ -22,6 +22,9 @@ func (r *Reader) resume(ctx context.Context, res capture.Resume) error {
 		return connection("identify the server", err)
 	}
 	if res.State == nil {
+		if !res.Last.IsZero() { // an order for a first start may still stand in the configuration
+			return &capture.GapError{Code: "NO_STATE", From: res.Last, Reason: "the log has transactions of this source, but not the reader's state that proves where they continue"}
+		}
 		if !res.FirstStart {
 			return capture.ErrNoFirstStart
 		}

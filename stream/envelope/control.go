@@ -1,5 +1,5 @@
-// Package envelope turns events into record bytes and back: row records in Avro or
-// JSON with the structure of Debezium, control records, schema records.
+// Package envelope turns events into record bytes and back: row records in Avro
+// with the structure of Debezium, control records, schema records.
 // FORMAT.md describes the bytes. It does no I/O.
 package envelope
 

@@ -1,0 +1,109 @@
+package envelope
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"math"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/tributary-cdc/tributary/schema"
+	"github.com/tributary-cdc/tributary/stream/event"
+	"github.com/tributary-cdc/tributary/stream/log"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// examples is one value per kind, at a limit where there is one.
+func examples() []event.Value {
+	text := map[schema.Kind]string{schema.Decimal: "-12.30", schema.String: "镕喆", schema.Bytes: "\x00\xff", schema.Interval: "P1Y2DT3H", schema.JSON: `{"a": 1.0}`,
+		schema.UUID: "00000000-0000-4000-8000-000000000001", schema.Enum: "男", schema.Set: "a,b", schema.Bit: "010", schema.Array: "{1,NULL}", schema.Text: "10:00:00+08"}
+	number := map[schema.Kind]uint64{schema.Bool: 1, schema.Uint8: 255, schema.Uint16: math.MaxUint16, schema.Uint32: math.MaxUint32, schema.Uint64: math.MaxUint64,
+		schema.Float32: uint64(math.Float32bits(1.5)), schema.Float64: math.Float64bits(math.Inf(-1)), schema.Year: 2155, schema.Date: 19_000}
+	signed := map[schema.Kind]int64{schema.Int8: math.MinInt8, schema.Int16: math.MinInt16, schema.Int32: math.MinInt32, schema.Int64: math.MinInt64,
+		schema.Time: -3_020_399_000_000, schema.DateTime: -1, schema.Timestamp: event.PosInfinity}
+	var out []event.Value
+	for k := schema.Bool; k <= schema.Text; k++ {
+		switch {
+		case text[k] != "":
+			out = append(out, event.Raw([]byte(text[k])))
+		case signed[k] != 0:
+			out = append(out, event.Signed(signed[k]))
+		default:
+			out = append(out, event.Number(number[k]))
+		}
+	}
+	return out
+}
+
+// TestGolden holds every kind of record to the bytes that FORMAT.md describes.
+func TestGolden(t *testing.T) {
+	tab, at := table(), time.UnixMicro(1_700_000_000_000_001).UTC()
+	e := NewEncoder(source, "p1")
+	e.BindTable(tab, 77)
+	var out bytes.Buffer
+	row := func(name string, r *event.Row) {
+		r.Table = tab
+		key, err := e.AppendKey(nil, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		value, err := e.AppendValue(nil, &txn, r, 4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&out, "%s\n  key %x\n  value %x\n", name, key, value)
+		var back event.Row
+		if err := Decode(tab, value, &back, nil); err != nil || back.Op != r.Op {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	all, some := examples(), examples()
+	some[tab.Column("列json")], some[tab.Column("列bytes")] = event.Value{}, event.NullValue
+	row("insert", &event.Row{Op: event.Create, After: all})
+	row("update, a column absent, an anomaly", &event.Row{Op: event.Update, Before: all, After: some, Anomalies: []event.Anomaly{{Column: tab.Column("列bytes"), Raw: `\x80`}}})
+	row("delete", &event.Row{Op: event.Delete, Before: all})
+	row("read", &event.Row{Op: event.Read, After: all})
+
+	prev := event.Position{Epoch: 1, Place: event.Place{File: 2, Offset: 1}}
+	var records log.Records
+	AddOpen(&records, source.ID, Open{Agent: "a/1", At: at, Version: "v1"})
+	AddCommit(&records, source.ID, &Commit{Txn: txn, Prev: prev, Restart: event.Place{File: 2, Offset: 4}, Rows: 3, Skipped: 1})
+	AddHeartbeat(&records, source.ID, Heartbeat{Last: prev, Restart: event.Place{File: 3, Offset: 4}, At: at, State: []byte(`{"s":1}`)})
+	AddGap(&records, source.ID, Gap{Last: prev, To: event.Place{File: 9}, Code: "BINLOG_PURGED", Reason: "gone", At: at})
+	AddTruncate(&records, source.ID, TruncateTable{Position: txn.Position, SchemaID: 77})
+	AddHalt(&records, source.ID, Halt{Position: txn.Position, Stop: event.TableStop{Table: "xueji.学生", Code: "TABLE_NO_KEY", Reason: "no key"}})
+	batch := log.Batch{Data: records.Data(), Count: records.Count()}
+	err := batch.Each(func(o log.Offset, r *log.Record) error {
+		fmt.Fprintf(&out, "control\n")
+		for _, h := range r.Headers {
+			fmt.Fprintf(&out, "  %s %x\n", h.Key, h.Value)
+		}
+		_, err := ParseControl(r)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, value, err := MarshalSchema(tab)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(&out, "schema\n  %s\n", value)
+
+	const file = "testdata/records.golden"
+	if *update {
+		if err := os.WriteFile(file, out.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(out.Bytes(), want) {
+		t.Errorf("the bytes have changed; if that is meant, change FORMAT.md and run with -update\n%s", out.Bytes())
+	}
+}
