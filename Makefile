@@ -2,11 +2,12 @@
 GO ?= go
 FUZZTIME ?= 5s
 
-.PHONY: demo help build test ci lint unit faults fuzz test-mysql
+.PHONY: bench demo help build test ci lint unit faults fuzz test-mysql
 help:
 	@echo "make build   编译到 bin/tributary      build bin/tributary"
 	@echo "make test    全部检查与测试            every check and test (what CI runs)"
 	@echo "make demo    本机演示（CHECK=1 自检并输出 JSON） the main job on this machine (CHECK=1: kill, compare, print JSON)"
+	@echo "make bench   测量吞吐与延迟            measure rates and latency (ROWS=n REPEAT=n OUT=folder)"
 	@echo "make faults  随机故障（SEED=n 重放，FAULTS=n 次数）  break anything at random (SEED=n repeats, FAULTS=n how often)"
 	@echo "make test-mysql  在 MySQL 上测试读取器      the reader on MySQL (needs its mysqld)"
 	@echo "make fuzz    模糊测试                  fuzz each decoder (FUZZTIME=30s)"
@@ -18,6 +19,11 @@ build:
 demo: build
 	$(GO) build -o bin/demo ./deploy/demo
 	./bin/demo $(if $(CHECK),-check 30s) $(if $(LOG),-log $(LOG)) $(if $(SEED),-seed $(SEED)) $(if $(DIR),-dir $(DIR))
+
+# ROWS, REPEAT and OUT change a run; the report tells machine, versions and repetitions.
+bench: build
+	$(GO) build -o bin/bench ./test/bench
+	./bin/bench -commit $$(git rev-parse --short HEAD) $(if $(ROWS),-rows $(ROWS)) $(if $(REPEAT),-repeat $(REPEAT)) $(if $(OUT),-out $(OUT))
 
 ci: test
 test: lint fuzz unit
