@@ -147,7 +147,7 @@ func newPipeline(client *kafka.Client, versions *schemas.Catalogue, c *config.Ag
 		Source: src, Agent: agent, Version: version, Reader: reader, FirstStart: s.FirstStart == "now", StopTimeout: c.StopTimeout, Logger: l,
 		Log: client.Producer(kafka.ProducerOptions{Partition: part, TransactionalID: kafka.Prefix + c.Org + "." + src.ID,
 			Compression: kafka.LZ4, KeepsState: !c.Log.Embedded}),
-		Tail: client.Fetcher(part, 0), Checkpoints: client.Latest(kafka.Checkpoints(c.Org)), Schemas: versions.Publisher(kafka.Schemas(c.Org)),
+		Tail: client.Fetcher(part, 1<<20), Checkpoints: client.Latest(kafka.Checkpoints(c.Org)), Schemas: versions.Publisher(kafka.Schemas(c.Org)),
 	})
 }
 

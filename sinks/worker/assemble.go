@@ -57,6 +57,9 @@ type assembler struct {
 	gaps   []Gap
 	counts Counts
 	now    func() time.Time
+	// values holds the rows' bytes. Its chunks are never used again: a transaction
+	// may be kept for long.
+	values event.Arena
 }
 
 func newAssembler(known []Progress) *assembler {
@@ -110,7 +113,7 @@ func (a *assembler) record(b *log.Batch, o log.Offset, r *log.Record) error {
 		if err != nil {
 			return fmt.Errorf("source %s, offset %d: %w", source, o, err)
 		}
-		f.begin(source, o).add(change{schemaID: id, value: append([]byte(nil), r.Value...)})
+		f.begin(source, o).add(change{schemaID: id, value: a.values.Copy(r.Value)})
 	case c.Truncate != nil:
 		f.begin(source, o).add(change{schemaID: c.Truncate.SchemaID, truncate: true})
 	case c.Commit != nil:

@@ -16,6 +16,8 @@ var errShape = errors.New("change doesn't fit the table's history")
 // merger folds the changes of one table into their net effect. Slots are kept
 // as they come; they must outlive the merger.
 type merger struct {
+	mem      *memory
+	scratch  []byte
 	table    *schema.Table
 	source   string
 	truncate bool
@@ -29,26 +31,33 @@ type net struct {
 	live *NetRow // nil: the key is gone
 }
 
-func newMerger(source string, t *schema.Table) *merger {
-	return &merger{table: t, source: source, rows: map[string]*net{}}
+func newMerger(mem *memory, source string, t *schema.Table) *merger {
+	return &merger{mem: mem, table: t, source: source, rows: map[string]*net{}}
 }
 
-func (m *merger) keyOf(image []event.Value) (string, []event.Value, error) {
-	b, err := envelope.AppendKey(nil, m.table, image)
-	if err != nil {
+func (m *merger) keyOf(image []event.Value) (id string, key []event.Value, err error) {
+	if m.scratch, err = envelope.AppendKey(m.scratch[:0], m.table, image); err != nil {
 		return "", nil, err
 	}
-	key := make([]event.Value, len(m.table.Key))
+	key = m.mem.slots.take(len(m.table.Key))
 	for n, i := range m.table.Key {
 		key[n] = image[i]
 	}
-	return string(b), key, nil
+	return m.mem.key(m.scratch), key, nil
+}
+
+// live makes a row of the batch's memory.
+func (m *merger) live(r NetRow) *NetRow {
+	out := &m.mem.rows.take(1)[0]
+	*out = r
+	return out
 }
 
 func (m *merger) at(id string, key []event.Value) *net {
 	n := m.rows[id]
 	if n == nil {
-		n = &net{key: key}
+		n = &m.mem.nets.take(1)[0]
+		n.key = key
 		m.rows[id] = n
 		m.order = append(m.order, n)
 	}
@@ -90,7 +99,7 @@ func (m *merger) insert(row *event.Row, pos event.Position, committed time.Time)
 		}
 	}
 	_, known := m.rows[id]
-	m.at(id, key).live = &NetRow{Op: row.Op, Position: pos, Committed: committed, Values: row.After, New: row.Op == event.Create && !known}
+	m.at(id, key).live = m.live(NetRow{Op: row.Op, Position: pos, Committed: committed, Values: row.After, New: row.Op == event.Create && !known})
 	return nil
 }
 
@@ -106,7 +115,7 @@ func (m *merger) update(row *event.Row, pos event.Position, committed time.Time)
 		}
 	}
 	old, touched := m.rows[oldID]
-	next := &NetRow{Op: row.Op, Position: pos, Committed: committed, Values: row.After, Base: oldKey}
+	next := m.live(NetRow{Op: row.Op, Position: pos, Committed: committed, Values: row.After, Base: oldKey})
 	if touched {
 		if old.live == nil {
 			return fmt.Errorf("update of a deleted row of table %s: %w", m.table.ID(), errShape)
@@ -134,7 +143,7 @@ func (m *merger) update(row *event.Row, pos event.Position, committed time.Time)
 
 // result gives the net effect.
 func (m *merger) result() TableChange {
-	c := TableChange{Source: m.source, Table: m.table, Truncate: m.truncate}
+	c := TableChange{Source: m.source, Table: m.table, Truncate: m.truncate, Upserts: make([]NetRow, 0, len(m.order))}
 	for _, n := range m.order {
 		if n.live == nil {
 			c.Deletes = append(c.Deletes, n.key)

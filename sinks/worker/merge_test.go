@@ -80,7 +80,7 @@ func TestMergeEqualsSequence(t *testing.T) {
 			start[k] = [2]event.Value{event.Signed(k + 100), event.Raw([]byte("long"))}
 		}
 		now := start.copy()
-		m := newMerger("s", pupils)
+		m := newMerger(&memory{}, "s", pupils)
 		serial := int64(1000)
 		for range rapid.IntRange(1, 12).Draw(r, "changes") {
 			k := rapid.Int64Range(0, 5).Draw(r, "key")

@@ -134,6 +134,9 @@ type session struct {
 	claim   Claim
 	fetch   log.Fetcher
 	asm     *assembler
+	mem     memory
+	before  []event.Value // free images of mem
+	after   []event.Value
 	ensured map[*schema.Table]bool
 	refused map[tableKey]error // stopped tables
 	// recorded are those of them that the store knows of.
@@ -185,30 +188,69 @@ func (s *session) run(ctx context.Context) error {
 		return err
 	}
 	s.w.o.Logger.Info("applying", "partition", s.p.String(), "from", from, "fence", claim.Fence)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	spare := s.w.o.Fetcher(s.p)
+	var ahead chan fetched
 	for {
-		batches, err := s.fetch.Fetch(ctx, from, s.w.o.Wait)
-		if err != nil {
+		var got fetched
+		if ahead != nil {
+			got, ahead = <-ahead, nil
+			s.fetch, spare = spare, s.fetch
+		} else {
+			got.batches, got.err = s.fetch.Fetch(ctx, from, s.w.o.Wait)
+		}
+		if got.err != nil {
+			return got.err
+		}
+		size := 0
+		if from, size, err = s.take(got.batches, from); err != nil {
 			return err
 		}
-		for i := range batches {
-			b := &batches[i]
-			if !b.Control {
-				err := b.Each(func(o log.Offset, r *log.Record) error {
-					if o < from {
-						return nil
-					}
-					return s.asm.record(b, o, r)
-				})
-				if err != nil {
-					return err
-				}
-			}
-			from = b.Last + 1
+		// With a backlog the next records come while these are written. Without one
+		// they are waited for afterwards, so that a group holds all there is by then.
+		if size >= prefetchFrom {
+			ahead = make(chan fetched, 1)
+			go func(f log.Fetcher, from log.Offset, out chan<- fetched) {
+				var g fetched
+				g.batches, g.err = f.Fetch(ctx, from, s.w.o.Wait)
+				out <- g
+			}(spare, from, ahead)
 		}
 		if err := s.flush(ctx, from); err != nil {
 			return err
 		}
 	}
+}
+
+// prefetchFrom is the size of a fetch, in bytes on the wire, that tells a backlog.
+const prefetchFrom = 256 << 10
+
+// fetched is the answer of a fetch.
+type fetched struct {
+	batches []log.Batch
+	err     error
+}
+
+// take hands the records to the assembler, which copies what it keeps.
+func (s *session) take(batches []log.Batch, from log.Offset) (next log.Offset, size int, err error) {
+	for i := range batches {
+		b := &batches[i]
+		size += b.Size
+		if !b.Control {
+			err := b.Each(func(o log.Offset, r *log.Record) error {
+				if o < from {
+					return nil
+				}
+				return s.asm.record(b, o, r)
+			})
+			if err != nil {
+				return from, size, err
+			}
+		}
+		from = b.Last + 1
+	}
+	return from, size, nil
 }
 
 // begin proves that the log still holds what was applied from it, and says where to read.
@@ -317,6 +359,8 @@ func (s *session) apply(ctx context.Context, group []*txn, next log.Offset) erro
 	steps := map[string]int{}
 	mergers := map[*schema.Table]*merger{}
 	var order []*merger
+	var row event.Row
+	defer func() { s.mem.reset(); s.before, s.after = nil, nil }()
 	for _, t := range group {
 		b.First = min(b.First, t.first)
 		i, ok := steps[t.source]
@@ -349,7 +393,7 @@ func (s *session) apply(ctx context.Context, group []*txn, next log.Offset) erro
 				if err := s.ensure(ctx, table); err != nil {
 					return err
 				}
-				m = newMerger(t.source, table)
+				m = newMerger(&s.mem, t.source, table)
 				mergers[table] = m
 				order = append(order, m)
 			}
@@ -357,8 +401,7 @@ func (s *session) apply(ctx context.Context, group []*txn, next log.Offset) erro
 				m.clear()
 				continue
 			}
-			var row event.Row
-			if err := envelope.Decode(table, c.value, &row, nil); err != nil {
+			if err := s.decode(table, c.value, &row); err != nil {
 				return fmt.Errorf("transaction %s of %s: %w", t.commit.Txn.Position, t.source, err)
 			}
 			if err := m.add(&row, t.commit.Txn.Position, t.commit.Txn.Committed); err != nil {
@@ -389,6 +432,19 @@ func (s *session) apply(ctx context.Context, group []*txn, next log.Offset) erro
 		})
 	}
 	return nil
+}
+
+// decode reads a row whose images live as long as the batch.
+func (s *session) decode(t *schema.Table, value []byte, row *event.Row) error {
+	n := len(t.Columns)
+	if cap(s.before) < n { // the merger keeps only key values of it
+		s.before = s.mem.slots.take(n)[:0]
+	}
+	if row.After != nil || cap(s.after) < n { // else the image is still free
+		s.after = s.mem.slots.take(n)[:0]
+	}
+	row.Before, row.After, row.Anomalies = s.before, s.after, nil
+	return envelope.Decode(t, value, row, nil)
 }
 
 func (s *session) ensure(ctx context.Context, t *schema.Table) error {

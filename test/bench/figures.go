@@ -148,7 +148,7 @@ func (b *bench) mariadb(ctx context.Context, r *report) error {
 
 // inserts measures Kafka to an empty store, and plain COPY of the same rows.
 func (b *bench) inserts(ctx context.Context, r *report) error {
-	s, p, err := b.applied(ctx, "ods", fmt.Sprintf("SELECT count(*) >= %d FROM ods.student", b.rows))
+	s, p, err := b.applied(ctx, "ods", b.rows)
 	if err != nil {
 		return err
 	}
@@ -179,8 +179,8 @@ func (b *bench) inserts(ctx context.Context, r *report) error {
 	return err
 }
 
-// applied measures a worker until done is true in the store.
-func (b *bench) applied(ctx context.Context, schema, done string) (sample, *process, error) {
+// applied measures a worker until the store has so many rows of the log.
+func (b *bench) applied(ctx context.Context, schema string, total int) (sample, *process, error) {
 	p, err := b.worker(mariaOrg, schema)
 	if err != nil {
 		return sample{}, nil, err
@@ -195,7 +195,7 @@ func (b *bench) applied(ctx context.Context, schema, done string) (sample, *proc
 			first = time.Now()
 		}
 		var ok bool
-		err := b.sdb.QueryRowContext(ctx, done).Scan(&ok)
+		err := b.sdb.QueryRowContext(ctx, "SELECT coalesce(sum(rows), 0) >= $1 FROM tributary.batch", total).Scan(&ok)
 		return ok, err
 	})
 	if err != nil {
@@ -218,7 +218,7 @@ func (b *bench) updates(ctx context.Context, r *report) error {
 		return err
 	}
 	r.add("MariaDB to Kafka, updates", "", s)
-	if s, p, err := b.applied(ctx, "ods", "SELECT NOT EXISTS (SELECT FROM ods.student WHERE nj <> 77)"); err != nil {
+	if s, p, err := b.applied(ctx, "ods", 2*b.rows); err != nil {
 		return err
 	} else if err := p.end(); err != nil {
 		return err
