@@ -189,7 +189,7 @@ func runWorker(ctx context.Context, file string, _ io.Writer, l *slog.Logger) er
 	}
 	defer client.Close()
 	w, err := worker.New(worker.Options{Store: store, Schemas: schemas.New(client), Name: c.Name, Logger: l,
-		Fetcher: func(p log.Partition) log.Fetcher { return client.Fetcher(p, 0) }})
+		Fetcher: func(p log.Partition) log.Fetcher { return client.Fetcher(p, 2<<20) }})
 	if err != nil {
 		return err
 	}
