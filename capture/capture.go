@@ -96,6 +96,20 @@ func (e *Coded) Error() string { return fmt.Sprintf("%v [%s]", e.Err, e.Code) }
 // Unwrap returns the wrapped error.
 func (e *Coded) Unwrap() error { return e.Err }
 
+// CodeOf gives an error's stable code, and what to do about it here; both are empty
+// if it has none.
+func CodeOf(err error) (code, hint string) {
+	var c *Coded
+	if errors.As(err, &c) {
+		return c.Code, c.Hint
+	}
+	var g *GapError
+	if errors.As(err, &g) {
+		return g.Code, ""
+	}
+	return "", ""
+}
+
 // GapError says that the source's log doesn't provably continue after From.
 type GapError struct {
 	Code   string // stable, e.g. "BINLOG_PURGED", "SLOT_LOST", "OTHER_SERVER", "LOG_RESET"

@@ -192,7 +192,11 @@ func (p *Pipeline) Run(ctx context.Context) error {
 				pause = p.opts.AskEvery
 			}
 			p.status.state(Retrying, err)
-			p.opts.Logger.Warn("source interrupted, trying again", "err", err, "pause", pause)
+			about := []any{"err", err, "pause", pause}
+			if code, hint := capture.CodeOf(err); code != "" {
+				about = append(about, "code", code, "hint", hint)
+			}
+			p.opts.Logger.Warn("source interrupted, trying again", about...)
 			if !sleep(ctx, pause) {
 				p.status.state(Stopped, nil)
 				return nil
@@ -229,7 +233,7 @@ func (p *Pipeline) session(ctx context.Context) (progressed bool, err error) {
 		return false, fmt.Errorf("start reading: %w", err)
 	}
 	p.opts.Logger.Info("reading", "pos", resume.Last, "restart", resume.Restart, "epoch", epoch)
-	p.status.set(func(s *Status) { s.State, s.Error, s.Epoch = Streaming, "", epoch })
+	p.status.set(func(s *Status) { s.State, s.Error, s.Code, s.Hint, s.Epoch = Streaming, "", "", "", epoch })
 	progressed, err = p.copy(ctx, resume)
 	if gap := (*capture.GapError)(nil); errors.As(err, &gap) { // found in the middle of the source's log
 		if p.dirty {

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/stream/event"
 )
 
@@ -27,6 +28,8 @@ type Status struct {
 	Source    string            `json:"source"`
 	State     State             `json:"state"`
 	Error     string            `json:"error,omitempty"`
+	Code      string            `json:"code,omitempty"` // of the error, stable
+	Hint      string            `json:"hint,omitempty"` // what to do about it, e.g. SQL
 	Epoch     uint32            `json:"epoch"`
 	Position  event.Position    `json:"position"`  // of the last commit in the log
 	Committed time.Time         `json:"committed"` // its commit time at the source
@@ -52,6 +55,7 @@ func (s *status) set(f func(*Status)) {
 func (s *status) state(state State, err error) {
 	s.set(func(c *Status) {
 		c.State, c.Error = state, ""
+		c.Code, c.Hint = capture.CodeOf(err)
 		if err != nil {
 			c.Error = err.Error()
 		}

@@ -109,7 +109,7 @@ type report struct {
 	Error string `json:"error,omitempty"`
 }
 
-func statusCommand(say catalogue) *cobra.Command {
+func statusCommand(say catalogue, lang language) *cobra.Command {
 	c := &cobra.Command{Use: "status URL...", Short: say.status, Long: say.statusLong, Args: cobra.MinimumNArgs(1)}
 	format := c.Flags().String("output", "table", say.output)
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -126,7 +126,7 @@ func statusCommand(say catalogue) *cobra.Command {
 		if asJSON {
 			err = printJSON(c.OutOrStdout(), reports)
 		} else {
-			err = printStatus(c.OutOrStdout(), say, reports)
+			err = printStatus(c.OutOrStdout(), say, lang, reports)
 		}
 		if err == nil && bad {
 			err = errUnwell
@@ -187,7 +187,7 @@ func (r *report) well() bool {
 	return true
 }
 
-func printStatus(out io.Writer, say catalogue, reports []report) error {
+func printStatus(out io.Writer, say catalogue, lang language, reports []report) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	line := func(cells ...any) {
 		for i, c := range cells {
@@ -204,21 +204,35 @@ func printStatus(out io.Writer, say catalogue, reports []report) error {
 			line(r.Name, "-", "unreachable", "-", "-", "-", "-", r.Error)
 		}
 		for _, s := range r.Sources {
-			note := s.Error
+			notes := note(lang, s.Code, s.Error, s.Hint)
 			for _, t := range s.Stopped {
-				note = strings.TrimSpace(fmt.Sprintf("%s %s: %s", note, t.Table, t.Reason))
+				notes = append(notes, t.Table+": "+strings.Join(note(lang, t.Code, t.Reason, ""), "; "))
 			}
-			line(r.Role+" "+r.Name, s.Source, s.State, lagText(s.Committed, s.Logged), s.Txns, s.Rows, s.Position.String(), note)
+			line(r.Role+" "+r.Name, s.Source, s.State, lagText(s.Committed, s.Logged), s.Txns, s.Rows, s.Position.String(), strings.Join(notes, "; "))
 		}
 		for _, s := range r.Stores {
 			state := "applying"
 			if s.Gap != "" {
 				state = "gap"
 			}
-			line(r.Role+" "+r.Name, s.Source, state, lagText(s.Committed, s.At), s.Txns, s.Rows, s.Applied.String(), s.Gap)
+			line(r.Role+" "+r.Name, s.Source, state, lagText(s.Committed, s.At), s.Txns, s.Rows, s.Applied.String(), strings.Join(note(lang, s.Gap, "", ""), "; "))
 		}
 	}
 	return w.Flush()
+}
+
+// note says what is wrong, in the reader's language where there is a code, and what
+// to do about it here.
+func note(lang language, code, text, hint string) (parts []string) {
+	if what := explain(code, lang); what != "" {
+		parts = append(parts, "["+code+"] "+what)
+	}
+	for _, s := range []string{text, hint} {
+		if s != "" {
+			parts = append(parts, s)
+		}
+	}
+	return parts
 }
 
 func lagText(from, to time.Time) string {

@@ -86,6 +86,9 @@ func TestStore(t *testing.T) {
 	t.Run("every kind comes back", func(t *testing.T) { h, c := b.fresh(t); kinds(t, h.Open(t), c) })
 	t.Run("altered tables are refused", func(t *testing.T) { h, c := b.fresh(t); altered(t, h.Open(t), c) })
 	t.Run("a missing row is noticed", func(t *testing.T) { h, c := b.fresh(t); missing(t, h.Open(t), c) })
+	for name, before := range map[string]bool{"before it": true, "after it": false} {
+		t.Run("attack 16, connection cut at COMMIT, "+name, func(t *testing.T) { _, c := b.fresh(t); cutAtCommit(t, b, c, before) })
+	}
 	t.Run("a stopped holder is ended", func(t *testing.T) { h, c := b.fresh(t); stopped(t, h, c) })
 }
 
@@ -302,5 +305,42 @@ func missing(t *testing.T, s worker.Store, c *pgx.Conn) {
 		if want := table.Dataset + " ROW_MISSING 1 00000001/00000000.0000000000000002/00000000"; len(got) != 1 || got[0] != want {
 			t.Errorf("anomalies %q, want %q", got, want)
 		}
+	}
+}
+
+// cutAtCommit breaks the connection when COMMIT is sent, or when it is answered. The
+// caller can't know which; it claims again, looks, and goes on from there.
+func cutAtCommit(t *testing.T, b *bench, c *pgx.Conn, before bool) {
+	link := servers.NewLink(t, fmt.Sprintf("127.0.0.1:%d", b.db.Port))
+	s, err := postgres.New(postgres.Options{Host: "127.0.0.1", Port: uint16(link.Port()), Database: c.Config().Database, User: b.db.User, Password: b.db.Password})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() }) // its connection is broken
+	claim, table := claimed(t, s), sinktest.Table()
+	if err := s.EnsureTable(t.Context(), claim, table); err != nil {
+		t.Fatal(err)
+	}
+	row := worker.NetRow{New: true, Values: []event.Value{event.Signed(1), event.NullValue, event.NullValue}}
+	cut, ended := link.ResetAt("COMMIT", before), make(chan error, 1)
+	go func() { ended <- s.Apply(t.Context(), one(claim, table, 1, row)) }()
+	<-cut
+	if err := <-ended; !errors.Is(err, worker.ErrOutcomeUnknown) {
+		t.Errorf("%v, want ErrOutcomeUnknown", err)
+	}
+	link.Heal()
+	claim, known, err := s.Claim(t.Context(), place, "w")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if there := len(known) == 1; there == before {
+		t.Fatalf("cut before the commit %t, and the store has it: %t", before, there)
+	}
+	err = s.Apply(t.Context(), one(claim, table, 1, row))
+	if before && err != nil || !before && !errors.Is(err, worker.ErrProgressMoved) {
+		t.Errorf("the same batch again: %v", err)
+	}
+	if got := texts(t, c, "SELECT id::text FROM ods.student"); len(got) != 1 {
+		t.Errorf("rows %q", got)
 	}
 }

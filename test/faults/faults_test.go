@@ -1,3 +1,7 @@
+// Package faults breaks the connections and the processes of the whole system at
+// random moments, while an oracle looks for loss, doubling, disorder and half
+// transactions. It decides what is broken, from one seed; it knows nothing of how
+// the system heals.
 package faults
 
 import (
@@ -33,7 +37,7 @@ type system struct {
 	districts []*workload.District
 	store     *sql.DB
 	databases map[string]servers.DB // by the name of their link
-	links     map[string]*Link
+	links     map[string]*servers.Link
 	processes []*program.Process
 	kafka     *local.Kafka // nil with the embedded log
 }
@@ -57,10 +61,10 @@ func exec(t testing.TB, db *sql.DB, query string) {
 
 // begin starts everything and waits until both sources are being read.
 func begin(t *testing.T, seed uint64, kafka bool) *system {
-	s := &system{links: map[string]*Link{}, databases: map[string]servers.DB{
+	s := &system{links: map[string]*servers.Link{}, databases: map[string]servers.DB{
 		"xueji": servers.MariaDB(t, nil), "chengji": servers.Postgres(t, nil), "province": servers.Postgres(t, nil)}}
 	for name, db := range s.databases {
-		s.links[name] = NewLink(t, fmt.Sprintf("127.0.0.1:%d", db.Port))
+		s.links[name] = servers.NewLink(t, fmt.Sprintf("127.0.0.1:%d", db.Port))
 		if name == "xueji" {
 			continue
 		}
@@ -93,10 +97,10 @@ func begin(t *testing.T, seed uint64, kafka bool) *system {
 		}
 	}
 	if kafka {
-		l := NewLink(t, "")
+		l := servers.NewLink(t, "")
 		s.links["kafka"] = l
 		s.kafka = servers.Kafka(t, map[string]string{"advertised.listeners": fmt.Sprintf("PLAINTEXT://127.0.0.1:%d", l.Port())})
-		l.upstream = s.kafka.Addr
+		l.To(s.kafka.Addr)
 	}
 	s.programs(t)
 	s.await(t, 30*time.Second, "both sources being read", func() bool {
@@ -226,10 +230,10 @@ var kinds = map[string]func(*testing.T, *system, *rand.Rand) string{
 		return p.Name
 	},
 	"reset": func(t *testing.T, s *system, rng *rand.Rand) string {
-		return hit(t, s, rng, func(l *Link) int { return l.Reset() })
+		return hit(t, s, rng, func(l *servers.Link) int { return l.Reset() })
 	},
 	"reset in a message": func(t *testing.T, s *system, rng *rand.Rand) string {
-		return hit(t, s, rng, func(l *Link) int {
+		return hit(t, s, rng, func(l *servers.Link) int {
 			spent := l.ResetAfter(1 + rng.Int64N(20_000))
 			select {
 			case <-spent:
@@ -240,13 +244,13 @@ var kinds = map[string]func(*testing.T, *system, *rand.Rand) string{
 		})
 	},
 	"silence": func(t *testing.T, s *system, rng *rand.Rand) string {
-		return hit(t, s, rng, func(l *Link) int { n := l.Silence(); <-time.After(between(rng, 500, 4000)); return n })
+		return hit(t, s, rng, func(l *servers.Link) int { n := l.Silence(); <-time.After(between(rng, 500, 4000)); return n })
 	},
 	"thin line": func(t *testing.T, s *system, rng *rand.Rand) string {
-		return hit(t, s, rng, func(l *Link) int { n := l.Thin(30_000); <-time.After(between(rng, 1000, 2000)); return n })
+		return hit(t, s, rng, func(l *servers.Link) int { n := l.Thin(30_000); <-time.After(between(rng, 1000, 2000)); return n })
 	},
 	"down": func(t *testing.T, s *system, rng *rand.Rand) string {
-		return hit(t, s, rng, func(l *Link) int { n := l.Down(); <-time.After(between(rng, 500, 4000)); return n })
+		return hit(t, s, rng, func(l *servers.Link) int { n := l.Down(); <-time.After(between(rng, 500, 4000)); return n })
 	},
 	"restart": func(t *testing.T, s *system, rng *rand.Rand) string {
 		name := pick(rng, s.databases)
@@ -267,7 +271,7 @@ func pick[V any](rng *rand.Rand, m map[string]V) string {
 }
 
 // hit breaks one link; a break that met no connection isn't one.
-func hit(t *testing.T, s *system, rng *rand.Rand, f func(*Link) int) string {
+func hit(t *testing.T, s *system, rng *rand.Rand, f func(*servers.Link) int) string {
 	t.Helper()
 	name := pick(rng, s.links)
 	l := s.links[name]

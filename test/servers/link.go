@@ -1,10 +1,7 @@
-// Package faults breaks the connections and the processes of the whole system at
-// random moments, while an oracle looks for loss, doubling, disorder and half
-// transactions. It decides what is broken, from one seed; it knows nothing of how
-// the system heals.
-package faults
+package servers
 
 import (
+	"bytes"
 	"fmt"
 	"net"
 	"sync"
@@ -26,9 +23,15 @@ type Link struct {
 	rate   int           // bytes per second and direction, 0 is unlimited
 	budget int64         // bytes from upstream until everything is reset, -1 is endless
 	spent  chan struct{} // closed when the budget is
+
+	word     []byte // of a request, at which the connection breaks
+	before   bool   // before the request has passed, or before its answer has
+	cut      chan struct{}
+	answered bool // the request has passed, its answer is due
 }
 
-// NewLink listens on loopback and passes everything on to upstream until the test ends.
+// NewLink listens on loopback and passes everything on to upstream until the test
+// ends. An empty upstream is set by To.
 func NewLink(t testing.TB, upstream string) *Link {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -46,6 +49,13 @@ func NewLink(t testing.TB, upstream string) *Link {
 	return l
 }
 
+// To says where the link leads.
+func (l *Link) To(upstream string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.upstream = upstream
+}
+
 // Port is the link's own.
 func (l *Link) Port() int { return l.listener.Addr().(*net.TCPAddr).Port }
 
@@ -61,13 +71,13 @@ func (l *Link) accept() {
 
 func (l *Link) serve(client net.Conn) {
 	l.mu.Lock()
-	down := l.down
+	down, upstream := l.down, l.upstream
 	l.mu.Unlock()
 	if down {
 		reset(client)
 		return
 	}
-	server, err := net.Dial("tcp", l.upstream)
+	server, err := net.Dial("tcp", upstream)
 	if err != nil {
 		reset(client)
 		return
@@ -92,6 +102,9 @@ func (l *Link) pump(to, from net.Conn, answers bool) {
 	for {
 		n, err := from.Read(buf)
 		if n > 0 {
+			if l.breaks(buf[:n], answers) {
+				return
+			}
 			allowed, rate := l.admit(n, answers)
 			if rate > 0 {
 				<-time.After(time.Duration(n) * time.Second / time.Duration(rate))
@@ -127,6 +140,35 @@ func (l *Link) admit(n int, answers bool) (allowed, rate int) {
 		close(l.spent)
 	}
 	return allowed, l.rate
+}
+
+// breaks tells whether a piece of data is the one at which ResetAt breaks.
+func (l *Link) breaks(b []byte, answers bool) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case answers && l.answered: // the request has passed; its answer doesn't
+		l.answered = false
+	case !answers && l.word != nil && bytes.Contains(b, l.word):
+		l.word, l.answered = nil, !l.before
+		if l.answered {
+			return false
+		}
+	default:
+		return false
+	}
+	close(l.cut)
+	return true
+}
+
+// ResetAt breaks the connection at the next request that has a word: before it has
+// passed, or once the server has answered it, before the answer has. The channel is
+// closed then. One request at a time may be under way.
+func (l *Link) ResetAt(word string, before bool) <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.word, l.before, l.cut = []byte(word), before, make(chan struct{})
+	return l.cut
 }
 
 func reset(c net.Conn) {
@@ -185,7 +227,7 @@ func (l *Link) Down() int {
 func (l *Link) Heal() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.silent, l.down, l.rate, l.budget = false, false, 0, -1
+	l.silent, l.down, l.rate, l.budget, l.word = false, false, 0, -1, nil
 	l.change.Broadcast()
 }
 

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/spf13/cobra"
+)
+
+// explanation is what an error's code means, and what a person does about it.
+type explanation struct{ what, do string }
+
+// explanations are the codes of every error that an operator can meet.
+var explanations = map[string]map[language]explanation{
+	"BINLOG_PURGED": {
+		english: {"the server has deleted binary log that had not been read", "read the source's tables again; raise binlog_expire_logs_seconds"},
+		chinese: {"服务器删除了尚未读取的 binlog", "重新读取该数据源的表；调大 binlog_expire_logs_seconds"}},
+	"GTID_UNKNOWN": {
+		english: {"the server lacks transactions that were read from it, e.g. after a failover", "find out which server is right, then read the source's tables again"},
+		chinese: {"服务器缺少已从它读取过的事务，例如主备切换之后", "确认哪台服务器的数据正确，再重新读取该数据源的表"}},
+	"LOG_RESET": {
+		english: {"the source's log was made anew or set back: RESET MASTER, or a restored backup", "read the source's tables again"},
+		chinese: {"源端日志被重置或回退：RESET MASTER，或从备份恢复", "重新读取该数据源的表"}},
+	"MYSQL_BINLOG_FORMAT": {
+		english: {"binlog_format is not ROW", "SET GLOBAL binlog_format = 'ROW', and the same in the server's configuration; sessions that are open keep the old one"},
+		chinese: {"binlog_format 不是 ROW", "执行 SET GLOBAL binlog_format = 'ROW'，并写入服务器配置；已打开的会话仍用旧值"}},
+	"MYSQL_GRANT": {
+		english: {"the capture user lacks a privilege", "GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* and SELECT on the captured databases"},
+		chinese: {"采集用户缺少权限", "授予 REPLICATION SLAVE、REPLICATION CLIENT ON *.*，以及被采集数据库的 SELECT"}},
+	"MYSQL_LOGIN": {
+		english: {"the server refuses user or password", "check user and password of the source, and from which host the user may come"},
+		chinese: {"服务器拒绝用户名或口令", "检查数据源的用户名、口令，以及允许该用户登录的主机"}},
+	"MYSQL_LOG_BIN": {
+		english: {"the server writes no binary log", "set log_bin in the server's configuration and restart it"},
+		chinese: {"服务器没有开启 binlog", "在服务器配置中设置 log_bin 并重启"}},
+	"MYSQL_NO_TABLE": {
+		english: {"no table matches the source's patterns", "check the patterns, and GRANT SELECT on the database to the capture user"},
+		chinese: {"没有表与数据源的匹配规则相符", "检查匹配规则，并授予采集用户该数据库的 SELECT"}},
+	"MYSQL_STATEMENT": {
+		english: {"rows were changed by a statement whose tables can't be told", "binlog_format must be ROW in every session; then read the source's tables again"},
+		chinese: {"有数据被按语句记录的 SQL 修改，无法判断涉及哪些表", "所有会话都须使用 binlog_format=ROW，然后重新读取该数据源的表"}},
+	"MYSQL_TABLE_CASE": {
+		english: {"lower_case_table_names is 2, whose names differ in log and catalogue", "use a server with 0 or 1"},
+		chinese: {"lower_case_table_names 为 2，日志与系统目录中的表名不一致", "改用值为 0 或 1 的服务器"}},
+	"MYSQL_XA": {
+		english: {"an XA transaction was prepared; its rows can't be placed yet", "end it at the source (XA RECOVER lists them), then let the source begin anew"},
+		chinese: {"出现 XA PREPARE，暂不支持", "在源端结束该 XA 事务（XA RECOVER 可列出），然后让数据源重新开始"}},
+	"NO_STATE": {
+		english: {"the log has transactions of this source, but nothing proves where they continue", "read the source's tables again"},
+		chinese: {"日志中已有该数据源的事务，但无法证明从何处继续", "重新读取该数据源的表"}},
+	"OTHER_SERVER": {
+		english: {"another server answers than last time", "correct the address, or read the source's tables again from this one"},
+		chinese: {"应答的服务器与上次不是同一台", "更正地址，或从这台服务器重新读取各表"}},
+	"OTHER_TIMELINE": {
+		english: {"the server is on another timeline: a standby was promoted, or a backup restored", "read the source's tables again"},
+		chinese: {"服务器处于另一条时间线：备库被提升，或从备份恢复", "重新读取该数据源的表"}},
+	"PARTIAL_JSON": {
+		english: {"the binary log has JSON differences instead of values", "SET GLOBAL binlog_row_value_options = '', then read the table again"},
+		chinese: {"binlog 记录的是 JSON 差异而不是完整的值", "执行 SET GLOBAL binlog_row_value_options = ''，然后重新读取该表"}},
+	"PG_ACCESS": {
+		english: {"the server refuses the user, the password or a privilege", "the capture user needs LOGIN, REPLICATION and SELECT on the tables"},
+		chinese: {"服务器拒绝用户、口令或权限", "采集用户需要 LOGIN、REPLICATION 以及各表的 SELECT"}},
+	"PG_NO_TABLE": {
+		english: {"no table matches the source's patterns", "check the patterns of the source"},
+		chinese: {"没有表与数据源的匹配规则相符", "检查数据源的匹配规则"}},
+	"PG_PUBLICATION": {
+		english: {"the capture user may not create the publication", "have the owner of the tables run the CREATE PUBLICATION that stands beside the error"},
+		chinese: {"采集用户无权创建 publication", "请表的属主执行错误旁给出的 CREATE PUBLICATION"}},
+	"PG_SLOT": {
+		english: {"the replication slot can't be created", "a slot of this name may be left: SELECT pg_drop_replication_slot(…); or max_replication_slots is reached"},
+		chinese: {"无法创建复制槽", "可能有同名旧槽：SELECT pg_drop_replication_slot(…)；或已达 max_replication_slots"}},
+	"PG_VERSION": {
+		english: {"the server is older than PostgreSQL 10, which has no logical replication of its own", "upgrade the server"},
+		chinese: {"服务器早于 PostgreSQL 10，没有内置逻辑复制", "升级服务器"}},
+	"PG_WAL_LEVEL": {
+		english: {"wal_level is not logical", "ALTER SYSTEM SET wal_level = 'logical', then restart the server"},
+		chinese: {"wal_level 不是 logical", "执行 ALTER SYSTEM SET wal_level = 'logical' 并重启服务器"}},
+	"PREV_MISMATCH": {
+		english: {"transactions between the last applied one and the next are missing in the log", "read the source's tables again"},
+		chinese: {"日志中，上一个已应用事务与下一个事务之间有缺失", "重新读取该数据源的表"}},
+	"ROW_COUNT": {
+		english: {"a transaction has fewer or more rows in the log than its commit says", "read the source's tables again"},
+		chinese: {"日志中某个事务的行数与其提交记录不符", "重新读取该数据源的表"}},
+	"ROW_TOO_LARGE": {
+		english: {"a row is larger than a record may be", "raise max.message.bytes of the log's topics and the agent's limit, or leave the table out"},
+		chinese: {"某一行超过单条记录的上限", "调大日志主题的 max.message.bytes 与 agent 的上限，或不采集该表"}},
+	"SLOT_AHEAD": {
+		english: {"the replication slot was moved or made again, past changes that had not been read", "read the source's tables again"},
+		chinese: {"复制槽被推进或重建，越过了尚未读取的变更", "重新读取该数据源的表"}},
+	"SLOT_INVALIDATED": {
+		english: {"the server has removed WAL that the slot needed", "read the source's tables again; raise max_slot_wal_keep_size"},
+		chinese: {"服务器删除了复制槽需要的 WAL", "重新读取该数据源的表；调大 max_slot_wal_keep_size"}},
+	"SLOT_LOST": {
+		english: {"the replication slot is gone", "find out who dropped it, then read the source's tables again"},
+		chinese: {"复制槽不存在了", "查明是谁删除的，再重新读取该数据源的表"}},
+	"SLOT_OTHER": {
+		english: {"the slot of this name belongs to somebody else", "drop it or rename the source, then read its tables again"},
+		chinese: {"同名复制槽属于别的程序", "删除该槽或更改数据源名称，再重新读取各表"}},
+	"STATEMENT_LOGGED": {
+		english: {"rows of this table were changed by a statement in the log", "binlog_format must be ROW in every session; read the table again"},
+		chinese: {"该表的数据被按语句记录的 SQL 修改", "所有会话都须使用 binlog_format=ROW；重新读取该表"}},
+	"TABLE_CHANGED": {
+		english: {"the table's definition has changed", "read the table again"},
+		chinese: {"表结构已变更", "重新读取该表"}},
+	"TABLE_NO_KEY": {
+		english: {"the table has no primary key", "ALTER TABLE … ADD PRIMARY KEY, then read the table again"},
+		chinese: {"表没有主键", "ALTER TABLE … ADD PRIMARY KEY，然后重新读取该表"}},
+	"TABLE_REFUSED": {
+		english: {"the table can't be described", "the text beside the code says why"},
+		chinese: {"无法描述该表", "原因见代码旁的文字"}},
+	"TOPIC_REPLACED": {
+		english: {"the log's topic is not the one that was written or read before", "find out who deleted it, then read the source's tables again"},
+		chinese: {"日志主题已不是原来的那个", "查明是谁删除的，再重新读取该数据源的表"}},
+	"TYPE_UNSUPPORTED": {
+		english: {"a column has a type that can't be carried yet", "leave the table out, or change the column"},
+		chinese: {"某列的类型暂不支持", "不采集该表，或更改该列"}},
+}
+
+// explain gives a code's text in a language, empty for an unknown code.
+func explain(code string, lang language) string {
+	e, ok := explanations[code]
+	if !ok {
+		return ""
+	}
+	if lang == chinese {
+		return e[lang].what + "。处理：" + e[lang].do
+	}
+	return e[lang].what + ". To do: " + e[lang].do
+}
+
+func explainCommand(say catalogue, lang language) *cobra.Command {
+	return &cobra.Command{Use: "explain [CODE]", Short: say.explain, Args: cobra.MaximumNArgs(1), RunE: func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			for _, code := range slices.Sorted(maps.Keys(explanations)) {
+				if _, err := fmt.Fprintf(c.OutOrStdout(), "%-20s %s\n", code, explain(code, lang)); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		text := explain(args[0], lang)
+		if text == "" {
+			return fmt.Errorf("%w: %s", errUsage, args[0])
+		}
+		_, err := fmt.Fprintln(c.OutOrStdout(), text)
+		return err
+	}}
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"bytes"
+	"go/scanner"
+	"go/token"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tributary-cdc/tributary/capture/pipeline"
+	"github.com/tributary-cdc/tributary/sinks/worker"
+	"github.com/tributary-cdc/tributary/stream/event"
+)
+
+// otherNames look like codes and are the servers' own words.
+var otherNames = map[string]bool{"NOEXPORT_SNAPSHOT": true, "ROW_MISSING": true}
+
+// TestEveryCodeIsExplained walks the sources for codes: each has a text in both
+// languages, and no text explains what doesn't exist.
+func TestEveryCodeIsExplained(t *testing.T) {
+	shape := regexp.MustCompile(`^"[A-Z]{2,}(_[A-Z0-9]+)+"$`)
+	found := map[string]bool{}
+	for _, dir := range []string{"capture", "sinks", "stream"} {
+		err := filepath.WalkDir(filepath.Join("..", "..", dir), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.Contains(path, "sinktest") {
+				return err
+			}
+			src, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			var s scanner.Scanner
+			s.Init(token.NewFileSet().AddFile(path, -1, len(src)), src, nil, 0)
+			for {
+				_, tok, lit := s.Scan()
+				if tok == token.EOF {
+					return nil
+				}
+				if tok == token.STRING && shape.MatchString(lit) && !otherNames[strings.Trim(lit, `"`)] {
+					found[strings.Trim(lit, `"`)] = true
+				}
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(found) < 20 {
+		t.Fatalf("only %d codes found: the walk is wrong", len(found))
+	}
+	for code := range found {
+		for lang := range texts {
+			if e := explanations[code][lang]; e.what == "" || e.do == "" {
+				t.Errorf("code %s isn't explained in language %d", code, lang)
+			}
+		}
+	}
+	for code := range explanations {
+		if !found[code] {
+			t.Errorf("code %s doesn't exist", code)
+		}
+	}
+}
+
+func TestExplain(t *testing.T) {
+	if code, out, _ := call("explain", "PG_WAL_LEVEL", "--lang", "zh-CN"); code != 0 || !strings.Contains(out, "处理：") {
+		t.Errorf("exit %d, %s", code, out)
+	}
+	if code, out, _ := call("explain", "--lang", "en"); code != 0 || strings.Count(out, "\n") != len(explanations) {
+		t.Errorf("exit %d, %s", code, out)
+	}
+	if code, _, _ := call("explain", "NO_SUCH_CODE"); code != exitUsage {
+		t.Errorf("exit %d for an unknown code", code)
+	}
+}
+
+// TestStatusSaysWhatToDo shows a source that waits for its DBA.
+func TestStatusSaysWhatToDo(t *testing.T) {
+	at := time.Unix(1_700_000_000, 0)
+	waiting := report{Role: "agent", Name: "a1", Sources: []pipeline.Status{
+		{Source: "330108-chengji", State: pipeline.Retrying, Error: "wal_level is replica [PG_WAL_LEVEL]", Code: "PG_WAL_LEVEL", Hint: "ALTER SYSTEM SET wal_level = 'logical'"},
+		{Source: "330106-xueji", State: pipeline.Streaming, Committed: at, Logged: at.Add(250 * time.Millisecond), Stopped: []event.TableStop{{Table: "xueji.t", Code: "TABLE_NO_KEY", Reason: "no key"}}}}}
+	well := report{Role: "worker", Name: "city", Stores: []worker.SourceStatus{{Source: "330106-xueji", Txns: 3}}}
+	serveReport := func(r report) string {
+		srv := httptest.NewServer(handler(func() report { return r }, workerMetrics(func() (map[string]worker.SourceStatus, worker.Counts) { return nil, worker.Counts{} })))
+		t.Cleanup(srv.Close)
+		return srv.URL
+	}
+	bad, good := serveReport(waiting), serveReport(well)
+	code, out, _ := call("status", bad, good, "--lang", "zh-CN")
+	for _, want := range []string{"PG_WAL_LEVEL", "wal_level 不是 logical", "ALTER SYSTEM", "TABLE_NO_KEY", "表没有主键", "0.250s", "applying"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("lacks %q:\n%s", want, out)
+		}
+	}
+	if code != exitUnwell {
+		t.Errorf("exit %d", code)
+	}
+	if code, out, _ := call("status", good, "--output", "json"); code != 0 || !bytes.Contains([]byte(out), []byte(`"transactions": 3`)) {
+		t.Errorf("exit %d, %s", code, out)
+	}
+	other := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(other.Close)
+	for _, address := range []string{"127.0.0.1:1", other.URL} {
+		if code, out, _ := call("status", address); code != exitUnwell || !strings.Contains(out, "unreachable") {
+			t.Errorf("%s: exit %d, %s", address, code, out)
+		}
+	}
+	if code, _, _ := call("status", good, "--output", "xml"); code != exitUsage {
+		t.Errorf("exit %d for another output", code)
+	}
+}
