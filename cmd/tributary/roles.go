@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/http/pprof"
 	"os"
 	"path/filepath"
 	"slices"
@@ -221,13 +222,15 @@ func applied(w *worker.Worker) []worker.SourceStatus {
 	return out
 }
 
-// handler answers health checks, the status as JSON, and metrics.
+// handler answers health checks, the status as JSON, metrics, and profiles.
 func handler(status func() report, figures prometheus.Collector) http.Handler {
 	reg := prometheus.NewRegistry() // one per process part, never the global one
 	reg.MustRegister(figures, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
 	ok := func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") }
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile) // ?seconds=n
+	mux.Handle("GET /debug/pprof/heap", pprof.Handler("heap"))
 	mux.HandleFunc("GET /-/healthy", ok)
 	mux.HandleFunc("GET /-/ready", ok)
 	mux.HandleFunc("GET /api/status", func(w http.ResponseWriter, _ *http.Request) {

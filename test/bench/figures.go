@@ -84,7 +84,7 @@ func (b *bench) prepared(ctx context.Context, org string, agent func() (*process
 }
 
 // captured measures an agent that has a backlog before it.
-func (b *bench) captured(ctx context.Context, org string, rows int, agent func() (*process, error)) (sample, error) {
+func (b *bench) captured(ctx context.Context, name, org string, rows int, agent func() (*process, error)) (sample, error) {
 	from, err := b.end(ctx, org)
 	if err != nil {
 		return sample{}, err
@@ -97,7 +97,7 @@ func (b *bench) captured(ctx context.Context, org string, rows int, agent func()
 	if err != nil {
 		return sample{}, err
 	}
-	took, err := b.logged(ctx, org, from, rows)
+	took, err := b.logged(ctx, name, org, from, rows)
 	if err != nil {
 		return sample{}, err
 	}
@@ -138,7 +138,7 @@ func (b *bench) mariadb(ctx context.Context, r *report) error {
 	if err := b.fill(ctx, b.mdb, "xueji.student"); err != nil {
 		return err
 	}
-	s, err := b.captured(ctx, mariaOrg, b.rows, b.mariaAgent)
+	s, err := b.captured(ctx, "capture-mariadb", mariaOrg, b.rows, b.mariaAgent)
 	if err != nil {
 		return err
 	}
@@ -148,7 +148,7 @@ func (b *bench) mariadb(ctx context.Context, r *report) error {
 
 // inserts measures Kafka to an empty store, and plain COPY of the same rows.
 func (b *bench) inserts(ctx context.Context, r *report) error {
-	s, p, err := b.applied(ctx, "ods", b.rows)
+	s, p, err := b.applied(ctx, "apply-inserts", b.rows)
 	if err != nil {
 		return err
 	}
@@ -180,19 +180,21 @@ func (b *bench) inserts(ctx context.Context, r *report) error {
 }
 
 // applied measures a worker until the store has so many rows of the log.
-func (b *bench) applied(ctx context.Context, schema string, total int) (sample, *process, error) {
-	p, err := b.worker(mariaOrg, schema)
+func (b *bench) applied(ctx context.Context, name string, total int) (sample, *process, error) {
+	p, err := b.worker(mariaOrg, "ods")
 	if err != nil {
 		return sample{}, nil, err
 	}
 	var first time.Time
+	profiled := make(chan error, 1)
 	err = until(ctx, 10*time.Minute, "the backlog in the store", func() (bool, error) {
 		if first.IsZero() {
 			var any bool
-			if err := b.sdb.QueryRowContext(ctx, "SELECT EXISTS (SELECT FROM tributary.claim WHERE worker = $1)", schema).Scan(&any); err != nil || !any {
+			if err := b.sdb.QueryRowContext(ctx, "SELECT EXISTS (SELECT FROM tributary.claim WHERE worker = 'ods')").Scan(&any); err != nil || !any {
 				return false, err
 			}
 			first = time.Now()
+			go func() { profiled <- b.profile(ctx, name) }()
 		}
 		var ok bool
 		err := b.sdb.QueryRowContext(ctx, "SELECT coalesce(sum(rows), 0) >= $1 FROM tributary.batch", total).Scan(&ok)
@@ -202,6 +204,9 @@ func (b *bench) applied(ctx context.Context, schema string, total int) (sample, 
 		return sample{}, p, err
 	}
 	took := time.Since(first)
+	if err := <-profiled; err != nil {
+		return sample{}, p, err
+	}
 	cpu, resident, err := p.used()
 	return sample{Rows: b.rows, Seconds: took.Seconds(), Rate: float64(b.rows) / took.Seconds(), CPU: cpu * 1e6 / float64(b.rows), Resident: resident}, p, err
 }
@@ -213,12 +218,12 @@ func (b *bench) updates(ctx context.Context, r *report) error {
 			return err
 		}
 	}
-	s, err := b.captured(ctx, mariaOrg, b.rows, b.mariaAgent)
+	s, err := b.captured(ctx, "capture-mariadb-updates", mariaOrg, b.rows, b.mariaAgent)
 	if err != nil {
 		return err
 	}
 	r.add("MariaDB to Kafka, updates", "", s)
-	if s, p, err := b.applied(ctx, "ods", 2*b.rows); err != nil {
+	if s, p, err := b.applied(ctx, "apply-updates", 2*b.rows); err != nil {
 		return err
 	} else if err := p.end(); err != nil {
 		return err
@@ -261,7 +266,7 @@ func (b *bench) postgres(ctx context.Context, r *report) error {
 	if err != nil {
 		return err
 	}
-	s, err := b.captured(ctx, pgOrg, b.rows, agent)
+	s, err := b.captured(ctx, "capture-postgres", pgOrg, b.rows, agent)
 	if err != nil {
 		return err
 	}

@@ -157,7 +157,9 @@ func main() {
 	squeeze, err := compression()
 	if err == nil {
 		r.Squeeze = squeeze
-		err = run(ctx, r, *program, *seconds)
+		if err = os.MkdirAll(*out, 0o755); err == nil {
+			err = run(ctx, r, *program, *out, *seconds)
+		}
 	}
 	if err == nil {
 		err = r.write(*out)
@@ -169,9 +171,13 @@ func main() {
 	fmt.Fprintln(os.Stderr, "report:", *out)
 }
 
-func run(ctx context.Context, r *report, program string, seconds int) (err error) {
+func run(ctx context.Context, r *report, program, out string, seconds int) (err error) {
 	for n := range r.Repeat {
-		b, serr := start(ctx, program, r.Rows)
+		profiles := ""
+		if n == r.Repeat-1 { // a profile costs a little
+			profiles = out
+		}
+		b, serr := start(ctx, program, profiles, r.Rows)
 		if serr == nil {
 			if n == 0 {
 				r.Servers = b.servers()

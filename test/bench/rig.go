@@ -6,6 +6,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,11 +35,34 @@ type bench struct {
 	mdb, pdb     *sql.DB // the sources
 	sdb          *sql.DB // the store
 	running      []*process
+	http         string // of the program that is measured
+	profiles     string // folder, empty for none
+}
+
+// profile keeps a CPU profile of the running program from now on.
+func (b *bench) profile(ctx context.Context, name string) error {
+	if b.profiles == "" {
+		return nil
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+b.http+"/debug/pprof/profile?seconds=2", nil)
+	if err != nil {
+		return err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = res.Body.Close() }() // read only
+	body, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != http.StatusOK {
+		return fmt.Errorf("profile of %s: %s: %w", name, res.Status, err)
+	}
+	return os.WriteFile(filepath.Join(b.profiles, name+".pprof"), body, 0o644)
 }
 
 const transaction = 1000
 
-func start(ctx context.Context, program string, rows int) (*bench, error) {
+func start(ctx context.Context, program, profiles string, rows int) (*bench, error) {
 	dir, err := os.MkdirTemp("", "tributary-bench-")
 	if err != nil {
 		return nil, err
@@ -48,7 +73,11 @@ func start(ctx context.Context, program string, rows int) (*bench, error) {
 	if program, err = filepath.Abs(program); err != nil {
 		return nil, err
 	}
-	b := &bench{dir: dir, program: program, rows: rows - rows%transaction}
+	port, err := local.FreePort()
+	if err != nil {
+		return nil, err
+	}
+	b := &bench{dir: dir, program: program, rows: rows - rows%transaction, profiles: profiles, http: fmt.Sprintf("127.0.0.1:%d", port)}
 	pg := map[string]string{"max_wal_size": "8GB", "shared_buffers": "512MB"}
 	if b.maria, err = local.StartMariaDB(ctx, local.Options{Dir: filepath.Join(dir, "maria"), Settings: map[string]string{"innodb-buffer-pool-size": "512M", "max-binlog-size": "1073741824"}}); err != nil {
 		return b, err
@@ -112,15 +141,15 @@ func (b *bench) stop() error {
 
 // agent starts an agent for one source.
 func (b *bench) agent(org, name, engine, rest string, s *local.Server) (*process, error) {
-	text := fmt.Sprintf("name: a\norg: %q\ndata_dir: %s\nlog: {brokers: [%q]}\nsources:\n  - {name: %s, engine: %s, host: %s, port: %d, user: %s, password_file: %s, %s, first_start: now}\n",
-		org, filepath.Join(b.dir, "agent-"+org), b.kafka.Addr, name, engine, s.Host, s.Port, s.User, filepath.Join(s.Dir, "password"), rest)
+	text := fmt.Sprintf("name: a\norg: %q\ndata_dir: %s\nhttp: %s\nlog: {brokers: [%q]}\nsources:\n  - {name: %s, engine: %s, host: %s, port: %d, user: %s, password_file: %s, %s, first_start: now}\n",
+		org, filepath.Join(b.dir, "agent-"+org), b.http, b.kafka.Addr, name, engine, s.Host, s.Port, s.User, filepath.Join(s.Dir, "password"), rest)
 	return b.run("agent", "agent-"+org, text)
 }
 
 // worker starts a worker that keeps its tables in a schema of their own.
 func (b *bench) worker(org, schema string) (*process, error) {
-	text := fmt.Sprintf("name: %s\norgs: [%q]\nlog: {brokers: [%q]}\nstore: {host: %s, port: %d, database: postgres, schema: %s, user: %s, password_file: %s}\n",
-		schema, org, b.kafka.Addr, b.store.Host, b.store.Port, schema, b.store.User, filepath.Join(b.store.Dir, "password"))
+	text := fmt.Sprintf("name: %s\norgs: [%q]\nhttp: %s\nlog: {brokers: [%q]}\nstore: {host: %s, port: %d, database: postgres, schema: %s, user: %s, password_file: %s}\n",
+		schema, org, b.http, b.kafka.Addr, b.store.Host, b.store.Port, schema, b.store.User, filepath.Join(b.store.Dir, "password"))
 	return b.run("worker", "worker-"+schema, text)
 }
 
@@ -215,17 +244,23 @@ func (b *bench) end(ctx context.Context, org string) (log.Offset, error) {
 }
 
 // logged waits until a backlog of rows is in the log, from the first new record on.
-func (b *bench) logged(ctx context.Context, org string, from log.Offset, rows int) (time.Duration, error) {
+func (b *bench) logged(ctx context.Context, name, org string, from log.Offset, rows int) (time.Duration, error) {
 	var first time.Time
+	profiled := make(chan error, 1)
 	want := from + log.Offset(rows+rows/transaction)
 	err := until(ctx, 10*time.Minute, "the backlog in the log", func() (bool, error) {
 		end, err := b.end(ctx, org)
 		if err == nil && first.IsZero() && end > from+1 { // the first one is the agent's open
 			first = time.Now()
+			go func() { profiled <- b.profile(ctx, name) }()
 		}
 		return err == nil && end >= want, err
 	})
-	return time.Since(first), err
+	took := time.Since(first)
+	if err == nil {
+		err = <-profiled
+	}
+	return took, err
 }
 
 // logSize gives the bytes of an org's changes on the broker's disk.
