@@ -263,7 +263,7 @@ func (w *writer) save(ctx context.Context) error {
 	if !fresh {
 		return nil
 	}
-	c.Producer = log.NoProducer // the tail's first record tells
+	c.Producer, c.Agent = log.NoProducer, w.p.opts.Agent // the tail's first record tells the producer
 	value, err := json.Marshal(c)
 	if err != nil {
 		return fmt.Errorf("checkpoint: %w", err)

@@ -150,7 +150,8 @@ type Pipeline struct {
 	status status
 
 	// What follows belongs to Run's goroutine, and to the writer while a session runs.
-	opened  time.Time // of the last successful open; zero if there was none
+	opened  time.Time // of the last successful open; zero if there was none, or the next failed
+	took    bool      // an open of ours has succeeded
 	records int       // appended since
 	dirty   bool      // the log may hold an unfinished transaction of this producer
 	scan    *scanner  // what the log says about the source

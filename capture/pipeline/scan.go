@@ -21,6 +21,7 @@ type checkpoint struct {
 	State    []byte         `json:"state"`
 	Offset   log.Offset     `json:"offset"` // of the commit or heartbeat that it describes
 	Producer log.Producer   `json:"producer"`
+	Agent    string         `json:"agent"` // whose open record counts; it may lie before Offset
 	At       time.Time      `json:"at"`
 }
 
@@ -59,7 +60,7 @@ func (p *Pipeline) load(ctx context.Context) (*scanner, error) {
 	if err := json.Unmarshal(value, &c); err != nil {
 		return nil, fmt.Errorf("read checkpoint: %w", err)
 	}
-	s.producer, s.known = c.Producer, true
+	s.producer, s.agent, s.known = c.Producer, c.Agent, true
 	s.last, s.restart, s.state, s.offset = c.Last, c.Restart, c.State, c.Offset
 	if c.Offset >= end {
 		return nil, &capture.GapError{Code: "TOPIC_REPLACED", From: c.Last,
@@ -144,10 +145,15 @@ func (p *Pipeline) openAndScan(ctx context.Context) error {
 	if err := s.advance(ctx, p.opts.Tail, end); err != nil {
 		return err
 	}
-	fresh := p.opened.IsZero()
-	if other := s.agent != "" && s.agent != p.opts.Agent; fresh && other && !p.opts.Force && time.Since(s.seen) < p.opts.OtherAgentAge {
-		return fmt.Errorf("agent %s wrote %s ago: %w", s.agent, time.Since(s.seen).Round(time.Second), capture.ErrOtherAgent)
+	if other := s.agent != "" && s.agent != p.opts.Agent; other {
+		switch {
+		case p.took: // its open stands behind ours; an unfinished write must not take the source back
+			return fmt.Errorf("agent %s has taken the source: %w", s.agent, capture.ErrOtherAgent)
+		case !p.opts.Force && time.Since(s.seen) < p.opts.OtherAgentAge:
+			return fmt.Errorf("agent %s wrote %s ago: %w", s.agent, time.Since(s.seen).Round(time.Second), capture.ErrOtherAgent)
+		}
 	}
+	fresh := p.opened.IsZero()
 	if fresh || p.dirty {
 		if err := p.open(ctx); err != nil {
 			return err
@@ -177,6 +183,7 @@ func (p *Pipeline) open(ctx context.Context) error {
 		return fmt.Errorf("write the open record: %w", err)
 	}
 	p.opened, p.records, p.dirty = time.Now(), 1, false
+	p.took = true
 	return nil
 }
 

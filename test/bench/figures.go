@@ -298,6 +298,7 @@ func (b *bench) ceiling(ctx context.Context, publication, end string) (float64, 
 // latency writes one-row transactions at a steady rate and looks when the store shows
 // them, by the writer's own clock.
 func (b *bench) latency(ctx context.Context, r *report, seconds int) error {
+	b.http = "127.0.0.1:0" // two programs run, neither is profiled
 	agent, err := b.mariaAgent()
 	if err != nil {
 		return err
