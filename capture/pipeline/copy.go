@@ -178,7 +178,9 @@ type writer struct {
 }
 
 func (w *writer) run(ctx context.Context) error {
+	w.mu.Lock()
 	w.saved.State = w.p.scan.state
+	w.mu.Unlock()
 	for {
 		b, err := w.box.take(ctx, w.p.opts.Linger)
 		if err != nil || b == nil {

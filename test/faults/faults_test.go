@@ -275,6 +275,8 @@ func hit(t *testing.T, s *system, rng *rand.Rand, f func(*servers.Link) int) str
 	t.Helper()
 	name := pick(rng, s.links)
 	l := s.links[name]
+	// What was still on its way may have hidden that the last break isn't healed yet.
+	s.await(t, 20*time.Second, "a connection to "+name, func() bool { return l.Connections() > 0 })
 	if f(l) == 0 {
 		t.Fatalf("%s carried nothing", l)
 	}

@@ -198,6 +198,13 @@ func (l *Link) ResetAfter(n int64) <-chan struct{} {
 	return l.spent
 }
 
+// Connections says how many the link carries.
+func (l *Link) Connections() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.conns) / 2
+}
+
 // Silence lets nothing pass and breaks nothing, until Heal. It says how many
 // connections there are.
 func (l *Link) Silence() int {
