@@ -48,12 +48,12 @@ func (d *District) Setup(ctx context.Context) error {
 }
 
 // Seed writes the first rows. It is called once the source is being read.
-func (d *District) Seed(ctx context.Context) error { return d.within(ctx, d.seed) }
+func (d *District) Seed(ctx context.Context) error { return d.within(ctx, d.seed, false) }
 
 // Step writes one transaction.
-func (d *District) Step(ctx context.Context) error { return d.within(ctx, d.step) }
+func (d *District) Step(ctx context.Context) error { return d.within(ctx, d.step, true) }
 
-func (d *District) within(ctx context.Context, f func(context.Context, *sql.Tx) error) error {
+func (d *District) within(ctx context.Context, f func(context.Context, *sql.Tx) error, fickle bool) error {
 	tx, err := d.db.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("source %s: %w", d.ID, err)
@@ -62,7 +62,7 @@ func (d *District) within(ctx context.Context, f func(context.Context, *sql.Tx) 
 		_ = tx.Rollback() // the first error is the one to tell
 		return fmt.Errorf("source %s: %w", d.ID, err)
 	}
-	if d.rng.IntN(25) == 0 { // people change their minds
+	if fickle && d.rng.IntN(25) == 0 { // people change their minds
 		return tx.Rollback()
 	}
 	if err := tx.Commit(); err != nil {
