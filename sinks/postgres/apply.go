@@ -15,8 +15,8 @@ import (
 	"github.com/tributary-cdc/tributary/stream/event"
 )
 
-// Apply implements worker.Store. A small batch takes two round trips: everything,
-// then the commit.
+// Apply implements worker.Store. A small batch takes a round trip for the claim and
+// the positions, one per table, and the commit.
 func (s *Store) Apply(ctx context.Context, b *worker.Batch) error {
 	l, err := s.lane(b.Claim.Partition)
 	if err != nil {
@@ -85,6 +85,11 @@ func (s *Store) write(ctx context.Context, l *lane, b *worker.Batch) (next int64
 		a.now = func() time.Time { return at.Add(time.Since(seen)) }
 		return err
 	})
+	// Apart from the rows: a fenced worker takes none of their locks, and trouble with
+	// the bookkeeping is never taken for a table's.
+	if err := a.send(ctx); err != nil {
+		return 0, err
+	}
 	for i := range b.Tables {
 		c := &b.Tables[i]
 		if err := a.change(ctx, c); err != nil {
@@ -144,9 +149,6 @@ func (a *applying) change(ctx context.Context, c *worker.TableChange) error {
 	single := c.Upserts
 	var parts *bulk
 	if len(c.Upserts)+len(c.Deletes) >= bulkRows {
-		if err := a.send(ctx); err != nil {
-			return err
-		}
 		parts = divide(p, c)
 		single = parts.single
 	}
@@ -216,9 +218,6 @@ func (a *applying) row(ctx context.Context, p *plan, c *worker.TableChange, u *w
 	}
 	if u.Base == nil {
 		return nil, &worker.TableError{Table: c.Table, Err: fmt.Errorf("row at %s lacks columns and has no base: %w", u.Position, worker.ErrTableRefused)}
-	}
-	if err := a.send(ctx); err != nil {
-		return nil, err
 	}
 	found := make([]any, len(absent))
 	texts := make([]*string, len(absent))

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -172,14 +173,20 @@ type encoder struct {
 
 func (e *encoder) begin(fields int) { e.buf = binary.BigEndian.AppendUint16(e.buf, uint16(fields)) }
 
+// field adds a column's value. One that isn't what its type says stops the table.
+func (e *encoder) field(i int, v event.Value) bool {
+	b, err := appendField(e.buf, e.p.schema.Columns[i].Type, v)
+	if err != nil {
+		e.err = &worker.TableError{Table: e.p.schema, Err: fmt.Errorf("column %q: %w: %w", e.p.schema.Columns[i].Name, worker.ErrTableRefused, err)}
+		return false
+	}
+	e.buf = b
+	return true
+}
+
 func (e *encoder) values(u *worker.NetRow) {
 	for i := range u.Values {
-		t := e.p.schema.Columns[i].Type
-		var err error
-		if e.buf, err = appendField(e.buf, t, u.Values[i]); err != nil {
-			if e.err == nil {
-				e.err = &worker.TableError{Table: e.p.schema, Err: errors.Join(worker.ErrTableRefused, err)}
-			}
+		if !e.field(i, u.Values[i]) {
 			return
 		}
 	}
@@ -217,7 +224,7 @@ func (e *encoder) key(values []event.Value) {
 				v = values[n]
 			}
 		}
-		if e.buf, e.err = appendField(e.buf, e.p.schema.Columns[i].Type, v); e.err != nil {
+		if !e.field(i, v) {
 			return
 		}
 	}

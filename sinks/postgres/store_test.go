@@ -89,6 +89,8 @@ func TestStore(t *testing.T) {
 	for name, before := range map[string]bool{"before it": true, "after it": false} {
 		t.Run("attack 16, connection cut at COMMIT, "+name, func(t *testing.T) { _, c := b.fresh(t); cutAtCommit(t, b, c, before) })
 	}
+	t.Run("bookkeeping isn't a table's fault", func(t *testing.T) { h, c := b.fresh(t); bookkeeping(t, h.Open(t), c) })
+	t.Run("a value that isn't one", func(t *testing.T) { h, _ := b.fresh(t); notAValue(t, h.Open(t)) })
 	t.Run("a stopped holder is ended", func(t *testing.T) { h, c := b.fresh(t); stopped(t, h, c) })
 }
 
@@ -342,5 +344,48 @@ func cutAtCommit(t *testing.T, b *bench, c *pgx.Conn, before bool) {
 	}
 	if got := texts(t, c, "SELECT id::text FROM ods.student"); len(got) != 1 {
 		t.Errorf("rows %q", got)
+	}
+}
+
+// bookkeeping has a person change the store's own tables: no table of a source must
+// stop for that.
+func bookkeeping(t *testing.T, s worker.Store, c *pgx.Conn) {
+	claim, table := claimed(t, s), sinktest.Table()
+	if err := s.EnsureTable(t.Context(), claim, table); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Exec(t.Context(), "ALTER TABLE tributary.batch DROP COLUMN partial"); err != nil {
+		t.Fatal(err)
+	}
+	row := worker.NetRow{New: true, Values: []event.Value{event.Signed(1), event.NullValue, event.NullValue}}
+	err := s.Apply(t.Context(), one(claim, table, 1, row))
+	var te *worker.TableError
+	if err == nil || errors.As(err, &te) || !strings.Contains(err.Error(), "partial") {
+		t.Errorf("%v, want the column's name and no table", err)
+	}
+}
+
+// notAValue has rows whose bytes aren't what the column's type says, as a value and as
+// the key of a row that is removed: the table stops, by every way of writing.
+func notAValue(t *testing.T, s worker.Store) {
+	claim := claimed(t, s)
+	table := &schema.Table{Source: "s", Dataset: "ids", Database: "d", Name: "ids", Key: []int{0}, Columns: []schema.Column{{Name: "id", Type: schema.Type{Kind: schema.UUID}}}}
+	if err := s.EnsureTable(t.Context(), claim, table); err != nil {
+		t.Fatal(err)
+	}
+	bad := []event.Value{event.Raw([]byte("not-a-uuid"))}
+	for _, n := range []int{1, 150} {
+		rows, keys := make([]worker.NetRow, n), make([][]event.Value, n)
+		for i := range rows {
+			rows[i], keys[i] = worker.NetRow{New: true, Values: bad}, bad
+		}
+		removed := one(claim, table, 1)
+		removed.Tables[0].Deletes = keys
+		for name, b := range map[string]*worker.Batch{"written": one(claim, table, 1, rows...), "removed": removed} {
+			var te *worker.TableError
+			if err := s.Apply(t.Context(), b); !errors.Is(err, worker.ErrTableRefused) || !errors.As(err, &te) || te.Table != table {
+				t.Errorf("%d rows %s: %v", n, name, err)
+			}
+		}
 	}
 }

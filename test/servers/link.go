@@ -234,7 +234,7 @@ func (l *Link) Down() int {
 func (l *Link) Heal() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.silent, l.down, l.rate, l.budget, l.word = false, false, 0, -1, nil
+	l.silent, l.down, l.rate, l.budget, l.word, l.answered = false, false, 0, -1, nil, false
 	l.change.Broadcast()
 }
 
