@@ -135,12 +135,12 @@ func judge(ctx context.Context, s *system, length time.Duration, seed uint64) er
 			continue
 		}
 		p := s.processes[i]
-		if err := p.kill(); err != nil {
+		if err := p.Kill(); err != nil {
 			return fmt.Errorf("kill %d: %w", r.Kills+1, err)
 		}
 		r.Kills++
-		step("SIGKILL → %s", p.name)
-		if err := p.start(); err != nil {
+		step("SIGKILL → %s", p.Name)
+		if err := p.Start(); err != nil {
 			return err
 		}
 	}

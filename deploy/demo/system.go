@@ -6,10 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -36,7 +34,7 @@ type system struct {
 	mariadb   *local.Server
 	stores    []*store
 	districts []*workload.District
-	processes []*process
+	processes []*local.Process
 	opened    []*sql.DB
 	unlock    func() error
 	kafka     *local.Kafka // nil with the embedded log
@@ -213,12 +211,12 @@ func (s *system) programs(program string) error {
 		if err := os.WriteFile(file, []byte(cf.text), 0o600); err != nil {
 			return fmt.Errorf("write the configuration: %w", err)
 		}
-		p := &process{name: cf.name, program: program, args: []string{cf.role, "--config", file}, out: filepath.Join(s.dir, cf.name+".log")}
-		if err := p.start(); err != nil {
+		p := &local.Process{Name: cf.name, Path: program, Args: []string{cf.role, "--config", file}, Out: filepath.Join(s.dir, cf.name+".log")}
+		if err := p.Start(); err != nil {
 			return err
 		}
 		s.processes = append(s.processes, p)
-		step("%s (PID %d), 日志 / log %s", cf.name, p.cmd.Process.Pid, p.out)
+		step("%s (PID %d), 日志 / log %s", cf.name, p.PID(), p.Out)
 	}
 	return nil
 }
@@ -241,8 +239,8 @@ func (s *system) await(ctx context.Context, what string, ready func() bool) erro
 	defer tick.Stop()
 	for !ready() {
 		for _, p := range s.processes {
-			if p.dead() {
-				return fmt.Errorf("%s has ended, see %s", p.name, p.out)
+			if p.Dead() {
+				return fmt.Errorf("%s has ended, see %s", p.Name, p.Out)
 			}
 		}
 		select {
@@ -267,7 +265,7 @@ func (s *system) hints() {
 func (s *system) stop() error {
 	var all []error
 	for i := len(s.processes) - 1; i >= 0; i-- {
-		all = append(all, s.processes[i].end())
+		all = append(all, s.processes[i].End())
 	}
 	for _, db := range s.opened {
 		all = append(all, db.Close())
@@ -283,82 +281,4 @@ func (s *system) stop() error {
 		}
 	}
 	return errors.Join(append(all, s.unlock())...)
-}
-
-// process is one of our programs.
-type process struct {
-	name, program, out string
-	args               []string
-
-	mu   sync.Mutex
-	cmd  *exec.Cmd
-	done chan struct{}
-}
-
-func (p *process) start() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	out, err := os.OpenFile(p.out, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return fmt.Errorf("open the log of %s: %w", p.name, err)
-	}
-	p.cmd = exec.Command(p.program, p.args...)
-	p.cmd.Stdout, p.cmd.Stderr = out, out
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for us; we end them in order
-	if err := p.cmd.Start(); err != nil {
-		return errors.Join(fmt.Errorf("start %s: %w", p.name, err), out.Close())
-	}
-	cmd, done := p.cmd, make(chan struct{})
-	p.done = done
-	go func() {
-		_ = cmd.Wait() // a killed process fails; end looks at the others
-		_ = out.Close()
-		close(done)
-	}()
-	return nil
-}
-
-// dead reports whether the process has ended.
-func (p *process) dead() bool {
-	select {
-	case <-p.done:
-		return true
-	default:
-		return false
-	}
-}
-
-// kill ends a live process with SIGKILL.
-func (p *process) kill() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.dead() {
-		return fmt.Errorf("%s was dead already, see %s", p.name, p.out)
-	}
-	if err := p.cmd.Process.Kill(); err != nil {
-		return fmt.Errorf("%s: %w", p.name, err)
-	}
-	<-p.done
-	return nil
-}
-
-// end asks the process to drain, and reports if it didn't end well.
-func (p *process) end() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("end %s: %w", p.name, err)
-	}
-	limit := time.NewTimer(20 * time.Second)
-	defer limit.Stop()
-	select {
-	case <-p.done:
-	case <-limit.C:
-		_ = p.cmd.Process.Kill()
-		<-p.done
-	}
-	if !p.cmd.ProcessState.Success() {
-		return fmt.Errorf("%s ended with %s, see %s", p.name, p.cmd.ProcessState, p.out)
-	}
-	return nil
 }

@@ -80,7 +80,7 @@ func (b *bench) prepared(ctx context.Context, org string, agent func() (*process
 	}); err != nil {
 		return err
 	}
-	return p.end()
+	return p.End()
 }
 
 // captured measures an agent that has a backlog before it.
@@ -110,7 +110,7 @@ func (b *bench) captured(ctx context.Context, name, org string, rows int, agent 
 		return sample{}, err
 	}
 	s := sample{Rows: rows, Seconds: took.Seconds(), Rate: float64(rows) / took.Seconds(), CPU: cpu * 1e6 / float64(rows), Resident: resident, Wire: float64(after-before) / float64(rows)}
-	return s, p.end()
+	return s, p.End()
 }
 
 const mariaOrg, pgOrg = "330106", "330108"
@@ -152,7 +152,7 @@ func (b *bench) inserts(ctx context.Context, r *report) error {
 	if err != nil {
 		return err
 	}
-	if err := p.end(); err != nil {
+	if err := p.End(); err != nil {
 		return err
 	}
 	c, err := pgx.Connect(ctx, b.store.PostgresURL("postgres"))
@@ -225,7 +225,7 @@ func (b *bench) updates(ctx context.Context, r *report) error {
 	r.add("MariaDB to Kafka, updates", "", s)
 	if s, p, err := b.applied(ctx, "apply-updates", 2*b.rows); err != nil {
 		return err
-	} else if err := p.end(); err != nil {
+	} else if err := p.End(); err != nil {
 		return err
 	} else {
 		r.add("Kafka to PostgreSQL, updates", "", s)
@@ -330,7 +330,7 @@ func (b *bench) latency(ctx context.Context, r *report, seconds int) error {
 		return err
 	}
 	r.add("agent beside them", "", sample{CPU: cpu * 1e6 / float64(next), Resident: resident})
-	return worker.end()
+	return worker.End()
 }
 
 func (b *bench) pings(ctx context.Context, next *int64, rate, seconds int) (sample, error) {

@@ -9,11 +9,9 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -118,7 +116,7 @@ func (b *bench) servers() []string {
 func (b *bench) stop() error {
 	var all []error
 	for _, p := range b.running {
-		all = append(all, p.end())
+		all = append(all, p.End())
 	}
 	for _, db := range []*sql.DB{b.mdb, b.pdb, b.sdb} {
 		if db != nil {
@@ -154,47 +152,24 @@ func (b *bench) worker(org, schema string) (*process, error) {
 }
 
 // process is one of our programs, with what it has used.
-type process struct {
-	cmd *exec.Cmd
-	out string
-}
+type process struct{ local.Process }
 
 func (b *bench) run(role, name, config string) (*process, error) {
 	file := filepath.Join(b.dir, name+".yml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		return nil, err
 	}
-	p := &process{cmd: exec.Command(b.program, role, "--config", file), out: filepath.Join(b.dir, name+".log")}
-	out, err := os.OpenFile(p.out, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	p.cmd.Stdout, p.cmd.Stderr = out, out
-	err = errors.Join(p.cmd.Start(), out.Close())
+	p := &process{local.Process{Name: name, Path: b.program, Args: []string{role, "--config", file}, Out: filepath.Join(b.dir, name+".log")}}
+	err := p.Start()
 	if err == nil {
 		b.running = append(b.running, p)
 	}
 	return p, err
 }
 
-// end asks the process to drain.
-func (p *process) end() error {
-	if p.cmd.ProcessState != nil {
-		return nil
-	}
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return err
-	}
-	if err := p.cmd.Wait(); err != nil {
-		b, rerr := os.ReadFile(p.out)
-		return errors.Join(fmt.Errorf("%s: %w\n%s", p.cmd.Path, err, b[max(0, len(b)-800):]), rerr)
-	}
-	return nil
-}
-
 // used gives the CPU seconds and the highest resident megabytes so far (proc(5)).
 func (p *process) used() (cpu, resident float64, err error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.PID()))
 	if err != nil {
 		return 0, 0, err
 	}
@@ -206,7 +181,7 @@ func (p *process) used() (cpu, resident float64, err error) {
 		}
 		cpu += n / 100
 	}
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID()))
 	if err != nil {
 		return 0, 0, err
 	}

@@ -9,9 +9,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
+
+	"github.com/tributary-cdc/tributary/deploy/local"
 )
 
 // Process is one of our programs, started again as often as it is killed.
@@ -20,14 +21,8 @@ type Process struct {
 	Args []string // of the program
 
 	t       testing.TB
-	bin     string
-	out     string // file of its output
+	run     local.Process
 	secrets []string
-
-	mu    sync.Mutex
-	cmd   *exec.Cmd
-	alive bool
-	done  chan struct{}
 }
 
 // PasswordVariable is set to the first secret of a process.
@@ -38,7 +33,9 @@ const PasswordVariable = "TRIBUTARY_TEST_PASSWORD"
 // its output judged.
 func (p *Process) Start(t testing.TB, bin, dir string, secrets ...string) {
 	t.Helper()
-	p.t, p.bin, p.out, p.secrets = t, bin, filepath.Join(dir, p.Name+".out"), secrets
+	p.t, p.secrets = t, secrets
+	p.run.Name, p.run.Path, p.run.Args, p.run.Out = p.Name, bin, p.Args, filepath.Join(dir, p.Name+".out")
+	p.run.Env = []string{PasswordVariable + "=" + secrets[0]}
 	p.Again()
 	t.Cleanup(func() { p.Signal(syscall.SIGKILL); p.judge() })
 }
@@ -46,61 +43,32 @@ func (p *Process) Start(t testing.TB, bin, dir string, secrets ...string) {
 // Again runs it once more.
 func (p *Process) Again() {
 	p.t.Helper()
-	f, err := os.OpenFile(p.out, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
+	if err := p.run.Start(); err != nil {
 		p.t.Fatal(err)
 	}
-	cmd := exec.Command(p.bin, p.Args...)
-	cmd.Stdout, cmd.Stderr = f, f
-	cmd.Env = append(os.Environ(), PasswordVariable+"="+p.secrets[0])
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
-		p.t.Fatal(err)
-	}
-	done := make(chan struct{})
-	p.mu.Lock()
-	p.cmd, p.alive, p.done = cmd, true, done
-	p.mu.Unlock()
-	go func() {
-		_ = cmd.Wait() // a killed process fails; what matters is told by alive
-		_ = f.Close()
-		p.mu.Lock()
-		p.alive = false
-		p.mu.Unlock()
-		close(done)
-	}()
 }
 
 // Signal reports whether the process was alive to get it, and waits for its end.
 func (p *Process) Signal(s syscall.Signal) bool {
-	p.mu.Lock()
-	alive, cmd, done := p.alive, p.cmd, p.done
-	p.mu.Unlock()
-	if !alive || cmd.Process.Signal(s) != nil {
+	if p.run.Signal(s) != nil {
 		return false
 	}
-	<-done
+	<-p.run.Done()
 	return true
 }
 
 // Pause stops the process with SIGSTOP, or lets it go on with SIGCONT. It reports
 // whether the process was alive to get it.
 func (p *Process) Pause(on bool) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	s := syscall.SIGCONT
 	if on {
 		s = syscall.SIGSTOP
 	}
-	return p.alive && p.cmd.Process.Signal(s) == nil
+	return p.run.Signal(s) == nil
 }
 
 // Clean reports whether the last run ended by itself with code 0.
-func (p *Process) Clean() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return !p.alive && p.cmd.ProcessState.ExitCode() == 0
-}
+func (p *Process) Clean() bool { return p.run.Clean() }
 
 // Build compiles the program for this test.
 func Build(t testing.TB) string {
@@ -136,7 +104,7 @@ func Write(t testing.TB, name, format string, args ...any) string {
 // if the test has failed.
 func (p *Process) judge() {
 	p.t.Helper()
-	b, err := os.ReadFile(p.out)
+	b, err := os.ReadFile(p.run.Out)
 	if err != nil {
 		p.t.Error(err)
 		return
