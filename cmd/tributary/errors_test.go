@@ -19,8 +19,8 @@ import (
 	"github.com/tributary-cdc/tributary/stream/event"
 )
 
-// otherNames look like codes and are the servers' own words.
-var otherNames = map[string]bool{"NOEXPORT_SNAPSHOT": true, "ROW_MISSING": true}
+// otherNames look like codes and are a server's own words, or kinds of anomalies.
+var otherNames = map[string]bool{"NOEXPORT_SNAPSHOT": true, "ROW_MISSING": true, "VALUE_NULLED": true}
 
 // TestEveryCodeIsExplained walks the sources for codes: each has a text in both
 // languages, and no text explains what doesn't exist.

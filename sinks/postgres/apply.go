@@ -188,7 +188,8 @@ func (a *applying) change(ctx context.Context, c *worker.TableChange) error {
 	if err := a.send(ctx); err != nil {
 		return err
 	}
-	d.record(a.queue, c, a.id)
+	a.anomaly(c, "ROW_MISSING", d.rows, d.first, "")
+	a.anomaly(c, "VALUE_NULLED", c.Nulled.Values, c.Nulled.First, c.Nulled.Detail)
 	return nil
 }
 

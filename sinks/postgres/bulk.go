@@ -294,10 +294,3 @@ func (d *drift) look(row pgx.Row, u *worker.NetRow) error {
 	}
 	return nil
 }
-
-func (d *drift) record(queue *pgx.Batch, c *worker.TableChange, batch int64) {
-	if d.rows > 0 {
-		queue.Queue(`INSERT INTO tributary.anomaly (batch, source, dataset, code, rows, first_position) VALUES ($1, $2, $3, 'ROW_MISSING', $4, $5)`,
-			batch, c.Source, c.Table.Dataset, d.rows, d.first.String())
-	}
-}

@@ -40,3 +40,11 @@ func (a *applying) halt(h worker.Halt) {
 	a.queue.Queue(`INSERT INTO tributary.table_state (source, "table", state, since_position, error, batch) VALUES ($1, $2, 'halted', $3, $4, $5)
 		ON CONFLICT DO NOTHING`, h.Source, h.Table, h.Since.String(), h.Error, a.id)
 }
+
+// anomaly notes something about rows that nobody may lose sight of.
+func (a *applying) anomaly(c *worker.TableChange, code string, rows int64, first event.Position, detail string) {
+	if rows > 0 {
+		a.queue.Queue(`INSERT INTO tributary.anomaly (batch, source, dataset, code, rows, first_position, detail) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+			a.id, c.Source, c.Table.Dataset, code, rows, first.String(), detail)
+	}
+}

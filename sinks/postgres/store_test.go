@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -300,11 +301,15 @@ func missing(t *testing.T, s worker.Store, c *pgx.Conn) {
 		for i := range rows {
 			rows[i].Base = []event.Value{event.Signed(int64(i))}
 		}
-		if err := s.Apply(t.Context(), one(claim, table, 2, rows...)); err != nil {
+		b := one(claim, table, 2, rows...)
+		b.Tables[0].Nulled = worker.Nulled{Values: 3, First: event.Position{Epoch: 1}, Detail: "csrq: 0000-00-00"}
+		if err := s.Apply(t.Context(), b); err != nil {
 			t.Fatal(err)
 		}
-		got := texts(t, c, "SELECT concat_ws(' ', dataset, code, rows, first_position) FROM tributary.anomaly WHERE source = '"+table.Source+"'")
-		if want := table.Dataset + " ROW_MISSING 1 00000001/00000000.0000000000000002/00000000"; len(got) != 1 || got[0] != want {
+		got := texts(t, c, "SELECT concat_ws(' ', dataset, code, rows, first_position, detail) FROM tributary.anomaly WHERE source = '"+table.Source+"' ORDER BY id")
+		want := []string{table.Dataset + " ROW_MISSING 1 00000001/00000000.0000000000000002/00000000 ",
+			table.Dataset + " VALUE_NULLED 3 00000001/00000000.0000000000000000/00000000 csrq: 0000-00-00"}
+		if !slices.Equal(got, want) {
 			t.Errorf("anomalies %q, want %q", got, want)
 		}
 	}

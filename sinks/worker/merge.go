@@ -22,6 +22,7 @@ type merger struct {
 	source   string
 	truncate bool
 	rows     map[string]*net
+	nulled   Nulled
 	order    []*net // as first touched, so that the result doesn't depend on map order
 }
 
@@ -72,6 +73,14 @@ func (m *merger) clear() {
 
 // add takes one row change. Its images must stay valid until the batch is applied.
 func (m *merger) add(row *event.Row, pos event.Position, committed time.Time) error {
+	for _, a := range row.Anomalies {
+		if a.Before { // it was told when it came
+			continue
+		}
+		if m.nulled.Values++; m.nulled.Values == 1 {
+			m.nulled.First, m.nulled.Detail = pos, fmt.Sprintf("%s: %.200s", m.table.Columns[a.Column].Name, a.Raw)
+		}
+	}
 	switch row.Op {
 	case event.Create, event.Read:
 		return m.insert(row, pos, committed)
@@ -143,7 +152,7 @@ func (m *merger) update(row *event.Row, pos event.Position, committed time.Time)
 
 // result gives the net effect.
 func (m *merger) result() TableChange {
-	c := TableChange{Source: m.source, Table: m.table, Truncate: m.truncate, Upserts: make([]NetRow, 0, len(m.order))}
+	c := TableChange{Source: m.source, Table: m.table, Truncate: m.truncate, Nulled: m.nulled, Upserts: make([]NetRow, 0, len(m.order))}
 	for _, n := range m.order {
 		if n.live == nil {
 			c.Deletes = append(c.Deletes, n.key)

@@ -143,6 +143,17 @@ type TableChange struct {
 	Deletes [][]event.Value
 	// Upserts are rows that exist at the end of the batch, at most one per key.
 	Upserts []NetRow
+	// Nulled are the values of the batch that their columns' types can't hold, e.g.
+	// zero dates. The rows have NULL in their place; the store keeps this trace.
+	Nulled Nulled
+}
+
+// Nulled counts values that became NULL on their way, and shows the first one.
+type Nulled struct {
+	Values int64
+	First  event.Position
+	// Detail is the first one's column and its text at the source.
+	Detail string
 }
 
 // NetRow is a row's final image.

@@ -27,7 +27,14 @@ func TestHandbook(t *testing.T) {
 		t.Fatalf("%d pages, %v", len(pages), err)
 	}
 	metrics, codes := read(t, "cmd/tributary/metrics.go"), read(t, "cmd/tributary/errors.go")
-	commands := read(t, "cmd/tributary/main.go") + read(t, "cmd/tributary/trace.go") + codes
+	sources, err := filepath.Glob("../../cmd/tributary/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var commands string
+	for _, f := range sources {
+		commands += read(t, strings.TrimPrefix(filepath.ToSlash(f), "../../"))
+	}
 	metric, code := regexp.MustCompile("`tributary_([a-z_]+)`"), regexp.MustCompile("`([A-Z]+_[A-Z_]+)`")
 	command := regexp.MustCompile("`tributary ([a-z]+)")
 	for _, page := range pages {

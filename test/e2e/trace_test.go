@@ -24,7 +24,8 @@ func TestTraceProvesARow(t *testing.T) {
 	scores := connect(t, db, "chengji")
 	mustExec(t, scores, "CREATE TABLE score (xh bigint, kch text, kccj numeric(5,1), PRIMARY KEY (xh, kch))")
 	c := maria.Connect(t, "")
-	for _, sql := range []string{"CREATE DATABASE xueji CHARACTER SET utf8mb4", "CREATE TABLE xueji.student (xh bigint PRIMARY KEY, xm varchar(36) NOT NULL)"} {
+	for _, sql := range []string{"CREATE DATABASE xueji CHARACTER SET utf8mb4", "SET sql_mode = ''",
+		"CREATE TABLE xueji.student (xh bigint PRIMARY KEY, xm varchar(36) NOT NULL, csrq date NULL)"} {
 		if _, err := c.Execute(sql); err != nil {
 			t.Fatal(err)
 		}
@@ -71,7 +72,7 @@ sources:
 		out, code := call("status", agent)
 		return code == 0 && strings.Count(out, "streaming") == 2
 	})
-	if _, err := c.Execute("INSERT INTO xueji.student VALUES (4711, '镕基')"); err != nil {
+	if _, err := c.Execute("INSERT INTO xueji.student VALUES (4711, '镕基', '0000-00-00')"); err != nil {
 		t.Fatal(err)
 	}
 	mustExec(t, scores, "INSERT INTO score VALUES (4711, 'K01', 99.5)")
@@ -97,8 +98,13 @@ sources:
 		return found
 	}
 	student := trace("student", "4711").Data[0]
-	if student.Source != "330106-xueji" || student.Op != "c" || student.Batch.Partition != "tributary.330106.changes/0" || student.Batch.Last <= 0 || student.Row["xm"] != "镕基" {
+	if student.Source != "330106-xueji" || student.Op != "c" || student.Batch.Partition != "tributary.330106.changes/0" || student.Batch.Last <= 0 || student.Row["xm"] != "镕基" || student.Row["csrq"] != nil {
 		t.Errorf("trace: %+v", student)
+	}
+	// The zero date is NULL, and not in silence.
+	city := connect(t, db, "city")
+	if got := column(t, city, "SELECT concat_ws(' ', source, dataset, code, rows, detail) FROM tributary.anomaly"); len(got) != 1 || got[0] != "330106-xueji student VALUE_NULLED 1 csrq: 0000-00-00" {
+		t.Errorf("anomalies %q", got)
 	}
 	score := trace("score", "4711", "K01").Data[0]
 	if score.Source != "330106-chengji" || score.Row["kccj"] != 99.5 {
