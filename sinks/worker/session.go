@@ -1,0 +1,180 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/tributary-cdc/tributary/schema"
+	"github.com/tributary-cdc/tributary/stream/envelope"
+	"github.com/tributary-cdc/tributary/stream/event"
+	"github.com/tributary-cdc/tributary/stream/log"
+)
+
+// session is one claim on a partition.
+type session struct {
+	w       *Worker
+	p       log.Partition
+	claim   Claim
+	fetch   log.Fetcher
+	asm     *assembler
+	mem     memory
+	before  []event.Value // free images of mem
+	after   []event.Value
+	ensured map[*schema.Table]bool
+	refused map[tableKey]error // stopped tables
+	// recorded are those of them that the store knows of.
+	recorded map[tableKey]bool
+	applied  int
+}
+
+func (s *session) run(ctx context.Context) error {
+	if err := s.w.o.Store.Prepare(ctx); err != nil {
+		return err
+	}
+	claim, known, err := s.w.o.Store.Claim(ctx, s.p, s.w.o.Name)
+	if err != nil {
+		return err
+	}
+	s.claim, s.fetch, s.asm = claim, s.w.o.Fetcher(s.p), newAssembler(known)
+	if err := s.restore(ctx); err != nil {
+		return err
+	}
+	from, err := s.begin(ctx, known)
+	if err != nil {
+		return err
+	}
+	s.w.o.Logger.Info("applying", "partition", s.p.String(), "from", from, "fence", claim.Fence)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	spare := s.w.o.Fetcher(s.p)
+	var ahead chan fetched
+	for {
+		var got fetched
+		if ahead != nil {
+			got, ahead = <-ahead, nil
+			s.fetch, spare = spare, s.fetch
+		} else {
+			got.batches, got.err = s.fetch.Fetch(ctx, from, s.w.o.Wait)
+		}
+		if got.err != nil {
+			return got.err
+		}
+		size := 0
+		if from, size, err = s.take(got.batches, from); err != nil {
+			return err
+		}
+		// With a backlog the next records come while these are written. Without one
+		// they are waited for afterwards, so that a group holds all there is by then.
+		if size >= prefetchFrom {
+			ahead = make(chan fetched, 1)
+			go func(f log.Fetcher, from log.Offset, out chan<- fetched) {
+				var g fetched
+				g.batches, g.err = f.Fetch(ctx, from, s.w.o.Wait)
+				out <- g
+			}(spare, from, ahead)
+		}
+		if err := s.flush(ctx, from); err != nil {
+			return err
+		}
+	}
+}
+
+// prefetchFrom is the size of a fetch, in bytes on the wire, that tells a backlog.
+const prefetchFrom = 256 << 10
+
+// fetched is the answer of a fetch.
+type fetched struct {
+	batches []log.Batch
+	err     error
+}
+
+// take hands the records to the assembler, which copies what it keeps.
+func (s *session) take(batches []log.Batch, from log.Offset) (next log.Offset, size int, err error) {
+	for i := range batches {
+		b := &batches[i]
+		size += b.Size
+		if !b.Control {
+			err := b.Each(func(o log.Offset, r *log.Record) error {
+				if o < from {
+					return nil
+				}
+				return s.asm.record(b, o, r)
+			})
+			if err != nil {
+				return from, size, err
+			}
+		}
+		from = b.Last + 1
+	}
+	return from, size, nil
+}
+
+// begin proves that the log still holds what was applied from it, and says where to read.
+func (s *session) begin(ctx context.Context, known []Progress) (log.Offset, error) {
+	first, end, err := s.fetch.Bounds(ctx)
+	if err != nil {
+		return 0, err
+	}
+	from := first
+	for _, p := range known {
+		from = max(from, p.ReadFrom)
+		f := s.asm.flows[p.Source]
+		if p.Gap || p.Commit < first { // retention has passed it: the next commit's prev decides
+			continue
+		}
+		if err := s.verify(ctx, p, f, end); err != nil {
+			return 0, err
+		}
+	}
+	return min(from, end), s.flushGaps(ctx)
+}
+
+// verify reads the source's last applied commit again. Another record in its
+// place means that the topic isn't the one that was read.
+func (s *session) verify(ctx context.Context, p Progress, f *flow, end log.Offset) error {
+	replaced := func() {
+		s.asm.lost(p.Source, f, p.Commit, "TOPIC_REPLACED", fmt.Sprintf("offset %d doesn't hold the commit %s any more", p.Commit, p.Applied))
+	}
+	if p.Commit >= end {
+		replaced()
+		return nil
+	}
+	batches, err := s.fetch.Fetch(ctx, p.Commit, s.w.o.Wait)
+	if err != nil {
+		return err
+	}
+	found := false
+	for i := range batches {
+		err := batches[i].Each(func(o log.Offset, r *log.Record) error {
+			if o != p.Commit {
+				return nil
+			}
+			if class, source := envelope.Classify(r); class != envelope.ControlRecord || string(source) != p.Source {
+				return nil
+			}
+			c, err := envelope.ParseControl(r)
+			found = err == nil && c.Commit != nil && c.Commit.Txn.Position == p.Applied
+			return err
+		})
+		if err != nil && !errors.Is(err, envelope.ErrMalformed) {
+			return err
+		}
+	}
+	if !found {
+		replaced()
+	}
+	return nil
+}
+
+func (s *session) flushGaps(ctx context.Context) error {
+	for _, g := range s.asm.gaps {
+		s.w.o.Logger.Error("source in GAP", "source", g.Source, "pos", g.Last, "code", g.Code, "err", g.Reason)
+		if err := s.w.o.Store.RecordGap(ctx, s.claim, g); err != nil {
+			return err
+		}
+		s.w.update(g.Source, func(st *SourceStatus) { st.Gap = g.Code })
+	}
+	s.asm.gaps = nil
+	return nil
+}
