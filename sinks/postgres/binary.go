@@ -61,7 +61,7 @@ func appendMicros(b []byte, n int64) []byte {
 func appendInstant(b []byte, t time.Time) []byte { return appendMicros(b, t.UnixMicro()) }
 
 // appendField adds length and bytes of a slot in the form of columnType's type.
-func appendField(b []byte, t schema.Type, v event.Value) ([]byte, error) {
+func appendField(b []byte, t *schema.Type, v event.Value) ([]byte, error) {
 	if v.State != event.Present {
 		return appendLen(b, -1), nil
 	}

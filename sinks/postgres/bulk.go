@@ -3,9 +3,7 @@ package postgres
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
-	"fmt"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -90,15 +88,31 @@ func (b *bulk) stage(ctx context.Context, a *applying) error {
 	if err := a.send(ctx); err != nil {
 		return err
 	}
-	e := encoder{p: b.p, a: a, buf: append(a.buf[:0], copyHeader...)}
-	for _, k := range b.c.Deletes {
-		e.key(k)
+	e := encoder{p: b.p, a: a}
+	return e.copy(ctx, "COPY "+b.p.stage+" FROM STDIN BINARY", func(yield func(row) bool) {
+		for _, k := range b.c.Deletes {
+			if !yield(row{group: groupDelete, key: k}) {
+				return
+			}
+		}
+		if !staged(yield, groupUpsert, b.upserts) {
+			return
+		}
+		for i, g := range b.updates {
+			if !staged(yield, i, g.rows) {
+				return
+			}
+		}
+	})
+}
+
+func staged(yield func(row) bool, group int, rows []worker.NetRow) bool {
+	for i := range rows {
+		if !yield(row{group: group, net: &rows[i]}) {
+			return false
+		}
 	}
-	e.staged(groupUpsert, b.upserts)
-	for i, g := range b.updates {
-		e.staged(i, g.rows)
-	}
-	return e.copy(ctx, "COPY "+b.p.stage+" FROM STDIN BINARY")
+	return true
 }
 
 // write brings the staged rows and the fresh ones into the table.
@@ -137,11 +151,8 @@ func (b *bulk) insert(ctx context.Context, a *applying) error {
 	if _, err := a.conn.Exec(ctx, "SAVEPOINT fresh"); err != nil {
 		return err
 	}
-	e := encoder{p: b.p, a: a, buf: append(a.buf[:0], copyHeader...)}
-	for i := range b.fresh {
-		e.fresh(b.c.Source, &b.fresh[i])
-	}
-	err := e.copy(ctx, b.p.copy)
+	e := encoder{p: b.p, a: a, source: b.c.Source}
+	err := e.copy(ctx, b.p.copy, func(yield func(row) bool) { staged(yield, groupFresh, b.fresh) })
 	var pe *pgconn.PgError
 	if !errors.As(err, &pe) || pe.Code != "23505" { // unique_violation
 		return err
@@ -151,110 +162,11 @@ func (b *bulk) insert(ctx context.Context, a *applying) error {
 			return err
 		}
 	}
-	e = encoder{p: b.p, a: a, buf: append(a.buf[:0], copyHeader...)}
-	e.staged(groupUpsert, b.fresh)
-	if err := e.copy(ctx, "COPY "+b.p.stage+" FROM STDIN BINARY"); err != nil {
+	e = encoder{p: b.p, a: a}
+	if err := e.copy(ctx, "COPY "+b.p.stage+" FROM STDIN BINARY", func(yield func(row) bool) { staged(yield, groupUpsert, b.fresh) }); err != nil {
 		return err
 	}
 	_, err = a.conn.Exec(ctx, b.p.upsertStaged(), b.c.Source, groupUpsert, a.id)
-	return err
-}
-
-// encoder writes COPY's binary rows. The first error stops it.
-type encoder struct {
-	p   *plan
-	a   *applying
-	buf []byte
-	err error
-
-	at       event.Position // of position
-	position string
-}
-
-func (e *encoder) begin(fields int) { e.buf = binary.BigEndian.AppendUint16(e.buf, uint16(fields)) }
-
-// field adds a column's value. One that isn't what its type says stops the table.
-func (e *encoder) field(i int, v event.Value) bool {
-	b, err := appendField(e.buf, e.p.schema.Columns[i].Type, v)
-	if err != nil {
-		e.err = &worker.TableError{Table: e.p.schema, Err: fmt.Errorf("column %q: %w: %w", e.p.schema.Columns[i].Name, worker.ErrTableRefused, err)}
-		return false
-	}
-	e.buf = b
-	return true
-}
-
-func (e *encoder) values(u *worker.NetRow) {
-	for i := range u.Values {
-		if !e.field(i, u.Values[i]) {
-			return
-		}
-	}
-	if e.position == "" || u.Position != e.at {
-		e.at, e.position = u.Position, u.Position.String()
-	}
-	e.buf = appendText(e.buf, e.position)
-	e.buf = append(appendLen(e.buf, 1), byte(u.Op))
-	e.buf = appendInstant(e.buf, u.Committed)
-	e.buf = appendInstant(e.buf, e.a.now())
-}
-
-func (e *encoder) staged(group int, rows []worker.NetRow) {
-	for i := range rows {
-		if e.err != nil {
-			return
-		}
-		e.begin(1 + len(e.p.names) + 4)
-		e.buf = appendInt16(e.buf, int16(group))
-		e.values(&rows[i])
-	}
-}
-
-// key stages a key to be deleted.
-func (e *encoder) key(values []event.Value) {
-	if e.err != nil {
-		return
-	}
-	e.begin(1 + len(e.p.names) + 4)
-	e.buf = appendInt16(e.buf, groupDelete)
-	for i := range e.p.names {
-		v := event.NullValue
-		for n, k := range e.p.schema.Key {
-			if k == i {
-				v = values[n]
-			}
-		}
-		if !e.field(i, v) {
-			return
-		}
-	}
-	for range 4 {
-		e.buf = appendLen(e.buf, -1)
-	}
-}
-
-func (e *encoder) fresh(source string, u *worker.NetRow) {
-	if e.err != nil {
-		return
-	}
-	e.begin(1 + len(e.p.names) + len(stamps))
-	e.buf = appendText(e.buf, source)
-	e.values(u)
-	e.buf = appendInt64(e.buf, e.a.id)
-}
-
-// copy sends the rows, if there are any.
-func (e *encoder) copy(ctx context.Context, sql string) error {
-	if e.err != nil {
-		return e.err
-	}
-	rows := len(e.buf) > len(copyHeader)
-	e.buf = append(e.buf, 0xff, 0xff)
-	e.a.buf = e.buf
-	if !rows {
-		return nil
-	}
-	_, err := e.a.conn.PgConn().CopyFrom(ctx, bytes.NewReader(e.buf), sql)
 	return err
 }
 

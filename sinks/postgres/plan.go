@@ -75,6 +75,7 @@ func (p *plan) upsertSQL() string {
 // The groups of staged rows. From 0 on: rows that keep their key, by the columns
 // that they carry.
 const (
+	groupFresh  = -3 // copied into the table itself
 	groupDelete = -2
 	groupUpsert = -1
 )

@@ -32,6 +32,7 @@ type txn struct {
 
 // flow is one source within a partition.
 type flow struct {
+	source   string
 	applied  event.Position // of the last complete transaction, applied or waiting to be
 	producer log.Producer
 	open     log.Offset // of the latest open record; -1 if unknown
@@ -65,7 +66,7 @@ type assembler struct {
 func newAssembler(known []Progress) *assembler {
 	a := &assembler{flows: map[string]*flow{}, now: time.Now}
 	for _, p := range known {
-		a.flows[p.Source] = &flow{applied: p.Applied, producer: p.Producer, open: p.Open, kept: p.Commit, gap: p.Gap}
+		a.flows[p.Source] = &flow{source: p.Source, applied: p.Applied, producer: p.Producer, open: p.Open, kept: p.Commit, gap: p.Gap}
 	}
 	return a
 }
@@ -79,63 +80,76 @@ func (a *assembler) record(b *log.Batch, o log.Offset, r *log.Record) error {
 	}
 	f := a.flows[string(name)]
 	if f == nil {
-		f = &flow{producer: log.NoProducer, open: -1, kept: -1}
-		a.flows[string(name)] = f
+		f = &flow{source: string(name), producer: log.NoProducer, open: -1, kept: -1}
+		a.flows[f.source] = f
 	}
 	if f.gap {
 		return nil
 	}
-	var c envelope.Control
 	if class == envelope.ControlRecord {
-		var err error
-		if c, err = envelope.ParseControl(r); err != nil {
+		c, err := envelope.ParseControl(r)
+		if err != nil {
 			return fmt.Errorf("source %s, offset %d: %w", name, o, err)
 		}
-	}
-	if c.Open != nil {
-		if o > f.open {
-			a.void(f)
-			f.producer, f.open = b.Producer, o
+		if c.Open != nil {
+			if o > f.open {
+				a.void(f)
+				f.producer, f.open = b.Producer, o
+			}
+			return nil
+		}
+		if a.counted(f, b) {
+			a.control(f, o, &c)
 		}
 		return nil
 	}
+	if !a.counted(f, b) {
+		return nil
+	}
+	id, err := envelope.SchemaID(r)
+	if err != nil {
+		return fmt.Errorf("source %s, offset %d: %w", name, o, err)
+	}
+	f.begin(o).add(change{schemaID: id, value: a.values.Copy(r.Value)})
+	return nil
+}
+
+// counted tells whether a batch is by the producer that has the source.
+func (a *assembler) counted(f *flow, b *log.Batch) bool {
 	if f.producer == log.NoProducer { // retention has taken the open record of a source that is new here
 		f.producer = b.Producer
 	}
 	if b.Producer != f.producer {
 		a.counts.Fenced++
-		return nil
+		return false
 	}
-	source := string(name)
+	return true
+}
+
+// control takes a control record that isn't an open record.
+func (a *assembler) control(f *flow, o log.Offset, c *envelope.Control) {
 	switch {
-	case class == envelope.RowRecord:
-		id, err := envelope.SchemaID(r)
-		if err != nil {
-			return fmt.Errorf("source %s, offset %d: %w", source, o, err)
-		}
-		f.begin(source, o).add(change{schemaID: id, value: a.values.Copy(r.Value)})
 	case c.Truncate != nil:
-		f.begin(source, o).add(change{schemaID: c.Truncate.SchemaID, truncate: true})
+		f.begin(o).add(change{schemaID: c.Truncate.SchemaID, truncate: true})
 	case c.Commit != nil:
-		a.commit(source, f, o, c.Commit)
+		a.commit(f, o, c.Commit)
 	case c.Heartbeat != nil:
 		if c.Heartbeat.Last.Compare(f.applied) > 0 {
-			a.lost(source, f, o, "PREV_MISMATCH", fmt.Sprintf("the source's last commit is %s, the last one here is %s", c.Heartbeat.Last, f.applied))
+			a.lost(f, o, "PREV_MISMATCH", fmt.Sprintf("the source's last commit is %s, the last one here is %s", c.Heartbeat.Last, f.applied))
 		}
 	case c.Gap != nil:
 		if c.Gap.Last.Compare(f.applied) >= 0 {
-			a.lost(source, f, o, c.Gap.Code, c.Gap.Reason)
+			a.lost(f, o, c.Gap.Code, c.Gap.Reason)
 		}
 	case c.Halt != nil:
 	default:
 		a.counts.Unknown++
 	}
-	return nil
 }
 
-func (f *flow) begin(source string, o log.Offset) *txn {
+func (f *flow) begin(o log.Offset) *txn {
 	if f.part == nil {
-		f.part = &txn{source: source, first: o}
+		f.part = &txn{source: f.source, first: o}
 	}
 	return f.part
 }
@@ -150,16 +164,16 @@ func (a *assembler) void(f *flow) {
 	}
 }
 
-func (a *assembler) commit(source string, f *flow, o log.Offset, c *envelope.Commit) {
-	t := f.begin(source, o)
+func (a *assembler) commit(f *flow, o log.Offset, c *envelope.Commit) {
+	t := f.begin(o)
 	f.part = nil
 	switch {
 	case c.Txn.Position.Compare(f.applied) <= 0:
 		a.counts.Known++
 	case c.Prev != f.applied:
-		a.lost(source, f, o, "PREV_MISMATCH", fmt.Sprintf("commit %s follows %s, the last one here is %s", c.Txn.Position, c.Prev, f.applied))
+		a.lost(f, o, "PREV_MISMATCH", fmt.Sprintf("commit %s follows %s, the last one here is %s", c.Txn.Position, c.Prev, f.applied))
 	case c.Rows != len(t.changes):
-		a.lost(source, f, o, "ROW_COUNT", fmt.Sprintf("commit %s has %d rows, %d are in the log", c.Txn.Position, c.Rows, len(t.changes)))
+		a.lost(f, o, "ROW_COUNT", fmt.Sprintf("commit %s has %d rows, %d are in the log", c.Txn.Position, c.Rows, len(t.changes)))
 	default:
 		t.commit, t.offset, t.from = c, o, f.applied
 		t.producer, t.open = f.producer, f.open
@@ -169,9 +183,9 @@ func (a *assembler) commit(source string, f *flow, o log.Offset, c *envelope.Com
 }
 
 // lost puts a source into the state GAP: nothing of it counts any more.
-func (a *assembler) lost(source string, f *flow, o log.Offset, code, reason string) {
+func (a *assembler) lost(f *flow, o log.Offset, code, reason string) {
 	f.gap, f.part = true, nil
-	a.gaps = append(a.gaps, Gap{Source: source, Last: f.applied, Code: code, Reason: reason, At: a.now(), Offset: o})
+	a.gaps = append(a.gaps, Gap{Source: f.source, Last: f.applied, Code: code, Reason: reason, At: a.now(), Offset: o})
 }
 
 // readFrom is the oldest record that is still needed after the transactions up

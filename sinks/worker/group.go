@@ -11,8 +11,9 @@ import (
 	"github.com/tributary-cdc/tributary/stream/log"
 )
 
-// flush commits what is complete, in groups of about BatchRows.
-func (s *session) flush(ctx context.Context, next log.Offset) error {
+// flush commits what is complete, in groups of about BatchRows. With a backlog, what
+// fills no group stays for the next call.
+func (s *session) flush(ctx context.Context, next log.Offset, backlog bool) error {
 	s.w.mu.Lock()
 	s.w.counts = s.asm.counts
 	s.w.mu.Unlock()
@@ -22,25 +23,70 @@ func (s *session) flush(ctx context.Context, next log.Offset) error {
 			rows += len(s.asm.done[n].changes)
 			n++
 		}
+		if backlog && n == len(s.asm.done) && rows < s.w.o.BatchRows && len(s.asm.gaps) == 0 {
+			return nil
+		}
 		group := s.asm.done[:n]
 		s.asm.done = s.asm.done[n:]
 		if err := s.apply(ctx, group, next); err != nil {
 			return err
 		}
-		s.applied++
 	}
 	s.asm.done = nil
 	return s.flushGaps(ctx)
 }
 
-// apply commits a group of transactions as one batch.
+// flight is a batch on its way into the store. Its rows lie in a memory of its own,
+// so that the next group can be decoded and merged meanwhile.
+type flight struct {
+	mem  *memory
+	done chan error // receives once
+}
+
+// launch sends a batch to the store, after the one before it has arrived.
+func (s *session) launch(ctx context.Context, b *Batch) error {
+	if err := s.settle(); err != nil {
+		return err
+	}
+	f := &flight{mem: s.mem, done: make(chan error, 1)}
+	s.flight, s.mem, s.spare = f, s.spare, nil
+	if s.mem == nil {
+		s.mem = &memory{}
+	}
+	go func() {
+		err := s.w.o.Store.Apply(ctx, b)
+		if err == nil {
+			s.w.arrived(b)
+		}
+		f.done <- err
+	}()
+	return nil
+}
+
+// settle waits until the batch under way is in the store.
+func (s *session) settle() error {
+	f := s.flight
+	if f == nil {
+		return nil
+	}
+	s.flight = nil
+	err := <-f.done
+	f.mem.reset()
+	s.spare = f.mem
+	if err == nil {
+		s.applied++
+	}
+	return err
+}
+
+// apply sends a group of transactions to the store as one batch.
 func (s *session) apply(ctx context.Context, group []*txn, next log.Offset) error {
 	b := &Batch{Claim: s.claim, Topics: s.p.Topic, First: group[0].first, Last: group[len(group)-1].offset}
 	steps := map[string]int{}
 	mergers := map[*schema.Table]*merger{}
 	var order []*merger
 	var row event.Row
-	defer func() { s.mem.reset(); s.before, s.after = nil, nil }()
+	s.before, s.after = nil, nil
 	for _, t := range group {
 		b.First = min(b.First, t.first)
 		i, ok := steps[t.source]
@@ -64,16 +110,16 @@ func (s *session) apply(ctx context.Context, group []*txn, next log.Offset) erro
 			if table.Source != t.source {
 				return fmt.Errorf("source %s at offset %d uses a table of source %s: %w", t.source, t.offset, table.Source, envelope.ErrMalformed)
 			}
-			if k := keyOf(table); s.refused[k] != nil {
-				s.skip(b, st, k, t.commit.Txn.Position)
-				continue
-			}
 			m := mergers[table]
 			if m == nil {
+				if k := keyOf(table); s.refused[k] != nil {
+					s.skip(b, st, k, t.commit.Txn.Position)
+					continue
+				}
 				if err := s.ensure(ctx, table); err != nil {
 					return err
 				}
-				m = newMerger(&s.mem, t.source, table)
+				m = newMerger(s.mem, t.source, table)
 				mergers[table] = m
 				order = append(order, m)
 			}
@@ -99,19 +145,20 @@ func (s *session) apply(ctx context.Context, group []*txn, next log.Offset) erro
 	for i := range b.Steps {
 		b.Steps[i].ReadFrom = from
 	}
-	if err := s.w.o.Store.Apply(ctx, b); err != nil {
-		return err
-	}
+	return s.launch(ctx, b)
+}
+
+// arrived notes what the store has.
+func (w *Worker) arrived(b *Batch) {
 	now := time.Now()
 	for _, st := range b.Steps {
-		s.w.update(st.Source.ID, func(c *SourceStatus) {
+		w.update(st.Source.ID, func(c *SourceStatus) {
 			c.Applied, c.Committed, c.At = st.To, st.Committed, now
 			c.Txns += int64(st.Txns)
 			c.Rows += int64(st.Rows)
 			c.Skipped += int64(st.Skipped)
 		})
 	}
-	return nil
 }
 
 // decode reads a row whose images live as long as the batch.
@@ -130,6 +177,9 @@ func (s *session) decode(t *schema.Table, value []byte, row *event.Row) error {
 func (s *session) ensure(ctx context.Context, t *schema.Table) error {
 	if s.ensured[t] {
 		return nil
+	}
+	if err := s.settle(); err != nil { // the partition's connection is in use
+		return err
 	}
 	if err := s.w.o.Store.EnsureTable(ctx, s.claim, t); err != nil {
 		return err

@@ -14,6 +14,22 @@ type memory struct {
 	nets  slab[net]
 	rows  slab[NetRow]
 	bytes event.Arena
+	// result holds the rows that the store gets.
+	result slab[NetRow]
+	// indexes are maps that were used and are empty again; used are in use.
+	indexes, used []map[string]*net
+}
+
+// index gives an empty map.
+func (m *memory) index() map[string]*net {
+	var i map[string]*net
+	if n := len(m.indexes); n > 0 {
+		i, m.indexes = m.indexes[n-1], m.indexes[:n-1]
+	} else {
+		i = map[string]*net{}
+	}
+	m.used = append(m.used, i)
+	return i
 }
 
 // slab hands out pieces of large chunks, which are kept for the next batch.
@@ -23,6 +39,9 @@ type slab[T any] struct {
 }
 
 const slabChunk = 4096
+
+// What is kept of the maps: no giant ones, and not one for each of many tables.
+const keptIndex, keptIndexes = 64 << 10, 16
 
 // take gives n zero elements whose place doesn't move.
 func (s *slab[T]) take(n int) []T {
@@ -57,7 +76,18 @@ func (m *memory) reset() {
 	m.slots.reset(64)
 	m.nets.reset(8)
 	m.rows.reset(8)
+	m.result.reset(8)
 	m.bytes.Reset()
+	for _, i := range m.used {
+		if len(i) <= keptIndex {
+			clear(i)
+			m.indexes = append(m.indexes, i)
+		}
+	}
+	m.used = m.used[:0]
+	if len(m.indexes) > keptIndexes {
+		m.indexes = m.indexes[:keptIndexes]
+	}
 }
 
 // key keeps a copy of a record key as a string until reset.

@@ -33,11 +33,11 @@ type net struct {
 }
 
 func newMerger(mem *memory, source string, t *schema.Table) *merger {
-	return &merger{mem: mem, table: t, source: source, rows: map[string]*net{}}
+	return &merger{mem: mem, table: t, source: source, rows: mem.index()}
 }
 
 func (m *merger) keyOf(image []event.Value) (id string, key []event.Value, err error) {
-	if m.scratch, err = envelope.AppendKey(m.scratch[:0], m.table, image); err != nil {
+	if m.scratch, err = envelope.AppendKeyColumns(m.scratch[:0], m.table, image); err != nil {
 		return "", nil, err
 	}
 	key = m.mem.slots.take(len(m.table.Key))
@@ -68,7 +68,8 @@ func (m *merger) at(id string, key []event.Value) *net {
 // clear takes a truncate: nothing before it matters.
 func (m *merger) clear() {
 	m.truncate = true
-	m.rows, m.order = map[string]*net{}, nil
+	clear(m.rows)
+	m.order = m.order[:0]
 }
 
 // add takes one row change. Its images must stay valid until the batch is applied.
@@ -152,7 +153,7 @@ func (m *merger) update(row *event.Row, pos event.Position, committed time.Time)
 
 // result gives the net effect.
 func (m *merger) result() TableChange {
-	c := TableChange{Source: m.source, Table: m.table, Truncate: m.truncate, Nulled: m.nulled, Upserts: make([]NetRow, 0, len(m.order))}
+	c := TableChange{Source: m.source, Table: m.table, Truncate: m.truncate, Nulled: m.nulled, Upserts: m.mem.result.take(len(m.order))[:0]}
 	for _, n := range m.order {
 		if n.live == nil {
 			c.Deletes = append(c.Deletes, n.key)

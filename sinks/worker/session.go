@@ -18,7 +18,9 @@ type session struct {
 	claim   Claim
 	fetch   log.Fetcher
 	asm     *assembler
-	mem     memory
+	mem     *memory // of the group that is being merged
+	spare   *memory
+	flight  *flight
 	before  []event.Value // free images of mem
 	after   []event.Value
 	ensured map[*schema.Table]bool
@@ -28,7 +30,7 @@ type session struct {
 	applied  int
 }
 
-func (s *session) run(ctx context.Context) error {
+func (s *session) run(ctx context.Context) (err error) {
 	if err := s.w.o.Store.Prepare(ctx); err != nil {
 		return err
 	}
@@ -46,9 +48,15 @@ func (s *session) run(ctx context.Context) error {
 	}
 	s.w.o.Logger.Info("applying", "partition", s.p.String(), "from", from, "fence", claim.Fence)
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	spare := s.w.o.Fetcher(s.p)
 	var ahead chan fetched
+	defer func() {
+		cancel()
+		if ahead != nil {
+			<-ahead
+		}
+		err = errors.Join(err, s.settle())
+	}()
 	for {
 		var got fetched
 		if ahead != nil {
@@ -64,18 +72,24 @@ func (s *session) run(ctx context.Context) error {
 		if from, size, err = s.take(got.batches, from); err != nil {
 			return err
 		}
-		// With a backlog the next records come while these are written. Without one
-		// they are waited for afterwards, so that a group holds all there is by then.
-		if size >= prefetchFrom {
+		// With a backlog the next records come, and are merged, while these are written.
+		// Without one they are waited for afterwards, so that a group holds all there is by then.
+		backlog := size >= prefetchFrom
+		if backlog {
 			ahead = make(chan fetched, 1)
 			go func(f log.Fetcher, from log.Offset, out chan<- fetched) {
 				var g fetched
-				g.batches, g.err = f.Fetch(ctx, from, s.w.o.Wait)
+				g.batches, g.err = f.Fetch(ctx, from, 0) // what is left over may wait for it
 				out <- g
 			}(spare, from, ahead)
 		}
-		if err := s.flush(ctx, from); err != nil {
+		if err := s.flush(ctx, from, backlog); err != nil {
 			return err
+		}
+		if !backlog {
+			if err := s.settle(); err != nil {
+				return err
+			}
 		}
 	}
 }
@@ -134,7 +148,7 @@ func (s *session) begin(ctx context.Context, known []Progress) (log.Offset, erro
 // place means that the topic isn't the one that was read.
 func (s *session) verify(ctx context.Context, p Progress, f *flow, end log.Offset) error {
 	replaced := func() {
-		s.asm.lost(p.Source, f, p.Commit, "TOPIC_REPLACED", fmt.Sprintf("offset %d doesn't hold the commit %s any more", p.Commit, p.Applied))
+		s.asm.lost(f, p.Commit, "TOPIC_REPLACED", fmt.Sprintf("offset %d doesn't hold the commit %s any more", p.Commit, p.Applied))
 	}
 	if p.Commit >= end {
 		replaced()
@@ -168,6 +182,12 @@ func (s *session) verify(ctx context.Context, p Progress, f *flow, end log.Offse
 }
 
 func (s *session) flushGaps(ctx context.Context) error {
+	if len(s.asm.gaps) == 0 {
+		return nil
+	}
+	if err := s.settle(); err != nil { // what came before a gap is in the store
+		return err
+	}
 	for _, g := range s.asm.gaps {
 		s.w.o.Logger.Error("source in GAP", "source", g.Source, "pos", g.Last, "code", g.Code, "err", g.Reason)
 		if err := s.w.o.Store.RecordGap(ctx, s.claim, g); err != nil {

@@ -100,7 +100,7 @@ func (w *Worker) Status() (map[string]SourceStatus, Counts) {
 func (w *Worker) RunPartition(ctx context.Context, p log.Partition) error {
 	refused := map[tableKey]error{}
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, w.o.MaxBackoff) {
-		s := &session{w: w, p: p, refused: refused, recorded: map[tableKey]bool{}, ensured: map[*schema.Table]bool{}}
+		s := &session{w: w, p: p, mem: &memory{}, refused: refused, recorded: map[tableKey]bool{}, ensured: map[*schema.Table]bool{}}
 		err := s.run(ctx)
 		if ctx.Err() != nil {
 			return nil

@@ -103,33 +103,9 @@ func putUint64(b []byte, n uint64) []byte {
 	}
 }
 
-func (s *scan) value(k schema.Kind) event.Value {
-	switch s.long() {
-	case 0:
-		return event.NullValue
-	case 1:
-	default:
-		s.fail("union")
-		return event.Value{}
-	}
-	switch k {
-	case schema.Bool:
-		return event.Number(uint64(s.fixed(1)[0] & 1))
-	case schema.Float32:
-		return event.Number(uint64(binary.LittleEndian.Uint32(s.fixed(4))))
-	case schema.Float64:
-		return event.Number(binary.LittleEndian.Uint64(s.fixed(8)))
-	case schema.Uint64:
-		return event.Number(s.uint64())
-	}
-	if k.Numeric() {
-		return event.Signed(s.long())
-	}
-	return event.Raw(s.bytes())
-}
-
+// uint64 reads all that is left as decimal digits.
 func (s *scan) uint64() (n uint64) {
-	digits := s.bytes()
+	digits := s.b
 	if len(digits) == 0 || len(digits) > 20 {
 		s.fail("unsigned number")
 		return 0
@@ -166,12 +142,92 @@ func (s *scan) image(t *schema.Table, dst []event.Value) []event.Value {
 		s.fail("image")
 		return nil
 	}
-	dst = dst[:0]
-	for i := range t.Columns {
-		dst = append(dst, s.value(t.Columns[i].Type.Kind))
+	if cap(dst) < len(t.Columns) {
+		dst = make([]event.Value, len(t.Columns))
 	}
+	dst = dst[:len(t.Columns)]
+	b := s.b
+	for i := range dst {
+		v := &dst[i]
+		if len(b) == 0 || b[0] > 2 || b[0] == 1 {
+			s.fail("union")
+			return nil
+		}
+		present := b[0] == 2
+		b = b[1:]
+		if !present {
+			*v = event.NullValue
+			continue
+		}
+		form := forms[t.Columns[i].Type.Kind]
+		if form.fixed > 0 {
+			if len(b) < int(form.fixed) {
+				s.fail("fixed")
+				return nil
+			}
+			*v = event.Number(form.number(b))
+			b = b[form.fixed:]
+			continue
+		}
+		n, size := int64(0), 1
+		if len(b) > 0 && b[0] < 0x80 { // most lengths and many numbers
+			n = int64(b[0]>>1) ^ -int64(b[0]&1)
+		} else if n, size = binary.Varint(b); size <= 0 {
+			s.fail("long")
+			return nil
+		}
+		b = b[size:]
+		if form.long {
+			*v = event.Signed(n)
+			continue
+		}
+		if n < 0 || n > int64(len(b)) {
+			s.fail("bytes")
+			return nil
+		}
+		*v = event.Raw(b[:n:n])
+		b = b[n:]
+		if form.digits {
+			s.b = v.B
+			*v = event.Number(s.uint64())
+			if s.err != nil {
+				return nil
+			}
+		}
+	}
+	s.b = b
 	return dst
 }
+
+// form is how a present value of a kind stands in a record.
+type form struct {
+	fixed  uint8 // so many bytes; 0 for a long or bytes
+	long   bool
+	digits bool // decimal digits as bytes
+}
+
+// number reads a fixed form.
+func (f form) number(b []byte) uint64 {
+	switch f.fixed {
+	case 4:
+		return uint64(binary.LittleEndian.Uint32(b))
+	case 8:
+		return binary.LittleEndian.Uint64(b)
+	}
+	return uint64(b[0] & 1)
+}
+
+// forms of each kind; those that aren't listed are bytes.
+var forms = func() (f [256]form) {
+	for k := range f {
+		f[k].long = schema.Kind(k).Numeric()
+	}
+	f[schema.Bool] = form{fixed: 1}
+	f[schema.Float32] = form{fixed: 4}
+	f[schema.Float64] = form{fixed: 8}
+	f[schema.Uint64] = form{digits: true}
+	return f
+}()
 
 // putAbsent appends a bit per column: first those of before, then of after, each
 // image beginning at a new byte, lowest bit first. Nothing absent is no byte.

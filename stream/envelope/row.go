@@ -52,7 +52,25 @@ func (e *Encoder) AppendKey(dst []byte, row *event.Row) ([]byte, error) {
 // AppendKey appends the canonical key of an image: the table's id, then each key
 // column as a tag and its value. Equal keys have equal bytes and no others have.
 func AppendKey(dst []byte, t *schema.Table, image []event.Value) ([]byte, error) {
-	dst = putBytes(dst, t.ID())
+	return AppendKeyColumns(putTableID(dst, t), t, image)
+}
+
+// putTableID appends the table's ID as a string, without making it.
+func putTableID(dst []byte, t *schema.Table) []byte {
+	n := len(t.Database) + 1 + len(t.Name)
+	if t.Schema != "" {
+		n += len(t.Schema) + 1
+	}
+	dst = append(putLong(dst, int64(n)), t.Database...)
+	if t.Schema != "" {
+		dst = append(append(dst, '.'), t.Schema...)
+	}
+	return append(append(dst, '.'), t.Name...)
+}
+
+// AppendKeyColumns appends the canonical key without the table's id, for those who
+// look at one table only.
+func AppendKeyColumns(dst []byte, t *schema.Table, image []event.Value) ([]byte, error) {
 	for _, i := range t.Key {
 		if i >= len(image) || image[i].State == event.Absent {
 			return dst, fmt.Errorf("key column %q of table %s isn't in the image: %w", t.Columns[i].Name, t.ID(), ErrMalformed)

@@ -1,0 +1,159 @@
+package postgres
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"iter"
+	"sync"
+
+	"github.com/tributary-cdc/tributary/sinks/worker"
+	"github.com/tributary-cdc/tributary/stream/event"
+)
+
+// row is one row of a COPY: a key to be deleted, or a net row of a group.
+type row struct {
+	group int
+	key   []event.Value
+	net   *worker.NetRow
+}
+
+// encoder writes COPY's binary rows while they are sent, so that the server works on
+// the first ones meanwhile. It is the reader that CopyFrom takes them from. The first
+// error stops it.
+type encoder struct {
+	p      *plan
+	a      *applying
+	source string // of fresh rows
+	next   func() (row, bool)
+
+	// mu guards what follows: when a connection breaks, CopyFrom doesn't wait for the
+	// goroutine in which it reads.
+	mu     sync.Mutex
+	closed bool
+	buf    []byte
+	sent   int // bytes of buf
+	ended  bool
+	err    error
+
+	at       event.Position // of position
+	position string
+}
+
+// copyChunk is the size in bytes from which encoded rows are sent.
+const copyChunk = 64 << 10
+
+// copy sends the rows, if there are any.
+func (e *encoder) copy(ctx context.Context, sql string, rows iter.Seq[row]) error {
+	next, stop := iter.Pull(rows)
+	defer stop()
+	first, ok := next()
+	if !ok {
+		return nil
+	}
+	e.next = next
+	e.buf = append(e.a.buf[:0], copyHeader...)
+	e.row(first)
+	_, err := e.a.conn.PgConn().CopyFrom(ctx, e, sql)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.closed, e.a.buf = true, e.buf
+	if e.err != nil { // the server's error only says that there was one
+		return e.err
+	}
+	return err
+}
+
+// Read implements io.Reader.
+func (e *encoder) Read(p []byte) (int, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return 0, io.ErrClosedPipe
+	}
+	if e.sent == len(e.buf) {
+		e.buf, e.sent = e.buf[:0], 0
+	}
+	for len(e.buf) < copyChunk && !e.ended && e.err == nil {
+		r, ok := e.next()
+		if !ok {
+			e.buf, e.ended = append(e.buf, 0xff, 0xff), true
+			break
+		}
+		e.row(r)
+	}
+	if e.err != nil {
+		return 0, e.err
+	}
+	if e.sent == len(e.buf) {
+		return 0, io.EOF
+	}
+	n := copy(p, e.buf[e.sent:])
+	e.sent += n
+	return n, nil
+}
+
+func (e *encoder) row(r row) {
+	switch r.group {
+	case groupDelete:
+		e.begin(1 + len(e.p.names) + 4)
+		e.buf = appendInt16(e.buf, groupDelete)
+		e.key(r.key)
+	case groupFresh:
+		e.begin(1 + len(e.p.names) + len(stamps))
+		e.buf = appendText(e.buf, e.source)
+		e.values(r.net)
+		e.buf = appendInt64(e.buf, e.a.id)
+	default:
+		e.begin(1 + len(e.p.names) + 4)
+		e.buf = appendInt16(e.buf, int16(r.group))
+		e.values(r.net)
+	}
+}
+
+func (e *encoder) begin(fields int) { e.buf = binary.BigEndian.AppendUint16(e.buf, uint16(fields)) }
+
+// field adds a column's value. One that isn't what its type says stops the table.
+func (e *encoder) field(i int, v event.Value) bool {
+	b, err := appendField(e.buf, &e.p.schema.Columns[i].Type, v)
+	if err != nil {
+		e.err = &worker.TableError{Table: e.p.schema, Err: fmt.Errorf("column %q: %w: %w", e.p.schema.Columns[i].Name, worker.ErrTableRefused, err)}
+		return false
+	}
+	e.buf = b
+	return true
+}
+
+func (e *encoder) values(u *worker.NetRow) {
+	for i := range u.Values {
+		if !e.field(i, u.Values[i]) {
+			return
+		}
+	}
+	if e.position == "" || u.Position != e.at {
+		e.at, e.position = u.Position, u.Position.String()
+	}
+	e.buf = appendText(e.buf, e.position)
+	e.buf = append(appendLen(e.buf, 1), byte(u.Op))
+	e.buf = appendInstant(e.buf, u.Committed)
+	e.buf = appendInstant(e.buf, e.a.now())
+}
+
+// key stages a key to be deleted.
+func (e *encoder) key(values []event.Value) {
+	for i := range e.p.names {
+		v := event.NullValue
+		for n, k := range e.p.schema.Key {
+			if k == i {
+				v = values[n]
+			}
+		}
+		if !e.field(i, v) {
+			return
+		}
+	}
+	for range 4 {
+		e.buf = appendLen(e.buf, -1)
+	}
+}
