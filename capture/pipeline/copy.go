@@ -135,8 +135,7 @@ func (r *reader) rowsInto(b *batch, seg *event.Segment, rows []event.Row) ([]eve
 			return nil, &capture.Coded{Code: "ROW_TOO_LARGE", Hint: "raise the limit of the log's topics and of the agent, or leave the table out",
 				Err: fmt.Errorf("a row of table %s at %s takes %d bytes, more than %d", row.Table.ID(), seg.Txn.Position, len(r.value), r.p.opts.MaxRecord)}
 		}
-		b.records.Add(r.key, r.value, log.Header{Key: envelope.HeaderSource, Value: []byte(source)},
-			log.Header{Key: envelope.HeaderPosition, Value: position})
+		b.records.Add(r.key, r.value, r.p.enc.Headers(row.Table, position)...)
 	}
 	return nil, nil
 }

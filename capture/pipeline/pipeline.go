@@ -48,6 +48,9 @@ type Options struct {
 	Version string // of the program, for the open record
 	// Policy is the version of the column policy, stamped on each row.
 	Policy string
+	// Codec is the form of the rows in the log. JSON takes two to three times the
+	// bytes of Avro before compression. Default Avro.
+	Codec envelope.Codec
 
 	Reader      capture.Reader
 	Log         log.Appender
@@ -162,7 +165,7 @@ func New(opts Options) (*Pipeline, error) {
 	if err := opts.fill(); err != nil {
 		return nil, err
 	}
-	p := &Pipeline{opts: opts, enc: envelope.NewEncoder(opts.Source, opts.Policy)}
+	p := &Pipeline{opts: opts, enc: envelope.NewEncoder(opts.Source, opts.Policy, opts.Codec)}
 	p.status.set(func(s *Status) { s.Source, s.State = opts.Source.ID, Starting })
 	return p, nil
 }

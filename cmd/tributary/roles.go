@@ -28,6 +28,7 @@ import (
 	"github.com/tributary-cdc/tributary/cmd/internal/config"
 	"github.com/tributary-cdc/tributary/sinks/worker"
 	"github.com/tributary-cdc/tributary/stream/embedded"
+	"github.com/tributary-cdc/tributary/stream/envelope"
 	"github.com/tributary-cdc/tributary/stream/event"
 	"github.com/tributary-cdc/tributary/stream/kafka"
 	"github.com/tributary-cdc/tributary/stream/log"
@@ -143,9 +144,13 @@ func newPipeline(client *kafka.Client, versions *schemas.Catalogue, c *config.Ag
 	if err != nil {
 		return nil, err
 	}
+	codec, err := envelope.ParseCodec(c.Codec)
+	if err != nil {
+		return nil, err
+	}
 	part := log.Partition{Topic: kafka.Changes(c.Org), Index: s.Partition}
 	return pipeline.New(pipeline.Options{
-		Source: src, Agent: agent, Version: version, Reader: reader, FirstStart: s.FirstStart == "now", StopTimeout: c.StopTimeout, Logger: l,
+		Source: src, Agent: agent, Version: version, Reader: reader, FirstStart: s.FirstStart == "now", StopTimeout: c.StopTimeout, Codec: codec, Logger: l,
 		Log: client.Producer(kafka.ProducerOptions{Partition: part, TransactionalID: kafka.Prefix + c.Org + "." + src.ID,
 			Compression: kafka.LZ4, KeepsState: !c.Log.Embedded}),
 		Tail: client.Fetcher(part, 1<<20), Checkpoints: client.Latest(kafka.Checkpoints(c.Org)), Schemas: versions.Publisher(kafka.Schemas(c.Org)),

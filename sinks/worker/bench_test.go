@@ -85,7 +85,7 @@ func recorded(b *testing.B, t *schema.Table, op event.Op, txns, size int) []log.
 			event.Signed(1_790_000_000_000_000 + rng.Int64N(1e12)), event.Raw(fmt.Appendf(nil, "%d.%02d", rng.IntN(100), rng.IntN(100))),
 			event.Number(0x3f800000), event.Number(1), text(40 + rng.IntN(60)), event.Signed(1_790_000_000_000_000 + rng.Int64N(1e12))}
 	}
-	e := envelope.NewEncoder(event.Source{ID: src, Org: "330106", Engine: event.MariaDB, Agent: "a"}, "")
+	e := envelope.NewEncoder(event.Source{ID: src, Org: "330106", Engine: event.MariaDB, Agent: "a"}, "", envelope.Avro)
 	e.BindTable(t, 1)
 	var out []log.Batch
 	next, id := log.Offset(0), int64(0)

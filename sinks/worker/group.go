@@ -171,7 +171,7 @@ func (s *session) decode(t *schema.Table, value []byte, row *event.Row) error {
 		s.after = s.mem.slots.take(n)[:0]
 	}
 	row.Before, row.After, row.Anomalies = s.before, s.after, nil
-	return envelope.Decode(t, value, row, nil)
+	return s.mem.dec.Decode(t, value, row, nil)
 }
 
 func (s *session) ensure(ctx context.Context, t *schema.Table) error {

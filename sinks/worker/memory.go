@@ -3,6 +3,7 @@ package worker
 import (
 	"unsafe"
 
+	"github.com/tributary-cdc/tributary/stream/envelope"
 	"github.com/tributary-cdc/tributary/stream/event"
 )
 
@@ -14,6 +15,7 @@ type memory struct {
 	nets  slab[net]
 	rows  slab[NetRow]
 	bytes event.Arena
+	dec   envelope.Decoder // of the rows
 	// result holds the rows that the store gets.
 	result slab[NetRow]
 	// indexes are maps that were used and are empty again; used are in use.
@@ -78,6 +80,7 @@ func (m *memory) reset() {
 	m.rows.reset(8)
 	m.result.reset(8)
 	m.bytes.Reset()
+	m.dec.Reset()
 	for _, i := range m.used {
 		if len(i) <= keptIndex {
 			clear(i)

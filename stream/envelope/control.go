@@ -1,5 +1,5 @@
 // Package envelope turns events into record bytes and back: row records in Avro
-// with the structure of Debezium, control records, schema records.
+// or JSON with the structure of Debezium, control records, schema records.
 // FORMAT.md describes the bytes. It does no I/O.
 package envelope
 
@@ -17,6 +17,7 @@ import (
 const (
 	HeaderSource   = "source"   // the source's id, UTF-8
 	HeaderPosition = "position" // event.Position in its 20-byte binary form
+	HeaderSchema   = "schema"   // of a row in JSON: its schema id, 4 bytes big endian
 	ControlPrefix  = "tributary."
 )
 
@@ -78,13 +79,13 @@ type Control struct {
 	Halt      *Halt
 }
 
-// Stamp is the lineage that a row's envelope carries beside its images.
+// Stamp is the lineage that a row's envelope carries beside its images. The table
+// version stands beside it: SchemaID.
 type Stamp struct {
-	Source   event.Source
-	Txn      event.Txn
-	Order    int // the row's place in its transaction, from 0
-	Policy   string
-	SchemaID uint32
+	Source event.Source
+	Txn    event.Txn
+	Order  int // the row's place in its transaction, from 0
+	Policy string
 }
 
 // IsControl reports whether a record is a control record.

@@ -2,6 +2,7 @@ package envelope
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"math"
@@ -38,10 +39,48 @@ func examples() []event.Value {
 	return out
 }
 
+// goldenRow is a row of the golden files.
+type goldenRow struct {
+	name string
+	row  *event.Row
+}
+
+func goldenRows(tab *schema.Table) []goldenRow {
+	all, some := examples(), examples()
+	some[tab.Column("列json")], some[tab.Column("列bytes")] = event.Value{}, event.NullValue
+	rows := []goldenRow{
+		{"insert", &event.Row{Op: event.Create, After: all}},
+		{"update, a column absent, an anomaly", &event.Row{Op: event.Update, Before: all, After: some, Anomalies: []event.Anomaly{{Column: tab.Column("列bytes"), Raw: `\x80`}}}},
+		{"delete", &event.Row{Op: event.Delete, Before: all}},
+		{"read", &event.Row{Op: event.Read, After: all}},
+	}
+	for i := range rows {
+		rows[i].row.Table = tab
+	}
+	return rows
+}
+
+// golden compares with a file of testdata, or writes it.
+func golden(t *testing.T, file string, got []byte) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, got, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("the bytes have changed; if that is meant, change FORMAT.md and run with -update\n%s", got)
+	}
+}
+
 // TestGolden holds every kind of record to the bytes that FORMAT.md describes.
 func TestGolden(t *testing.T) {
 	tab, at := table(), time.UnixMicro(1_700_000_000_000_001).UTC()
-	e := NewEncoder(source, "p1")
+	e := NewEncoder(source, "p1", Avro)
 	e.BindTable(tab, 77)
 	var out bytes.Buffer
 	row := func(name string, r *event.Row) {
@@ -60,12 +99,9 @@ func TestGolden(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	all, some := examples(), examples()
-	some[tab.Column("列json")], some[tab.Column("列bytes")] = event.Value{}, event.NullValue
-	row("insert", &event.Row{Op: event.Create, After: all})
-	row("update, a column absent, an anomaly", &event.Row{Op: event.Update, Before: all, After: some, Anomalies: []event.Anomaly{{Column: tab.Column("列bytes"), Raw: `\x80`}}})
-	row("delete", &event.Row{Op: event.Delete, Before: all})
-	row("read", &event.Row{Op: event.Read, After: all})
+	for _, g := range goldenRows(tab) {
+		row(g.name, g.row)
+	}
 
 	prev := event.Position{Epoch: 1, Place: event.Place{File: 2, Offset: 1}}
 	var records log.Records
@@ -93,17 +129,25 @@ func TestGolden(t *testing.T) {
 	}
 	fmt.Fprintf(&out, "schema\n  %s\n", value)
 
-	const file = "testdata/records.golden"
-	if *update {
-		if err := os.WriteFile(file, out.Bytes(), 0o600); err != nil {
-			t.Fatal(err)
+	golden(t, "testdata/records.golden", out.Bytes())
+}
+
+func TestDecodeRefusesTruncation(t *testing.T) {
+	tab := table()
+	var d Decoder
+	for _, codec := range []Codec{Avro, JSON} {
+		for _, g := range goldenRows(tab) {
+			value := encode(t, g.row, codec)
+			for n := range value {
+				var got event.Row
+				if err := d.Decode(tab, value[:n:n], &got, nil); !errors.Is(err, ErrMalformed) {
+					t.Fatalf("%s, %s: the first %d of %d bytes: %v, want ErrMalformed", codec, g.name, n, len(value), err)
+				}
+			}
+			var got event.Row
+			if err := d.Decode(tab, append(value, ' '), &got, nil); !errors.Is(err, ErrMalformed) {
+				t.Errorf("%s, %s: a byte too many: %v", codec, g.name, err)
+			}
 		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(out.Bytes(), want) {
-		t.Errorf("the bytes have changed; if that is meant, change FORMAT.md and run with -update\n%s", out.Bytes())
 	}
 }

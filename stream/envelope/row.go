@@ -17,26 +17,57 @@ const frame = 5
 type Encoder struct {
 	src    event.Source
 	policy string
-	ids    map[*schema.Table]uint32
+	codec  Codec
+	tables map[*schema.Table]*bound
 
-	// The source block of the last transaction and table, copied while both stay.
+	// The stamp block of the last transaction and table, copied while both stay.
 	block    []byte
 	blockPos event.Position
 	blockTab *schema.Table
+
+	headers []log.Header
+}
+
+// bound is a table version with its id.
+type bound struct {
+	id   uint32
+	head [idSize]byte // the id, as the header of a JSON record
+	plan *plan        // of JSON
 }
 
 // NewEncoder makes an encoder; policy is the version of the column policy.
-func NewEncoder(src event.Source, policy string) *Encoder {
-	return &Encoder{src: src, policy: policy, ids: map[*schema.Table]uint32{}}
+func NewEncoder(src event.Source, policy string, codec Codec) *Encoder {
+	return &Encoder{src: src, policy: policy, codec: codec, tables: map[*schema.Table]*bound{},
+		headers: []log.Header{{Key: HeaderSource, Value: []byte(src.ID)}, {Key: HeaderPosition}, {Key: HeaderSchema}}}
 }
 
 // BindTable tells the schema id of a table version, before its first row.
-func (e *Encoder) BindTable(t *schema.Table, id uint32) { e.ids[t] = id }
+func (e *Encoder) BindTable(t *schema.Table, id uint32) {
+	b := &bound{id: id}
+	binary.BigEndian.PutUint32(b.head[:], id)
+	if e.codec == JSON {
+		b.plan = newPlan(t)
+	}
+	e.tables[t] = b
+}
 
 // Bound returns the schema id of a table version, if it has been told.
 func (e *Encoder) Bound(t *schema.Table) (uint32, bool) {
-	id, ok := e.ids[t]
-	return id, ok
+	if b := e.tables[t]; b != nil {
+		return b.id, true
+	}
+	return 0, false
+}
+
+// Headers gives the headers of a row's record; position is the binary form of its
+// transaction's. They are valid until the next call.
+func (e *Encoder) Headers(t *schema.Table, position []byte) []log.Header {
+	e.headers[1].Value = position
+	if b := e.tables[t]; e.codec == JSON && b != nil {
+		e.headers[2].Value = b.head[:]
+		return e.headers
+	}
+	return e.headers[:2]
 }
 
 // AppendKey appends the record key of a row: its table and primary key. For a
@@ -91,12 +122,12 @@ func AppendKeyValue(dst []byte, k schema.Kind, v event.Value) []byte {
 	return putBytes(append(dst, 2), v.B)
 }
 
-// AppendValue appends the framed Avro record of a row. The table must have been
+// AppendValue appends the value of a row's record. The table must have been
 // bound. Images must have as many slots as the table has columns.
 func (e *Encoder) AppendValue(dst []byte, txn *event.Txn, row *event.Row, order int) ([]byte, error) {
 	t := row.Table
-	id, ok := e.ids[t]
-	if !ok {
+	b := e.tables[t]
+	if b == nil {
 		return dst, fmt.Errorf("table %s has no schema id", t.ID())
 	}
 	for _, image := range [2][]event.Value{row.Before, row.After} {
@@ -104,7 +135,10 @@ func (e *Encoder) AppendValue(dst []byte, txn *event.Txn, row *event.Row, order 
 			return dst, fmt.Errorf("image of %d slots for table %s with %d columns", len(image), t.ID(), len(t.Columns))
 		}
 	}
-	dst = binary.BigEndian.AppendUint32(append(dst, 0), id)
+	if e.codec == JSON {
+		return e.appendJSON(dst, b.plan, txn, row, order)
+	}
+	dst = binary.BigEndian.AppendUint32(append(dst, 0), b.id)
 	dst = putImage(dst, t, row.Before)
 	dst = putImage(dst, t, row.After)
 	dst = putAbsent(dst, row)
@@ -157,22 +191,13 @@ func (e *Encoder) source(txn *event.Txn, t *schema.Table) []byte {
 	return b
 }
 
-// SchemaID reads the schema id of a row record.
-func SchemaID(r *log.Record) (uint32, error) {
-	if len(r.Value) < frame || r.Value[0] != 0 {
-		return 0, fmt.Errorf("schema id: %w", ErrMalformed)
-	}
-	return binary.BigEndian.Uint32(r.Value[1:]), nil
-}
-
-// Decode reads a framed Avro record of the table version. It reuses the row's
-// slices; the slots view value. A stamp that isn't nil is filled as well.
-func Decode(t *schema.Table, value []byte, row *event.Row, stamp *Stamp) error {
+// decodeAvro reads a framed Avro record of the row's table. The slots view value.
+func decodeAvro(value []byte, row *event.Row, stamp *Stamp) error {
+	t := row.Table
 	if len(value) < frame || value[0] != 0 {
-		return fmt.Errorf("row of table %s: frame: %w", t.ID(), ErrMalformed)
+		return fmt.Errorf("frame: %w", ErrMalformed)
 	}
 	s := scan{b: value[frame:]}
-	row.Table = t
 	row.Before = s.image(t, row.Before)
 	row.After = s.image(t, row.After)
 	s.absent(row)
@@ -209,10 +234,9 @@ func Decode(t *schema.Table, value []byte, row *event.Row, stamp *Stamp) error {
 		s.fail("bytes after the record")
 	}
 	if s.err != nil {
-		return fmt.Errorf("row of table %s: %w", t.ID(), s.err)
+		return s.err
 	}
 	if stamp != nil {
-		stamp.SchemaID = binary.BigEndian.Uint32(value[1:])
 		stamp.Txn.ID, stamp.Order = string(id), int(order)
 	}
 	return nil

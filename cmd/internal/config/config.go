@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/tributary-cdc/tributary/stream/envelope"
 )
 
 // Log says where the log is.
@@ -75,6 +77,7 @@ type Agent struct {
 	Log         Log           `yaml:"log"`
 	DataDir     string        `yaml:"data_dir"`
 	Partitions  int           `yaml:"partitions"`
+	Codec       string        `yaml:"codec"`
 	StopTimeout time.Duration `yaml:"stop_timeout"`
 	HTTP        string        `yaml:"http"`
 	Sources     []Source      `yaml:"sources"`
@@ -140,7 +143,7 @@ var unknownKey = regexp.MustCompile(`line (\d+): field (\S+) not found in type c
 
 // keys are what each struct knows, for the suggestion.
 var keys = map[string][]string{
-	"Agent":     {"name", "org", "log", "data_dir", "partitions", "stop_timeout", "http", "sources"},
+	"Agent":     {"name", "org", "log", "data_dir", "partitions", "codec", "stop_timeout", "http", "sources"},
 	"Worker":    {"name", "log", "orgs", "partitions", "http", "store"},
 	"LogServer": {"data_dir", "port"},
 	"Log":       {"brokers", "embedded"},
@@ -213,6 +216,12 @@ func (a *Agent) Check() error {
 	}
 	if a.DataDir == "" {
 		all = append(all, errors.New("data_dir: a folder is needed"))
+	}
+	if a.Codec == "" {
+		a.Codec = envelope.Avro.String()
+	}
+	if _, err := envelope.ParseCodec(a.Codec); err != nil {
+		all = append(all, err)
 	}
 	if len(a.Sources) == 0 {
 		all = append(all, errors.New("sources: at least one"))

@@ -27,6 +27,8 @@ func TestAgent(t *testing.T) {
 		"mysql database":    {"engine: postgres", "engine: mysql", "the table patterns name the databases"},
 		"bad first start":   {"first_start: now", "first_start: yesterday", "first_start"},
 		"bad duration":      {"5s", "5 parsecs", "cannot unmarshal"},
+		"json":              {"stop_timeout", "codec: json\nstop_timeout", ""},
+		"another codec":     {"stop_timeout", "codec: protobuf\nstop_timeout", `codec "protobuf": one of avro, json`},
 		"no brokers":        {`["127.0.0.1:9092"]`, "[]", "log.brokers"},
 		"org with a slash":  {`"330108"`, `"33/01"`, "org"},
 		"partition too big": {"first_start: now", "partition: 4", "outside 0 to 0"},
