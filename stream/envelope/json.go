@@ -191,8 +191,9 @@ const (
 	nan64 = 0x7ff8000000000001
 )
 
-// putFloat appends the shortest text that gives the same number again; what JSON
-// has no number for is a string.
+// putFloat appends the shortest digits that give the same number again, with an
+// exponent where that is much shorter (as ECMAScript does); what JSON has no
+// number for is a string.
 func putFloat(b []byte, f float64, size int, bits, nan uint64) []byte {
 	switch {
 	case math.IsInf(f, 1):
@@ -200,7 +201,10 @@ func putFloat(b []byte, f float64, size int, bits, nan uint64) []byte {
 	case math.IsInf(f, -1):
 		return append(b, `"-Infinity"`...)
 	case !math.IsNaN(f):
-		return strconv.AppendFloat(b, f, 'g', -1, size)
+		if abs := math.Abs(f); abs == 0 || abs >= 1e-6 && abs < 1e21 {
+			return strconv.AppendFloat(b, f, 'f', -1, size)
+		}
+		return strconv.AppendFloat(b, f, 'e', -1, size)
 	case bits == nan:
 		return append(b, `"NaN"`...)
 	}

@@ -87,7 +87,8 @@ func (s *jsonScan) bool() bool {
 // float gives the bits of a number or of the strings that putFloat writes.
 func (s *jsonScan) float(size int) uint64 {
 	var canon [40]byte
-	token, text := s.b, s.b
+	token := s.b
+	var text []byte
 	if len(s.b) > 0 && s.b[0] == '"' {
 		text, _ = s.raw()
 		token = token[:len(token)-len(s.b)]

@@ -42,7 +42,7 @@ func special(k schema.Kind) (out []event.Value) {
 	numbers := map[schema.Kind][]uint64{
 		schema.Bool: {0}, schema.Int64: {math.MaxInt64}, schema.Uint64: {0},
 		schema.Float32: {nan32, 0x7fc00001, 0x80000000, uint64(math.Float32bits(math.MaxFloat32)), uint64(math.Float32bits(float32(math.Inf(1))))},
-		schema.Float64: {nan64, 0xfff8000000000000, 1, math.Float64bits(0.1), math.Float64bits(1e21), math.Float64bits(math.Inf(1))},
+		schema.Float64: {nan64, 0xfff8000000000000, 1, math.Float64bits(0.1), math.Float64bits(1e21), math.Float64bits(123456789.5), math.Float64bits(1e-7), math.Float64bits(math.Inf(1))},
 		schema.Time:    {86_400_000_000},
 	}
 	for _, n := range numbers[k] {
