@@ -8,11 +8,12 @@ import (
 	"github.com/tributary-cdc/tributary/schema"
 )
 
-// schemaRecord is the value of a record of a .schemas topic.
-type schemaRecord struct {
-	Version schema.Version  `json:"version"`
-	Table   *schema.Table   `json:"table"`
-	Avro    json.RawMessage `json:"avro"`
+// SchemaRecord is the value of a record of a .schemas topic.
+type SchemaRecord struct {
+	Version schema.Version `json:"version"`
+	Table   *schema.Table  `json:"table"`
+	// Avro is the writer's schema of the table's rows, as it was published.
+	Avro json.RawMessage `json:"avro"`
 }
 
 // MarshalSchema gives key and value of a table version's record in .schemas.
@@ -24,17 +25,17 @@ func MarshalSchema(t *schema.Table) (key, value []byte, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	value, err = json.Marshal(schemaRecord{Version: t.Version(), Table: t, Avro: avro})
+	value, err = json.Marshal(SchemaRecord{Version: t.Version(), Table: t, Avro: avro})
 	if err != nil {
 		return nil, nil, fmt.Errorf("publish schema of table %s: %w", t.ID(), err)
 	}
 	return []byte(t.Source + "\x00" + t.ID()), value, nil
 }
 
-// UnmarshalSchema reads a record of .schemas. A record whose version isn't the
-// hash of its table is refused.
-func UnmarshalSchema(value []byte) (*schema.Table, error) {
-	var r schemaRecord
+// ReadSchema reads a record of .schemas. A record whose version isn't the hash of
+// its table is refused.
+func ReadSchema(value []byte) (*SchemaRecord, error) {
+	var r SchemaRecord
 	if err := json.Unmarshal(value, &r); err != nil {
 		return nil, fmt.Errorf("schema record: %w: %w", ErrMalformed, err)
 	}
@@ -46,6 +47,15 @@ func UnmarshalSchema(value []byte) (*schema.Table, error) {
 	}
 	if got := r.Table.Version(); got != r.Version {
 		return nil, fmt.Errorf("schema record of table %s: version %s, want %s: %w", r.Table.ID(), r.Version, got, ErrMalformed)
+	}
+	return &r, nil
+}
+
+// UnmarshalSchema is ReadSchema for those who need the table only.
+func UnmarshalSchema(value []byte) (*schema.Table, error) {
+	r, err := ReadSchema(value)
+	if err != nil {
+		return nil, err
 	}
 	return r.Table, nil
 }
@@ -92,7 +102,7 @@ func AvroSchema(t *schema.Table) ([]byte, error) {
 		"server_id:long", "file", "pos:long", "org", "agent", "position", "policy_version", "ts_us:long", "captured_us:long", "precision:long")}
 	anomaly := record{Type: "record", Name: "Anomaly", Fields: []field{
 		{Name: "column", Type: "int"}, {Name: "raw", Type: "string"}, {Name: "before", Type: "boolean"}}}
-	envelope := record{Type: "record", Name: "Envelope", Namespace: "tributary." + avroName(t.Source) + "." + avroName(t.Name), Fields: []field{
+	envelope := record{Type: "record", Name: recordName, Namespace: namespace(t), Fields: []field{
 		{Name: "before", Type: []any{"null", row}},
 		{Name: "after", Type: []any{"null", "Value"}},
 		{Name: "absent", Type: "bytes"},
@@ -107,6 +117,20 @@ func AvroSchema(t *schema.Table) ([]byte, error) {
 		return nil, fmt.Errorf("avro schema of table %s: %w", t.ID(), err)
 	}
 	return b, nil
+}
+
+const recordName = "Envelope"
+
+// RecordName gives the full name of the Avro record of a table's rows. Versions of
+// one table share it.
+func RecordName(t *schema.Table) string { return namespace(t) + "." + recordName }
+
+func namespace(t *schema.Table) string {
+	parts := []string{"tributary", avroName(t.Source), avroName(t.Database)}
+	if t.Schema != "" {
+		parts = append(parts, avroName(t.Schema))
+	}
+	return strings.Join(append(parts, avroName(t.Name)), ".")
 }
 
 // avroName maps a name to Avro's alphabet: other characters become underscores.

@@ -25,6 +25,7 @@ var allowed = []struct {
 	{"stream/kafka", []string{"stream/log"}},
 	{"stream/embedded", nil},
 	{"stream/schemas", []string{"schema", "stream/envelope", "stream/log"}},
+	{"stream/registry", []string{"stream/envelope", "stream/log", "schema"}},
 	{"capture", []string{"capture", "schema", "stream/event", "stream/envelope", "stream/log"}},
 	{"sinks", []string{"sinks", "schema", "stream/event", "stream/envelope", "stream/log"}},
 	{"cmd", []string{"cmd", "capture", "sinks", "stream", "schema"}},
