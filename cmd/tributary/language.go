@@ -11,7 +11,7 @@ const (
 // catalogue is every text for people, once per language.
 type catalogue struct {
 	root, lang, config, agent, worker, log, configs, check, example, valid, version string
-	trace, traceLong, status, statusLong, output, explain                           string
+	trace, traceLong, status, statusLong, output, explain, registry                 string
 
 	fieldRow, fieldSource, fieldPosition, fieldOp, fieldCommitted, fieldApplied, fieldBatch, fieldLog, fieldProof string
 	fieldProgram, fieldState, fieldLag, fieldTxns, fieldRows, fieldNote                                           string
@@ -37,6 +37,7 @@ var texts = map[language]catalogue{
 		status:     "show what agents and workers are doing",
 		statusLong: "Asks agents and workers at their http addresses. Ends with 3 if one of them\ncan't be reached or needs a person.",
 		output:     "table or json",
+		registry:   "answer the Schema Registry's read calls from the log",
 		explain:    "say what an error's code means and what to do; without a code, all of them",
 		fieldRow:   "row", fieldSource: "source", fieldPosition: "position", fieldOp: "operation", fieldCommitted: "committed", fieldApplied: "applied",
 		fieldBatch: "batch", fieldLog: "log", fieldProof: "at the source", fieldProgram: "program", fieldState: "state", fieldLag: "lag",
@@ -61,6 +62,7 @@ var texts = map[language]catalogue{
 		status:     "查看 agent 与 worker 的运行状况",
 		statusLong: "按 http 地址询问 agent 与 worker。有一个无法访问或需要人工处理时，退出码为 3。",
 		output:     "table（表格）或 json",
+		registry:   "依据日志应答 Schema Registry 的读取接口",
 		explain:    "说明错误代码的含义与处理办法；不给代码则列出全部",
 		fieldRow:   "数据行", fieldSource: "数据源", fieldPosition: "位点", fieldOp: "操作", fieldCommitted: "源端提交", fieldApplied: "入库",
 		fieldBatch: "批次", fieldLog: "日志", fieldProof: "源端查看", fieldProgram: "程序", fieldState: "状态", fieldLag: "延迟",

@@ -102,7 +102,8 @@ func command(lang language) *cobra.Command {
 	role("agent", say.agent, runAgent)
 	role("worker", say.worker, runWorker)
 	role("log", say.log, runLog)
-	check := &cobra.Command{Use: "check agent|worker|log FILE", Short: say.check, Args: cobra.ExactArgs(2), RunE: func(c *cobra.Command, args []string) error {
+	role("registry", say.registry, runRegistry)
+	check := &cobra.Command{Use: "check agent|worker|log|registry FILE", Short: say.check, Args: cobra.ExactArgs(2), RunE: func(c *cobra.Command, args []string) error {
 		var into interface{ Check() error }
 		switch args[0] {
 		case "agent":
@@ -111,6 +112,8 @@ func command(lang language) *cobra.Command {
 			into = &config.Worker{}
 		case "log":
 			into = &config.LogServer{}
+		case "registry":
+			into = &config.Registry{}
 		default:
 			return fmt.Errorf("%w: %q", errUsage, args[0])
 		}
@@ -121,7 +124,7 @@ func command(lang language) *cobra.Command {
 		return err
 	}}
 	cfg := &cobra.Command{Use: "config", Short: say.configs}
-	cfg.AddCommand(check, &cobra.Command{Use: "example agent|worker|log", Short: say.example, Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
+	cfg.AddCommand(check, &cobra.Command{Use: "example agent|worker|log|registry", Short: say.example, Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
 		text, err := example(args[0], lang)
 		if err == nil {
 			_, err = io.WriteString(c.OutOrStdout(), text)

@@ -205,6 +205,12 @@ func runWorker(ctx context.Context, file string, _ io.Writer, l *slog.Logger) er
 	g.Go(func() error {
 		return serve(ctx, c.HTTP, handler(func() report { return report{Role: "worker", Name: c.Name, Stores: applied(w)} }, workerMetrics(w.Status)), l)
 	})
+	if c.Registry != "" {
+		g.Go(func() error {
+			defer cancel() // without it the worker isn't what was asked for
+			return serveRegistry(ctx, c.Registry, client, c.Orgs, l)
+		})
+	}
 	for _, org := range c.Orgs {
 		for i := range c.Partitions {
 			parts.Go(func() error {

@@ -101,7 +101,9 @@ type Worker struct {
 	Orgs       []string `yaml:"orgs"`
 	Partitions int      `yaml:"partitions"`
 	HTTP       string   `yaml:"http"`
-	Store      StoreDB  `yaml:"store"`
+	// Registry is where the schema registry of the orgs answers; empty for none.
+	Registry string  `yaml:"registry"`
+	Store    StoreDB `yaml:"store"`
 }
 
 // LogServer is the file of `tributary log`.
@@ -144,7 +146,8 @@ var unknownKey = regexp.MustCompile(`line (\d+): field (\S+) not found in type c
 // keys are what each struct knows, for the suggestion.
 var keys = map[string][]string{
 	"Agent":     {"name", "org", "log", "data_dir", "partitions", "codec", "stop_timeout", "http", "sources"},
-	"Worker":    {"name", "log", "orgs", "partitions", "http", "store"},
+	"Worker":    {"name", "log", "orgs", "partitions", "http", "registry", "store"},
+	"Registry":  {"log", "orgs", "http"},
 	"LogServer": {"data_dir", "port"},
 	"Log":       {"brokers", "embedded"},
 	"Source": {"name", "engine", "host", "port", "database", "user", "password_file", "password_env", "sslmode", "tables",
