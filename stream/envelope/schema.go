@@ -150,8 +150,10 @@ func avroName(s string) string {
 	return b.String()
 }
 
+// avroType gives a kind's type. Temporal kinds are plain longs that tell their
+// kind: Avro's logical types can't hold a TIME beyond a day or an infinity, and
+// libraries that convert them refuse the whole record (fastavro does).
 func avroType(k schema.Kind) any {
-	logical := func(name string) any { return map[string]string{"type": "long", "logicalType": name} }
 	switch k {
 	case schema.Bool:
 		return "boolean"
@@ -161,12 +163,12 @@ func avroType(k schema.Kind) any {
 		return "double"
 	case schema.Bytes:
 		return "bytes"
+	case schema.Date, schema.Timestamp:
+		return avroLong{Type: "long", Kind: k}
 	case schema.Time:
-		return logical("time-micros")
+		return avroLong{Type: "long", Kind: k, Connect: "io.debezium.time.MicroTime"}
 	case schema.DateTime:
-		return logical("local-timestamp-micros")
-	case schema.Timestamp:
-		return logical("timestamp-micros")
+		return avroLong{Type: "long", Kind: k, Connect: "io.debezium.time.MicroTimestamp"}
 	case schema.Uint64:
 		return "string"
 	}
@@ -174,4 +176,12 @@ func avroType(k schema.Kind) any {
 		return "long"
 	}
 	return "string"
+}
+
+// avroLong is a long with what it means: the kind and, where Debezium has the same
+// form, the name by which Kafka Connect's converters know it.
+type avroLong struct {
+	Type    string      `json:"type"`
+	Kind    schema.Kind `json:"tributary.kind"`
+	Connect string      `json:"connect.name,omitempty"`
 }
