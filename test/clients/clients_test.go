@@ -129,8 +129,8 @@ type row struct {
 // read a topic that holds both codecs, and see what was written.
 func TestIndependentClient(t *testing.T) {
 	interpreter, bin := python(t), program.Build(t)
-	for name, start := range map[string]func() string{
-		"embedded": func() string {
+	for name, start := range map[string]func(*testing.T) string{
+		"embedded": func(t *testing.T) string {
 			s, err := embedded.Start(embedded.Options{Dir: t.TempDir()})
 			if err != nil {
 				t.Fatal(err)
@@ -142,10 +142,10 @@ func TestIndependentClient(t *testing.T) {
 			})
 			return s.Addr()
 		},
-		"apache": func() string { return servers.Kafka(t, nil).Addr },
+		"apache": func(t *testing.T) string { return servers.Kafka(t, nil).Addr },
 	} {
 		t.Run(name, func(t *testing.T) {
-			broker := start()
+			broker := start(t)
 			want := write(t, broker)
 			dir, port := t.TempDir(), program.Port(t)
 			p := &program.Process{Name: "registry", Args: []string{"registry", "--config", program.Write(t, filepath.Join(dir, "registry.yml"),
