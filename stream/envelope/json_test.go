@@ -145,6 +145,45 @@ func TestJSONIsCanonical(t *testing.T) {
 	}
 }
 
+// Each value has one form.
+func TestJSONValuesAreCanonical(t *testing.T) {
+	for k, forms := range map[schema.Kind][]string{
+		schema.Bool:      {`1`, `"true"`, `tru`, `TRUE`},
+		schema.Int64:     {``, `-`, `+1`, `01`, `-01`, `1.0`, `1e3`, `9223372036854775808`, `-9223372036854775809`, `"1"`},
+		schema.Uint64:    {`-1`, `18446744073709551620`, `00`},
+		schema.Float32:   {`1.50`, `1e5`, `0.1000000001`, `"NaN:7fc00000"`, `"NaN:3f800000"`, `"NaN:1ffc00001"`, `1e39`},
+		schema.Float64:   {``, `1.50`, `0.10`, `1E21`, `1e+5`, `.5`, `"1"`, `"inf"`, `"+Infinity"`, `NaN`, `"nan"`, `"NaN:7ff8000000000001"`, `"NaN:xyz"`, `"NaN:FFF8000000000000"`, `0x1p-2`, `1e400`, `"\u004eaN"`, `0.00000000000000000000000000000000000000000000001`},
+		schema.Date:      {`9223372036854775807`, `-9223372036854775808`, `"Infinity"`, `"2026-09-01"`},
+		schema.DateTime:  {`9223372036854775807`, `"infinity`, `1.5`},
+		schema.Timestamp: {`0`, `"2026-09-01"`, `"2026-09-01T08:00:00Z"`, `"2026-09-01T08:00:00.123Z"`, `"2026-09-01 08:00:00.123456Z"`, `"2026-09-01T08:00:00.123456+00:00"`, `"2026-13-01T08:00:00.123456Z"`, `"2026-02-30T08:00:00.123456Z"`, `"2026-09-01T24:00:00.000000Z"`, `"26-09-01T08:00:00.123456Z"`, `"+2026-09-01T08:00:00.123456Z"`, `"-0000-09-01T08:00:00.123456Z"`, `"999999-09-01T08:00:00.123456Z"`, `"9999999-09-01T08:00:00.123456Z"`, `"2026-0x-01T08:00:00.123456Z"`, `"+294247-01-10T04:00:54.775807Z"`, `""`},
+		schema.Bytes:     {`"AP8"`, `"AP9="`, `"AP8=="`, `"AP8=\n"`, `"A-8="`, `AP8=`, `"AP8`},
+		schema.String:    {``, `x`, `"`, `"\`, `"\"`, `"\x"`, `"\u00"`, `"\u0041"`, `"\u0020"`, `"\u001G"`, `"\u0008"`, `"\ud83d\ude00"`, "\"\x1f\"", "\"\xc3\""},
+	} {
+		for _, form := range forms {
+			var d Decoder
+			s := jsonScan{b: []byte(form), arena: &d.arena}
+			if v := s.value(k); s.err == nil && len(s.b) == 0 {
+				t.Errorf("%s %s was read as %+v", k, form, v)
+			} else if s.err != nil && !errors.Is(s.err, ErrMalformed) {
+				t.Errorf("%s %s: %v", k, form, s.err)
+			}
+		}
+	}
+}
+
+func TestParseCodec(t *testing.T) {
+	for _, c := range []Codec{Avro, JSON} {
+		if got, err := ParseCodec(c.String()); err != nil || got != c {
+			t.Errorf("%s reads back as %s, %v", c, got, err)
+		}
+	}
+	for _, s := range []string{"", "Avro", "codec(2)"} {
+		if _, err := ParseCodec(s); err == nil {
+			t.Errorf("%q is a codec", s)
+		}
+	}
+}
+
 func TestJSONRefusesWhatIsNoText(t *testing.T) {
 	row := sampleRow()
 	row.After[row.Table.Key[1]] = event.Raw([]byte("\xe5\xbc"))

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -71,12 +72,17 @@ store: {host: 127.0.0.1, port: %d, database: city, user: postgres, password_env:
 		mustExec(t, source, sql)
 	}
 	w := &workload{c: source, rng: rand.New(rand.NewPCG(seed(t), 5))}
-	for w.txns < 60 {
+	for w.txns < 60 || column(t, source, "SELECT count(*)::text FROM score")[0] == "0" {
 		if err := w.step(t.Context()); err == nil {
 			w.txns++
+		} else if !errors.Is(err, errAbandon) {
+			t.Fatal(err)
 		}
 	}
 	city := connect(t, db, "city")
+	await(t, "the store's tables", func() bool {
+		return slices.Equal(column(t, city, `SELECT count(*)::text FROM pg_tables WHERE schemaname = 'ods' AND tablename IN ('school', 'student', 'score', 'kinds')`), []string{"4"})
+	})
 	compare(t, source, city, "city")
 	row := "SELECT ROW(id, t, b, n, f, r, ok, d, z, dt, tm, u, j, a, long)::text x FROM %s ORDER BY id"
 	want := column(t, source, fmt.Sprintf(row, "kinds"))
