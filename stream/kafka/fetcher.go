@@ -323,8 +323,18 @@ func (c *Client) ReadFrom(ctx context.Context, p log.Partition, from log.Offset,
 func (c *Client) Put(ctx context.Context, p log.Partition, key, value []byte) (log.Offset, error) {
 	var r log.Records
 	r.Add(key, value)
+	return c.put(ctx, p, &r)
+}
+
+// PutAll is Put for many records, as one batch.
+func (c *Client) PutAll(ctx context.Context, p log.Partition, r *log.Records) error {
+	_, err := c.put(ctx, p, r)
+	return err
+}
+
+func (c *Client) put(ctx context.Context, p log.Partition, r *log.Records) (log.Offset, error) {
 	pr := &Producer{c: c, o: ProducerOptions{Partition: p}}
-	buf, err := encodeBatch(make([]byte, 4), header{producer: log.NoProducer, sequence: -1, at: time.Now()}, &r, Uncompressed)
+	buf, err := encodeBatch(make([]byte, 4), header{producer: log.NoProducer, sequence: -1, at: time.Now()}, r, Uncompressed)
 	if err != nil {
 		return 0, err
 	}

@@ -45,13 +45,15 @@ type topicSpec struct {
 func specs(org string, o TopicOptions) []topicSpec {
 	forever := map[string]string{"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 	compact := map[string]string{"cleanup.policy": "compact"}
+	// Every source writes here every few seconds, and the active segment is never compacted.
+	status := map[string]string{"cleanup.policy": "compact", "segment.ms": "600000", "segment.bytes": "4194304"}
 	changes := map[string]string{
 		"cleanup.policy": "delete", "message.timestamp.type": "LogAppendTime",
 		"retention.ms": strconv.FormatInt(o.Retention.Milliseconds(), 10), "max.message.bytes": "16777216",
 	}
 	return []topicSpec{
 		{Changes(org), o.Partitions, changes}, {Schemas(org), 1, forever},
-		{Checkpoints(org), 1, compact}, {Status(org), 1, compact},
+		{Checkpoints(org), 1, compact}, {Status(org), 1, status},
 	}
 }
 

@@ -24,6 +24,7 @@ var allowed = []struct {
 	{"stream/envelope", []string{"schema", "stream/event", "stream/log"}},
 	{"stream/kafka", []string{"stream/log"}},
 	{"stream/embedded", nil},
+	{"stream/status", []string{"stream/event", "stream/log"}},
 	{"stream/schemas", []string{"schema", "stream/envelope", "stream/log"}},
 	{"stream/registry", []string{"stream/envelope", "stream/log", "schema"}},
 	{"capture", []string{"capture", "schema", "stream/event", "stream/envelope", "stream/log"}},
