@@ -1,11 +1,13 @@
 package main
 
+import lang "github.com/tributary-cdc/tributary/cmd/internal/language"
+
 // language is what people are spoken to in.
-type language int
+type language = lang.Language
 
 const (
-	english language = iota
-	chinese
+	english = lang.English
+	chinese = lang.Chinese
 )
 
 // catalogue is every text for people, once per language.

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tributary-cdc/tributary/cmd/internal/config"
+	languages "github.com/tributary-cdc/tributary/cmd/internal/language"
 )
 
 // version is set by the linker for a release.
@@ -77,10 +78,7 @@ func speaks(args []string, env string) language {
 			lang = args[i+1]
 		}
 	}
-	if strings.HasPrefix(lang, "zh") {
-		return chinese
-	}
-	return english
+	return languages.Of(lang)
 }
 
 func command(lang language) *cobra.Command {

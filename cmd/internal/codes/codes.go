@@ -1,18 +1,25 @@
-package main
+// Package codes says what the stable code of an error means and what a person does
+// about it, in each language. It decides the words; it knows no error values.
+package codes
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 
-	"github.com/spf13/cobra"
+	"github.com/tributary-cdc/tributary/cmd/internal/language"
+)
+
+// The languages of the explanations.
+const (
+	english = language.English
+	chinese = language.Chinese
 )
 
 // explanation is what an error's code means, and what a person does about it.
 type explanation struct{ what, do string }
 
 // explanations are the codes of every error that an operator can meet.
-var explanations = map[string]map[language]explanation{
+var explanations = map[string]map[language.Language]explanation{
 	"BINLOG_PURGED": {
 		english: {"the server has deleted binary log that had not been read", "read the source's tables again; raise binlog_expire_logs_seconds"},
 		chinese: {"服务器删除了尚未读取的 binlog", "重新读取该数据源的表；调大 binlog_expire_logs_seconds"}},
@@ -117,33 +124,12 @@ var explanations = map[string]map[language]explanation{
 		chinese: {"某列的类型暂不支持", "不采集该表，或更改该列"}},
 }
 
-// explain gives a code's text in a language, empty for an unknown code.
-func explain(code string, lang language) string {
-	e, ok := explanations[code]
-	if !ok {
-		return ""
-	}
-	if lang == chinese {
-		return e[lang].what + "。处理：" + e[lang].do
-	}
-	return e[lang].what + ". To do: " + e[lang].do
+// Explain gives a code's meaning and what to do about it; both are empty for an
+// unknown code.
+func Explain(code string, lang language.Language) (what, do string) {
+	e := explanations[code][lang]
+	return e.what, e.do
 }
 
-func explainCommand(say catalogue, lang language) *cobra.Command {
-	return &cobra.Command{Use: "explain [CODE]", Short: say.explain, Args: cobra.MaximumNArgs(1), RunE: func(c *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			for _, code := range slices.Sorted(maps.Keys(explanations)) {
-				if _, err := fmt.Fprintf(c.OutOrStdout(), "%-20s %s\n", code, explain(code, lang)); err != nil {
-					return err
-				}
-			}
-			return nil
-		}
-		text := explain(args[0], lang)
-		if text == "" {
-			return fmt.Errorf("%w: %s", errUsage, args[0])
-		}
-		_, err := fmt.Fprintln(c.OutOrStdout(), text)
-		return err
-	}}
-}
+// All gives every code, sorted.
+func All() []string { return slices.Sorted(maps.Keys(explanations)) }

@@ -1,0 +1,64 @@
+package codes
+
+import (
+	"go/scanner"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/tributary-cdc/tributary/cmd/internal/language"
+)
+
+// otherNames look like codes and are a server's own words, or kinds of anomalies.
+var otherNames = map[string]bool{"NOEXPORT_SNAPSHOT": true, "ROW_MISSING": true, "VALUE_NULLED": true}
+
+// TestEveryCodeIsExplained walks the sources for codes: each has a text in both
+// languages, and no text explains what doesn't exist.
+func TestEveryCodeIsExplained(t *testing.T) {
+	shape := regexp.MustCompile(`^"[A-Z]{2,}(_[A-Z0-9]+)+"$`)
+	found := map[string]bool{}
+	for _, dir := range []string{"capture", "sinks", "stream"} {
+		err := filepath.WalkDir(filepath.Join("..", "..", "..", dir), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.Contains(path, "sinktest") {
+				return err
+			}
+			src, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			var s scanner.Scanner
+			s.Init(token.NewFileSet().AddFile(path, -1, len(src)), src, nil, 0)
+			for {
+				_, tok, lit := s.Scan()
+				if tok == token.EOF {
+					return nil
+				}
+				if tok == token.STRING && shape.MatchString(lit) && !otherNames[strings.Trim(lit, `"`)] {
+					found[strings.Trim(lit, `"`)] = true
+				}
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(found) < 20 {
+		t.Fatalf("only %d codes found: the walk is wrong", len(found))
+	}
+	for code := range found {
+		for _, lang := range []language.Language{language.English, language.Chinese} {
+			if what, do := Explain(code, lang); what == "" || do == "" {
+				t.Errorf("code %s isn't explained in %s", code, lang.Tag())
+			}
+		}
+	}
+	for _, code := range All() {
+		if !found[code] {
+			t.Errorf("code %s doesn't exist", code)
+		}
+	}
+}
