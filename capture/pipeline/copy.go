@@ -77,6 +77,7 @@ func (r *reader) put(seg *event.Segment) (alive bool, err error) {
 	case event.TableStopped:
 		r.p.opts.Logger.Error("table stopped", "table", seg.Stop.Table, "code", seg.Stop.Code, "pos", seg.Txn.Position, "err", seg.Stop.Reason)
 		r.p.status.set(func(s *Status) { s.Stopped = append(s.Stopped, *seg.Stop) })
+		r.p.opts.OnChange()
 		return r.box.put(func(b *batch) error {
 			envelope.AddHalt(&b.records, r.p.opts.Source.ID, envelope.Halt{Position: seg.Txn.Position, Stop: *seg.Stop})
 			return nil
@@ -147,7 +148,9 @@ func (r *reader) commit(b *batch, seg *event.Segment) {
 	r.heartbeat = time.Now()
 	b.open = false
 	b.txns++
-	b.mark = mark{set: true, record: b.records.Count() - 1, last: r.last, restart: seg.Restart, state: b.mark.state, committed: seg.Txn.Committed}
+	b.commits = append(b.commits, seg.Txn.Committed)
+	b.mark = mark{set: true, record: b.records.Count() - 1, last: r.last, restart: seg.Restart, state: b.mark.state,
+		committed: seg.Txn.Committed, precision: seg.Txn.Precision}
 	if seg.State != nil {
 		b.mark.state = bytes.Clone(seg.State)
 	}
@@ -161,7 +164,8 @@ func (r *reader) idle(b *batch, seg *event.Segment) {
 	}
 	r.restart, r.heartbeat = seg.Restart, time.Now()
 	envelope.AddHeartbeat(&b.records, r.p.opts.Source.ID, envelope.Heartbeat{Last: r.last, Restart: seg.Restart, At: r.heartbeat, State: seg.State})
-	b.mark = mark{set: true, record: b.records.Count() - 1, last: r.last, restart: seg.Restart, state: bytes.Clone(seg.State), committed: b.mark.committed}
+	b.mark = mark{set: true, record: b.records.Count() - 1, last: r.last, restart: seg.Restart, state: bytes.Clone(seg.State),
+		committed: b.mark.committed, precision: b.mark.precision}
 }
 
 // writer is the writing half: it appends what the mailbox holds, and lets the
@@ -217,10 +221,13 @@ func (w *writer) append(ctx context.Context, b *batch) error {
 		if b.mark.set {
 			s.Position = b.mark.last
 			if b.txns > 0 {
-				s.Committed, s.Logged = b.mark.committed, now
+				s.Committed, s.Logged, s.WholeSeconds = b.mark.committed, now, b.mark.precision == event.Seconds
 			}
 		}
 	})
+	for _, committed := range b.commits {
+		p.opts.OnLogged(committed, now)
+	}
 	if !b.mark.set {
 		return nil
 	}

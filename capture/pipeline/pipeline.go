@@ -94,6 +94,13 @@ type Options struct {
 	// grant, a setting. Default 30s.
 	AskEvery time.Duration
 
+	// OnChange is called after the state has changed or a table has stopped. It must
+	// not block.
+	OnChange func()
+	// OnLogged is called for each transaction once the log has it, with its commit time
+	// at the source. It must not block.
+	OnLogged func(committed, logged time.Time)
+
 	Logger *slog.Logger
 }
 
@@ -126,6 +133,12 @@ func (o *Options) fill() error {
 	}
 	if o.Linger < 0 || o.Linger > time.Second {
 		return fmt.Errorf("pipeline options: Linger %s is outside 0s to 1s", o.Linger)
+	}
+	if o.OnChange == nil {
+		o.OnChange = func() {}
+	}
+	if o.OnLogged == nil {
+		o.OnLogged = func(time.Time, time.Time) {}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -182,7 +195,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 			err = fmt.Errorf("close reader: %w", cerr)
 		}
 		if ctx.Err() != nil {
-			p.status.state(Stopped, err)
+			p.state(Stopped, err)
 			return nil
 		}
 		if progressed {
@@ -195,24 +208,24 @@ func (p *Pipeline) Run(ctx context.Context) error {
 			if action == capture.AskOperator {
 				pause = p.opts.AskEvery
 			}
-			p.status.state(Retrying, err)
+			p.state(Retrying, err)
 			about := []any{"err", err, "pause", pause}
 			if code, hint := capture.CodeOf(err); code != "" {
 				about = append(about, "code", code, "hint", hint)
 			}
 			p.opts.Logger.Warn("source interrupted, trying again", about...)
 			if !sleep(ctx, pause) {
-				p.status.state(Stopped, nil)
+				p.state(Stopped, nil)
 				return nil
 			}
 		case capture.Gap:
-			p.status.state(InGap, err)
+			p.state(InGap, err)
 			return err
 		case capture.StayDown:
-			p.status.state(Fenced, err)
+			p.state(Fenced, err)
 			return err
 		default:
-			p.status.state(Failed, err)
+			p.state(Failed, err)
 			return err
 		}
 	}
@@ -237,7 +250,8 @@ func (p *Pipeline) session(ctx context.Context) (progressed bool, err error) {
 		return false, fmt.Errorf("start reading: %w", err)
 	}
 	p.opts.Logger.Info("reading", "pos", resume.Last, "restart", resume.Restart, "epoch", epoch)
-	p.status.set(func(s *Status) { s.State, s.Error, s.Code, s.Hint, s.Epoch = Streaming, "", "", "", epoch })
+	p.status.set(func(s *Status) { s.Epoch = epoch })
+	p.state(Streaming, nil)
 	progressed, err = p.copy(ctx, resume)
 	if gap := (*capture.GapError)(nil); errors.As(err, &gap) { // found in the middle of the source's log
 		if p.dirty {
@@ -343,6 +357,7 @@ type batch struct {
 	open    bool      // ends within a transaction
 	txns    int
 	rows    int
+	commits []time.Time // at the source, of the transactions that end in it
 }
 
 // mark is a place up to which everything is in the log once the batch is.
@@ -353,6 +368,7 @@ type mark struct {
 	restart   event.Place
 	state     []byte
 	committed time.Time
+	precision event.Precision // of committed
 }
 
 func newMailbox(limit int) *mailbox {
@@ -440,7 +456,7 @@ func (m *mailbox) take(ctx context.Context, linger time.Duration) (*batch, error
 // give returns a buffer that take handed out.
 func (m *mailbox) give(b *batch) {
 	b.records.Reset()
-	*b = batch{records: b.records}
+	*b = batch{records: b.records, commits: b.commits[:0]}
 	m.mu.Lock()
 	m.spare = b
 	m.space.Broadcast()

@@ -38,6 +38,10 @@ type Status struct {
 	Rows      int64             `json:"rows"`
 	Bytes     int64             `json:"bytes"` // before compression
 	Stopped   []event.TableStop `json:"stopped_tables,omitempty"`
+	// NeedsPerson says that the state doesn't get well by itself.
+	NeedsPerson bool `json:"needs_person,omitempty"`
+	// WholeSeconds says that Committed is a whole second of the source's clock.
+	WholeSeconds bool `json:"whole_seconds,omitempty"`
 }
 
 // status guards a Status.
@@ -52,14 +56,18 @@ func (s *status) set(f func(*Status)) {
 	f(&s.cur)
 }
 
-func (s *status) state(state State, err error) {
-	s.set(func(c *Status) {
+// state notes a state and why, and tells whoever wants to know.
+func (p *Pipeline) state(state State, err error) {
+	p.status.set(func(c *Status) {
 		c.State, c.Error = state, ""
 		c.Code, c.Hint = capture.CodeOf(err)
 		if err != nil {
 			c.Error = err.Error()
 		}
+		c.NeedsPerson = state == InGap || state == Fenced || state == Failed ||
+			state == Retrying && capture.ActionOf(err) == capture.AskOperator
 	})
+	p.opts.OnChange()
 }
 
 // Status returns a snapshot. It is safe to call at any time.

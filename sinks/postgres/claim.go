@@ -87,6 +87,9 @@ func (s *Store) Claim(ctx context.Context, p log.Partition, name string) (worker
 	return claim, known, nil
 }
 
+// gapCode is the newest gap of a row of tributary.source.
+const gapCode = `coalesce((SELECT g.code FROM tributary.gap g WHERE g.source = s.source AND g.closed_at IS NULL ORDER BY g.id DESC LIMIT 1), '')`
+
 func (s *Store) take(ctx context.Context, c *pgx.Conn, claim *worker.Claim) ([]worker.Progress, error) {
 	// A holder that was stopped in the middle of a transaction keeps its locks for
 	// ever, so it is ended before the row is touched.
@@ -100,9 +103,9 @@ func (s *Store) take(ctx context.Context, c *pgx.Conn, claim *worker.Claim) ([]w
 	if err != nil {
 		return nil, err
 	}
-	rows, err := c.Query(ctx, `SELECT p.source, p.applied, p.commit_offset, p.producer_id, p.producer_epoch, p.open_offset, p.read_from, coalesce(s.state = 'gap', false)
+	rows, err := c.Query(ctx, `SELECT p.source, p.applied, p.commit_offset, p.producer_id, p.producer_epoch, p.open_offset, p.read_from, coalesce(s.state = 'gap', false), `+gapCode+`
 		FROM tributary.progress p LEFT JOIN tributary.source s USING (source) WHERE p.partition = $1
-		UNION ALL SELECT s.source, '', -1, -1, -1, -1, 0, true FROM tributary.source s WHERE s.state = 'gap' AND NOT EXISTS (SELECT 1 FROM tributary.progress p WHERE p.source = s.source)`,
+		UNION ALL SELECT s.source, '', -1, -1, -1, -1, 0, true, `+gapCode+` FROM tributary.source s WHERE s.state = 'gap' AND NOT EXISTS (SELECT 1 FROM tributary.progress p WHERE p.source = s.source)`,
 		claim.Partition.String())
 	if err != nil {
 		return nil, err
@@ -110,7 +113,7 @@ func (s *Store) take(ctx context.Context, c *pgx.Conn, claim *worker.Claim) ([]w
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (worker.Progress, error) {
 		var p worker.Progress
 		var applied string
-		err := row.Scan(&p.Source, &applied, &p.Commit, &p.Producer.ID, &p.Producer.Epoch, &p.Open, &p.ReadFrom, &p.Gap)
+		err := row.Scan(&p.Source, &applied, &p.Commit, &p.Producer.ID, &p.Producer.Epoch, &p.Open, &p.ReadFrom, &p.Gap, &p.GapCode)
 		if err == nil && applied != "" {
 			p.Applied, err = event.ParsePosition(applied)
 		}

@@ -206,7 +206,7 @@ func gapOnce(x *fixture) {
 		x.Errorf("%d gaps", n)
 	}
 	_, known, err := x.store.Claim(x.Context(), partition, "w")
-	if err != nil || len(known) != 1 || !known[0].Gap {
+	if err != nil || len(known) != 1 || !known[0].Gap || known[0].GapCode != g.Code {
 		x.Errorf("after a gap: %+v, %v", known, err)
 	}
 }

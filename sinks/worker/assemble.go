@@ -21,6 +21,7 @@ type txn struct {
 	source  string
 	first   log.Offset
 	offset  log.Offset // of the commit record
+	logged  time.Time  // when the log had that, by the broker's clock or the agent's
 	changes []change
 	commit  *envelope.Commit
 	from    event.Position
@@ -99,7 +100,7 @@ func (a *assembler) record(b *log.Batch, o log.Offset, r *log.Record) error {
 			return nil
 		}
 		if a.counted(f, b) {
-			a.control(f, o, &c)
+			a.control(f, b, o, &c)
 		}
 		return nil
 	}
@@ -127,12 +128,12 @@ func (a *assembler) counted(f *flow, b *log.Batch) bool {
 }
 
 // control takes a control record that isn't an open record.
-func (a *assembler) control(f *flow, o log.Offset, c *envelope.Control) {
+func (a *assembler) control(f *flow, b *log.Batch, o log.Offset, c *envelope.Control) {
 	switch {
 	case c.Truncate != nil:
 		f.begin(o).add(change{schemaID: c.Truncate.SchemaID, truncate: true})
 	case c.Commit != nil:
-		a.commit(f, o, c.Commit)
+		a.commit(f, b, o, c.Commit)
 	case c.Heartbeat != nil:
 		if c.Heartbeat.Last.Compare(f.applied) > 0 {
 			a.lost(f, o, "PREV_MISMATCH", fmt.Sprintf("the source's last commit is %s, the last one here is %s", c.Heartbeat.Last, f.applied))
@@ -164,7 +165,7 @@ func (a *assembler) void(f *flow) {
 	}
 }
 
-func (a *assembler) commit(f *flow, o log.Offset, c *envelope.Commit) {
+func (a *assembler) commit(f *flow, b *log.Batch, o log.Offset, c *envelope.Commit) {
 	t := f.begin(o)
 	f.part = nil
 	switch {
@@ -175,7 +176,7 @@ func (a *assembler) commit(f *flow, o log.Offset, c *envelope.Commit) {
 	case c.Rows != len(t.changes):
 		a.lost(f, o, "ROW_COUNT", fmt.Sprintf("commit %s has %d rows, %d are in the log", c.Txn.Position, c.Rows, len(t.changes)))
 	default:
-		t.commit, t.offset, t.from = c, o, f.applied
+		t.commit, t.offset, t.logged, t.from = c, o, b.Appended, f.applied
 		t.producer, t.open = f.producer, f.open
 		f.applied = c.Txn.Position
 		a.done = append(a.done, t)

@@ -3,7 +3,6 @@ package worker
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/tributary-cdc/tributary/schema"
 	"github.com/tributary-cdc/tributary/stream/envelope"
@@ -44,7 +43,7 @@ type flight struct {
 }
 
 // launch sends a batch to the store, after the one before it has arrived.
-func (s *session) launch(ctx context.Context, b *Batch) error {
+func (s *session) launch(ctx context.Context, b *Batch, times []Applied) error {
 	if err := s.settle(); err != nil {
 		return err
 	}
@@ -56,7 +55,7 @@ func (s *session) launch(ctx context.Context, b *Batch) error {
 	go func() {
 		err := s.w.o.Store.Apply(ctx, b)
 		if err == nil {
-			s.w.arrived(b)
+			s.arrived(b, times)
 		}
 		f.done <- err
 	}()
@@ -145,20 +144,7 @@ func (s *session) apply(ctx context.Context, group []*txn, next log.Offset) erro
 	for i := range b.Steps {
 		b.Steps[i].ReadFrom = from
 	}
-	return s.launch(ctx, b)
-}
-
-// arrived notes what the store has.
-func (w *Worker) arrived(b *Batch) {
-	now := time.Now()
-	for _, st := range b.Steps {
-		w.update(st.Source.ID, func(c *SourceStatus) {
-			c.Applied, c.Committed, c.At = st.To, st.Committed, now
-			c.Txns += int64(st.Txns)
-			c.Rows += int64(st.Rows)
-			c.Skipped += int64(st.Skipped)
-		})
-	}
+	return s.launch(ctx, b, timesOf(group))
 }
 
 // decode reads a row whose images live as long as the batch.

@@ -46,6 +46,7 @@ func (s *session) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	s.claimed(known)
 	s.w.o.Logger.Info("applying", "partition", s.p.String(), "from", from, "fence", claim.Fence)
 	ctx, cancel := context.WithCancel(ctx)
 	spare := s.w.o.Fetcher(s.p)
@@ -193,7 +194,8 @@ func (s *session) flushGaps(ctx context.Context) error {
 		if err := s.w.o.Store.RecordGap(ctx, s.claim, g); err != nil {
 			return err
 		}
-		s.w.update(g.Source, func(st *SourceStatus) { st.Gap = g.Code })
+		s.update(g.Source, func(st *SourceStatus) { st.Gap = g.Code })
+		s.w.o.OnChange()
 	}
 	s.asm.gaps = nil
 	return nil

@@ -88,7 +88,8 @@ type Progress struct {
 	Open     log.Offset
 	// ReadFrom is a hint: nothing of the source below it is needed any more.
 	ReadFrom log.Offset
-	Gap      bool // the source is in the state GAP
+	Gap      bool   // the source is in the state GAP
+	GapCode  string // of the newest gap, if it is
 }
 
 // Step moves one source forward within a batch.

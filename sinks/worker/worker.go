@@ -36,7 +36,12 @@ type Options struct {
 	Wait time.Duration
 	// MaxBackoff caps the pause between two attempts. Default 3s.
 	MaxBackoff time.Duration
-	Logger     *slog.Logger
+	// OnChange is called after a partition's state has changed or a source has fallen
+	// into a gap. It must not block.
+	OnChange func()
+	// OnApplied is called for each transaction once the store has it. It must not block.
+	OnApplied func(Applied)
+	Logger    *slog.Logger
 }
 
 // Worker applies partitions to a store.
@@ -45,6 +50,7 @@ type Worker struct {
 
 	mu     sync.Mutex
 	status map[string]SourceStatus
+	parts  map[log.Partition]PartitionStatus
 	counts Counts
 }
 
@@ -57,7 +63,12 @@ type SourceStatus struct {
 	Txns      int64          `json:"transactions"`
 	Rows      int64          `json:"rows"`
 	Skipped   int64          `json:"skipped"`
-	Gap       string         `json:"gap,omitempty"`
+	Gap       string         `json:"gap,omitempty"` // the code, once the source is in GAP
+	// Partition is the last one that had the source, as log.Partition prints it.
+	Partition string    `json:"partition"`
+	Logged    time.Time `json:"logged"` // when the log had it
+	// WholeSeconds says that Committed is a whole second of the source's clock.
+	WholeSeconds bool `json:"whole_seconds,omitempty"`
 }
 
 // New checks the options. It starts nothing.
@@ -77,10 +88,16 @@ func New(o Options) (*Worker, error) {
 	if o.MaxBackoff == 0 {
 		o.MaxBackoff = 3 * time.Second
 	}
+	if o.OnChange == nil {
+		o.OnChange = func() {}
+	}
+	if o.OnApplied == nil {
+		o.OnApplied = func(Applied) {}
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Worker{o: o, status: map[string]SourceStatus{}}, nil
+	return &Worker{o: o, status: map[string]SourceStatus{}, parts: map[log.Partition]PartitionStatus{}}, nil
 }
 
 // Status returns a snapshot per source, and what was set aside.
@@ -99,13 +116,16 @@ func (w *Worker) Status() (map[string]SourceStatus, Counts) {
 // other trouble is tried again: claim, look what the store has, go on from there.
 func (w *Worker) RunPartition(ctx context.Context, p log.Partition) error {
 	refused := map[tableKey]error{}
+	w.partition(p, Starting, nil)
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, w.o.MaxBackoff) {
 		s := &session{w: w, p: p, mem: &memory{}, refused: refused, recorded: map[tableKey]bool{}, ensured: map[*schema.Table]bool{}}
 		err := s.run(ctx)
 		if ctx.Err() != nil {
+			w.leave(p)
 			return nil
 		}
 		if errors.Is(err, ErrClaimLost) || errors.Is(err, log.ErrCorrupt) || errors.Is(err, envelope.ErrMalformed) {
+			w.partition(p, Failed, err)
 			return fmt.Errorf("partition %s: %w", p, err)
 		}
 		var te *TableError
@@ -113,6 +133,7 @@ func (w *Worker) RunPartition(ctx context.Context, p log.Partition) error {
 			refused[keyOf(te.Table)] = te.Err
 			w.o.Logger.Error("table stopped", "source", te.Table.Source, "table", te.Table.ID(), "err", te.Err)
 		}
+		w.partition(p, Retrying, err)
 		w.o.Logger.Warn("partition interrupted, trying again", "partition", p.String(), "err", err, "pause", pause)
 		if s.applied > 0 {
 			pause = 100 * time.Millisecond
@@ -121,17 +142,9 @@ func (w *Worker) RunPartition(ctx context.Context, p log.Partition) error {
 		select {
 		case <-ctx.Done():
 			t.Stop()
+			w.leave(p)
 			return nil
 		case <-t.C:
 		}
 	}
-}
-
-func (w *Worker) update(source string, f func(*SourceStatus)) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	st := w.status[source]
-	st.Source = source
-	f(&st)
-	w.status[source] = st
 }

@@ -1,0 +1,129 @@
+package worker
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/tributary-cdc/tributary/stream/event"
+	"github.com/tributary-cdc/tributary/stream/log"
+)
+
+// State is what a worker is doing with a partition.
+type State string
+
+// The states of a partition.
+const (
+	Starting State = "starting"
+	Applying State = "applying" // the store is prepared and the partition claimed
+	Retrying State = "retrying"
+	Failed   State = "failed" // it isn't applied any more: a damaged log, or another worker's claim
+)
+
+// PartitionStatus is what a worker knows of one of its partitions.
+type PartitionStatus struct {
+	Partition log.Partition
+	State     State
+	Error     string // why it isn't applied
+	Since     time.Time
+}
+
+// Applied is one transaction that the store has.
+type Applied struct {
+	Source    string
+	Committed time.Time       // at the source
+	Logged    time.Time       // when the log had it
+	At        time.Time       // when the store had it
+	Precision event.Precision // of Committed
+}
+
+// Partitions returns a snapshot of the partitions that are being run, and of those
+// that failed, in order.
+func (w *Worker) Partitions() []PartitionStatus {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := make([]PartitionStatus, 0, len(w.parts))
+	for _, s := range w.parts {
+		out = append(out, s)
+	}
+	slices.SortFunc(out, func(a, b PartitionStatus) int {
+		return cmp.Or(cmp.Compare(a.Partition.Topic, b.Partition.Topic), cmp.Compare(a.Partition.Index, b.Partition.Index))
+	})
+	return out
+}
+
+// partition notes a state and tells whoever wants to know.
+func (w *Worker) partition(p log.Partition, state State, err error) {
+	s := PartitionStatus{Partition: p, State: state, Since: time.Now()}
+	if err != nil {
+		s.Error = err.Error()
+	}
+	w.mu.Lock()
+	if old := w.parts[p]; old.State == state {
+		s.Since = old.Since
+	}
+	w.parts[p] = s
+	w.mu.Unlock()
+	w.o.OnChange()
+}
+
+// leave forgets a partition that somebody else may run now.
+func (w *Worker) leave(p log.Partition) {
+	w.mu.Lock()
+	delete(w.parts, p)
+	w.mu.Unlock()
+	w.o.OnChange()
+}
+
+// claimed notes a claim, and what the store knew of the partition's sources.
+func (s *session) claimed(known []Progress) {
+	for _, k := range known {
+		s.update(k.Source, func(st *SourceStatus) {
+			if st.Applied.Compare(k.Applied) < 0 {
+				st.Applied = k.Applied
+			}
+			if k.Gap && st.Gap == "" {
+				st.Gap = cmp.Or(k.GapCode, "GAP")
+			}
+		})
+	}
+	s.w.partition(s.p, Applying, nil)
+}
+
+// timesOf keeps of a group what is told of it once it has arrived.
+func timesOf(group []*txn) []Applied {
+	times := make([]Applied, len(group))
+	for i, t := range group {
+		times[i] = Applied{Source: t.source, Committed: t.commit.Txn.Committed, Logged: t.logged, Precision: t.commit.Txn.Precision}
+	}
+	return times
+}
+
+// arrived notes what the store has.
+func (s *session) arrived(b *Batch, times []Applied) {
+	now, last := time.Now(), map[string]Applied{}
+	for _, t := range times {
+		t.At = now
+		last[t.Source] = t
+		s.w.o.OnApplied(t)
+	}
+	for _, st := range b.Steps {
+		s.update(st.Source.ID, func(c *SourceStatus) {
+			c.Applied, c.Committed, c.At = st.To, st.Committed, now
+			c.Logged, c.WholeSeconds = last[st.Source.ID].Logged, last[st.Source.ID].Precision == event.Seconds
+			c.Txns += int64(st.Txns)
+			c.Rows += int64(st.Rows)
+			c.Skipped += int64(st.Skipped)
+		})
+	}
+}
+
+// update changes what is known of a source of the session's partition.
+func (s *session) update(source string, f func(*SourceStatus)) {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	st := s.w.status[source]
+	st.Source, st.Partition = source, s.p.String()
+	f(&st)
+	s.w.status[source] = st
+}
