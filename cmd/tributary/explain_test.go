@@ -34,7 +34,7 @@ func TestStatusSaysWhatToDo(t *testing.T) {
 		{Source: "330106-xueji", State: pipeline.Streaming, Committed: at, Logged: at.Add(250 * time.Millisecond), Stopped: []event.TableStop{{Table: "xueji.t", Code: "TABLE_NO_KEY", Reason: "no key"}}}}}
 	well := report{Role: "worker", Name: "city", Stores: []worker.SourceStatus{{Source: "330106-xueji", Txns: 3}}}
 	serveReport := func(r report) string {
-		srv := httptest.NewServer(handler(func() report { return r }, workerMetrics(func() (map[string]worker.SourceStatus, worker.Counts) { return nil, worker.Counts{} })))
+		srv := httptest.NewServer(handler(answers{status: func() report { return r }}))
 		t.Cleanup(srv.Close)
 		return srv.URL
 	}

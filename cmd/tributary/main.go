@@ -14,6 +14,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -136,17 +137,25 @@ func command(lang language) *cobra.Command {
 	return root
 }
 
-// serve answers h on addr until ctx ends, and prints where.
-func serve(ctx context.Context, addr string, h http.Handler, l *slog.Logger) error {
+// listen takes the address of the configuration's http, before anything else starts.
+func listen(addr string) (net.Listener, error) {
 	ln, err := net.Listen("tcp", addr)
-	if err != nil {
-		return fmt.Errorf("http %s: %w", addr, err)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("http: %s is in use by another program: give another address, or port 0 for a free one", addr)
 	}
+	if err != nil {
+		return nil, fmt.Errorf("http: %w", err)
+	}
+	return ln, nil
+}
+
+// serve answers h until ctx ends, and logs where.
+func serve(ctx context.Context, ln net.Listener, h http.Handler, l *slog.Logger) error {
 	l.Info("serving", "url", "http://"+ln.Addr().String())
-	srv := &http.Server{Handler: h}
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
 	defer context.AfterFunc(ctx, func() { _ = srv.Close() })()
 	if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("http %s: %w", addr, err)
+		return fmt.Errorf("http %s: %w", ln.Addr(), err)
 	}
 	return nil
 }

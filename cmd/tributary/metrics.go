@@ -27,7 +27,10 @@ var (
 	storeSkipped  = metric("store_skipped_rows_total", "Rows missed for stopped tables since the start.", "source")
 	storeGap      = metric("store_gap", "1 if the source is in the state GAP.", "source")
 	storeLag      = metric("store_lag_seconds", "From the last transaction's commit at the source to its commit in the store. Absent before the first one. MariaDB gives whole seconds.", "source")
+	storeLogLag   = metric("store_log_lag_seconds", "From the last transaction's place in the log to its commit in the store. Absent before the first one.", "source")
 	setAside      = metric("log_records_set_aside_total", "Records and transactions that didn't count: foreign, fenced, void, known, unknown.", "reason")
+
+	statusFailures = metric("status_write_failures_total", "Writes of status records that the log didn't take. Data flows on.")
 )
 
 // collector gives figures at the moment they are asked for.
@@ -82,6 +85,7 @@ func workerMetrics(status func() (map[string]worker.SourceStatus, worker.Counts)
 			}
 			gauge(out, storeGap, gap, id)
 			lag(out, storeLag, s.Committed, s.At, id)
+			lag(out, storeLogLag, s.Logged, s.At, id)
 		}
 		for reason, n := range map[string]int64{"foreign": counts.Foreign, "fenced": counts.Fenced, "void": counts.Void, "known": counts.Known, "unknown": counts.Unknown} {
 			counter(out, setAside, n, reason)

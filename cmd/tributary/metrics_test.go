@@ -22,7 +22,7 @@ func TestMetrics(t *testing.T) {
 			Stopped: []event.TableStop{{Table: "xueji.a"}}}, {Source: "330106-idle", State: pipeline.Starting}}
 	})
 	store := workerMetrics(func() (map[string]worker.SourceStatus, worker.Counts) {
-		return map[string]worker.SourceStatus{"330106-xueji": {Txns: 2, Rows: 5, Skipped: 1, Gap: "ROW_COUNT", Committed: at, At: at.Add(time.Second)}}, worker.Counts{Fenced: 4}
+		return map[string]worker.SourceStatus{"330106-xueji": {Txns: 2, Rows: 5, Skipped: 1, Gap: "ROW_COUNT", Committed: at, Logged: at.Add(750 * time.Millisecond), At: at.Add(time.Second)}}, worker.Counts{Fenced: 4}
 	})
 	for name, tt := range map[string]struct {
 		c    collector
@@ -30,7 +30,7 @@ func TestMetrics(t *testing.T) {
 	}{
 		"agent": {agent, []string{`tributary_source_rows_total{source="330106-xueji"} 9`, `tributary_source_log_lag_seconds{source="330106-xueji"} 0.25`,
 			`tributary_source_state{source="330106-xueji",state="streaming"} 1`, `tributary_source_stopped_tables{source="330106-xueji"} 1`}},
-		"worker": {store, []string{`tributary_store_gap{source="330106-xueji"} 1`, `tributary_store_lag_seconds{source="330106-xueji"} 1`,
+		"worker": {store, []string{`tributary_store_gap{source="330106-xueji"} 1`, `tributary_store_lag_seconds{source="330106-xueji"} 1`, `tributary_store_log_lag_seconds{source="330106-xueji"} 0.25`,
 			`tributary_store_skipped_rows_total{source="330106-xueji"} 1`, `tributary_log_records_set_aside_total{reason="fenced"} 4`}},
 	} {
 		reg := prometheus.NewRegistry()
@@ -38,7 +38,7 @@ func TestMetrics(t *testing.T) {
 		if problems, err := testutil.GatherAndLint(reg); err != nil || len(problems) > 0 {
 			t.Errorf("%s: %v, %v", name, problems, err)
 		}
-		srv := httptest.NewServer(handler(func() report { return report{} }, tt.c))
+		srv := httptest.NewServer(handler(answers{figures: []prometheus.Collector{tt.c}}))
 		resp, err := srv.Client().Get(srv.URL + "/metrics")
 		if err != nil {
 			t.Fatal(err)

@@ -41,7 +41,11 @@ func serveRegistry(ctx context.Context, addr string, client *kafka.Client, orgs 
 	if err != nil {
 		return err
 	}
-	return serve(ctx, addr, registryHandler(r.Handler()), l)
+	ln, err := listen(addr)
+	if err != nil {
+		return err
+	}
+	return serve(ctx, ln, registryHandler(r.Handler()), l)
 }
 
 func registryHandler(calls http.Handler) http.Handler {

@@ -3,20 +3,15 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
-	"net/http/pprof"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tributary-cdc/tributary/capture"
@@ -30,6 +25,7 @@ import (
 	"github.com/tributary-cdc/tributary/stream/kafka"
 	"github.com/tributary-cdc/tributary/stream/log"
 	"github.com/tributary-cdc/tributary/stream/schemas"
+	"github.com/tributary-cdc/tributary/stream/status"
 )
 
 // runLog hosts the embedded log until ctx ends.
@@ -90,16 +86,7 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 		return err
 	}
 	defer client.Close()
-	if err := awaitTopics(ctx, client, c.Org, c.Partitions, l); err != nil {
-		return err
-	}
 	pipes := make([]*pipeline.Pipeline, len(c.Sources))
-	versions := schemas.New(client)
-	for i, s := range c.Sources {
-		if pipes[i], err = newPipeline(client, versions, &c, s, c.Name+"/"+id, l); err != nil {
-			return fmt.Errorf("source %s-%s: %w", c.Org, s.Name, err)
-		}
-	}
 	statuses := func() []pipeline.Status {
 		out := make([]pipeline.Status, len(pipes))
 		for i, p := range pipes {
@@ -107,12 +94,43 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 		}
 		return out
 	}
+	times := newTimes()
+	said, err := newRecords(c.Log.Brokers, func() []status.Record { return agentRecords(&c, statuses(), times) }, l)
+	if err != nil {
+		return err
+	}
+	parts := agentParts{client: client, versions: schemas.New(client), config: &c, name: c.Name + "/" + id, said: said, times: times, log: l}
+	for i, s := range c.Sources {
+		if pipes[i], err = parts.pipeline(s); err != nil {
+			return fmt.Errorf("source %s-%s: %w", c.Org, s.Name, err)
+		}
+	}
+	ln, err := listen(c.HTTP)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	var topics readiness
+	topics.set(errors.New("the topics of " + c.Org + " haven't been checked yet"))
 	g := errgroup.Group{}
 	g.Go(func() error {
-		return serve(ctx, c.HTTP, handler(func() report { return report{Role: "agent", Name: c.Name, Sources: statuses()} }, agentMetrics(statuses)), l)
+		return serve(ctx, ln, handler(answers{
+			status:  func() report { return report{Role: "agent", Name: c.Name, Sources: statuses()} },
+			ready:   func() error { return errors.Join(topics.get(), agentReady(statuses())) },
+			figures: []prometheus.Collector{agentMetrics(statuses), said.metrics()},
+		}), l)
 	})
+	if err := awaitTopics(ctx, client, c.Org, c.Partitions, &topics, l); err != nil {
+		if ctx.Err() != nil { // asked to stop while the log was away
+			err = nil
+		}
+		cancel()
+		return errors.Join(err, g.Wait())
+	}
+	saying, silence := context.WithCancel(context.WithoutCancel(ctx))
+	defer silence()
+	g.Go(func() error { said.writer.Run(saying); return nil })
 	var sources errgroup.Group
 	for _, p := range pipes {
 		sources.Go(func() error {
@@ -127,11 +145,24 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 		})
 	}
 	err = sources.Wait()
+	silence() // after the sources, so that the last word is how they ended
 	cancel()
 	return errors.Join(err, g.Wait())
 }
 
-func newPipeline(client *kafka.Client, versions *schemas.Catalogue, c *config.Agent, s config.Source, agent string, l *slog.Logger) (*pipeline.Pipeline, error) {
+// agentParts is what the pipelines of an agent share.
+type agentParts struct {
+	client   *kafka.Client
+	versions *schemas.Catalogue
+	config   *config.Agent
+	name     string // of the agent and this instance of it
+	said     *records
+	times    *times
+	log      *slog.Logger
+}
+
+func (a *agentParts) pipeline(s config.Source) (*pipeline.Pipeline, error) {
+	c, client := a.config, a.client
 	password, err := s.Secret.Read()
 	if err != nil {
 		return nil, err
@@ -147,10 +178,11 @@ func newPipeline(client *kafka.Client, versions *schemas.Catalogue, c *config.Ag
 	}
 	part := log.Partition{Topic: kafka.Changes(c.Org), Index: s.Partition}
 	return pipeline.New(pipeline.Options{
-		Source: src, Agent: agent, Version: version, Reader: reader, FirstStart: s.FirstStart == "now", StopTimeout: c.StopTimeout, Codec: codec, Logger: l,
+		Source: src, Agent: a.name, Version: version, Reader: reader, FirstStart: s.FirstStart == "now", StopTimeout: c.StopTimeout, Codec: codec, Logger: a.log,
 		Log: client.Producer(kafka.ProducerOptions{Partition: part, TransactionalID: kafka.Prefix + c.Org + "." + src.ID,
 			Compression: kafka.LZ4, KeepsState: !c.Log.Embedded}),
-		Tail: client.Fetcher(part, 1<<20), Checkpoints: client.Latest(kafka.Checkpoints(c.Org)), Schemas: versions.Publisher(kafka.Schemas(c.Org)),
+		Tail: client.Fetcher(part, 1<<20), Checkpoints: client.Latest(kafka.Checkpoints(c.Org)), Schemas: a.versions.Publisher(kafka.Schemas(c.Org)),
+		OnChange: a.said.writer.Changed, OnLogged: a.times.logged(src.ID),
 	})
 }
 
@@ -162,34 +194,18 @@ func newReader(src event.Source, s config.Source, password string) (capture.Read
 	return mysqlcapture.New(mysqlcapture.Options{Source: src, Host: s.Host, Port: s.Port, User: s.User, Password: password, Tables: s.Tables, Datasets: s.Datasets})
 }
 
-// awaitTopics makes and checks an org's topics, as soon as the log answers.
-func awaitTopics(ctx context.Context, client *kafka.Client, org string, partitions int, l *slog.Logger) error {
+// awaitTopics makes and checks an org's topics, as soon as the log answers. Until
+// then ready says why it doesn't.
+func awaitTopics(ctx context.Context, client *kafka.Client, org string, partitions int, ready *readiness, l *slog.Logger) error {
 	return capture.Retrying(ctx, func() error {
 		err := client.CreateTopics(ctx, org, kafka.TopicOptions{Partitions: partitions})
 		if err == nil {
 			err = client.CheckTopics(ctx, org)
 		}
+		ready.set(err)
 		if err != nil {
 			l.Warn("topics", "org", org, "err", err)
 		}
 		return err
 	})
-}
-
-// handler answers health checks, the status as JSON, metrics, and profiles.
-func handler(status func() report, figures prometheus.Collector) http.Handler {
-	reg := prometheus.NewRegistry() // one per process part, never the global one
-	reg.MustRegister(figures, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
-	ok := func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") }
-	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile) // ?seconds=n
-	mux.Handle("GET /debug/pprof/heap", pprof.Handler("heap"))
-	mux.HandleFunc("GET /-/healthy", ok)
-	mux.HandleFunc("GET /-/ready", ok)
-	mux.HandleFunc("GET /api/status", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(map[string]any{"data": status()})
-	})
-	return mux
 }

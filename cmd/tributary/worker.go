@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tributary-cdc/tributary/cmd/internal/config"
@@ -15,6 +16,7 @@ import (
 	"github.com/tributary-cdc/tributary/stream/kafka"
 	"github.com/tributary-cdc/tributary/stream/log"
 	"github.com/tributary-cdc/tributary/stream/schemas"
+	"github.com/tributary-cdc/tributary/stream/status"
 )
 
 // runWorker applies the partitions of its orgs to its store.
@@ -32,16 +34,30 @@ func runWorker(ctx context.Context, file string, _ io.Writer, l *slog.Logger) er
 		return err
 	}
 	defer client.Close()
-	w, err := worker.New(worker.Options{Store: store, Schemas: schemas.New(client), Name: c.Name, Logger: l,
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	says := workerSays{config: &c, times: newTimes()}
+	said, err := newRecords(c.Log.Brokers, func() []status.Record { return says.records(ctx) }, l)
+	if err != nil {
+		return err
+	}
+	w, err := worker.New(worker.Options{Store: store, Schemas: schemas.New(client), Name: c.Name, Logger: l, OnChange: said.writer.Changed, OnApplied: says.times.applied,
 		Fetcher: func(p log.Partition) log.Fetcher { return client.Fetcher(p, 2<<20) }})
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	says.worker = w
+	ln, err := listen(c.HTTP)
+	if err != nil {
+		return err
+	}
 	var g, parts errgroup.Group
 	g.Go(func() error {
-		return serve(ctx, c.HTTP, handler(func() report { return report{Role: "worker", Name: c.Name, Stores: applied(w)} }, workerMetrics(w.Status)), l)
+		return serve(ctx, ln, handler(answers{
+			status:  func() report { return report{Role: "worker", Name: c.Name, Stores: applied(w)} },
+			ready:   func() error { return workerReady(w.Partitions()) },
+			figures: []prometheus.Collector{workerMetrics(w.Status), said.metrics()},
+		}), l)
 	})
 	if c.Registry != "" {
 		g.Go(func() error {
@@ -49,6 +65,9 @@ func runWorker(ctx context.Context, file string, _ io.Writer, l *slog.Logger) er
 			return serveRegistry(ctx, c.Registry, client, c.Orgs, l)
 		})
 	}
+	saying, silence := context.WithCancel(context.WithoutCancel(ctx))
+	defer silence()
+	g.Go(func() error { said.writer.Run(saying); return nil })
 	for _, org := range c.Orgs {
 		for i := range c.Partitions {
 			parts.Go(func() error {
@@ -58,6 +77,7 @@ func runWorker(ctx context.Context, file string, _ io.Writer, l *slog.Logger) er
 	}
 	err = parts.Wait()
 	cancel()
+	silence() // after the work has ended, so that this is the last word
 	return errors.Join(err, g.Wait(), store.Close())
 }
 

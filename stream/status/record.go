@@ -20,6 +20,7 @@ type Kind string
 const (
 	OfSource Kind = "source" // an agent, about a source on its way into the log
 	OfStore  Kind = "store"  // a worker, about a source on its way into a store
+	OfWorker Kind = "worker" // a worker, about itself and one org
 )
 
 // Bounds of a record. What is longer is cut, so that no source can fill the topic.
@@ -28,17 +29,18 @@ const (
 	maxTables = 100
 )
 
-// Record is the newest word on one source from an agent, or from a worker. Its JSON
-// form stands in FORMAT.md. Times are UTC; counts are since the program's start.
+// Record is the newest word from an agent or a worker on one source, or from a worker
+// on itself. Its JSON form stands in FORMAT.md. Times are UTC; counts are since the program's start.
 type Record struct {
 	Kind    Kind   `json:"kind"`
 	Org     string `json:"org"`
-	Source  string `json:"source"`
-	Store   string `json:"store,omitempty"` // of OfStore
-	Program string `json:"program"`         // the agent's or worker's name
-	Version string `json:"version"`         // of the program
+	Source  string `json:"source,omitempty"` // not of OfWorker
+	Store   string `json:"store,omitempty"`  // not of OfSource
+	Program string `json:"program"`          // the agent's or worker's name
+	Version string `json:"version"`          // of the program
 	// State is the pipeline's (starting, streaming, retrying, gap, fenced, failed,
-	// stopped) or the worker's (starting, applying, retrying, gap, stopped).
+	// stopped) or the worker's (starting, applying, retrying, gap, failed, waiting,
+	// stopped).
 	State string `json:"state"`
 	Code  string `json:"code,omitempty"`
 	Error string `json:"error,omitempty"`
@@ -88,14 +90,16 @@ func (r *Record) Stale(now time.Time) bool {
 	return r.State != "stopped" && now.Sub(r.Written) > time.Duration(3*r.Within*float64(time.Second))
 }
 
-// Key is the record's key in the topic: kind, source and, of a store, the store,
-// with a zero byte between.
+// Key is the record's key in the topic, with a zero byte between its parts: kind and
+// source; kind, source and store; or kind, store and program.
 func (r *Record) Key() []byte {
-	k := string(r.Kind) + "\x00" + r.Source
-	if r.Kind == OfStore {
-		k += "\x00" + r.Store
+	switch r.Kind {
+	case OfStore:
+		return []byte(string(r.Kind) + "\x00" + r.Source + "\x00" + r.Store)
+	case OfWorker:
+		return []byte(string(r.Kind) + "\x00" + r.Store + "\x00" + r.Program)
 	}
-	return []byte(k)
+	return []byte(string(r.Kind) + "\x00" + r.Source)
 }
 
 // ErrMalformed reports a record that isn't one of this package's.
@@ -107,7 +111,8 @@ func Parse(key, value []byte) (Record, error) {
 	if err := json.Unmarshal(value, &r); err != nil {
 		return Record{}, fmt.Errorf("status record: %w: %w", ErrMalformed, err)
 	}
-	if r.Kind != OfSource && r.Kind != OfStore || r.Source == "" || !bytes.Equal(key, r.Key()) {
+	known := r.Kind == OfSource || r.Kind == OfStore || r.Kind == OfWorker
+	if !known || (r.Source == "") != (r.Kind == OfWorker) || !bytes.Equal(key, r.Key()) {
 		return Record{}, fmt.Errorf("status record under the key %q: %w", key, ErrMalformed)
 	}
 	return r, nil

@@ -85,6 +85,9 @@ type Agent struct {
 
 // StoreDB is a worker's store.
 type StoreDB struct {
+	// Name is what the store is called in status records and on the page. Default the
+	// database's.
+	Name     string `yaml:"name"`
 	Host     string `yaml:"host"`
 	Port     uint16 `yaml:"port"`
 	Database string `yaml:"database"`
@@ -152,7 +155,7 @@ var keys = map[string][]string{
 	"Log":       {"brokers", "embedded"},
 	"Source": {"name", "engine", "host", "port", "database", "user", "password_file", "password_env", "sslmode", "tables",
 		"datasets", "partition", "first_start"},
-	"StoreDB": {"host", "port", "database", "user", "password_file", "password_env", "sslmode", "schema"},
+	"StoreDB": {"name", "host", "port", "database", "user", "password_file", "password_env", "sslmode", "schema"},
 }
 
 // explain names the nearest known key to an unknown one.

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/tributary-cdc/tributary/capture/pipeline"
+	"github.com/tributary-cdc/tributary/sinks/worker"
+)
+
+// readiness is one condition of being ready: nil, or why not. It is safe for
+// concurrent use.
+type readiness struct {
+	mu  sync.Mutex
+	err error
+}
+
+func (r *readiness) set(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.err = err
+}
+
+func (r *readiness) get() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.err
+}
+
+// agentReady: every source is being read, or waits for a person, whom a restart or a
+// slower rollout doesn't help.
+func agentReady(sources []pipeline.Status) error {
+	var all []error
+	for _, s := range sources {
+		switch {
+		case s.State == pipeline.Streaming || s.NeedsPerson:
+		case s.Error != "":
+			all = append(all, fmt.Errorf("source %s is %s: %s", s.Source, s.State, s.Error))
+		default:
+			all = append(all, fmt.Errorf("source %s is %s", s.Source, s.State))
+		}
+	}
+	return errors.Join(all...)
+}
+
+// workerReady: the store is prepared and every partition that is this worker's is claimed.
+func workerReady(parts []worker.PartitionStatus) error {
+	if len(parts) == 0 {
+		return errors.New("no partition is this worker's yet")
+	}
+	var all []error
+	for _, p := range parts {
+		switch {
+		case p.State == worker.Applying:
+		case p.Error != "":
+			all = append(all, fmt.Errorf("partition %s is %s: %s", p.Partition, p.State, p.Error))
+		default:
+			all = append(all, fmt.Errorf("partition %s is %s", p.Partition, p.State))
+		}
+	}
+	return errors.Join(all...)
+}
