@@ -93,6 +93,7 @@ func TestStore(t *testing.T) {
 	t.Run("bookkeeping isn't a table's fault", func(t *testing.T) { h, c := b.fresh(t); bookkeeping(t, h.Open(t), c) })
 	t.Run("a value that isn't one", func(t *testing.T) { h, _ := b.fresh(t); notAValue(t, h.Open(t)) })
 	t.Run("a stopped holder is ended", func(t *testing.T) { h, c := b.fresh(t); stopped(t, h, c) })
+	t.Run("people look at it", func(t *testing.T) { h, c := b.fresh(t); viewed(t, h.Open(t), c) })
 }
 
 var place = log.Partition{Topic: "t", Index: 0}

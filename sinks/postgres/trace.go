@@ -49,6 +49,10 @@ func (s *Store) Trace(ctx context.Context, dataset string, key []string) ([]Trac
 		return nil, err
 	}
 	defer func() { _ = c.Close(context.WithoutCancel(ctx)) }() // only read from
+	return s.trace(ctx, c, dataset, key)
+}
+
+func (s *Store) trace(ctx context.Context, c *pgx.Conn, dataset string, key []string) ([]Trace, error) {
 	table := ident(s.o.Schema, dataset)
 	rows, err := c.Query(ctx, `SELECT quote_ident(a.attname), format_type(a.atttypid, a.atttypmod) FROM pg_index i CROSS JOIN unnest(i.indkey) WITH ORDINALITY k(n, o)
 		JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.n WHERE i.indrelid = $1::regclass AND i.indisprimary AND a.attname <> '_source' ORDER BY o`, table)

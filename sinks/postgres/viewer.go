@@ -1,0 +1,119 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Viewer reads a store for people, on one connection that can't write. It connects
+// when it is asked, and again after a failure. It is safe for concurrent use; one
+// question is answered at a time.
+type Viewer struct {
+	s    *Store
+	turn chan struct{}
+	conn *pgx.Conn
+}
+
+// Viewer makes one. It is closed apart from the store.
+func (s *Store) Viewer() *Viewer { return &Viewer{s: s, turn: make(chan struct{}, 1)} }
+
+// Recent is one source's part of a batch.
+type Recent struct {
+	Batch     int64
+	Source    string
+	From, To  string // positions; the batch moved the source from the one to the other
+	TxnID     string // the source's own name of the last transaction
+	Partition string
+	First     int64 // offsets of the batch in the log
+	Last      int64
+	Txns      int // transactions and rows of the batch, of all its sources
+	Rows      int
+	Sources   int
+	Partial   bool // rows of stopped tables are missing
+	Applied   time.Time
+}
+
+// Dataset is a dataset's table with the columns of its key, without the source.
+type Dataset struct {
+	Name string
+	Key  []string
+}
+
+// Recent gives what the n newest batches hold, the newest first.
+func (v *Viewer) Recent(ctx context.Context, n int) (found []Recent, err error) {
+	err = v.ask(ctx, func(c *pgx.Conn) error {
+		rows, err := c.Query(ctx, `SELECT b.id, s.source, s.from_position, s.to_position, s.txn_id, b.partition, b.first_offset, b.last_offset,
+			b.transactions, b.rows, count(*) OVER (PARTITION BY b.id), b.partial, b.applied_at
+			FROM (SELECT * FROM tributary.batch ORDER BY id DESC LIMIT $1) b JOIN tributary.batch_source s ON s.batch = b.id ORDER BY b.id DESC, s.source`, n)
+		if err != nil {
+			return err
+		}
+		found, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Recent])
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the newest batches: %w", err)
+	}
+	return found, nil
+}
+
+// Datasets gives the tables of the store, by name.
+func (v *Viewer) Datasets(ctx context.Context) (found []Dataset, err error) {
+	err = v.ask(ctx, func(c *pgx.Conn) error {
+		rows, err := c.Query(ctx, `SELECT t.relname, array_agg(a.attname::text ORDER BY k.o) FILTER (WHERE a.attname <> '_source')
+			FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace JOIN pg_index i ON i.indrelid = t.oid AND i.indisprimary
+			CROSS JOIN unnest(i.indkey) WITH ORDINALITY k(n, o) JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = k.n
+			WHERE n.nspname = $1 AND t.relkind IN ('r', 'p') GROUP BY t.relname HAVING bool_or(a.attname = '_source') ORDER BY 1`, v.s.o.Schema)
+		if err != nil {
+			return err
+		}
+		found, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Dataset])
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the store's tables: %w", err)
+	}
+	return found, nil
+}
+
+// Trace is Store.Trace on the viewer's connection.
+func (v *Viewer) Trace(ctx context.Context, dataset string, key []string) (found []Trace, err error) {
+	err = v.ask(ctx, func(c *pgx.Conn) error {
+		found, err = v.s.trace(ctx, c, dataset, key)
+		return err
+	})
+	return found, err
+}
+
+// ask waits for the viewer's turn, connects if need be, and lets f ask.
+func (v *Viewer) ask(ctx context.Context, f func(*pgx.Conn) error) error {
+	select {
+	case v.turn <- struct{}{}:
+		defer func() { <-v.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if v.conn == nil || v.conn.IsClosed() {
+		config := v.s.config.Copy()
+		config.RuntimeParams["application_name"] = "tributary-view"
+		config.RuntimeParams["default_transaction_read_only"] = "on"
+		c, err := pgx.ConnectConfig(ctx, config)
+		if err != nil {
+			return fmt.Errorf("connect to store %s:%d/%s: %w", v.s.o.Host, v.s.o.Port, v.s.o.Database, err)
+		}
+		v.conn = c
+	}
+	return f(v.conn)
+}
+
+// Close ends the connection. No question may be asked any more.
+func (v *Viewer) Close(ctx context.Context) error {
+	v.turn <- struct{}{}
+	if v.conn == nil {
+		return nil
+	}
+	return v.conn.Close(ctx)
+}

@@ -1,0 +1,72 @@
+package postgres_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tributary-cdc/tributary/sinks/postgres"
+	"github.com/tributary-cdc/tributary/sinks/sinktest"
+	"github.com/tributary-cdc/tributary/sinks/worker"
+	"github.com/tributary-cdc/tributary/stream/event"
+)
+
+// viewed asks a store what a page shows, before there is anything, afterwards, and
+// after its connection was ended.
+func viewed(t *testing.T, s worker.Store, c *pgx.Conn) {
+	v := s.(*postgres.Store).Viewer()
+	if _, err := v.Recent(t.Context(), 5); err == nil || !strings.Contains(err.Error(), "tributary.batch") {
+		t.Errorf("a store that no worker has prepared: %v", err)
+	}
+	claim, table := claimed(t, s), sinktest.Table()
+	if err := s.EnsureTable(t.Context(), claim, table); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := v.Recent(t.Context(), 5); err != nil || len(got) != 0 {
+		t.Errorf("an empty store: %+v, %v", got, err)
+	}
+	for n := range uint64(4) {
+		row := worker.NetRow{New: true, Values: []event.Value{event.Signed(int64(n)), event.NullValue, event.NullValue}}
+		b := one(claim, table, n+1, row)
+		b.First, b.Last, b.Topics = 10, 12, "t"
+		b.Steps[0].Txns, b.Steps[0].TxnID = 1, "txn"
+		if err := s.Apply(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	look := func(when string) {
+		t.Helper()
+		got, err := v.Recent(t.Context(), 3)
+		if err != nil || len(got) != 3 || got[0].Batch <= got[1].Batch || got[0].From != got[1].To || got[0].Rows != 1 || got[0].Txns != 1 || got[0].First != 10 || got[0].Last != 12 ||
+			got[0].Source != table.Source || got[0].TxnID != "txn" || got[0].Partition != place.String() || got[0].Applied.IsZero() || got[0].Sources != 1 {
+			t.Errorf("%s: %+v, %v", when, got, err)
+		}
+		sets, err := v.Datasets(t.Context())
+		if err != nil || len(sets) != 1 || sets[0].Name != table.Dataset || !slices.Equal(sets[0].Key, []string{"id"}) {
+			t.Errorf("%s: %+v, %v", when, sets, err)
+		}
+		found, err := v.Trace(t.Context(), table.Dataset, []string{"3"})
+		if err != nil || len(found) != 1 || found[0].Batch.ID != got[0].Batch {
+			t.Errorf("%s: %+v, %v", when, found, err)
+		}
+	}
+	look("at first")
+	backends := texts(t, c, "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity WHERE application_name = 'tributary-view' AND datname = current_database()")
+	if len(backends) != 1 {
+		t.Fatalf("%d connections of the viewer", len(backends))
+	}
+	for range 2 { // the first question after it may fail, no later one
+		if _, err := v.Recent(t.Context(), 1); err == nil {
+			break
+		}
+	}
+	look("on a new connection")
+	if got := texts(t, c, "SELECT count(*)::text FROM pg_stat_activity WHERE application_name = 'tributary-view' AND datname = current_database()"); got[0] != "1" {
+		t.Errorf("%s connections of the viewer", got[0])
+	}
+	if err := v.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
