@@ -24,6 +24,8 @@ type report struct {
 	Name    string                `json:"name"`
 	Sources []pipeline.Status     `json:"sources,omitempty"` // of an agent
 	Stores  []worker.SourceStatus `json:"applied,omitempty"` // of a worker
+	// Partitions are those that are a worker's now.
+	Partitions []worker.PartitionStatus `json:"partitions,omitempty"`
 	// Error says why there is no report.
 	Error string `json:"error,omitempty"`
 }
@@ -103,6 +105,11 @@ func (r *report) well() bool {
 			return false
 		}
 	}
+	for _, p := range r.Partitions {
+		if p.State != worker.Applying && p.State != worker.Starting {
+			return false
+		}
+	}
 	return true
 }
 
@@ -128,6 +135,11 @@ func printStatus(out io.Writer, say catalogue, lang language, reports []report) 
 				notes = append(notes, t.Table+": "+strings.Join(note(lang, t.Code, t.Reason, ""), "; "))
 			}
 			line(r.Role+" "+r.Name, s.Source, s.State, lagText(s.Committed, s.Logged), s.Txns, s.Rows, s.Position.String(), strings.Join(notes, "; "))
+		}
+		for _, p := range r.Partitions {
+			if p.State != worker.Applying {
+				line(r.Role+" "+r.Name, p.Partition, p.State, "-", "-", "-", "-", p.Error)
+			}
 		}
 		for _, s := range r.Stores {
 			state := "applying"

@@ -22,10 +22,10 @@ const (
 
 // PartitionStatus is what a worker knows of one of its partitions.
 type PartitionStatus struct {
-	Partition log.Partition
-	State     State
-	Error     string // why it isn't applied
-	Since     time.Time
+	Partition log.Partition `json:"partition"`
+	State     State         `json:"state"`
+	Error     string        `json:"error,omitempty"` // why it isn't applied
+	Since     time.Time     `json:"since"`
 }
 
 // Applied is one transaction that the store has.

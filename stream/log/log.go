@@ -5,9 +5,11 @@
 package log
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -25,6 +27,20 @@ type Partition struct {
 
 // String gives "topic/index".
 func (p Partition) String() string { return fmt.Sprintf("%s/%d", p.Topic, p.Index) }
+
+// MarshalText gives the same.
+func (p Partition) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText reads it.
+func (p *Partition) UnmarshalText(b []byte) error {
+	i := bytes.LastIndexByte(b, '/')
+	n, err := strconv.ParseInt(string(b[i+1:]), 10, 32)
+	if i <= 0 || err != nil || n < 0 {
+		return fmt.Errorf("partition %q isn't topic/index", b)
+	}
+	*p = Partition{Topic: string(b[:i]), Index: int32(n)}
+	return nil
+}
 
 // Producer identifies who wrote a batch: the broker's producer id and its epoch.
 // Both are -1 for a writer without idempotence.
