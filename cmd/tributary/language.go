@@ -12,8 +12,8 @@ const (
 
 // catalogue is every text for people, once per language.
 type catalogue struct {
-	root, lang, config, agent, worker, log, configs, check, example, valid, version string
-	trace, traceLong, status, statusLong, output, explain, registry                 string
+	root, lang, config, agent, worker, hub, log, configs, check, example, valid, version string
+	trace, traceLong, status, statusLong, output, explain, registry                      string
 
 	fieldRow, fieldSource, fieldPosition, fieldOp, fieldCommitted, fieldApplied, fieldBatch, fieldLog, fieldProof string
 	fieldProgram, fieldState, fieldLag, fieldTxns, fieldRows, fieldNote                                           string
@@ -26,6 +26,7 @@ var texts = map[language]catalogue{
 		config:  "the configuration file (YAML)",
 		agent:   "read source databases and write their transactions to the log",
 		worker:  "apply the log to a store",
+		hub:     "serve the page: lag, states, newest transactions, trace of a row",
 		log:     "run the embedded log on loopback",
 		configs: "check configuration files, print examples",
 		check:   "check a file without any connection",
@@ -51,6 +52,7 @@ var texts = map[language]catalogue{
 		config:  "配置文件（YAML）",
 		agent:   "读取源库，把事务写入日志",
 		worker:  "把日志应用到汇聚库",
+		hub:     "提供运行状态页面：延迟、状态、最近事务、数据行追溯",
 		log:     "在本机回环地址运行内嵌日志",
 		configs: "检查配置文件，输出示例",
 		check:   "检查一个文件，不建立任何连接",

@@ -1,5 +1,5 @@
 // Command tributary is the whole system in one program: the agent beside the
-// sources, the worker beside a store, and the embedded log.
+// sources, the worker beside a store, the hub with its page, and the embedded log.
 package main
 
 import (
@@ -100,15 +100,18 @@ func command(lang language) *cobra.Command {
 	}
 	role("agent", say.agent, runAgent)
 	role("worker", say.worker, runWorker)
+	role("hub", say.hub, runHub)
 	role("log", say.log, runLog)
 	role("registry", say.registry, runRegistry)
-	check := &cobra.Command{Use: "check agent|worker|log|registry FILE", Short: say.check, Args: cobra.ExactArgs(2), RunE: func(c *cobra.Command, args []string) error {
+	check := &cobra.Command{Use: "check agent|worker|hub|log|registry FILE", Short: say.check, Args: cobra.ExactArgs(2), RunE: func(c *cobra.Command, args []string) error {
 		var into interface{ Check() error }
 		switch args[0] {
 		case "agent":
 			into = &config.Agent{}
 		case "worker":
 			into = &config.Worker{}
+		case "hub":
+			into = &config.Hub{}
 		case "log":
 			into = &config.LogServer{}
 		case "registry":
@@ -123,7 +126,7 @@ func command(lang language) *cobra.Command {
 		return err
 	}}
 	cfg := &cobra.Command{Use: "config", Short: say.configs}
-	cfg.AddCommand(check, &cobra.Command{Use: "example agent|worker|log|registry", Short: say.example, Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
+	cfg.AddCommand(check, &cobra.Command{Use: "example agent|worker|hub|log|registry", Short: say.example, Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
 		text, err := example(args[0], lang)
 		if err == nil {
 			_, err = io.WriteString(c.OutOrStdout(), text)

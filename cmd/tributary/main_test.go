@@ -17,7 +17,7 @@ func call(args ...string) (code int, stdout, stderr string) {
 }
 
 func TestExamplesAreValid(t *testing.T) {
-	for _, role := range []string{"agent", "worker", "log", "registry"} {
+	for _, role := range []string{"agent", "worker", "hub", "log", "registry"} {
 		for lang, word := range map[string]string{"en": "# the ", "zh-CN": "目录"} {
 			code, text, errs := call("config", "example", role, "--lang", lang)
 			if code != 0 || strings.ContainsAny(strings.Split(text, "\n")[0], "{|}") {
@@ -35,7 +35,7 @@ func TestExamplesAreValid(t *testing.T) {
 			}
 		}
 	}
-	if code, _, errs := call("config", "example", "hub"); code != exitUsage || !strings.Contains(errs, "agent, worker, log, registry") {
+	if code, _, errs := call("config", "example", "relay"); code != exitUsage || !strings.Contains(errs, "agent, worker, hub, log, registry") {
 		t.Errorf("exit %d, %s", code, errs)
 	}
 }

@@ -30,6 +30,7 @@ var (
 	storeLogLag   = metric("store_log_lag_seconds", "From the last transaction's place in the log to its commit in the store. Absent before the first one.", "source")
 	setAside      = metric("log_records_set_aside_total", "Records and transactions that didn't count: foreign, fenced, void, known, unknown.", "reason")
 
+	statusDropped  = metric("status_records_dropped_total", "Status records that the hub doesn't hold: malformed, or beyond its memory.")
 	statusFailures = metric("status_write_failures_total", "Writes of status records that the log didn't take. Data flows on.")
 )
 

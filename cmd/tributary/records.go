@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
 	"slices"
@@ -150,5 +149,5 @@ func (w *workerSays) records(ended context.Context) []status.Record {
 }
 
 func (w *workerSays) record(kind status.Kind, org string) status.Record {
-	return status.Record{Kind: kind, Org: org, Store: cmp.Or(w.config.Store.Name, w.config.Store.Database), Program: w.config.Name, Version: version}
+	return status.Record{Kind: kind, Org: org, Store: w.config.Store.Name, Program: w.config.Name, Version: version}
 }

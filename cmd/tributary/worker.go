@@ -54,7 +54,9 @@ func runWorker(ctx context.Context, file string, _ io.Writer, l *slog.Logger) er
 	var g, parts errgroup.Group
 	g.Go(func() error {
 		return serve(ctx, ln, handler(answers{
-			status:  func() report { return report{Role: "worker", Name: c.Name, Stores: applied(w)} },
+			status: func() report {
+				return report{Role: "worker", Name: c.Name, Stores: applied(w), Partitions: w.Partitions()}
+			},
 			ready:   func() error { return workerReady(w.Partitions()) },
 			figures: []prometheus.Collector{workerMetrics(w.Status), said.metrics()},
 		}), l)

@@ -1,4 +1,4 @@
-// Package config reads the YAML files of the agent, the worker and the log. It
+// Package config reads the YAML files of the agent, the worker, the hub and the log. It
 // decides what a valid file is; it opens no connection.
 package config
 
@@ -150,6 +150,7 @@ var unknownKey = regexp.MustCompile(`line (\d+): field (\S+) not found in type c
 var keys = map[string][]string{
 	"Agent":     {"name", "org", "log", "data_dir", "partitions", "codec", "stop_timeout", "http", "sources"},
 	"Worker":    {"name", "log", "orgs", "partitions", "http", "registry", "store"},
+	"Hub":       {"http", "log", "orgs", "stores"},
 	"Registry":  {"log", "orgs", "http"},
 	"LogServer": {"data_dir", "port"},
 	"Log":       {"brokers", "embedded"},
@@ -270,6 +271,7 @@ func (w *Worker) Check() error {
 	if w.Partitions == 0 {
 		w.Partitions = 1
 	}
+	w.Store.fill()
 	all := []error{w.Log.check(), w.Store.check("store")}
 	if w.Name == "" {
 		all = append(all, errors.New("name: the worker needs one"))

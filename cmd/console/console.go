@@ -1,0 +1,152 @@
+// Package console is the page of a tier: lag per stage, the state of each source and
+// what to do about it, the newest transactions, and the trace of one row. It decides
+// what people are shown and in which words; it writes nothing, and nothing in the way
+// of data depends on it.
+package console
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"html/template"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/tributary-cdc/tributary/cmd/internal/language"
+	"github.com/tributary-cdc/tributary/sinks/postgres"
+	"github.com/tributary-cdc/tributary/stream/status"
+)
+
+// board is what is known of all sources: a status.Board.
+type board interface {
+	// Records gives the newest records, which are the caller's.
+	Records() []status.Record
+	// Readings tells how the status topics can be read.
+	Readings() []status.Reading
+}
+
+// store is what the page reads of a store: a postgres.Viewer. Calls block until the
+// store answers or ctx ends.
+type store interface {
+	Recent(ctx context.Context, n int) ([]postgres.Recent, error)
+	Datasets(ctx context.Context) ([]postgres.Dataset, error)
+	Trace(ctx context.Context, dataset string, key []string) ([]postgres.Trace, error)
+}
+
+// Store is a store under the name that status records give it.
+type Store struct {
+	Name   string
+	Viewer store
+}
+
+// Options says what the page shows. Board is required.
+type Options struct {
+	Board  board
+	Stores []Store
+	// Every is the pause between two updates of a page that is being looked at.
+	// Default 1s.
+	Every time.Duration
+	// Watchers bounds the pages that are kept up to date at once. Default 50.
+	Watchers int
+	Logger   *slog.Logger
+}
+
+// Console serves the page.
+type Console struct {
+	o        Options
+	pages    *template.Template
+	watchers chan struct{}
+	recent   recentCache
+}
+
+//go:embed assets
+var assets embed.FS
+
+// New checks the options. It starts nothing.
+func New(o Options) (*Console, error) {
+	if o.Board == nil {
+		return nil, errors.New("console options: Board must be set")
+	}
+	if o.Every == 0 {
+		o.Every = time.Second
+	}
+	if o.Watchers == 0 {
+		o.Watchers = 50
+	}
+	if o.Every < 0 || o.Watchers < 0 {
+		return nil, errors.New("console options: Every and Watchers must be above 0")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	pages, err := template.ParseFS(assets, "assets/*.html")
+	if err != nil {
+		return nil, err
+	}
+	return &Console{o: o, pages: pages, watchers: make(chan struct{}, o.Watchers)}, nil
+}
+
+// Handler answers the page and what belongs to it. It is for loopback only: there is
+// no login, and a trace shows a row.
+func (c *Console) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", c.page)
+	mux.HandleFunc("GET /events", c.events)
+	mux.HandleFunc("GET /api/status", c.api)
+	for path, kind := range map[string]string{"style.css": "text/css; charset=utf-8", "live.js": "text/javascript; charset=utf-8", "icon.svg": "image/svg+xml"} {
+		mux.HandleFunc("GET /assets/"+path, func(w http.ResponseWriter, _ *http.Request) {
+			b, err := assets.ReadFile("assets/" + path)
+			if err != nil {
+				http.Error(w, "not found", http.StatusNotFound)
+				return
+			}
+			w.Header().Set("Content-Type", kind)
+			_, _ = w.Write(b) // the reader may have gone
+		})
+	}
+	return guarded(mux)
+}
+
+// policy lets the page load from here only, and no script stand in it.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// guarded sets the headers of all answers, and refuses requests under another name
+// than loopback's: a foreign page could reach us under a name of its own that it has
+// resolve to 127.0.0.1.
+func guarded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cache-Control", "no-store")
+		if !loopback(r.Host) {
+			http.Error(w, "this page answers under a loopback address only", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func loopback(hostport string) bool {
+	host, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host = strings.Trim(hostport, "[]")
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// speaks picks the language: ?lang= before Accept-Language, Chinese if neither says.
+func speaks(r *http.Request) language.Language {
+	if tag := r.URL.Query().Get("lang"); tag != "" {
+		return language.Of(tag)
+	}
+	return language.Accepted(r.Header.Get("Accept-Language"), language.Chinese)
+}

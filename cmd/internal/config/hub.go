@@ -1,0 +1,54 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+)
+
+// Hub is the file of `tributary hub`.
+type Hub struct {
+	HTTP   string    `yaml:"http"`
+	Log    Log       `yaml:"log"`
+	Orgs   []string  `yaml:"orgs"`
+	Stores []StoreDB `yaml:"stores"`
+}
+
+// Check implements the rules of the hub's file and fills defaults.
+func (h *Hub) Check() error {
+	if h.HTTP == "" {
+		h.HTTP = "127.0.0.1:8060"
+	}
+	all := []error{h.Log.check()}
+	host, _, err := net.SplitHostPort(h.HTTP)
+	if ip := net.ParseIP(host); err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		all = append(all, fmt.Errorf("http %q: a loopback address with a port, e.g. 127.0.0.1:8060: the page shows rows and has no login", h.HTTP))
+	}
+	if len(h.Orgs) == 0 {
+		all = append(all, errors.New("orgs: at least one"))
+	}
+	for _, o := range h.Orgs {
+		if !orgCode.MatchString(o) {
+			all = append(all, fmt.Errorf("orgs: %q has other characters than letters, digits, - and _", o))
+		}
+	}
+	seen := map[string]bool{}
+	for i := range h.Stores {
+		s := &h.Stores[i]
+		where := fmt.Sprintf("stores[%d]", i)
+		s.fill()
+		if s.Name == "" || seen[s.Name] {
+			all = append(all, fmt.Errorf("%s.name %q is empty or stands twice", where, s.Name))
+		}
+		seen[s.Name] = true
+		all = append(all, s.check(where))
+	}
+	return errors.Join(all...)
+}
+
+// fill gives the store the name of its database if it has none.
+func (s *StoreDB) fill() {
+	if s.Name == "" {
+		s.Name = s.Database
+	}
+}

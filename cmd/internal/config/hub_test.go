@@ -1,0 +1,47 @@
+package config
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+const goodHub = `
+http: 127.0.0.1:8060
+log: {brokers: ["127.0.0.1:9092"]}
+orgs: ["330106", "330108"]
+stores:
+  - {host: 127.0.0.1, database: city, user: tributary, password_env: PW}
+  - {name: province, host: 127.0.0.1, database: ods, user: tributary, password_env: PW}
+`
+
+func TestHub(t *testing.T) {
+	for name, tt := range map[string]struct{ from, to, want string }{
+		"good":             {"", "", ""},
+		"no address":       {"http: 127.0.0.1:8060", "", ""},
+		"IPv6":             {"127.0.0.1:8060", `"[::1]:8060"`, ""},
+		"all interfaces":   {"127.0.0.1:8060", `":8060"`, "a loopback address"},
+		"another machine":  {"127.0.0.1:8060", "10.1.2.3:8060", "a loopback address"},
+		"no port":          {"127.0.0.1:8060", "127.0.0.1", "a loopback address"},
+		"one name twice":   {"name: province", "name: city", `stores[1].name "city" is empty or stands twice`},
+		"no orgs":          {`["330106", "330108"]`, "[]", "orgs: at least one"},
+		"org with a slash": {"330106", "33/01", "orgs"},
+		"unknown key":      {"stores:", "store:", `nearest known one is "stores"`},
+		"unknown in store": {"name: province", "nmae: province", `nearest known one is "name"`},
+		"password in file": {"database: ods, user: tributary, password_env: PW", "database: ods, user: tributary, password: hunter2", "use password_file or password_env"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var h Hub
+			err := Decode([]byte(strings.Replace(goodHub, tt.from, tt.to, 1)), &h)
+			if tt.want == "" {
+				if err != nil || len(h.Stores) != 2 || h.Stores[0].Name != "city" || h.HTTP == "" {
+					t.Errorf("%+v, %v", h, err)
+				}
+				return
+			}
+			if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
