@@ -5,14 +5,15 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
-	"github.com/go-sql-driver/mysql"
-	_ "github.com/jackc/pgx/v5/stdlib" // database/sql's driver "pgx"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tributary-cdc/tributary/deploy/local"
@@ -28,66 +29,50 @@ type store struct {
 
 // system is everything that the demo runs.
 type system struct {
-	dir       string
-	program   string // tributary
+	o         options
+	say       *teller
 	servers   []*local.Server
-	mariadb   *local.Server
 	stores    []*store
 	districts []*workload.District
-	processes []*local.Process
+	processes []*local.Process // log, agents and workers, in the order of their start
+	hub       *local.Process   // nil in a check
 	opened    []*sql.DB
 	unlock    func() error
 	kafka     *local.Kafka // nil with the embedded log
-	embedded  bool
+	broker    string
+	page      string            // the hub's address
+	agents    map[string]string // addresses of the agents, by org
+	workers   map[string]string // and of the workers, by store
 }
 
 // start brings everything up. On an error it returns what is up already.
-func start(ctx context.Context, dir, program string, embedded bool, seed uint64) (*system, error) {
+func start(ctx context.Context, o options, say *teller) (*system, error) {
 	begun := time.Now()
-	program, err := filepath.Abs(program)
+	var err error
+	for _, path := range []*string{&o.program, &o.dir} {
+		if *path, err = filepath.Abs(*path); err != nil {
+			return nil, err
+		}
+	}
+	if err := pageFree(o.page); err != nil {
+		return nil, err
+	}
+	unlock, err := lock(o.dir)
 	if err != nil {
 		return nil, err
 	}
-	unlock, err := lock(dir)
-	if err != nil {
-		return nil, err
-	}
-	s := &system{dir: dir, program: program, embedded: embedded, unlock: unlock, servers: make([]*local.Server, 4), stores: []*store{{name: "city"}, {name: "province"}}}
-	step("数据目录 / data folder %s", dir)
-	step("启动数据库服务器 / starting the database servers")
-	var g errgroup.Group
-	for i, name := range []string{"xueji", "chengji", "city", "province"} {
-		g.Go(func() (err error) {
-			f := local.StartPostgres
-			if i == 0 {
-				f = local.StartMariaDB
-			}
-			s.servers[i], err = f(ctx, local.Options{Dir: filepath.Join(dir, name), Tell: func(line string) { step("%s", line) }})
-			if err == nil {
-				step("%s %s 127.0.0.1:%d (%s)", name, s.servers[i].Engine, s.servers[i].Port, s.servers[i].How)
-			}
-			return err
-		})
-	}
-	if !embedded {
-		g.Go(func() (err error) {
-			s.kafka, err = local.StartKafka(ctx, local.KafkaOptions{Dir: filepath.Join(dir, "kafka")})
-			if err == nil {
-				step("Apache Kafka %s %s", s.kafka.Version, s.kafka.Addr)
-			}
-			return err
-		})
-	}
-	if err := g.Wait(); err != nil {
+	s := &system{o: o, say: say, unlock: unlock, servers: make([]*local.Server, 4), stores: []*store{{name: "city"}, {name: "province"}}}
+	say.step("数据目录 / data folder %s", o.dir)
+	if err := s.startServers(ctx); err != nil {
 		return s, err
 	}
-	if err := s.databases(ctx, seed); err != nil {
+	if err := s.databases(ctx); err != nil {
 		return s, err
 	}
-	if err := s.programs(program); err != nil {
+	if err := s.programs(); err != nil {
 		return s, err
 	}
-	step("等待采集开始 / waiting until the sources are being read")
+	say.step("等待采集开始 / waiting until the sources are being read")
 	if err := s.reading(ctx); err != nil {
 		return s, err
 	}
@@ -96,135 +81,141 @@ func start(ctx context.Context, dir, program string, embedded bool, seed uint64)
 			return s, err
 		}
 	}
-	if err := s.await(ctx, "the first row in the province's store", func() bool {
+	say.step("源端已写入第一批数据 / the first rows are committed at the sources")
+	if err := s.await(ctx, "省库的第一行 / the first row in the province's store", func() bool {
 		var n int
 		return s.stores[1].db.QueryRowContext(ctx, "SELECT count(*) FROM ods.school").Scan(&n) == nil && n > 0
 	}); err != nil {
 		return s, err
 	}
-	step("省库收到第一行，用时 %.1f 秒 / first row in the province's store after %.1f s", time.Since(begun).Seconds(), time.Since(begun).Seconds())
-	return s, nil
-}
-
-// lock makes the folder anew, unless another demo uses it.
-func lock(dir string) (func() error, error) {
-	name := strings.TrimSuffix(dir, "/") + ".lock"
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("data folder: %w", err)
+	took := time.Since(begun).Seconds()
+	say.step("省库收到第一行，用时 %.1f 秒 / first row in the province's store after %.1f s", took, took)
+	if o.check > 0 {
+		return s, nil
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("目录正被另一个演示使用 / the folder %s is in use by another demo: end it, or give -dir", dir), f.Close())
-	}
-	if err := os.RemoveAll(dir); err != nil {
-		return nil, errors.Join(fmt.Errorf("empty the data folder: %w", err), f.Close())
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, errors.Join(fmt.Errorf("make the data folder: %w", err), f.Close())
-	}
-	return f.Close, nil
-}
-
-func (s *system) open(driver, dsn string) (*sql.DB, error) {
-	db, err := sql.Open(driver, dsn)
-	if err == nil {
-		s.opened = append(s.opened, db)
-	}
-	return db, err
-}
-
-func (s *system) databases(ctx context.Context, seed uint64) error {
-	m := s.servers[0]
-	s.mariadb = m
-	cfg := mysql.NewConfig()
-	cfg.User, cfg.Passwd, cfg.Net, cfg.Addr = m.User, m.Password, "tcp", fmt.Sprintf("%s:%d", m.Host, m.Port)
-	cfg.Params = map[string]string{"time_zone": "'+00:00'", "charset": "utf8mb4"}
-	admin, err := s.open("mysql", cfg.FormatDSN())
-	if err != nil {
-		return err
-	}
-	if _, err := admin.ExecContext(ctx, "CREATE DATABASE xueji CHARACTER SET utf8mb4"); err != nil {
-		return fmt.Errorf("make the database xueji: %w", err)
-	}
-	cfg.DBName = "xueji"
-	enrolment, err := s.open("mysql", cfg.FormatDSN())
-	if err != nil {
-		return err
-	}
-	open := func(server *local.Server, name string) (*sql.DB, error) {
-		admin, err := s.open("pgx", server.PostgresURL("postgres"))
-		if err != nil {
-			return nil, err
-		}
-		if _, err := admin.ExecContext(ctx, "CREATE DATABASE "+name); err != nil {
-			return nil, fmt.Errorf("make the database %s: %w", name, err)
-		}
-		return s.open("pgx", server.PostgresURL(name))
-	}
-	scores, err := open(s.servers[1], "chengji")
-	if err != nil {
-		return err
-	}
-	for i, st := range s.stores {
-		st.server = s.servers[2+i]
-		if st.db, err = open(st.server, st.name); err != nil {
-			return err
-		}
-	}
-	s.districts = []*workload.District{workload.Enrolment(enrolment, seed), workload.Scores(scores, seed)}
-	for _, d := range s.districts {
-		if err := d.Setup(ctx); err != nil {
-			return err
-		}
-	}
-	step("表已建好 / tables made")
-	return nil
+	return s, s.startHub(ctx)
 }
 
 // programs writes the configurations and starts log, agents and workers.
-func (s *system) programs(program string) error {
+func (s *system) programs() error {
 	port, err := local.FreePort()
 	if err != nil {
 		return err
 	}
-	broker := fmt.Sprintf("127.0.0.1:%d", port)
-	if !s.embedded {
-		broker = s.kafka.Addr
+	s.broker = fmt.Sprintf("127.0.0.1:%d", port)
+	if !s.o.embedded {
+		s.broker = s.kafka.Addr
 	}
-	source := "name: a-%s\norg: %q\ndata_dir: %s\nlog: {brokers: [%q], embedded: %t}\nsources:\n  - {name: %s, engine: %s, host: 127.0.0.1, port: %d, %suser: %s, password_file: %s, tables: [%q], first_start: now}\n"
-	sink := "name: %s\norgs: [\"330106\", \"330108\"]\nlog: {brokers: [%q], embedded: %t}\nstore: {host: 127.0.0.1, port: %d, database: %s, user: %s, password_file: %s}\n"
-	secret := func(v *local.Server) string { return filepath.Join(v.Dir, "password") }
+	if err := s.addresses(); err != nil {
+		return err
+	}
+	source := "name: a-%s\norg: %q\nhttp: %q\ndata_dir: %q\nlog: {brokers: [%q], embedded: %t}\nsources:\n  - {name: %s, engine: %s, host: 127.0.0.1, port: %d, %suser: %s, password_file: %q, tables: [%q], first_start: now}\n"
 	x, c := s.servers[0], s.servers[1]
-	configs := []struct{ role, name, text string }{
-		{"log", "log", fmt.Sprintf("data_dir: %s\nport: %d\n", filepath.Join(s.dir, "log"), port)},
-		{"agent", "agent-330106", fmt.Sprintf(source, "330106", "330106", filepath.Join(s.dir, "agent-330106"), broker, s.embedded, "xueji", "mariadb", x.Port, "", x.User, secret(x), "xueji.*")},
-		{"agent", "agent-330108", fmt.Sprintf(source, "330108", "330108", filepath.Join(s.dir, "agent-330108"), broker, s.embedded, "chengji", "postgres", c.Port, "database: chengji, ", c.User, secret(c), "public.*")},
+	type file struct{ role, name, text string }
+	files := []file{
+		{"agent", "agent-330106", fmt.Sprintf(source, "330106", "330106", s.agents["330106"], filepath.Join(s.o.dir, "agent-330106"), s.broker, s.o.embedded, "xueji", "mariadb", x.Port, "", x.User, secret(x), "xueji.*")},
+		{"agent", "agent-330108", fmt.Sprintf(source, "330108", "330108", s.agents["330108"], filepath.Join(s.o.dir, "agent-330108"), s.broker, s.o.embedded, "chengji", "postgres", c.Port, "database: chengji, ", c.User, secret(c), "public.*")},
 	}
-	if !s.embedded {
-		configs = configs[1:]
+	if s.o.embedded {
+		files = append([]file{{"log", "log", fmt.Sprintf("data_dir: %q\nport: %d\n", filepath.Join(s.o.dir, "log"), port)}}, files...)
 	}
 	for _, st := range s.stores {
-		configs = append(configs, struct{ role, name, text string }{"worker", "worker-" + st.name, fmt.Sprintf(sink, st.name, broker, s.embedded, st.server.Port, st.name, st.server.User, secret(st.server))})
+		files = append(files, file{"worker", "worker-" + st.name, fmt.Sprintf("name: %s\norgs: [\"330106\", \"330108\"]\nhttp: %q\nlog: {brokers: [%q], embedded: %t}\nstore: %s\n", st.name, s.workers[st.name], s.broker, s.o.embedded, st.config())})
 	}
-	for _, cf := range configs {
-		file := filepath.Join(s.dir, cf.name+".yml")
-		if err := os.WriteFile(file, []byte(cf.text), 0o600); err != nil {
-			return fmt.Errorf("write the configuration: %w", err)
-		}
-		p := &local.Process{Name: cf.name, Path: program, Args: []string{cf.role, "--config", file}, Out: filepath.Join(s.dir, cf.name+".log")}
-		if err := p.Start(); err != nil {
+	for _, f := range files {
+		p, err := s.launch(f.role, f.name, f.text)
+		if err != nil {
 			return err
 		}
 		s.processes = append(s.processes, p)
-		step("%s (PID %d), 日志 / log %s", cf.name, p.PID(), p.Out)
 	}
 	return nil
+}
+
+// addresses picks where agents and workers answer.
+func (s *system) addresses() (err error) {
+	s.agents, s.workers = map[string]string{"330106": "", "330108": ""}, map[string]string{"city": "", "province": ""}
+	for _, m := range []map[string]string{s.agents, s.workers} {
+		for name := range m {
+			port, perr := local.FreePort()
+			m[name], err = fmt.Sprintf("127.0.0.1:%d", port), errors.Join(err, perr)
+		}
+	}
+	return err
+}
+
+// secret is the file with a server's password.
+func secret(v *local.Server) string { return filepath.Join(v.Dir, "password") }
+
+// config is the store as configurations name it.
+func (st *store) config() string {
+	return fmt.Sprintf("{name: %s, host: 127.0.0.1, port: %d, database: %s, user: %s, password_file: %q}", st.name, st.server.Port, st.name, st.server.User, secret(st.server))
+}
+
+// launch writes a configuration and starts the program with it.
+func (s *system) launch(role, name, text string) (*local.Process, error) {
+	file := filepath.Join(s.o.dir, name+".yml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		return nil, fmt.Errorf("write the configuration: %w", err)
+	}
+	p := &local.Process{Name: name, Path: s.o.program, Args: []string{role, "--config", file}, Out: filepath.Join(s.o.dir, name+".log")}
+	if err := p.Start(); err != nil {
+		return nil, err
+	}
+	s.say.step("%s (PID %d), 日志 / log %s", name, p.PID(), p.Out)
+	return p, nil
+}
+
+// pageFree says now whether the page's address can be taken, not after all has started.
+func pageFree(address string) error {
+	ln, err := net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("端口已被占用 / the page's address %s is in use: give another one (make demo PAGE=127.0.0.1:PORT)", address)
+	}
+	if err != nil {
+		return fmt.Errorf("the page's address: %w", err)
+	}
+	return ln.Close()
+}
+
+// startHub starts the page and waits until it knows the sources.
+func (s *system) startHub(ctx context.Context) error {
+	host, port, err := net.SplitHostPort(s.o.page)
+	if err != nil {
+		return fmt.Errorf("-page %q: %w", s.o.page, err)
+	}
+	s.page = s.o.page
+	if port == "0" {
+		free, err := local.FreePort()
+		if err != nil {
+			return err
+		}
+		s.page = net.JoinHostPort(host, fmt.Sprint(free))
+	}
+	text := fmt.Sprintf("http: %q\nlog: {brokers: [%q], embedded: %t}\norgs: [\"330106\", \"330108\"]\nstores:\n", s.page, s.broker, s.o.embedded)
+	for _, st := range s.stores {
+		text += "  - " + st.config() + "\n"
+	}
+	if s.hub, err = s.launch("hub", "hub", text); err != nil {
+		return err
+	}
+	return s.await(ctx, "页面 / the page", func() bool {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.page+"/-/ready", nil)
+		if err != nil {
+			return false
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return false
+		}
+		return res.Body.Close() == nil && res.StatusCode == http.StatusOK && !s.hub.Dead()
+	})
 }
 
 // reading waits until both sources are followed, so that no row comes before.
 func (s *system) reading(ctx context.Context) error {
 	sources := s.opened
-	return s.await(ctx, "the agents", func() bool {
+	return s.await(ctx, "采集 / the agents", func() bool {
 		var dump, slot int
 		_ = sources[0].QueryRowContext(ctx, "SELECT count(*) FROM information_schema.PROCESSLIST WHERE COMMAND LIKE 'Binlog Dump%'").Scan(&dump)
 		_ = sources[2].QueryRowContext(ctx, "SELECT count(*) FROM pg_replication_slots WHERE active AND confirmed_flush_lsn IS NOT NULL").Scan(&slot)
@@ -232,15 +223,18 @@ func (s *system) reading(ctx context.Context) error {
 	})
 }
 
+// await waits until something is so. A program that ends before it is told with its
+// last words.
 func (s *system) await(ctx context.Context, what string, ready func() bool) error {
+	defer s.say.await(what)()
 	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
 	defer cancel()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for !ready() {
-		for _, p := range s.processes {
+		for _, p := range s.children() {
 			if p.Dead() {
-				return fmt.Errorf("%s has ended, see %s", p.Name, p.Out)
+				return fmt.Errorf("%s has ended: %s (%s)", p.Name, lastLine(p.Out), p.Out)
 			}
 		}
 		select {
@@ -252,20 +246,29 @@ func (s *system) await(ctx context.Context, what string, ready func() bool) erro
 	return nil
 }
 
-// hints prints commands to try by hand. The passwords stay in their files.
-func (s *system) hints() {
-	m := s.mariadb
-	number := 900_000_000 + time.Now().Unix()%1_000_000
-	fmt.Printf("\n手工插入一行 / insert a row by hand:\n  MYSQL_PWD=$(cat %s/password) %s --no-defaults -h 127.0.0.1 -P %d -u %s --default-character-set=utf8mb4 xueji -e \"INSERT INTO class VALUES (%d, '2133000001', '手工班', '2026')\"\n",
-		m.Dir, m.Program("mariadb"), m.Port, m.User, number)
-	fmt.Printf("在省库查看它及其来源 / see it with its stamp in the province's store:\n  %s trace %s/worker-province.yml class %d\nCtrl-C 停止 / stops\n", s.program, s.dir, number)
+// children are the program's processes that were started.
+func (s *system) children() []*local.Process {
+	if s.hub == nil {
+		return s.processes
+	}
+	return append(slices.Clone(s.processes), s.hub)
+}
+
+// lastLine gives the last line of a program's output.
+func lastLine(file string) string {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
+	return lines[len(lines)-1]
 }
 
 // stop ends everything in the reverse of its start.
 func (s *system) stop() error {
 	var all []error
-	for i := len(s.processes) - 1; i >= 0; i-- {
-		all = append(all, s.processes[i].End())
+	for _, p := range slices.Backward(s.children()) {
+		all = append(all, s.end(p.Name, p.End))
 	}
 	for _, db := range s.opened {
 		all = append(all, db.Close())
@@ -273,12 +276,25 @@ func (s *system) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	if s.kafka != nil {
-		all = append(all, s.kafka.Stop(ctx))
+		all = append(all, s.end("Kafka", func() error { return s.kafka.Stop(ctx) }))
 	}
-	for _, v := range s.servers {
+	var g errgroup.Group
+	errs := make([]error, len(s.servers))
+	for i, v := range s.servers {
 		if v != nil {
-			all = append(all, v.Stop(ctx))
+			g.Go(func() error { errs[i] = s.end(filepath.Base(v.Dir), func() error { return v.Stop(ctx) }); return nil })
 		}
 	}
-	return errors.Join(append(all, s.unlock())...)
+	_ = g.Wait() // the errors stand in errs
+	return errors.Join(append(append(all, errs...), s.unlock())...)
+}
+
+// end ends one part and says so.
+func (s *system) end(name string, f func() error) error {
+	defer s.say.await(name)()
+	err := f()
+	if err == nil {
+		s.say.step("已停止 / stopped: %s", name)
+	}
+	return err
 }

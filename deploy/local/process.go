@@ -87,12 +87,18 @@ func (p *Process) Signal(s syscall.Signal) error {
 	return nil
 }
 
-// Kill ends the live process with SIGKILL and waits for its end.
+// Kill ends the live process with SIGKILL and waits for its end. It is an error if the
+// process had ended by itself.
 func (p *Process) Kill() error {
 	if err := p.Signal(syscall.SIGKILL); err != nil {
 		return err
 	}
 	<-p.Done()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if w, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !w.Signaled() || w.Signal() != syscall.SIGKILL {
+		return fmt.Errorf("%s ended by itself with %s, see %s", p.Name, p.cmd.ProcessState, p.Out)
+	}
 	return nil
 }
 

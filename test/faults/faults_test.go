@@ -353,7 +353,7 @@ func breakAnything(t *testing.T, kafka bool) {
 		t.Fatal(err)
 	}
 	t.Logf("%d transactions, %s", txns, out)
-	if v.Lost+v.Doubled+v.Half+v.OutOfOrder+v.Gaps != 0 || v.Polls < 200 {
+	if v.Lost+v.Doubled+v.Half+v.OutOfOrder+v.Gaps+len(v.Empty) != 0 || v.Polls < 200 {
 		t.Errorf("broken promise: %s", out)
 	}
 	for i := len(s.processes) - 1; i >= 0; i-- {

@@ -25,11 +25,12 @@ type Table struct {
 type District struct {
 	ID     string // of the source, e.g. 330106-xueji
 	Tables []Table
-	Txns   atomic.Int64 // committed
+	Txns   atomic.Int64 // committed, and with a row changed
 
 	db     *sql.DB
 	rng    *rand.Rand
 	next   int64
+	rows   int64 // changed in the transaction under way
 	create []string
 	seed   func(context.Context, *sql.Tx) error
 	step   func(context.Context, *sql.Tx) error
@@ -58,6 +59,7 @@ func (d *District) within(ctx context.Context, f func(context.Context, *sql.Tx) 
 	if err != nil {
 		return fmt.Errorf("source %s: %w", d.ID, err)
 	}
+	d.rows = 0
 	if err := f(ctx, tx); err != nil {
 		_ = tx.Rollback() // the first error is the one to tell
 		return fmt.Errorf("source %s: %w", d.ID, err)
@@ -68,16 +70,20 @@ func (d *District) within(ctx context.Context, f func(context.Context, *sql.Tx) 
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("source %s: %w", d.ID, err)
 	}
-	d.Txns.Add(1)
+	if d.rows > 0 {
+		d.Txns.Add(1)
+	}
 	return nil
 }
 
-func run(ctx context.Context, tx *sql.Tx, format string, args ...any) (int64, error) {
+func (d *District) run(ctx context.Context, tx *sql.Tx, format string, args ...any) (int64, error) {
 	r, err := tx.ExecContext(ctx, fmt.Sprintf(format, args...)) // numbers of our own only
 	if err != nil {
 		return 0, fmt.Errorf("%.40s: %w", format, err)
 	}
-	return r.RowsAffected()
+	n, err := r.RowsAffected()
+	d.rows += n
+	return n, err
 }
 
 func (d *District) school() string { return fmt.Sprintf("2133%06d", d.rng.IntN(schools)) }
@@ -96,7 +102,7 @@ func Enrolment(db *sql.DB, seed uint64) *District {
 		"CREATE TABLE student (xh bigint unsigned PRIMARY KEY, xxdm char(10) NOT NULL, bh bigint NOT NULL, xm varchar(36) CHARACTER SET gbk NOT NULL, xbm tinyint NOT NULL, csrq date NOT NULL, sznj smallint NOT NULL, changed datetime(6) NOT NULL, KEY (xxdm))",
 	}
 	d.seed = func(ctx context.Context, tx *sql.Tx) error {
-		_, err := run(ctx, tx, "INSERT INTO school SELECT CONCAT('2133', LPAD(seq, 6, '0')), CONCAT('西湖第', seq, '小学'), 0 FROM seq_0_to_%d", schools-1)
+		_, err := d.run(ctx, tx, "INSERT INTO school SELECT CONCAT('2133', LPAD(seq, 6, '0')), CONCAT('西湖第', seq, '小学'), 0 FROM seq_0_to_%d", schools-1)
 		return err
 	}
 	d.step = d.enrolmentStep
@@ -109,39 +115,39 @@ func (d *District) enrolmentStep(ctx context.Context, tx *sql.Tx) error {
 	case n < 80: // a class enrolled: class and 45 students, and the school's head count
 		bh := d.next
 		d.next++
-		if _, err := run(ctx, tx, "INSERT INTO class VALUES (%d, '%s', '一年级%d班', '2026')", bh, a, bh%20); err != nil {
+		if _, err := d.run(ctx, tx, "INSERT INTO class VALUES (%d, '%s', '一年级%d班', '2026')", bh, a, bh%20); err != nil {
 			return err
 		}
-		if _, err := run(ctx, tx, "INSERT INTO student SELECT %d * 1000 + seq, '%s', %d, CONCAT('镕', seq), 1 + seq %% 2, '2019-09-01' + INTERVAL seq DAY, 1, UTC_TIMESTAMP(6) FROM seq_1_to_45", bh, a, bh); err != nil {
+		if _, err := d.run(ctx, tx, "INSERT INTO student SELECT %d * 1000 + seq, '%s', %d, CONCAT('镕', seq), 1 + seq %% 2, '2019-09-01' + INTERVAL seq DAY, 1, UTC_TIMESTAMP(6) FROM seq_1_to_45", bh, a, bh); err != nil {
 			return err
 		}
-		_, err := run(ctx, tx, "UPDATE school SET head_count = head_count + 45 WHERE xxdm = '%s'", a)
+		_, err := d.run(ctx, tx, "UPDATE school SET head_count = head_count + 45 WHERE xxdm = '%s'", a)
 		return err
 	case n < 500: // a transfer: both head counts change with the student
 		if a == b {
 			return nil
 		}
-		moved, err := run(ctx, tx, "UPDATE student SET xxdm = '%s', changed = UTC_TIMESTAMP(6) WHERE xxdm = '%s' ORDER BY xh LIMIT 2", b, a)
+		moved, err := d.run(ctx, tx, "UPDATE student SET xxdm = '%s', changed = UTC_TIMESTAMP(6) WHERE xxdm = '%s' ORDER BY xh LIMIT 2", b, a)
 		if err != nil {
 			return err
 		}
-		if _, err := run(ctx, tx, "UPDATE school SET head_count = head_count - %d WHERE xxdm = '%s'", moved, a); err != nil {
+		if _, err := d.run(ctx, tx, "UPDATE school SET head_count = head_count - %d WHERE xxdm = '%s'", moved, a); err != nil {
 			return err
 		}
-		_, err = run(ctx, tx, "UPDATE school SET head_count = head_count + %d WHERE xxdm = '%s'", moved, b)
+		_, err = d.run(ctx, tx, "UPDATE school SET head_count = head_count + %d WHERE xxdm = '%s'", moved, b)
 		return err
 	case n < 940: // a correction
-		_, err := run(ctx, tx, "UPDATE student SET xm = CONCAT(LEFT(xm, 20), '改'), changed = UTC_TIMESTAMP(6) WHERE xxdm = '%s' ORDER BY xh DESC LIMIT 1", a)
+		_, err := d.run(ctx, tx, "UPDATE student SET xm = CONCAT(LEFT(xm, 20), '改'), changed = UTC_TIMESTAMP(6) WHERE xxdm = '%s' ORDER BY xh DESC LIMIT 1", a)
 		return err
 	case n < 942: // a whole grade moves up
-		_, err := run(ctx, tx, "UPDATE student SET sznj = sznj %% 6 + 1, changed = UTC_TIMESTAMP(6) ORDER BY xh LIMIT 2000")
+		_, err := d.run(ctx, tx, "UPDATE student SET sznj = sznj %% 6 + 1, changed = UTC_TIMESTAMP(6) ORDER BY xh LIMIT 2000")
 		return err
 	default:
-		gone, err := run(ctx, tx, "DELETE FROM student WHERE xxdm = '%s' ORDER BY xh LIMIT 3", a)
+		gone, err := d.run(ctx, tx, "DELETE FROM student WHERE xxdm = '%s' ORDER BY xh LIMIT 3", a)
 		if err != nil {
 			return err
 		}
-		_, err = run(ctx, tx, "UPDATE school SET head_count = head_count - %d WHERE xxdm = '%s'", gone, a)
+		_, err = d.run(ctx, tx, "UPDATE school SET head_count = head_count - %d WHERE xxdm = '%s'", gone, a)
 		return err
 	}
 }
@@ -161,7 +167,7 @@ func Scores(db *sql.DB, seed uint64) *District {
 		"CREATE TABLE score (cjdid bigint, xh bigint, kccj numeric(5,1) NOT NULL, changed timestamp(6) NOT NULL, PRIMARY KEY (cjdid, xh))",
 	}
 	d.seed = func(ctx context.Context, tx *sql.Tx) error {
-		_, err := run(ctx, tx, "INSERT INTO teacher SELECT i, '教师' || i, '2133' || lpad((i %% %d)::text, 6, '0') FROM generate_series(1, 300) i", schools)
+		_, err := d.run(ctx, tx, "INSERT INTO teacher SELECT i, '教师' || i, '2133' || lpad((i %% %d)::text, 6, '0') FROM generate_series(1, 300) i", schools)
 		return err
 	}
 	d.step = d.scoreStep
@@ -176,23 +182,23 @@ func (d *District) scoreStep(ctx context.Context, tx *sql.Tx) error {
 	case n < 30: // a sheet of scores
 		id, count := d.next, 20+d.rng.IntN(30)
 		d.next++
-		if _, err := run(ctx, tx, "INSERT INTO score_sheet VALUES (%d, 'K%02d', '2026-2027', %d)", id, d.rng.IntN(12), count); err != nil {
+		if _, err := d.run(ctx, tx, "INSERT INTO score_sheet VALUES (%d, 'K%02d', '2026-2027', %d)", id, d.rng.IntN(12), count); err != nil {
 			return err
 		}
-		_, err := run(ctx, tx, "INSERT INTO score SELECT %d, i, round((random() * 100)::numeric, 1), %s FROM generate_series(1, %d) i", id, clock, count)
+		_, err := d.run(ctx, tx, "INSERT INTO score SELECT %d, i, round((random() * 100)::numeric, 1), %s FROM generate_series(1, %d) i", id, clock, count)
 		return err
 	case n < 80: // a correction
-		_, err := run(ctx, tx, "UPDATE score SET kccj = round((random() * 100)::numeric, 1), changed = %s WHERE cjdid = %d AND xh = %d", clock, sheet, 1+d.rng.IntN(20))
+		_, err := d.run(ctx, tx, "UPDATE score SET kccj = round((random() * 100)::numeric, 1), changed = %s WHERE cjdid = %d AND xh = %d", clock, sheet, 1+d.rng.IntN(20))
 		return err
 	case n < 90:
-		_, err := run(ctx, tx, "UPDATE teacher SET xxdm = '%s' WHERE gh = %d", d.school(), 1+d.rng.IntN(300))
+		_, err := d.run(ctx, tx, "UPDATE teacher SET xxdm = '%s' WHERE gh = %d", d.school(), 1+d.rng.IntN(300))
 		return err
 	default: // a score is withdrawn
-		gone, err := run(ctx, tx, "DELETE FROM score WHERE cjdid = %d AND xh = %d", sheet, 1+d.rng.IntN(40))
+		gone, err := d.run(ctx, tx, "DELETE FROM score WHERE cjdid = %d AND xh = %d", sheet, 1+d.rng.IntN(40))
 		if err != nil {
 			return err
 		}
-		_, err = run(ctx, tx, "UPDATE score_sheet SET n = n - %d WHERE cjdid = %d", gone, sheet)
+		_, err = d.run(ctx, tx, "UPDATE score_sheet SET n = n - %d WHERE cjdid = %d", gone, sheet)
 		return err
 	}
 }
