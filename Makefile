@@ -7,7 +7,7 @@ FUZZTIME ?= 50000x
 help:
 	@echo "make build   编译到 bin/tributary      build bin/tributary"
 	@echo "make test    全部检查与测试            every check and test (what CI runs)"
-	@echo "make demo    本机演示（CHECK=1 自检并输出 JSON） the main job on this machine (CHECK=1: kill, compare, print JSON)"
+	@echo "make demo    本机演示与页面（CHECK=1 自检并输出 JSON） the main job on this machine, with its page (CHECK=1: kill, compare, print JSON)"
 	@echo "make bench   测量吞吐与延迟            measure rates and latency (ROWS=n REPEAT=n OUT=folder)"
 	@echo "make faults  随机故障（SEED=n 重放，FAULTS=n 次数）  break anything at random (SEED=n repeats, FAULTS=n how often)"
 	@echo "make test-mysql  在 MySQL 上测试读取器      the reader on MySQL (needs its mysqld)"
