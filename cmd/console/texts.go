@@ -6,13 +6,13 @@ import "github.com/tributary-cdc/tributary/cmd/internal/language"
 type words struct {
 	Title, Tagline, Skip, Live, Paused, Lost, Pause, Resume, Other, NoScript string
 
-	AllWell, Trouble, Waiting, NoRecords, NoRecordsDo string
+	AllWell, Trouble, NoRecords, NoRecordsDo string
 
-	Attention, NothingToDo, What, Do, Detail, Tables string
+	Attention, What, Do, Detail, Tables string
 
 	Lag, LagNote, Source, State, Log, Total, Last, Txns, Rows, TxnsHead, RowsHead, Ago, WholeSecond, NoWord, NoTraffic, Scale, More string
 
-	Recent, RecentNote, NoRecent, Transaction, Place, AppliedAt, Batch, Partial, Others, NotYet, Unreadable string
+	Recent, RecentNote, NoRecent, Transaction, Place, AppliedAt, Batch, Partial, Others, NotYet string
 
 	Trace, TraceNote, Store, Table, Key, KeyHint, Find, NoStores, NotFound, TraceFailed     string
 	Row, Position, Op, Committed, Applied, BatchOf, InLog, AtSource, Fence, Worker, LastTxn string
@@ -28,17 +28,17 @@ var texts = map[language.Language]words{
 		Title: "Tributary 运行状态", Tagline: "从区县数据库到市级、省级汇聚库的变更流", Skip: "跳到正文", Live: "实时更新中", Paused: "已暂停更新", Lost: "连接中断，正在重连",
 		Pause: "暂停更新", Resume: "继续更新", Other: "English", NoScript: "浏览器未启用脚本，请手动刷新页面查看最新状态。",
 
-		AllWell: "一切正常", Trouble: "项需要关注", Waiting: "正在启动", NoRecords: "还没有任何数据源的状态",
+		AllWell: "一切正常", Trouble: "项需要关注", NoRecords: "还没有任何数据源的状态",
 		NoRecordsDo: "agent 启动并连上日志后，状态会在几秒内出现在这里。用 tributary agent --config FILE 启动它。",
 
-		Attention: "需要关注", NothingToDo: "没有需要处理的问题。", What: "情况", Do: "处理", Detail: "原文", Tables: "已停止的表",
+		Attention: "需要关注", What: "情况", Do: "处理", Detail: "原文", Tables: "已停止的表",
 
 		Lag: "各环节延迟", LagNote: "最近一分钟的事务，单位：秒，p50 / p99。", Source: "数据源", State: "状态", Log: "源 → 日志", Total: "日志 → ",
 		Last: "最近一次提交", Txns: "个事务", Rows: "行", TxnsHead: "事务", RowsHead: "行", Ago: "前", WholeSecond: "该源以整秒记录提交时间，延迟最多偏高 1 秒", NoWord: "无消息", NoTraffic: "近一分钟无事务",
 		Scale: "刻度：1 毫秒至 100 秒，对数", More: "个数据源未列出",
 
 		Recent: "最近 20 个事务", RecentNote: "每个汇聚库分批写入，一批可含多个事务；只列出一批中每个数据源的最后一个。", NoRecent: "还没有事务入库。源端提交后会出现在这里。",
-		Transaction: "事务", Place: "日志位置", AppliedAt: "入库", Batch: "批次", Partial: "不完整：有已停止的表", Others: "批内共", NotYet: "未到", Unreadable: "无法读取汇聚库",
+		Transaction: "事务", Place: "日志位置", AppliedAt: "入库", Batch: "批次", Partial: "不完整：有已停止的表", Others: "批内共", NotYet: "未到",
 
 		Trace: "追溯一行数据", TraceNote: "从汇聚库的一行，追到写入它的批次、它在日志中的位置，以及源端原始事件。", Store: "汇聚库", Table: "表", Key: "键", KeyHint: "多列的键用逗号分隔，按表键顺序", Find: "追溯",
 		NoStores: "本页没有配置汇聚库。", NotFound: "该表中没有这个键的行。", TraceFailed: "无法追溯",
@@ -65,17 +65,17 @@ var texts = map[language.Language]words{
 		Title: "Tributary status", Tagline: "changes on their way from district databases to city and provincial stores", Skip: "Skip to content", Live: "Live", Paused: "Updates paused", Lost: "Connection lost, trying again",
 		Pause: "Pause updates", Resume: "Resume updates", Other: "中文", NoScript: "Scripts are off in this browser: reload the page to see the present state.",
 
-		AllWell: "All is well", Trouble: "to look at", Waiting: "Starting", NoRecords: "No source has reported yet",
+		AllWell: "All is well", Trouble: "to look at", NoRecords: "No source has reported yet",
 		NoRecordsDo: "Once an agent runs and reaches the log, its sources are here within seconds. Start one with tributary agent --config FILE.",
 
-		Attention: "Needs attention", NothingToDo: "Nothing needs a person.", What: "What", Do: "To do", Detail: "In its words", Tables: "Stopped tables",
+		Attention: "Needs attention", What: "What", Do: "To do", Detail: "In its words", Tables: "Stopped tables",
 
 		Lag: "Lag per stage", LagNote: "Transactions of the last minute, in seconds, p50 / p99.", Source: "Source", State: "State", Log: "Source → log", Total: "Log → ",
 		Last: "Last commit", Txns: "transactions", Rows: "rows", TxnsHead: "Transactions", RowsHead: "Rows", Ago: "ago", WholeSecond: "This source logs commit times in whole seconds: its lag is up to 1 s too high", NoWord: "no word", NoTraffic: "no transaction in the last minute",
 		Scale: "Scale: 1 ms to 100 s, logarithmic", More: "more sources are not listed",
 
 		Recent: "The last 20 transactions", RecentNote: "A store commits in batches of one or more transactions; the last one of each source in a batch is listed.", NoRecent: "No transaction has come into a store yet. It is here once a source commits one.",
-		Transaction: "Transaction", Place: "Place in the log", AppliedAt: "Applied", Batch: "batch", Partial: "partial: a table has stopped", Others: "in the batch:", NotYet: "not yet", Unreadable: "The store can't be read",
+		Transaction: "Transaction", Place: "Place in the log", AppliedAt: "Applied", Batch: "batch", Partial: "partial: a table has stopped", Others: "in the batch:", NotYet: "not yet",
 
 		Trace: "Trace a row", TraceNote: "From a row of a store to the batch that wrote it, its place in the log, and its event at the source.", Store: "Store", Table: "Table", Key: "Key", KeyHint: "several columns: separated by commas, in the key's order", Find: "Trace",
 		NoStores: "No store is configured for this page.", NotFound: "The table has no row under this key.", TraceFailed: "The row can't be traced",

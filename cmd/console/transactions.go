@@ -33,8 +33,6 @@ type arrival struct {
 	At      moment
 	Batch   string
 	Partial bool
-
-	applied time.Time
 }
 
 // recentCache keeps what the stores said last, so that many pages cost one question.
@@ -115,7 +113,7 @@ func (c *Console) transactions(ctx context.Context, t words) ([]transaction, []p
 func arrived(r postgres.Recent, found []postgres.Recent) arrival {
 	for _, b := range found {
 		if b.Source == r.Source && b.From < r.To && r.To <= b.To {
-			return arrival{At: clock(b.Applied), Batch: fmt.Sprint(b.Batch), Partial: b.Partial, applied: b.Applied}
+			return arrival{At: clock(b.Applied), Batch: fmt.Sprint(b.Batch), Partial: b.Partial}
 		}
 	}
 	return arrival{None: true}

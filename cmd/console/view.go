@@ -35,6 +35,7 @@ type view struct {
 	Stores  []string
 	Flows   []flow
 	More    int
+	Whole   bool // a source gives whole seconds
 	Recent  []transaction
 	Failed  []problem // stores that can't be read
 }
@@ -64,6 +65,7 @@ type storeCell struct {
 type lagCell struct {
 	P50, P99   string
 	None       bool
+	Why        string  // there are none
 	X, Width   float64 // of the bar, on the scale
 	WholeNotes string
 }
@@ -78,6 +80,7 @@ func (c *Console) look(ctx context.Context, lang language.Language) *view {
 	v := &view{T: t, Empty: len(records) == 0, Stores: c.storeNames(records)}
 	v.Trouble = c.problems(records, lang, now)
 	v.Flows = flows(records, v.Stores, t, now)
+	v.Whole = slices.ContainsFunc(v.Flows, func(f flow) bool { return f.Log.WholeNotes != "" })
 	if n := len(v.Flows); n > maxFlows {
 		v.Flows, v.More = v.Flows[:maxFlows], n-maxFlows
 	}
@@ -130,9 +133,9 @@ func flows(records []status.Record, stores []string, t words, now time.Time) []f
 		if !ok {
 			i = len(out)
 			at[source] = i
-			out = append(out, flow{Source: source, State: pill{quiet, t.NoWord}, Log: lagCell{None: true}, Stores: make([]storeCell, len(stores))})
+			out = append(out, flow{Source: source, State: pill{quiet, t.NoWord}, Log: lagCell{None: true, Why: t.NoTraffic}, Stores: make([]storeCell, len(stores))})
 			for k := range stores {
-				out[i].Stores[k] = storeCell{State: pill{quiet, t.NoWord}, Lag: lagCell{None: true}}
+				out[i].Stores[k] = storeCell{State: pill{quiet, t.NoWord}, Lag: lagCell{None: true, Why: t.NoTraffic}}
 			}
 		}
 		return &out[i]
@@ -151,7 +154,7 @@ func flows(records []status.Record, stores []string, t words, now time.Time) []f
 		case status.OfStore:
 			f := of(r.Source)
 			k := slices.Index(stores, r.Store)
-			f.Stores[k] = storeCell{State: pillOf(r, t, now), Lag: lagCell{None: true}}
+			f.Stores[k] = storeCell{State: pillOf(r, t, now), Lag: lagCell{None: true, Why: t.NoTraffic}}
 			if !r.Stale(now) {
 				f.Stores[k].Lag = lagOf(r.Lag.LogStore, false, t)
 			}
@@ -187,7 +190,7 @@ func pillOf(r *status.Record, t words, now time.Time) pill {
 // lagOf places figures on a logarithmic scale from 1 ms to 100 s, 100 wide.
 func lagOf(f *status.Figures, whole bool, t words) lagCell {
 	if f == nil {
-		return lagCell{None: true}
+		return lagCell{None: true, Why: t.NoTraffic}
 	}
 	place := func(seconds float64) float64 { return min(100, max(0, 20*math.Log10(max(seconds, 1e-9)*1000))) }
 	c := lagCell{P50: seconds(f.P50), P99: seconds(f.P99), X: place(f.P50)}

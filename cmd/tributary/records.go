@@ -18,7 +18,10 @@ import (
 )
 
 // records writes what an agent or a worker says to its orgs' status topics.
-type records struct{ writer *status.Writer }
+type records struct {
+	client *kafka.Client
+	writer *status.Writer
+}
 
 // statusTopic is where an org's records stand.
 func statusTopic(org string) log.Partition { return log.Partition{Topic: kafka.Status(org)} }
@@ -30,8 +33,11 @@ func newRecords(brokers []string, now func() []status.Record, l *slog.Logger) (*
 		return nil, err
 	}
 	w, err := status.NewWriter(status.WriterOptions{Log: client, Topic: statusTopic, Now: now, Logger: l})
-	return &records{writer: w}, err
+	return &records{client: client, writer: w}, err
 }
+
+// close ends the connections, once nothing is written any more.
+func (r *records) close() { r.client.Close() }
 
 // metrics counts the records that the log didn't take.
 func (r *records) metrics() collector {

@@ -99,6 +99,7 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 	if err != nil {
 		return err
 	}
+	defer said.close()
 	parts := agentParts{client: client, versions: schemas.New(client), config: &c, name: c.Name + "/" + id, said: said, times: times, log: l}
 	for i, s := range c.Sources {
 		if pipes[i], err = parts.pipeline(s); err != nil {

@@ -41,6 +41,7 @@ func runWorker(ctx context.Context, file string, _ io.Writer, l *slog.Logger) er
 	if err != nil {
 		return err
 	}
+	defer said.close()
 	w, err := worker.New(worker.Options{Store: store, Schemas: schemas.New(client), Name: c.Name, Logger: l, OnChange: said.writer.Changed, OnApplied: says.times.applied,
 		Fetcher: func(p log.Partition) log.Fetcher { return client.Fetcher(p, 2<<20) }})
 	if err != nil {
