@@ -42,6 +42,7 @@ type Options struct {
 type Client struct {
 	raw       *kafkago.Client
 	transport *kafkago.Transport
+	brokers   []string
 	timeout   time.Duration
 }
 
@@ -60,6 +61,7 @@ func New(o Options) (*Client, error) {
 	return &Client{
 		raw:       &kafkago.Client{Addr: kafkago.TCP(o.Brokers...), Transport: t},
 		transport: t,
+		brokers:   o.Brokers,
 		timeout:   o.Timeout,
 	}, nil
 }

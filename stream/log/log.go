@@ -8,6 +8,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -25,6 +27,22 @@ type Partition struct {
 
 // String gives "topic/index".
 func (p Partition) String() string { return fmt.Sprintf("%s/%d", p.Topic, p.Index) }
+
+// ParsePartition reads what String gives. Its error wraps ErrBadPartition.
+func ParsePartition(s string) (Partition, error) {
+	i := strings.LastIndexByte(s, '/')
+	if i <= 0 {
+		return Partition{}, fmt.Errorf("%w: %q", ErrBadPartition, s)
+	}
+	n, err := strconv.ParseInt(s[i+1:], 10, 32)
+	if err != nil || n < 0 || strconv.FormatInt(n, 10) != s[i+1:] {
+		return Partition{}, fmt.Errorf("%w: %q", ErrBadPartition, s)
+	}
+	return Partition{Topic: s[:i], Index: int32(n)}, nil
+}
+
+// ErrBadPartition reports a text that names no partition.
+var ErrBadPartition = errors.New("not a partition, topic/index")
 
 // Producer identifies who wrote a batch: the broker's producer id and its epoch.
 // Both are -1 for a writer without idempotence.
