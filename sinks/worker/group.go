@@ -150,6 +150,7 @@ func (s *session) apply(ctx context.Context, group []*txn, next log.Offset) erro
 
 // arrived notes what the store has.
 func (w *Worker) arrived(b *Batch) {
+	w.reach(b.Claim.Partition, b.Last+1)
 	now := time.Now()
 	for _, st := range b.Steps {
 		w.update(st.Source.ID, func(c *SourceStatus) {

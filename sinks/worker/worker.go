@@ -46,6 +46,7 @@ type Worker struct {
 	mu     sync.Mutex
 	status map[string]SourceStatus
 	counts Counts
+	held   map[log.Partition]log.Offset // claimed, and the next record to deal with; -1 before it is known
 }
 
 // SourceStatus is what a worker knows of one source.
@@ -80,7 +81,7 @@ func New(o Options) (*Worker, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Worker{o: o, status: map[string]SourceStatus{}}, nil
+	return &Worker{o: o, status: map[string]SourceStatus{}, held: map[log.Partition]log.Offset{}}, nil
 }
 
 // Status returns a snapshot per source, and what was set aside.
@@ -95,25 +96,28 @@ func (w *Worker) Status() (map[string]SourceStatus, Counts) {
 }
 
 // RunPartition claims a partition and applies it until ctx ends (nil), another
-// worker claims it (ErrClaimLost), or the log is damaged (log.ErrCorrupt). Every
+// worker has the claim (ErrClaimLost), or the log is damaged (log.ErrCorrupt). Every
 // other trouble is tried again: claim, look what the store has, go on from there.
-func (w *Worker) RunPartition(ctx context.Context, p log.Partition) error {
+// With a worker's first claim it takes the partition from whoever has it; from then
+// on, or if held says that the worker had it, it takes it from nobody.
+func (w *Worker) RunPartition(ctx context.Context, held Claim) error {
 	refused := map[tableKey]error{}
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, w.o.MaxBackoff) {
-		s := &session{w: w, p: p, mem: &memory{}, refused: refused, recorded: map[tableKey]bool{}, ensured: map[*schema.Table]bool{}}
+		s := &session{w: w, p: held.Partition, claim: held, mem: &memory{}, refused: refused, recorded: map[tableKey]bool{}, ensured: map[*schema.Table]bool{}}
 		err := s.run(ctx)
+		held = s.claim
 		if ctx.Err() != nil {
 			return nil
 		}
 		if errors.Is(err, ErrClaimLost) || errors.Is(err, log.ErrCorrupt) || errors.Is(err, envelope.ErrMalformed) {
-			return fmt.Errorf("partition %s: %w", p, err)
+			return fmt.Errorf("partition %s: %w", s.p, err)
 		}
 		var te *TableError
 		if errors.As(err, &te) && refused[keyOf(te.Table)] == nil {
 			refused[keyOf(te.Table)] = te.Err
 			w.o.Logger.Error("table stopped", "source", te.Table.Source, "table", te.Table.ID(), "err", te.Err)
 		}
-		w.o.Logger.Warn("partition interrupted, trying again", "partition", p.String(), "err", err, "pause", pause)
+		w.o.Logger.Warn("partition interrupted, trying again", "partition", s.p.String(), "err", err, "pause", pause)
 		if s.applied > 0 {
 			pause = 100 * time.Millisecond
 		}

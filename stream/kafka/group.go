@@ -20,7 +20,7 @@ type GroupOptions struct {
 	// Name is the group's id at the broker. All members that share the work have the same.
 	Name string
 	// Scope names what the members work for, e.g. a store's identity. While the group
-	// has members of another scope, Run fails with ErrOtherScope. Default empty.
+	// has members of another scope, Run fails with GroupOtherStore. Default empty.
 	Scope string
 	// Topics whose partitions are shared. Those that don't exist yet are taken in when
 	// they appear, and so are further partitions.
@@ -41,13 +41,26 @@ type GroupOptions struct {
 	Logger *slog.Logger
 }
 
-// Errors of a Group that a person must resolve.
-var (
-	// ErrOtherScope: the group has members that work for something else.
-	ErrOtherScope = errors.New("the consumer group is in use for another store")
-	// ErrGroupRefused: the broker doesn't allow the group or its session timeout.
-	ErrGroupRefused = errors.New("the broker refuses the consumer group")
+// Codes of a GroupError.
+const (
+	GroupOtherStore = "GROUP_OTHER_STORE" // the group has members of another scope
+	GroupRefused    = "GROUP_REFUSED"     // the broker doesn't allow the group or its session timeout
 )
+
+// GroupError is a refusal that only a person can resolve.
+type GroupError struct {
+	Group string
+	Code  string
+	Err   error // the broker's answer
+}
+
+// Error names the group and the code.
+func (e *GroupError) Error() string {
+	return fmt.Sprintf("join group %s: %v [%s]", e.Group, e.Err, e.Code)
+}
+
+// Unwrap returns the broker's answer.
+func (e *GroupError) Unwrap() error { return e.Err }
 
 // Group is this process's membership in a consumer group. It spreads partitions; it
 // doesn't guard them: whoever was assigned one may still be at work when the next one
@@ -238,13 +251,13 @@ func (g *Group) generation(ctx context.Context, raw *kafkago.Generation, f func(
 	<-returned
 }
 
-// refusal gives errors that won't pass by themselves their meaning.
+// refusal gives errors that won't pass by themselves their code.
 func (g *Group) refusal(err error) error {
 	switch {
 	case errors.Is(err, kafkago.InconsistentGroupProtocol):
-		return fmt.Errorf("group %s: %w: %w", g.o.Name, ErrOtherScope, err)
+		return &GroupError{Group: g.o.Name, Code: GroupOtherStore, Err: err}
 	case errors.Is(err, kafkago.GroupAuthorizationFailed), errors.Is(err, kafkago.InvalidSessionTimeout), errors.Is(err, kafkago.TopicAuthorizationFailed):
-		return fmt.Errorf("group %s: %w: %w", g.o.Name, ErrGroupRefused, err)
+		return &GroupError{Group: g.o.Name, Code: GroupRefused, Err: err}
 	}
 	return nil
 }

@@ -231,8 +231,9 @@ func TestGroupRefusesAnotherStore(t *testing.T) {
 		one := join(t, b, "city", topics...)
 		settle(t, 15*time.Second, 1, one)
 		other := join(t, b, "province", topics...)
-		if err := other.over(15 * time.Second); !errors.Is(err, kafka.ErrOtherScope) {
-			t.Errorf("a member for another store: %v, want ErrOtherScope", err)
+		refused, ok := errors.AsType[*kafka.GroupError](other.over(15 * time.Second))
+		if !ok || refused.Code != kafka.GroupOtherStore {
+			t.Errorf("a member for another store: %v, want %s", refused, kafka.GroupOtherStore)
 		}
 		settle(t, time.Second, 1, one)
 	})
