@@ -27,6 +27,7 @@ var (
 	storeSkipped  = metric("store_skipped_rows_total", "Rows missed for stopped tables since the start.", "source")
 	storeGap      = metric("store_gap", "1 if the source is in the state GAP.", "source")
 	storeLag      = metric("store_lag_seconds", "From the last transaction's commit at the source to its commit in the store. Absent before the first one. MariaDB gives whole seconds.", "source")
+	storeParts    = metric("store_partitions", "Partitions that this worker applies now.")
 	setAside      = metric("log_records_set_aside_total", "Records and transactions that didn't count: foreign, fenced, void, known, unknown.", "reason")
 )
 

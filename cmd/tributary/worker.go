@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tributary-cdc/tributary/cmd/internal/config"
@@ -53,8 +54,12 @@ func runWorker(ctx context.Context, file string, _ io.Writer, l *slog.Logger) er
 			return f()
 		})
 	}
+	figures := collector(func(out chan<- prometheus.Metric) {
+		workerMetrics(w.Status)(out)
+		gauge(out, storeParts, float64(len(w.Held())))
+	})
 	part(func() error {
-		return serve(ctx, c.HTTP, handler(func() report { return report{Role: "worker", Name: c.Name, Stores: applied(w)} }, workerMetrics(w.Status)), l)
+		return serve(ctx, c.HTTP, handler(func() report { return report{Role: "worker", Name: c.Name, Stores: applied(w)} }, figures), l)
 	})
 	if c.Registry != "" {
 		part(func() error { return serveRegistry(ctx, c.Registry, client, c.Orgs, l) })
