@@ -210,19 +210,22 @@ func (g *Group) belong(ctx context.Context, known layout, f func(context.Context
 	})
 	defer watching.Wait()
 	defer changed()
-	for {
+	for attempts := 1; ; attempts++ {
 		raw, err := group.Next(current)
 		switch {
 		case current.Err() != nil:
 			return nil
 		case err == nil:
+			attempts = 0
 			g.generation(current, raw, f)
 		case errors.Is(err, kafkago.RebalanceInProgress):
 		default:
 			if err := g.refusal(err); err != nil {
 				return err
 			}
-			g.o.Logger.Warn("group interrupted, joining again", "group", g.o.Name, "err", err)
+			if attempts&(attempts-1) == 0 { // the 1st, 2nd, 4th, 8th: a broker may be away for long
+				g.o.Logger.Warn("group interrupted, joining again", "group", g.o.Name, "attempts", attempts, "err", err)
+			}
 		}
 	}
 }
