@@ -18,8 +18,13 @@ type Assignment struct {
 	Lost chan<- log.Partition
 }
 
-// lookAgain is the pause between two looks for partitions that the worker left.
-const lookAgain = 500 * time.Millisecond
+const (
+	// lookAgain is the pause between two looks for partitions that the worker left.
+	lookAgain = 500 * time.Millisecond
+	// handOver is how long a partition that was assigned to another worker is applied
+	// on if nobody claims it: longer than a group takes to notice that the other is dead.
+	handOver = 15 * time.Second
+)
 
 // crew is the loops of one Run, which alone uses it.
 type crew struct {
@@ -34,14 +39,16 @@ type crew struct {
 type loop struct {
 	p    log.Partition
 	stop context.CancelFunc
+	last *time.Timer // stops it, if it isn't assigned any more
 	err  error
 }
 
 // Run applies partitions until ctx ends, one loop each. It begins at once with those
 // that a worker of this name left on the given topics and nobody took since; then
 // each assignment says which they are. A partition that stays assigned is applied
-// without a break. Run returns nil, or, if every assigned partition has stopped for
-// good (damaged log), why.
+// without a break, and one that is assigned to another worker until that one claims
+// it. Run returns nil, or, if every assigned partition has stopped for good (damaged
+// log), why.
 func (w *Worker) Run(ctx context.Context, topics []string, given <-chan Assignment) error {
 	c := &crew{w: w, loops: map[log.Partition]*loop{}, ended: make(chan *loop)}
 	defer c.stopAll()
@@ -87,25 +94,18 @@ func (c *crew) resume(ctx context.Context, topics []string) {
 	}
 }
 
-// assign stops the loops that aren't wanted any more, waits for their end, and starts
-// those that are missing.
+// assign starts the loops that are missing. Those that aren't wanted any more go on
+// until the claim is taken from them, for a limited time.
 func (c *crew) assign(ctx context.Context, a Assignment) {
 	c.now, c.failed = a, nil
-	wanted := map[log.Partition]bool{}
-	for _, p := range a.Partitions {
-		wanted[p] = true
-	}
-	stopping := map[*loop]bool{}
 	for p, l := range c.loops {
-		if !wanted[p] {
-			l.stop()
-			stopping[l] = true
+		wanted := slices.Contains(a.Partitions, p)
+		if wanted && l.last != nil {
+			l.last.Stop() // if it is too late for that, end starts the loop again
+			l.last = nil
+		} else if !wanted && l.last == nil {
+			l.last = time.AfterFunc(handOver, l.stop)
 		}
-	}
-	for len(stopping) > 0 {
-		l := <-c.ended
-		delete(stopping, l)
-		c.end(ctx, l)
 	}
 	for _, p := range a.Partitions {
 		if c.loops[p] == nil {
@@ -129,11 +129,19 @@ func (c *crew) end(ctx context.Context, l *loop) {
 	l.stop()
 	delete(c.loops, l.p)
 	c.w.release(l.p)
+	if l.last != nil {
+		l.last.Stop()
+	}
+	assigned := slices.Contains(c.now.Partitions, l.p)
 	switch {
-	case l.err == nil || ctx.Err() != nil:
+	case ctx.Err() != nil:
+	case l.err == nil:
+		if assigned { // again, just as it stopped
+			c.start(ctx, Claim{Partition: l.p, Worker: c.w.o.Name})
+		}
 	case errors.Is(l.err, ErrClaimLost):
 		c.w.o.Logger.Info("another worker has the partition", "partition", l.p.String(), "err", l.err)
-		if slices.Contains(c.now.Partitions, l.p) {
+		if assigned {
 			select {
 			case c.now.Lost <- l.p:
 			default:

@@ -164,15 +164,54 @@ func TestAssignmentsKeepWhatStays(t *testing.T) {
 		s.wants("claim a/0", "claim a/1")
 		s.assign(a1, b0)
 		s.wants("claim b/0")
+		s.holds(a0, a1, b0) // nobody has claimed a/0 yet: it may have been given to a dead one
+		s.pass(handOver)
 		s.holds(a1, b0)
 		s.assign()
+		s.pass(handOver - 1)
+		s.assign(b0) // and back, before anybody claimed it
+		s.pass(2 * handOver)
 		s.wants()
-		s.holds()
-		s.assign(a0)
-		s.wants("claim a/0")
+		s.holds(b0)
 		s.stop()
 		if err := <-s.ended; err != nil {
 			s.Error(err)
+		}
+	})
+}
+
+// TestAPartitionIsHandedOver: the worker ends with it as soon as another one claims it.
+func TestAPartitionIsHandedOver(t *testing.T) {
+	work(t, nil, func(s *shift) {
+		s.assign(a0, a1)
+		s.assign(a1)
+		s.fail[a0] <- errors.New("a break while nobody else has it")
+		s.pass(time.Second)
+		s.holds(a0, a1)
+		if _, _, err := s.claims.Claim(s.Context(), a0, "another"); err != nil {
+			s.Fatal(err)
+		}
+		s.fail[a0] <- errors.New("the backend was ended")
+		s.pass(time.Second)
+		s.wants("claim a/0", "claim a/0", "claim a/1", "reclaim a/0", "reclaim a/0")
+		s.holds(a1)
+		if len(s.lost) != 0 {
+			s.Error("a partition that isn't assigned was told as lost")
+		}
+	})
+}
+
+// TestAssignedAgainWhileItStops: the loop is told to stop at the very moment at which
+// its partition is assigned again.
+func TestAssignedAgainWhileItStops(t *testing.T) {
+	work(t, nil, func(s *shift) {
+		for range 20 {
+			s.assign(a0)
+			s.assign()
+			time.Sleep(handOver)
+			s.assign(a0) // before or after the loop's end
+			s.pass(time.Second)
+			s.holds(a0)
 		}
 	})
 }
@@ -212,7 +251,6 @@ func TestWhatWasLeftIsTakenUpAtOnce(t *testing.T) {
 		s.assign(a0)
 		s.wants()
 		s.holds(a0)
-		s.pass(10 * lookAgain)
 		s.wants() // the group knows better now
 	})
 }
