@@ -6,12 +6,15 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"math/rand/v2"
 	"slices"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tributary-cdc/tributary/cmd/internal/config"
+	"github.com/tributary-cdc/tributary/sinks/postgres"
 	"github.com/tributary-cdc/tributary/sinks/worker"
 	"github.com/tributary-cdc/tributary/stream/kafka"
 	"github.com/tributary-cdc/tributary/stream/log"
@@ -19,7 +22,7 @@ import (
 	"github.com/tributary-cdc/tributary/stream/status"
 )
 
-// runWorker applies the partitions of its orgs to its store.
+// runWorker applies its share of its orgs' partitions to its store.
 func runWorker(ctx context.Context, file string, _ io.Writer, l *slog.Logger) error {
 	var c config.Worker
 	if err := config.Load(file, &c); err != nil {
@@ -52,36 +55,129 @@ func runWorker(ctx context.Context, file string, _ io.Writer, l *slog.Logger) er
 	if err != nil {
 		return err
 	}
-	var g, parts errgroup.Group
-	g.Go(func() error {
+	s := &share{w: w, name: c.Group, given: make(chan worker.Assignment), drained: make(chan struct{}), l: l}
+	for _, org := range c.Orgs {
+		s.topics = append(s.topics, kafka.Changes(org))
+	}
+	var g errgroup.Group
+	part := func(f func() error) {
+		g.Go(func() error {
+			defer cancel() // no part goes on without the others
+			return f()
+		})
+	}
+	held := collector(func(out chan<- prometheus.Metric) { gauge(out, storeParts, float64(len(w.Held()))) })
+	part(func() error {
 		return serve(ctx, ln, handler(answers{
 			status: func() report {
 				return report{Role: "worker", Name: c.Name, Stores: applied(w), Partitions: w.Partitions()}
 			},
 			ready:   func() error { return workerReady(w.Partitions()) },
-			figures: []prometheus.Collector{workerMetrics(w.Status), said.metrics()},
+			figures: []prometheus.Collector{workerMetrics(w.Status), held, said.metrics()},
 		}), l)
 	})
 	if c.Registry != "" {
-		g.Go(func() error {
-			defer cancel() // without it the worker isn't what was asked for
-			return serveRegistry(ctx, c.Registry, client, c.Orgs, l)
-		})
+		part(func() error { return serveRegistry(ctx, c.Registry, client, c.Orgs, l) })
 	}
 	saying, silence := context.WithCancel(context.WithoutCancel(ctx))
 	defer silence()
 	g.Go(func() error { said.writer.Run(saying); return nil })
-	for _, org := range c.Orgs {
-		for i := range c.Partitions {
-			parts.Go(func() error {
-				return w.RunPartition(ctx, log.Partition{Topic: kafka.Changes(org), Index: int32(i)})
-			})
+	part(func() error {
+		defer silence() // after the work has ended, so that this is the last word
+		defer close(s.drained)
+		return w.Run(ctx, s.topics, s.given)
+	})
+	part(func() error { return s.run(ctx, client, store) })
+	return errors.Join(g.Wait(), store.Close())
+}
+
+// share is the worker's part of the work, as its consumer group gives it.
+type share struct {
+	w       *worker.Worker
+	name    string
+	topics  []string
+	given   chan worker.Assignment
+	drained chan struct{} // closed once the worker applies no more
+	l       *slog.Logger
+}
+
+// tell is the time between two commits of offsets, which are for tools only.
+const tell = 5 * time.Second
+
+// run is a member of the group until ctx ends. It leaves after the worker has drained,
+// so that whoever takes over finds nobody at work.
+func (s *share) run(ctx context.Context, client *kafka.Client, store *postgres.Store) error {
+	identity, err := s.identity(ctx, store)
+	if err != nil {
+		return nil // only because ctx has ended
+	}
+	group, err := client.Group(kafka.GroupOptions{Name: s.name, Scope: identity, Topics: s.topics, Holding: s.w.Held, Logger: s.l})
+	if err != nil {
+		return err
+	}
+	return group.Run(ctx, func(gctx context.Context, gen *kafka.Generation) { s.generation(gctx, ctx, gen) })
+}
+
+// identity asks the store who it is until it answers; the error is ctx's.
+func (s *share) identity(ctx context.Context, store *postgres.Store) (string, error) {
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 3*time.Second) {
+		err := store.Prepare(ctx)
+		if err == nil {
+			var id string
+			if id, err = store.Identity(ctx); err == nil {
+				return id, nil
+			}
+		}
+		if ctx.Err() == nil {
+			s.l.Warn("the store doesn't say who it is, asking again", "err", err, "pause", pause)
+		}
+		select {
+		case <-time.After(pause/2 + rand.N(pause/2+1)):
+		case <-ctx.Done():
+			return "", ctx.Err()
 		}
 	}
-	err = parts.Wait()
-	cancel()
-	silence() // after the work has ended, so that this is the last word
-	return errors.Join(err, g.Wait(), store.Close())
+}
+
+// generation hands one generation's partitions to the worker. They stay its own until
+// the next one, or until a claim is lost: then it asks the group again.
+func (s *share) generation(ctx, whole context.Context, gen *kafka.Generation) {
+	lost := make(chan log.Partition, 1)
+	select {
+	case s.given <- worker.Assignment{Partitions: gen.Partitions, Lost: lost}:
+	case <-ctx.Done():
+	}
+	commit := time.NewTicker(tell)
+	defer commit.Stop()
+	var again <-chan time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			if whole.Err() != nil {
+				<-s.drained
+				s.tell(gen)
+			}
+			return
+		case <-commit.C:
+			s.tell(gen)
+		case p := <-lost:
+			// Whoever took it is a member that hasn't heard of this generation, and joins
+			// again soon, or is none any more. Two groups on one store would chase each
+			// other, but slowly.
+			s.l.Info("joining again for a lost claim", "partition", p.String())
+			if again == nil {
+				again = time.After(time.Second + rand.N(2*time.Second))
+			}
+		case <-again:
+			return
+		}
+	}
+}
+
+func (s *share) tell(gen *kafka.Generation) {
+	if err := gen.Commit(s.w.Reached()); err != nil {
+		s.l.Info("offsets not told to the group, harmless", "group", s.name, "err", err)
+	}
 }
 
 // applied gives a worker's sources in the order of their ids.

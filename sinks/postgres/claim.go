@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -33,23 +34,15 @@ CREATE TABLE IF NOT EXISTS tributary.table_state (source text COLLATE "C" NOT NU
   since_position text COLLATE "C" NOT NULL, error text NOT NULL, batch bigint NOT NULL, since timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (source, "table"));
 CREATE TABLE IF NOT EXISTS tributary.anomaly (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, batch bigint NOT NULL, source text COLLATE "C" NOT NULL,
   dataset text NOT NULL, code text NOT NULL, rows bigint NOT NULL, first_position text COLLATE "C" NOT NULL, detail text NOT NULL, found_at timestamptz NOT NULL DEFAULT now());
+CREATE TABLE IF NOT EXISTS tributary.store (id text NOT NULL);
+INSERT INTO tributary.store SELECT md5(random()::text || clock_timestamp()::text) WHERE NOT EXISTS (SELECT FROM tributary.store);
 `
 
-// Prepare implements worker.Store.
+// Prepare implements worker.Store. It is one message, which the server carries out to
+// its end even if this process is stopped meanwhile.
 func (s *Store) Prepare(ctx context.Context) error {
-	c, err := s.connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = c.Close(context.WithoutCancel(ctx)) }() // a short connection; its end can't matter
-	err = pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('tributary'))`); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, bookkeeping); err != nil {
-			return err
-		}
-		_, err := tx.Exec(ctx, `CREATE SCHEMA IF NOT EXISTS `+ident(s.o.Schema))
+	err := s.briefly(ctx, func(c *pgx.Conn) error {
+		_, err := c.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('tributary'));`+bookkeeping+`CREATE SCHEMA IF NOT EXISTS `+ident(s.o.Schema))
 		return err
 	})
 	if err != nil {
@@ -58,10 +51,93 @@ func (s *Store) Prepare(ctx context.Context) error {
 	return nil
 }
 
+// Identity is the name that the store gave itself when it was made. Prepare comes first.
+func (s *Store) Identity(ctx context.Context) (id string, err error) {
+	err = s.briefly(ctx, func(c *pgx.Conn) error { return c.QueryRow(ctx, `SELECT id FROM tributary.store`).Scan(&id) })
+	if err != nil {
+		return "", fmt.Errorf("ask the store's identity: %w", classify(err, false))
+	}
+	return id, nil
+}
+
+// briefly lends a connection that belongs to no partition.
+func (s *Store) briefly(ctx context.Context, f func(*pgx.Conn) error) error {
+	c, err := s.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close(context.WithoutCancel(ctx)) }() // its end can't matter
+	return f(c)
+}
+
 const self = `(SELECT pid::text || ' ' || backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid())`
 
-// Claim implements worker.Store.
+// holds tells whether a backend is the one that a claim names.
+const holds = `c.backend = a.pid::text || ' ' || a.backend_start::text`
+
+// gone is true for a claim whose holder has no connection any more.
+const gone = `NOT EXISTS (SELECT FROM pg_stat_activity a WHERE ` + holds + `)`
+
+// Claim implements worker.Claims.
 func (s *Store) Claim(ctx context.Context, p log.Partition, name string) (worker.Claim, []worker.Progress, error) {
+	return s.acquire(ctx, p, name, func(c *pgx.Conn, fence *int64) error {
+		// A holder that was stopped in the middle of a transaction keeps its locks for
+		// ever, so it is ended before the row is touched.
+		if _, err := c.Exec(ctx, end, p.String(), int64(-1)); err != nil {
+			return err
+		}
+		return c.QueryRow(ctx, `INSERT INTO tributary.claim AS c (partition, fence, worker, backend) VALUES ($1, 1, $2, `+self+`)
+			ON CONFLICT (partition) DO UPDATE SET fence = c.fence + 1, worker = excluded.worker, backend = excluded.backend, since = now() RETURNING fence`,
+			p.String(), name).Scan(fence)
+	})
+}
+
+// Reclaim implements worker.Claims.
+func (s *Store) Reclaim(ctx context.Context, held worker.Claim) (worker.Claim, []worker.Progress, error) {
+	return s.acquire(ctx, held.Partition, held.Worker, func(c *pgx.Conn, fence *int64) error {
+		// The backend may be our own former one, whose end the server hasn't noticed.
+		if _, err := c.Exec(ctx, end, held.Partition.String(), held.Fence); err != nil {
+			return err
+		}
+		err := c.QueryRow(ctx, `UPDATE tributary.claim c SET fence = c.fence + 1, worker = $2, backend = `+self+`, since = now()
+			WHERE c.partition = $1 AND (c.fence = $3 OR c.worker = $2 AND `+gone+`) RETURNING fence`, held.Partition.String(), held.Worker, held.Fence).Scan(fence)
+		if errors.Is(err, pgx.ErrNoRows) {
+			err = fmt.Errorf("fence %d isn't held any more: %w", held.Fence, worker.ErrClaimLost)
+		}
+		return err
+	})
+}
+
+// end ends the holder's backend, of whatever fence with -1.
+const end = `SELECT pg_terminate_backend(a.pid) FROM tributary.claim c JOIN pg_stat_activity a ON ` + holds + `
+	WHERE c.partition = $1 AND (c.fence = $2 OR $2 = -1) AND a.pid <> pg_backend_pid()`
+
+// Left implements worker.Claims.
+func (s *Store) Left(ctx context.Context, name string) (left []worker.Claim, err error) {
+	err = s.briefly(ctx, func(c *pgx.Conn) error {
+		rows, err := c.Query(ctx, `SELECT c.partition, c.fence, c.worker FROM tributary.claim c WHERE c.worker = $1 AND `+gone, name)
+		if err != nil {
+			return err
+		}
+		left, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (worker.Claim, error) {
+			var held worker.Claim
+			var partition string
+			err := row.Scan(&partition, &held.Fence, &held.Worker)
+			if err == nil {
+				held.Partition, err = log.ParsePartition(partition)
+			}
+			return held, err
+		})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ask for the claims that %s left: %w", name, classify(err, false))
+	}
+	return left, nil
+}
+
+// acquire gives a partition a new connection, on which take gets the claim.
+func (s *Store) acquire(ctx context.Context, p log.Partition, name string, take func(*pgx.Conn, *int64) error) (worker.Claim, []worker.Progress, error) {
 	s.mu.Lock()
 	if old := s.lanes[p]; old != nil {
 		_ = old.conn.Close(ctx) // it may be broken; the new fence makes it harmless
@@ -73,7 +149,10 @@ func (s *Store) Claim(ctx context.Context, p log.Partition, name string) (worker
 		return worker.Claim{}, nil, err
 	}
 	claim, l := worker.Claim{Partition: p, Worker: name}, &lane{conn: c, plans: map[*schema.Table]*plan{}}
-	known, err := s.take(ctx, c, &claim)
+	var known []worker.Progress
+	if err = take(c, &claim.Fence); err == nil {
+		known, err = progress(ctx, c, p)
+	}
 	if err == nil {
 		err = c.QueryRow(ctx, nextBatch).Scan(&l.batch)
 	}
@@ -90,23 +169,12 @@ func (s *Store) Claim(ctx context.Context, p log.Partition, name string) (worker
 // gapCode is the newest gap of a row of tributary.source.
 const gapCode = `coalesce((SELECT g.code FROM tributary.gap g WHERE g.source = s.source AND g.closed_at IS NULL ORDER BY g.id DESC LIMIT 1), '')`
 
-func (s *Store) take(ctx context.Context, c *pgx.Conn, claim *worker.Claim) ([]worker.Progress, error) {
-	// A holder that was stopped in the middle of a transaction keeps its locks for
-	// ever, so it is ended before the row is touched.
-	if _, err := c.Exec(ctx, `SELECT pg_terminate_backend(a.pid) FROM tributary.claim c JOIN pg_stat_activity a
-		ON c.backend = a.pid::text || ' ' || a.backend_start::text WHERE c.partition = $1 AND a.pid <> pg_backend_pid()`, claim.Partition.String()); err != nil {
-		return nil, err
-	}
-	err := c.QueryRow(ctx, `INSERT INTO tributary.claim AS c (partition, fence, worker, backend) VALUES ($1, 1, $2, `+self+`)
-		ON CONFLICT (partition) DO UPDATE SET fence = c.fence + 1, worker = excluded.worker, backend = excluded.backend, since = now() RETURNING fence`,
-		claim.Partition.String(), claim.Worker).Scan(&claim.Fence)
-	if err != nil {
-		return nil, err
-	}
+// progress reads what the store knows of the partition's sources.
+func progress(ctx context.Context, c *pgx.Conn, p log.Partition) ([]worker.Progress, error) {
 	rows, err := c.Query(ctx, `SELECT p.source, p.applied, p.commit_offset, p.producer_id, p.producer_epoch, p.open_offset, p.read_from, coalesce(s.state = 'gap', false), `+gapCode+`
 		FROM tributary.progress p LEFT JOIN tributary.source s USING (source) WHERE p.partition = $1
 		UNION ALL SELECT s.source, '', -1, -1, -1, -1, 0, true, `+gapCode+` FROM tributary.source s WHERE s.state = 'gap' AND NOT EXISTS (SELECT 1 FROM tributary.progress p WHERE p.source = s.source)`,
-		claim.Partition.String())
+		p.String())
 	if err != nil {
 		return nil, err
 	}

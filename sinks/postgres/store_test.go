@@ -92,6 +92,7 @@ func TestStore(t *testing.T) {
 	}
 	t.Run("bookkeeping isn't a table's fault", func(t *testing.T) { h, c := b.fresh(t); bookkeeping(t, h.Open(t), c) })
 	t.Run("a value that isn't one", func(t *testing.T) { h, _ := b.fresh(t); notAValue(t, h.Open(t)) })
+	t.Run("identity stays", func(t *testing.T) { h, _ := b.fresh(t); identity(t, h) })
 	t.Run("a stopped holder is ended", func(t *testing.T) { h, c := b.fresh(t); stopped(t, h, c) })
 	t.Run("people look at it", func(t *testing.T) { h, c := b.fresh(t); viewed(t, h.Open(t), c) })
 }
@@ -278,6 +279,23 @@ func stopped(t *testing.T, h sinktest.Harness, c *pgx.Conn) {
 	}
 	if got := h.Rows(t, "student", "id"); len(got) != 1 {
 		t.Errorf("rows %q", got)
+	}
+}
+
+func identity(t *testing.T, h sinktest.Harness) {
+	var ids [2]string
+	for i := range ids {
+		s := h.Open(t)
+		err := s.Prepare(t.Context())
+		if err == nil {
+			ids[i], err = s.(*postgres.Store).Identity(t.Context())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if ids[0] != ids[1] || len(ids[0]) != 32 {
+		t.Errorf("identities %q", ids)
 	}
 }
 

@@ -53,7 +53,7 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
 		"absent columns": absentColumns, "keys swap and chain": keys, "truncate": truncate, "gap recorded once": gapOnce,
 		"progress comes back": progress, "halt recorded once": haltOnce,
 		"attack 28, random histories": histories, "new rows that are there already": thereAlready,
-		"many rows lack a base": manyWithoutBase,
+		"many rows lack a base": manyWithoutBase, "reclaim takes from nobody": reclaims, "what a worker left": left,
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHarness(t)

@@ -34,11 +34,11 @@ func (s *session) run(ctx context.Context) (err error) {
 	if err := s.w.o.Store.Prepare(ctx); err != nil {
 		return err
 	}
-	claim, known, err := s.w.o.Store.Claim(ctx, s.p, s.w.o.Name)
+	known, err := s.acquire(ctx)
 	if err != nil {
 		return err
 	}
-	s.claim, s.fetch, s.asm = claim, s.w.o.Fetcher(s.p), newAssembler(known)
+	s.fetch, s.asm = s.w.o.Fetcher(s.p), newAssembler(known)
 	if err := s.restore(ctx); err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func (s *session) run(ctx context.Context) (err error) {
 		return err
 	}
 	s.claimed(known)
-	s.w.o.Logger.Info("applying", "partition", s.p.String(), "from", from, "fence", claim.Fence)
+	s.w.o.Logger.Info("applying", "partition", s.p.String(), "from", from, "fence", s.claim.Fence)
 	ctx, cancel := context.WithCancel(ctx)
 	spare := s.w.o.Fetcher(s.p)
 	var ahead chan fetched
@@ -91,8 +91,26 @@ func (s *session) run(ctx context.Context) (err error) {
 			if err := s.settle(); err != nil {
 				return err
 			}
+			s.w.reach(s.p, from)
 		}
 	}
+}
+
+// acquire claims the partition: the first time from whoever has it, then only as long
+// as nobody else has claimed it.
+func (s *session) acquire(ctx context.Context) (known []Progress, err error) {
+	claim := s.claim
+	if claim.Fence > 0 {
+		claim, known, err = s.w.o.Store.Reclaim(ctx, claim)
+	} else {
+		claim, known, err = s.w.o.Store.Claim(ctx, s.p, s.w.o.Name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.claim = claim
+	s.w.hold(s.p)
+	return known, nil
 }
 
 // prefetchFrom is the size of a fetch, in bytes on the wire, that tells a backlog.

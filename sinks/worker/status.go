@@ -101,6 +101,7 @@ func timesOf(group []*txn) []Applied {
 
 // arrived notes what the store has.
 func (s *session) arrived(b *Batch, times []Applied) {
+	s.w.reach(b.Claim.Partition, b.Last+1)
 	now, last := time.Now(), map[string]Applied{}
 	for _, t := range times {
 		t.At = now

@@ -14,16 +14,29 @@ import (
 	"github.com/tributary-cdc/tributary/stream/log"
 )
 
+// Claims decide who applies a partition. Whatever spreads partitions over workers is
+// a hint only; no batch is committed without the claim.
+type Claims interface {
+	// Claim takes a partition from whoever holds it: it raises the fence, ends the
+	// backends of the former holder, and returns the progress of every source of the
+	// partition. After it returns, no Apply of the former holder can commit.
+	Claim(ctx context.Context, p log.Partition, worker string) (Claim, []Progress, error)
+	// Reclaim is Claim for a worker that had the claim, for a new connection. It takes
+	// from nobody: ErrClaimLost, unless the fence is still held's, or the claim names
+	// held's worker and its backend is gone.
+	Reclaim(ctx context.Context, held Claim) (Claim, []Progress, error)
+	// Left returns the claims that name a worker whose backend is gone: what it held
+	// when it ended, and nobody has taken since.
+	Left(ctx context.Context, worker string) ([]Claim, error)
+}
+
 // Store is an aggregation database as the worker needs it. One Store serves many
 // partitions; calls for one partition come from one goroutine at a time.
 type Store interface {
+	Claims
 	// Prepare creates or checks the bookkeeping tables. It is safe to call from
-	// several workers at once.
+	// several workers at once, and one that is stopped within it blocks no other.
 	Prepare(ctx context.Context) error
-	// Claim takes a partition: it raises the fence, ends the backends of the former
-	// holder, and returns the progress of every source of the partition. After it
-	// returns, no Apply of the former holder can commit.
-	Claim(ctx context.Context, p log.Partition, worker string) (Claim, []Progress, error)
 	// Halted returns the stopped tables of all sources, as batches have recorded them.
 	Halted(ctx context.Context, c Claim) ([]Halt, error)
 	// EnsureTable creates the dataset's table, or evolves it to hold this version

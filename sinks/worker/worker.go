@@ -52,6 +52,7 @@ type Worker struct {
 	status map[string]SourceStatus
 	parts  map[log.Partition]PartitionStatus
 	counts Counts
+	held   map[log.Partition]log.Offset // claimed, and the next record to deal with; -1 before it is known
 }
 
 // SourceStatus is what a worker knows of one source.
@@ -97,7 +98,7 @@ func New(o Options) (*Worker, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Worker{o: o, status: map[string]SourceStatus{}, parts: map[log.Partition]PartitionStatus{}}, nil
+	return &Worker{o: o, status: map[string]SourceStatus{}, parts: map[log.Partition]PartitionStatus{}, held: map[log.Partition]log.Offset{}}, nil
 }
 
 // Status returns a snapshot per source, and what was set aside.
@@ -112,14 +113,17 @@ func (w *Worker) Status() (map[string]SourceStatus, Counts) {
 }
 
 // RunPartition claims a partition and applies it until ctx ends (nil), another
-// worker claims it (ErrClaimLost), or the log is damaged (log.ErrCorrupt). Every
+// worker has the claim (ErrClaimLost), or the log is damaged (log.ErrCorrupt). Every
 // other trouble is tried again: claim, look what the store has, go on from there.
-func (w *Worker) RunPartition(ctx context.Context, p log.Partition) error {
-	refused := map[tableKey]error{}
+// With a worker's first claim it takes the partition from whoever has it; from then
+// on, or if held says that the worker had it, it takes it from nobody.
+func (w *Worker) RunPartition(ctx context.Context, held Claim) error {
+	refused, p := map[tableKey]error{}, held.Partition
 	w.partition(p, Starting, nil)
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, w.o.MaxBackoff) {
-		s := &session{w: w, p: p, mem: &memory{}, refused: refused, recorded: map[tableKey]bool{}, ensured: map[*schema.Table]bool{}}
+		s := &session{w: w, p: p, claim: held, mem: &memory{}, refused: refused, recorded: map[tableKey]bool{}, ensured: map[*schema.Table]bool{}}
 		err := s.run(ctx)
+		held = s.claim
 		if ctx.Err() != nil {
 			w.leave(p)
 			return nil

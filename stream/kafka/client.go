@@ -1,9 +1,9 @@
 // Package kafka is the log on Apache Kafka's protocol, for brokers of Kafka 2.4
 // and newer and for the embedded log. It decides how bytes are written once and
 // read back as they were stored; it knows nothing of transactions, rows or
-// sources. It uses kafka-go's protocol client, never its Writer or Reader: the
-// Writer can't be idempotent, and the Reader serves stale messages after a
-// rebalance.
+// sources. It uses kafka-go's protocol client and its consumer group, never its
+// Writer or Reader: the Writer can't be idempotent, and the Reader serves stale
+// messages after a rebalance.
 package kafka
 
 import (
@@ -42,6 +42,7 @@ type Options struct {
 type Client struct {
 	raw       *kafkago.Client
 	transport *kafkago.Transport
+	brokers   []string
 	timeout   time.Duration
 }
 
@@ -60,6 +61,7 @@ func New(o Options) (*Client, error) {
 	return &Client{
 		raw:       &kafkago.Client{Addr: kafkago.TCP(o.Brokers...), Transport: t},
 		transport: t,
+		brokers:   o.Brokers,
 		timeout:   o.Timeout,
 	}, nil
 }

@@ -5,11 +5,11 @@
 package log
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -31,16 +31,27 @@ func (p Partition) String() string { return fmt.Sprintf("%s/%d", p.Topic, p.Inde
 // MarshalText gives the same.
 func (p Partition) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
-// UnmarshalText reads it.
-func (p *Partition) UnmarshalText(b []byte) error {
-	i := bytes.LastIndexByte(b, '/')
-	n, err := strconv.ParseInt(string(b[i+1:]), 10, 32)
-	if i <= 0 || err != nil || n < 0 {
-		return fmt.Errorf("partition %q isn't topic/index", b)
-	}
-	*p = Partition{Topic: string(b[:i]), Index: int32(n)}
-	return nil
+// UnmarshalText is ParsePartition.
+func (p *Partition) UnmarshalText(b []byte) (err error) {
+	*p, err = ParsePartition(string(b))
+	return err
 }
+
+// ParsePartition reads what String gives. Its error wraps ErrBadPartition.
+func ParsePartition(s string) (Partition, error) {
+	i := strings.LastIndexByte(s, '/')
+	if i <= 0 {
+		return Partition{}, fmt.Errorf("%w: %q", ErrBadPartition, s)
+	}
+	n, err := strconv.ParseInt(s[i+1:], 10, 32)
+	if err != nil || n < 0 || strconv.FormatInt(n, 10) != s[i+1:] {
+		return Partition{}, fmt.Errorf("%w: %q", ErrBadPartition, s)
+	}
+	return Partition{Topic: s[:i], Index: int32(n)}, nil
+}
+
+// ErrBadPartition reports a text that names no partition.
+var ErrBadPartition = errors.New("not a partition, topic/index")
 
 // Producer identifies who wrote a batch: the broker's producer id and its epoch.
 // Both are -1 for a writer without idempotence.

@@ -1,20 +1,19 @@
 package log
 
-import "testing"
+import (
+	"errors"
+	"testing"
+)
 
-func TestPartitionText(t *testing.T) {
-	for text, want := range map[string]Partition{
-		"tributary.330106.changes/0": {Topic: "tributary.330106.changes"}, "a/b/12": {Topic: "a/b", Index: 12}, "t/2147483647": {Topic: "t", Index: 2147483647},
-	} {
-		var p Partition
-		if err := p.UnmarshalText([]byte(text)); err != nil || p != want || p.String() != text {
-			t.Errorf("%q is %+v, %v", text, p, err)
+func TestParsePartition(t *testing.T) {
+	for _, p := range []Partition{{Topic: "tributary.330106.changes"}, {Topic: "a/b", Index: 7}, {Topic: "t", Index: 1<<31 - 1}} {
+		if got, err := ParsePartition(p.String()); err != nil || got != p {
+			t.Errorf("ParsePartition(%q) = %v, %v", p.String(), got, err)
 		}
 	}
-	for _, text := range []string{"", "/0", "t", "t/", "t/-1", "t/x", "t/2147483648"} {
-		var p Partition
-		if err := p.UnmarshalText([]byte(text)); err == nil {
-			t.Errorf("%q is %+v", text, p)
+	for _, bad := range []string{"", "t", "/1", "t/", "t/-1", "t/01", "t/+1", "t/2147483648", "t/1 "} {
+		if got, err := ParsePartition(bad); !errors.Is(err, ErrBadPartition) {
+			t.Errorf("ParsePartition(%q) = %v, %v; want ErrBadPartition", bad, got, err)
 		}
 	}
 }

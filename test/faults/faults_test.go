@@ -35,11 +35,15 @@ import (
 // link before each database.
 type system struct {
 	districts []*workload.District
+	scores    *sql.DB // the second one's
 	store     *sql.DB
 	databases map[string]servers.DB // by the name of their link
 	links     map[string]*servers.Link
 	processes []*program.Process
 	kafka     *local.Kafka // nil with the embedded log
+
+	bin, dir string
+	port     int // of the log
 }
 
 func open(t testing.TB, driver, dsn string) *sql.DB {
@@ -74,6 +78,7 @@ func begin(t *testing.T, seed uint64, kafka bool) *system {
 	}
 	s.store = open(t, "pgx", s.databases["province"].URL())
 	scores := open(t, "pgx", s.databases["chengji"].URL())
+	s.scores = scores
 	x := s.databases["xueji"]
 	cfg := mysql.NewConfig()
 	cfg.User, cfg.Passwd, cfg.Net, cfg.Addr = x.User, x.Password, "tcp", fmt.Sprintf("%s:%d", x.Host, x.Port)
@@ -118,31 +123,39 @@ func begin(t *testing.T, seed uint64, kafka bool) *system {
 }
 
 func (s *system) programs(t *testing.T) {
-	bin, dir, port := program.Build(t), t.TempDir(), program.Port(t)
-	password := func(name string) string {
-		return program.Write(t, filepath.Join(dir, name+".password"), "%s\n", s.databases[name].Password)
-	}
+	s.bin, s.dir, s.port = program.Build(t), t.TempDir(), program.Port(t)
 	if s.kafka != nil {
-		port = s.links["kafka"].Port()
+		s.port = s.links["kafka"].Port()
 	}
+	dir, port := s.dir, s.port
 	agent := "name: a-%[1]s\norg: %[1]q\ndata_dir: %[2]s\nlog: {brokers: [\"127.0.0.1:%[3]d\"], embedded: %[11]t}\nsources:\n" +
 		"  - {name: %[4]s, engine: %[5]s, host: 127.0.0.1, port: %[6]d, %[7]suser: %[8]s, password_file: %[9]s, tables: [%[10]q], first_start: now}\n"
-	config := func(name, format string, args ...any) string {
-		return program.Write(t, filepath.Join(dir, name+".yml"), format, args...)
-	}
-	start := func(role, name, file string) {
-		p := &program.Process{Name: name, Args: []string{role, "--config", file}}
-		p.Start(t, bin, dir, s.databases["xueji"].Password, s.databases["chengji"].Password, s.databases["province"].Password)
-		s.processes = append(s.processes, p)
-	}
+	start := func(role, name, format string, args ...any) { s.start(t, role, name, format, args...) }
 	embedded := s.kafka == nil
 	if embedded {
-		start("log", "log", config("log", "data_dir: %s\nport: %d\n", filepath.Join(dir, "log"), port))
+		start("log", "log", "data_dir: %s\nport: %d\n", filepath.Join(dir, "log"), port)
 	}
-	start("agent", "agent-330106", config("agent-330106", agent, "330106", filepath.Join(dir, "a1"), port, "xueji", "mariadb", s.links["xueji"].Port(), "", s.databases["xueji"].User, password("xueji"), "xueji.*", embedded))
-	start("agent", "agent-330108", config("agent-330108", agent, "330108", filepath.Join(dir, "a2"), port, "chengji", "postgres", s.links["chengji"].Port(), "database: chengji, ", s.databases["chengji"].User, password("chengji"), "public.*", embedded))
-	start("worker", "worker", config("worker", "name: province\norgs: [\"330106\", \"330108\"]\nlog: {brokers: [\"127.0.0.1:%d\"], embedded: %t}\nstore: {host: 127.0.0.1, port: %d, database: province, user: %s, password_file: %s}\n",
-		port, embedded, s.links["province"].Port(), s.databases["province"].User, password("province")))
+	start("agent", "agent-330106", agent, "330106", filepath.Join(dir, "a1"), port, "xueji", "mariadb", s.links["xueji"].Port(), "", s.databases["xueji"].User, s.password(t, "xueji"), "xueji.*", embedded)
+	start("agent", "agent-330108", agent, "330108", filepath.Join(dir, "a2"), port, "chengji", "postgres", s.links["chengji"].Port(), "database: chengji, ", s.databases["chengji"].User, s.password(t, "chengji"), "public.*", embedded)
+	s.worker(t, "province")
+}
+
+// worker starts a worker of this name on the store.
+func (s *system) worker(t *testing.T, name string) *program.Process {
+	return s.start(t, "worker", name, "name: %s\norgs: [\"330106\", \"330108\"]\nlog: {brokers: [\"127.0.0.1:%d\"], embedded: %t}\nstore: {host: 127.0.0.1, port: %d, database: province, user: %s, password_file: %s}\n",
+		name, s.port, s.kafka == nil, s.links["province"].Port(), s.databases["province"].User, s.password(t, "province"))
+}
+
+func (s *system) start(t *testing.T, role, name, format string, args ...any) *program.Process {
+	p := &program.Process{Name: name, Args: []string{role, "--config", program.Write(t, filepath.Join(s.dir, name+".yml"), format, args...)}}
+	p.Start(t, s.bin, s.dir, s.databases["xueji"].Password, s.databases["chengji"].Password, s.databases["province"].Password)
+	s.processes = append(s.processes, p)
+	return p
+}
+
+// password writes a database's password into a file.
+func (s *system) password(t *testing.T, name string) string {
+	return program.Write(t, filepath.Join(s.dir, name+".password"), "%s\n", s.databases[name].Password)
 }
 
 // await fails the test if ready doesn't come true in time, and says how long it took.

@@ -23,6 +23,12 @@ var explanations = map[string]map[language.Language]explanation{
 	"BINLOG_PURGED": {
 		english: {"the server has deleted binary log that had not been read", "read the source's tables again; raise binlog_expire_logs_seconds"},
 		chinese: {"服务器删除了尚未读取的 binlog", "重新读取该数据源的表；调大 binlog_expire_logs_seconds"}},
+	"GROUP_OTHER_STORE": {
+		english: {"the consumer group has members that work for another store", "give each store's workers a group of their own: the key group in the worker's file"},
+		chinese: {"该消费者组中已有为其他库工作的成员", "每个库的应用程序使用自己的消费者组：配置文件中的 group"}},
+	"GROUP_REFUSED": {
+		english: {"the broker refuses the consumer group", "the worker needs READ on the group and its topics, and group.min.session.timeout.ms may be 6000 at most"},
+		chinese: {"Kafka 拒绝该消费者组", "应用程序需要对该组及其主题的 READ 权限；group.min.session.timeout.ms 不得大于 6000"}},
 	"GTID_UNKNOWN": {
 		english: {"the server lacks transactions that were read from it, e.g. after a failover", "find out which server is right, then read the source's tables again"},
 		chinese: {"服务器缺少已从它读取过的事务，例如主备切换之后", "确认哪台服务器的数据正确，再重新读取该数据源的表"}},

@@ -99,11 +99,13 @@ type StoreDB struct {
 
 // Worker is the file of `tributary worker`.
 type Worker struct {
-	Name       string   `yaml:"name"`
-	Log        Log      `yaml:"log"`
-	Orgs       []string `yaml:"orgs"`
-	Partitions int      `yaml:"partitions"`
-	HTTP       string   `yaml:"http"`
+	Name string   `yaml:"name"`
+	Log  Log      `yaml:"log"`
+	Orgs []string `yaml:"orgs"`
+	// Group is the consumer group that all workers of the store share. Default
+	// "tributary." and the store's database.
+	Group string `yaml:"group"`
+	HTTP  string `yaml:"http"`
 	// Registry is where the schema registry of the orgs answers; empty for none.
 	Registry string  `yaml:"registry"`
 	Store    StoreDB `yaml:"store"`
@@ -149,7 +151,7 @@ var unknownKey = regexp.MustCompile(`line (\d+): field (\S+) not found in type c
 // keys are what each struct knows, for the suggestion.
 var keys = map[string][]string{
 	"Agent":     {"name", "org", "log", "data_dir", "partitions", "codec", "stop_timeout", "http", "sources"},
-	"Worker":    {"name", "log", "orgs", "partitions", "http", "registry", "store"},
+	"Worker":    {"name", "log", "orgs", "group", "http", "registry", "store"},
 	"Hub":       {"http", "log", "orgs", "stores"},
 	"Registry":  {"log", "orgs", "http"},
 	"LogServer": {"data_dir", "port"},
@@ -268,8 +270,8 @@ func (w *Worker) Check() error {
 	if w.HTTP == "" {
 		w.HTTP = "127.0.0.1:0"
 	}
-	if w.Partitions == 0 {
-		w.Partitions = 1
+	if w.Group == "" {
+		w.Group = "tributary." + w.Store.Database
 	}
 	w.Store.fill()
 	all := []error{w.Log.check(), w.Store.check("store")}
