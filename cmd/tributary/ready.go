@@ -44,12 +44,10 @@ func agentReady(sources []pipeline.Status) error {
 	return errors.Join(all...)
 }
 
-// workerReady: the store is prepared and every partition that is this worker's is claimed.
-func workerReady(parts []worker.PartitionStatus) error {
-	if len(parts) == 0 {
-		return errors.New("no partition is this worker's yet")
-	}
-	var all []error
+// workerReady: the worker is a member of its group, and every partition that is its own
+// is claimed. A member may stand by without any.
+func workerReady(member error, parts []worker.PartitionStatus) error {
+	all := []error{member}
 	for _, p := range parts {
 		switch {
 		case p.State == worker.Applying:

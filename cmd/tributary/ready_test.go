@@ -25,11 +25,12 @@ func TestReady(t *testing.T) {
 		"a person is needed":  {agentReady([]pipeline.Status{{Source: "a", State: pipeline.Retrying, NeedsPerson: true, Error: "password"}}), ""},
 		"in gap":              {agentReady([]pipeline.Status{{Source: "a", State: pipeline.InGap, NeedsPerson: true}}), ""},
 		"topics not checked":  {errors.Join(away, agentReady(nil)), "log unavailable"},
-		"claimed":             {workerReady([]worker.PartitionStatus{{Partition: p, State: worker.Applying}}), ""},
-		"no partition":        {workerReady(nil), "no partition"},
-		"store away":          {workerReady([]worker.PartitionStatus{{Partition: p, State: worker.Retrying, Error: "store unavailable"}}), p.String() + " is retrying: store unavailable"},
-		"claimed by another":  {workerReady([]worker.PartitionStatus{{Partition: p, State: worker.Failed, Error: "claim lost"}}), "claim lost"},
-		"one is claimed only": {workerReady([]worker.PartitionStatus{{Partition: p, State: worker.Applying}, {Partition: log.Partition{Topic: p.Topic, Index: 1}, State: worker.Starting}}), "/1 is starting"},
+		"claimed":             {workerReady(nil, []worker.PartitionStatus{{Partition: p, State: worker.Applying}}), ""},
+		"stands by":           {workerReady(nil, nil), ""},
+		"no member":           {workerReady(errors.New("not a member"), nil), "not a member"},
+		"store away":          {workerReady(nil, []worker.PartitionStatus{{Partition: p, State: worker.Retrying, Error: "store unavailable"}}), p.String() + " is retrying: store unavailable"},
+		"claimed by another":  {workerReady(nil, []worker.PartitionStatus{{Partition: p, State: worker.Failed, Error: "claim lost"}}), "claim lost"},
+		"one is claimed only": {workerReady(nil, []worker.PartitionStatus{{Partition: p, State: worker.Applying}, {Partition: log.Partition{Topic: p.Topic, Index: 1}, State: worker.Starting}}), "/1 is starting"},
 	} {
 		srv := httptest.NewServer(handler(answers{ready: func() error { return tt.err }}))
 		for path, want := range map[string]string{"/-/ready": tt.want, "/-/healthy": ""} {

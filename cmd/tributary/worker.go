@@ -55,7 +55,8 @@ func runWorker(ctx context.Context, file string, _ io.Writer, l *slog.Logger) er
 	if err != nil {
 		return err
 	}
-	s := &share{w: w, name: c.Group, given: make(chan worker.Assignment), drained: make(chan struct{}), l: l}
+	s := &share{member: &readiness{}, w: w, name: c.Group, given: make(chan worker.Assignment), drained: make(chan struct{}), l: l}
+	s.member.set(errors.New("not a member of the consumer group " + c.Group + " yet"))
 	for _, org := range c.Orgs {
 		s.topics = append(s.topics, kafka.Changes(org))
 	}
@@ -72,7 +73,7 @@ func runWorker(ctx context.Context, file string, _ io.Writer, l *slog.Logger) er
 			status: func() report {
 				return report{Role: "worker", Name: c.Name, Stores: applied(w), Partitions: w.Partitions()}
 			},
-			ready:   func() error { return workerReady(w.Partitions()) },
+			ready:   func() error { return workerReady(s.member.get(), w.Partitions()) },
 			figures: []prometheus.Collector{workerMetrics(w.Status), held, said.metrics()},
 		}), l)
 	})
@@ -93,6 +94,7 @@ func runWorker(ctx context.Context, file string, _ io.Writer, l *slog.Logger) er
 
 // share is the worker's part of the work, as its consumer group gives it.
 type share struct {
+	member  *readiness
 	w       *worker.Worker
 	name    string
 	topics  []string
@@ -142,6 +144,7 @@ func (s *share) identity(ctx context.Context, store *postgres.Store) (string, er
 // generation hands one generation's partitions to the worker. They stay its own until
 // the next one, or until a claim is lost: then it asks the group again.
 func (s *share) generation(ctx, whole context.Context, gen *kafka.Generation) {
+	s.member.set(nil)
 	lost := make(chan log.Partition, 1)
 	select {
 	case s.given <- worker.Assignment{Partitions: gen.Partitions, Lost: lost}:

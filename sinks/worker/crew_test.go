@@ -249,9 +249,9 @@ func TestWhatWasLeftIsTakenUpAtOnce(t *testing.T) {
 		s.pass(lookAgain)
 		s.wants("reclaim a/1")
 		s.assign(a0)
-		s.wants()
-		s.holds(a0)
 		s.wants() // the group knows better now
+		s.pass(handOver)
+		s.holds(a0)
 	})
 }
 
