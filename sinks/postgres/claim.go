@@ -33,6 +33,15 @@ CREATE TABLE IF NOT EXISTS tributary.table_state (source text COLLATE "C" NOT NU
   since_position text COLLATE "C" NOT NULL, error text NOT NULL, batch bigint NOT NULL, since timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (source, "table"));
 CREATE TABLE IF NOT EXISTS tributary.anomaly (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, batch bigint NOT NULL, source text COLLATE "C" NOT NULL,
   dataset text NOT NULL, code text NOT NULL, rows bigint NOT NULL, first_position text COLLATE "C" NOT NULL, detail text NOT NULL, found_at timestamptz NOT NULL DEFAULT now());
+CREATE TABLE IF NOT EXISTS tributary.quarantine (source text COLLATE "C" NOT NULL, "table" text COLLATE "C" NOT NULL, key_bytes bytea NOT NULL,
+  dataset text NOT NULL, key text NOT NULL, position text COLLATE "C" NOT NULL, op text NOT NULL, "row" json, code text NOT NULL, error text NOT NULL,
+  since timestamptz NOT NULL DEFAULT now(), batch bigint NOT NULL, followers bigint NOT NULL, last_position text COLLATE "C" NOT NULL,
+  last_op text, last_row json, last_batch bigint, PRIMARY KEY (source, "table", key_bytes));
+ALTER TABLE tributary.batch ADD COLUMN IF NOT EXISTS quarantined int NOT NULL DEFAULT 0, ADD COLUMN IF NOT EXISTS previous bigint, ADD COLUMN IF NOT EXISTS digest bytea;
+ALTER TABLE tributary.batch_source ADD COLUMN IF NOT EXISTS versions text[], ADD COLUMN IF NOT EXISTS policies text[], ADD COLUMN IF NOT EXISTS hops text[];
+ALTER TABLE tributary.source ADD COLUMN IF NOT EXISTS org text, ADD COLUMN IF NOT EXISTS engine text, ADD COLUMN IF NOT EXISTS agent text,
+  ADD COLUMN IF NOT EXISTS first_seen timestamptz NOT NULL DEFAULT now();
+CREATE TABLE IF NOT EXISTS tributary.head (partition text PRIMARY KEY, batch bigint NOT NULL, previous bigint, digest bytea NOT NULL) WITH (fillfactor = 50);
 `
 
 // Prepare implements worker.Store.
@@ -94,12 +103,19 @@ func (s *Store) take(ctx context.Context, c *pgx.Conn, claim *worker.Claim) ([]w
 	// A holder that was stopped in the middle of a transaction keeps its locks for
 	// ever, so it is ended before the row is touched.
 	if _, err := c.Exec(ctx, `SELECT pg_terminate_backend(a.pid) FROM tributary.claim c JOIN pg_stat_activity a
-		ON c.backend = a.pid::text || ' ' || a.backend_start::text WHERE c.partition = $1 AND a.pid <> pg_backend_pid()`, claim.Partition.String()); err != nil {
+		ON a.pid::text || ' ' || a.backend_start::text = ANY(string_to_array(c.backend, ',')) WHERE c.partition = $1 AND a.pid <> pg_backend_pid()`, claim.Partition.String()); err != nil {
+		return nil, err
+	}
+	// One that came to it just now is met at the next attempt.
+	if _, err := c.Exec(ctx, "SET lock_timeout = '5s'"); err != nil {
 		return nil, err
 	}
 	err := c.QueryRow(ctx, `INSERT INTO tributary.claim AS c (partition, fence, worker, backend) VALUES ($1, 1, $2, `+self+`)
 		ON CONFLICT (partition) DO UPDATE SET fence = c.fence + 1, worker = excluded.worker, backend = excluded.backend, since = now() RETURNING fence`,
 		claim.Partition.String(), claim.Worker).Scan(&claim.Fence)
+	if err == nil {
+		_, err = c.Exec(ctx, "RESET lock_timeout")
+	}
 	if err != nil {
 		return nil, err
 	}

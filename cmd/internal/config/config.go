@@ -103,7 +103,11 @@ type Worker struct {
 	Log        Log      `yaml:"log"`
 	Orgs       []string `yaml:"orgs"`
 	Partitions int      `yaml:"partitions"`
-	HTTP       string   `yaml:"http"`
+	// DataDir is for rows of large transactions that wait for their commit. Without
+	// one they go to the system's folder for temporary files.
+	DataDir     string        `yaml:"data_dir"`
+	StopTimeout time.Duration `yaml:"stop_timeout"`
+	HTTP        string        `yaml:"http"`
 	// Registry is where the schema registry of the orgs answers; empty for none.
 	Registry string  `yaml:"registry"`
 	Store    StoreDB `yaml:"store"`
@@ -149,7 +153,7 @@ var unknownKey = regexp.MustCompile(`line (\d+): field (\S+) not found in type c
 // keys are what each struct knows, for the suggestion.
 var keys = map[string][]string{
 	"Agent":     {"name", "org", "log", "data_dir", "partitions", "codec", "stop_timeout", "http", "sources"},
-	"Worker":    {"name", "log", "orgs", "partitions", "http", "registry", "store"},
+	"Worker":    {"name", "log", "orgs", "partitions", "data_dir", "stop_timeout", "http", "registry", "store"},
 	"Hub":       {"http", "log", "orgs", "stores"},
 	"Registry":  {"log", "orgs", "http"},
 	"LogServer": {"data_dir", "port"},
@@ -275,6 +279,9 @@ func (w *Worker) Check() error {
 	all := []error{w.Log.check(), w.Store.check("store")}
 	if w.Name == "" {
 		all = append(all, errors.New("name: the worker needs one"))
+	}
+	if w.StopTimeout < 0 {
+		all = append(all, fmt.Errorf("stop_timeout %s is below 0", w.StopTimeout))
 	}
 	if len(w.Orgs) == 0 {
 		all = append(all, errors.New("orgs: at least one"))
