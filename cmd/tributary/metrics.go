@@ -25,6 +25,8 @@ var (
 	storeTxns     = metric("store_transactions_total", "Transactions applied since the start.", "source")
 	storeRows     = metric("store_rows_total", "Rows applied since the start, before merging.", "source")
 	storeSkipped  = metric("store_skipped_rows_total", "Rows missed for stopped tables since the start.", "source")
+	storeHeld     = metric("store_quarantined_rows_total", "Rows missed since the start because their key is in quarantine.", "source")
+	storeKeys     = metric("store_quarantined_keys", "Keys in quarantine.", "source")
 	storeGap      = metric("store_gap", "1 if the source is in the state GAP.", "source")
 	storeLag      = metric("store_lag_seconds", "From the last transaction's commit at the source to its commit in the store. Absent before the first one. MariaDB gives whole seconds.", "source")
 	storeLogLag   = metric("store_log_lag_seconds", "From the last transaction's place in the log to its commit in the store. Absent before the first one.", "source")
@@ -81,6 +83,8 @@ func workerMetrics(status func() (map[string]worker.SourceStatus, worker.Counts)
 			counter(out, storeTxns, s.Txns, id)
 			counter(out, storeRows, s.Rows, id)
 			counter(out, storeSkipped, s.Skipped, id)
+			counter(out, storeHeld, s.Quarantined, id)
+			gauge(out, storeKeys, float64(s.Keys), id)
 			gap := 0.0
 			if s.Gap != "" {
 				gap = 1

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -101,7 +102,7 @@ func (r *report) well() bool {
 		}
 	}
 	for _, s := range r.Stores {
-		if s.Gap != "" {
+		if s.Gap != "" || s.Keys > 0 {
 			return false
 		}
 	}
@@ -146,7 +147,11 @@ func printStatus(out io.Writer, say catalogue, lang language, reports []report) 
 			if s.Gap != "" {
 				state = "gap"
 			}
-			line(r.Role+" "+r.Name, s.Source, state, lagText(s.Committed, s.At), s.Txns, s.Rows, s.Applied.String(), strings.Join(note(lang, s.Gap, "", ""), "; "))
+			notes := note(lang, s.Gap, "", "")
+			if s.Keys > 0 {
+				notes = append(notes, note(lang, worker.KeysQuarantined, strconv.Itoa(s.Keys), "")...)
+			}
+			line(r.Role+" "+r.Name, s.Source, state, lagText(s.Committed, s.At), s.Txns, s.Rows, s.Applied.String(), strings.Join(notes, "; "))
 		}
 	}
 	return w.Flush()

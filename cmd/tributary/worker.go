@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -28,6 +29,11 @@ func runWorker(ctx context.Context, file string, _ io.Writer, l *slog.Logger) er
 	if err := config.Load(file, &c); err != nil {
 		return err
 	}
+	if c.DataDir != "" {
+		if err := worker.CleanSpool(c.DataDir); err != nil {
+			return fmt.Errorf("data_dir: %w", err)
+		}
+	}
 	store, err := newStore(c.Store)
 	if err != nil {
 		return err
@@ -45,7 +51,7 @@ func runWorker(ctx context.Context, file string, _ io.Writer, l *slog.Logger) er
 		return err
 	}
 	defer said.close()
-	w, err := worker.New(worker.Options{Store: store, Schemas: schemas.New(client), Name: c.Name, Logger: l, OnChange: said.writer.Changed, OnApplied: says.times.applied,
+	w, err := worker.New(worker.Options{Store: store, Schemas: schemas.New(client), Name: c.Name, Logger: l, SpoolDir: c.DataDir, StopTimeout: c.StopTimeout, OnChange: said.writer.Changed, OnApplied: says.times.applied,
 		Fetcher: func(p log.Partition) log.Fetcher { return client.Fetcher(p, 2<<20) }})
 	if err != nil {
 		return err

@@ -24,20 +24,51 @@ func (s *Store) Apply(ctx context.Context, b *worker.Batch) error {
 	}
 	next, err := s.write(ctx, l, b)
 	if err != nil {
-		err = classify(err, false)
-		if _, rerr := l.conn.Exec(context.WithoutCancel(ctx), "ROLLBACK"); rerr != nil {
-			err = errors.Join(err, rerr)
-		}
-		return fmt.Errorf("apply to %s: %w", b.Claim.Partition, err)
+		err = fmt.Errorf("apply to %s: %w", b.Claim.Partition, errors.Join(classify(err, false), l.rollback(ctx)))
+	} else if err = l.commit(ctx, b.Claim); err == nil {
+		l.batch = next
+		return nil
 	}
+	if !mayLieInRows(err, b.Tables) {
+		return err
+	}
+	return errors.Join(s.blame(ctx, l, b, err), l.rollback(ctx))
+}
+
+// blame finds out which rows of a batch the store refuses, in a transaction that the
+// caller rolls back. If it is none of them, cause stays the error.
+func (s *Store) blame(ctx context.Context, l *lane, b *worker.Batch, cause error) error {
+	a := &applying{lane: l, store: s, id: l.batch, queue: &pgx.Batch{}}
+	a.begin(b.Claim)
+	err := a.send(ctx)
+	if err == nil {
+		var rows *worker.RowsError
+		if rows, err = a.diagnose(ctx, b.Tables); rows != nil {
+			return rows
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("apply to %s: %w", b.Claim.Partition, classify(err, false))
+	}
+	return cause
+}
+
+// rollback ends a transaction even after ctx has ended, but doesn't wait for long.
+func (l *lane) rollback(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	_, err := l.conn.Exec(ctx, "ROLLBACK")
+	return err
+}
+
+func (l *lane) commit(ctx context.Context, c worker.Claim) error {
 	tag, err := l.conn.Exec(ctx, "COMMIT")
 	if err != nil {
-		return fmt.Errorf("commit to %s: %w", b.Claim.Partition, classify(err, true))
+		return fmt.Errorf("commit to %s: %w", c.Partition, classify(err, true))
 	}
 	if tag.String() != "COMMIT" {
-		return fmt.Errorf("commit to %s was answered by %s: %w", b.Claim.Partition, tag, worker.ErrRetry)
+		return fmt.Errorf("commit to %s was answered by %s: %w", c.Partition, tag, worker.ErrRetry)
 	}
-	l.batch = next
 	return nil
 }
 
@@ -62,21 +93,10 @@ func (a *applying) send(ctx context.Context) error {
 
 // write does everything but the commit. It returns the id for the next batch.
 func (s *Store) write(ctx context.Context, l *lane, b *worker.Batch) (next int64, err error) {
-	txns, rows, skipped := 0, 0, 0
-	for _, st := range b.Steps {
-		txns, rows, skipped = txns+st.Txns, rows+st.Rows, skipped+st.Skipped
-	}
 	a := &applying{lane: l, store: s, id: l.batch, queue: &pgx.Batch{}}
-	a.queue.Queue("BEGIN")
-	a.queue.Queue(share, b.Claim.Partition.String()).QueryRow(func(row pgx.Row) error { return lookAt(row, b.Claim) })
-	a.queue.Queue(`INSERT INTO tributary.batch (id, partition, worker, fence, first_offset, last_offset, transactions, rows, skipped, partial)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9 > 0)`,
-		a.id, b.Claim.Partition.String(), b.Claim.Worker, b.Claim.Fence, int64(b.First), int64(b.Last), txns, rows, skipped)
-	for i := range b.Steps {
-		a.step(b, &b.Steps[i])
-	}
-	for _, h := range b.Halts {
-		a.halt(h)
+	a.begin(b.Claim)
+	if err := a.book(b); err != nil {
+		return 0, err
 	}
 	a.queue.Queue(nextBatch + ", clock_timestamp()").QueryRow(func(row pgx.Row) error {
 		var at time.Time
@@ -90,13 +110,50 @@ func (s *Store) write(ctx context.Context, l *lane, b *worker.Batch) (next int64
 	if err := a.send(ctx); err != nil {
 		return 0, err
 	}
-	for i := range b.Tables {
-		c := &b.Tables[i]
-		if err := a.change(ctx, c); err != nil {
-			return 0, refusal(c.Table, err)
+	return next, a.changes(ctx, b.Tables)
+}
+
+// begin opens the transaction, if the claim still holds.
+func (a *applying) begin(c worker.Claim) {
+	a.queue.Queue("BEGIN")
+	a.queue.Queue(share, c.Partition.String()).QueryRow(func(row pgx.Row) error { return lookAt(row, c) })
+}
+
+// book writes everything of a batch but its rows.
+func (a *applying) book(b *worker.Batch) error {
+	txns, rows, skipped, quarantined := 0, 0, 0, 0
+	for _, st := range b.Steps {
+		txns, rows, skipped, quarantined = txns+st.Txns, rows+st.Rows, skipped+st.Skipped, quarantined+st.Quarantined
+	}
+	// The head's lock puts the batches of a partition in the order of their chain.
+	a.queue.Queue(`WITH head AS (INSERT INTO tributary.head AS h (partition, batch, digest) VALUES ($2, $1, sha256(decode(repeat('00', 32), 'hex') || $11::bytea))
+			ON CONFLICT (partition) DO UPDATE SET batch = excluded.batch, previous = h.batch, digest = sha256(h.digest || $11::bytea) RETURNING previous, digest)
+		INSERT INTO tributary.batch (id, partition, worker, fence, first_offset, last_offset, transactions, rows, skipped, quarantined, partial, previous, digest)
+		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $9::int + $10::int > 0, previous, digest FROM head`,
+		a.id, b.Claim.Partition.String(), b.Claim.Worker, b.Claim.Fence, int64(b.First), int64(b.Last), txns, rows, skipped, quarantined, b.Content[:])
+	for i := range b.Steps {
+		a.step(b, &b.Steps[i])
+	}
+	for _, h := range b.Halts {
+		a.halt(h)
+	}
+	for i := range b.Quarantine {
+		if err := a.hold(&b.Quarantine[i]); err != nil {
+			return err
 		}
 	}
-	return next, a.send(ctx)
+	return nil
+}
+
+// changes writes the rows.
+func (a *applying) changes(ctx context.Context, tables []worker.TableChange) error {
+	for i := range tables {
+		c := &tables[i]
+		if err := a.change(ctx, c); err != nil {
+			return refusal(c.Table, err)
+		}
+	}
+	return a.send(ctx)
 }
 
 // refusal pins an error that lies in the table or its rows on the table.
@@ -118,8 +175,12 @@ func (a *applying) step(b *worker.Batch, st *worker.Step) {
 		query = `UPDATE tributary.progress SET partition = $2, applied = $3, commit_offset = $4, producer_id = $5, producer_epoch = $6, open_offset = $7,
 			read_from = $8, txn_id = $9, file = $10, committed_at = $11, applied_at = clock_timestamp(), batch = $12 WHERE source = $1 AND applied = $13`
 		args = append(args, st.From.String())
-	} else {
-		a.queue.Queue(`INSERT INTO tributary.source (source, state) VALUES ($1, 'streaming') ON CONFLICT DO NOTHING`, st.Source.ID)
+	}
+	if st.From.IsZero() || st.Introduces {
+		a.queue.Queue(`INSERT INTO tributary.source AS s (source, state, org, engine, agent) VALUES ($1, 'streaming', nullif($2, ''), nullif($3, ''), nullif($4, ''))
+			ON CONFLICT (source) DO UPDATE SET org = excluded.org, engine = excluded.engine, agent = excluded.agent
+			WHERE excluded.org IS NOT NULL AND (s.org, s.engine, s.agent) IS DISTINCT FROM (excluded.org, excluded.engine, excluded.agent)`,
+			st.Source.ID, st.Source.Org, string(st.Source.Engine), st.Source.Agent)
 	}
 	a.queue.Queue(query, args...).Exec(func(tag pgconn.CommandTag) error {
 		if tag.RowsAffected() != 1 {
@@ -127,7 +188,17 @@ func (a *applying) step(b *worker.Batch, st *worker.Step) {
 		}
 		return nil
 	})
-	a.queue.Queue(`INSERT INTO tributary.batch_source VALUES ($1, $2, $3, $4, $5)`, a.id, st.Source.ID, st.From.String(), st.To.String(), st.TxnID)
+	a.queue.Queue(`INSERT INTO tributary.batch_source (batch, source, from_position, to_position, txn_id, versions, policies, hops) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		a.id, st.Source.ID, st.From.String(), st.To.String(), st.TxnID, texts(st.Versions), texts(st.Policies), texts(st.Hops))
+}
+
+// texts is a list that isn't NULL.
+func texts[T ~string](list []T) []string {
+	out := make([]string, len(list))
+	for i, v := range list {
+		out[i] = string(v)
+	}
+	return out
 }
 
 // bulkRows is the number of changed rows of one table from which on they go by COPY.

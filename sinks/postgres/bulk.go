@@ -79,6 +79,7 @@ next:
 // stage copies what needs the staging table into it.
 func (b *bulk) stage(ctx context.Context, a *applying) error {
 	a.queue.Queue(b.p.createStage())
+	b.p.inUse = true
 	// The only join is by a row's place in the table. Without statistics the planner
 	// might still read the whole table for it; what is switched off counts as very
 	// dear, which would start the compiler.

@@ -36,6 +36,15 @@ CREATE TABLE IF NOT EXISTS tributary.anomaly (id bigint GENERATED ALWAYS AS IDEN
   dataset text NOT NULL, code text NOT NULL, rows bigint NOT NULL, first_position text COLLATE "C" NOT NULL, detail text NOT NULL, found_at timestamptz NOT NULL DEFAULT now());
 CREATE TABLE IF NOT EXISTS tributary.store (id text NOT NULL);
 INSERT INTO tributary.store SELECT md5(random()::text || clock_timestamp()::text) WHERE NOT EXISTS (SELECT FROM tributary.store);
+CREATE TABLE IF NOT EXISTS tributary.quarantine (source text COLLATE "C" NOT NULL, "table" text COLLATE "C" NOT NULL, key_bytes bytea NOT NULL,
+  dataset text NOT NULL, key text NOT NULL, position text COLLATE "C" NOT NULL, op text NOT NULL, "row" json, code text NOT NULL, error text NOT NULL,
+  since timestamptz NOT NULL DEFAULT now(), batch bigint NOT NULL, followers bigint NOT NULL, last_position text COLLATE "C" NOT NULL,
+  last_op text, last_row json, last_batch bigint, PRIMARY KEY (source, "table", key_bytes));
+ALTER TABLE tributary.batch ADD COLUMN IF NOT EXISTS quarantined int NOT NULL DEFAULT 0, ADD COLUMN IF NOT EXISTS previous bigint, ADD COLUMN IF NOT EXISTS digest bytea;
+ALTER TABLE tributary.batch_source ADD COLUMN IF NOT EXISTS versions text[], ADD COLUMN IF NOT EXISTS policies text[], ADD COLUMN IF NOT EXISTS hops text[];
+ALTER TABLE tributary.source ADD COLUMN IF NOT EXISTS org text, ADD COLUMN IF NOT EXISTS engine text, ADD COLUMN IF NOT EXISTS agent text,
+  ADD COLUMN IF NOT EXISTS first_seen timestamptz NOT NULL DEFAULT now();
+CREATE TABLE IF NOT EXISTS tributary.head (partition text PRIMARY KEY, batch bigint NOT NULL, previous bigint, digest bytea NOT NULL) WITH (fillfactor = 50);
 `
 
 // Prepare implements worker.Store. It is one message, which the server carries out to
@@ -72,8 +81,8 @@ func (s *Store) briefly(ctx context.Context, f func(*pgx.Conn) error) error {
 
 const self = `(SELECT pid::text || ' ' || backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid())`
 
-// holds tells whether a backend is the one that a claim names.
-const holds = `c.backend = a.pid::text || ' ' || a.backend_start::text`
+// holds tells whether a backend is one that a claim names.
+const holds = `a.pid::text || ' ' || a.backend_start::text = ANY(string_to_array(c.backend, ','))`
 
 // gone is true for a claim whose holder has no connection any more.
 const gone = `NOT EXISTS (SELECT FROM pg_stat_activity a WHERE ` + holds + `)`
@@ -150,7 +159,14 @@ func (s *Store) acquire(ctx context.Context, p log.Partition, name string, take 
 	}
 	claim, l := worker.Claim{Partition: p, Worker: name}, &lane{conn: c, plans: map[*schema.Table]*plan{}}
 	var known []worker.Progress
-	if err = take(c, &claim.Fence); err == nil {
+	// A backend that has only just come to the claim's row is met at the next attempt.
+	if _, err = c.Exec(ctx, "SET lock_timeout = '5s'"); err == nil {
+		err = take(c, &claim.Fence)
+	}
+	if err == nil {
+		_, err = c.Exec(ctx, "RESET lock_timeout")
+	}
+	if err == nil {
 		known, err = progress(ctx, c, p)
 	}
 	if err == nil {

@@ -22,6 +22,7 @@ type plan struct {
 	upsert string   // one row
 	direct bool     // every value has a binary form, so COPY may go into the table itself
 	stage  string   // name of the staging table
+	inUse  bool     // it may hold rows
 	copy   string   // columns of COPY into the table
 }
 

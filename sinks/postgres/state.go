@@ -10,17 +10,28 @@ import (
 	"github.com/tributary-cdc/tributary/stream/event"
 )
 
-// Halted implements worker.Store.
-func (s *Store) Halted(ctx context.Context, claim worker.Claim) ([]worker.Halt, error) {
+// Recall implements worker.Store.
+func (s *Store) Recall(ctx context.Context, claim worker.Claim) (worker.Recalled, error) {
 	c, err := s.conn(claim.Partition)
+	if err != nil {
+		return worker.Recalled{}, err
+	}
+	var r worker.Recalled
+	if r.Halts, err = halts(ctx, c); err == nil {
+		r.Keys, err = heldKeys(ctx, c)
+	}
+	if err != nil {
+		return worker.Recalled{}, fmt.Errorf("read what is stopped: %w", classify(err, false))
+	}
+	return r, nil
+}
+
+func halts(ctx context.Context, c *pgx.Conn) ([]worker.Halt, error) {
+	rows, err := c.Query(ctx, `SELECT source, "table", since_position, error FROM tributary.table_state WHERE state = 'halted'`)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := c.Query(ctx, `SELECT source, "table", since_position, error FROM tributary.table_state WHERE state = 'halted'`)
-	if err != nil {
-		return nil, fmt.Errorf("read stopped tables: %w", classify(err, false))
-	}
-	halts, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (worker.Halt, error) {
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (worker.Halt, error) {
 		var h worker.Halt
 		var since string
 		err := row.Scan(&h.Source, &h.Table, &since, &h.Error)
@@ -29,16 +40,13 @@ func (s *Store) Halted(ctx context.Context, claim worker.Claim) ([]worker.Halt, 
 		}
 		return h, err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("read stopped tables: %w", classify(err, false))
-	}
-	return halts, nil
 }
 
 // halt notes a stopped table with the first batch that misses its rows.
 func (a *applying) halt(h worker.Halt) {
 	a.queue.Queue(`INSERT INTO tributary.table_state (source, "table", state, since_position, error, batch) VALUES ($1, $2, 'halted', $3, $4, $5)
 		ON CONFLICT DO NOTHING`, h.Source, h.Table, h.Since.String(), h.Error, a.id)
+	a.queue.Queue(`UPDATE tributary.source SET state = 'halted', since = now() WHERE source = $1 AND state = 'streaming'`, h.Source)
 }
 
 // anomaly notes something about rows that nobody may lose sight of.

@@ -131,6 +131,10 @@ func classify(err error, committing bool) error {
 		}
 		return err
 	}
+	var rows *worker.RowsError
+	if errors.As(err, &rows) {
+		return err
+	}
 	for _, known := range []error{worker.ErrClaimLost, worker.ErrProgressMoved, worker.ErrTableRefused, context.Canceled} {
 		if errors.Is(err, known) {
 			return err

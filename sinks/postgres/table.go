@@ -142,13 +142,18 @@ var lineage = []struct{ name, typ string }{
 }
 
 // EnsureTable implements worker.Store. A missing table is created, a missing
-// column added; anything else that differs is refused.
+// column added; anything else that differs is refused. A table that somebody holds
+// for longer than a second gives ErrRetry.
 func (s *Store) EnsureTable(ctx context.Context, claim worker.Claim, t *schema.Table) error {
 	c, err := s.conn(claim.Partition)
 	if err != nil {
 		return err
 	}
 	err = pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error {
+		// Whoever waits for a table lets all others wait behind it.
+		if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '1s'"); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext($1))`, "tributary "+s.o.Schema+"."+t.Dataset); err != nil {
 			return err
 		}

@@ -29,6 +29,21 @@ func histories(x *fixture) {
 	})
 }
 
+// pieceHistories applies each random history as the pieces of one large transaction.
+func pieceHistories(x *fixture) {
+	model := map[int64]row{}
+	rapid.Check(x.T, func(r *rapid.T) {
+		next := maps.Clone(model)
+		var all []worker.TableChange
+		for range rapid.IntRange(1, 4).Draw(r, "pieces") {
+			all = append(all, change(r, next))
+		}
+		x.large(all...)
+		model = next
+		x.compare(model)
+	})
+}
+
 func (x *fixture) compare(model map[int64]row) {
 	x.Helper()
 	var want []string

@@ -54,6 +54,8 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
 		"progress comes back": progress, "halt recorded once": haltOnce,
 		"attack 28, random histories": histories, "new rows that are there already": thereAlready,
 		"many rows lack a base": manyWithoutBase, "reclaim takes from nobody": reclaims, "what a worker left": left,
+		"pieces become one": pieces, "a key in quarantine comes back": quarantine,
+		"pieces, random histories": pieceHistories, "pieces of a lost claim": lostPieces,
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHarness(t)
@@ -232,8 +234,38 @@ func haltOnce(x *fixture) {
 		x.at = b.Steps[0].To
 	}
 	other := x.h.Open(x.T)
-	got, err := other.Halted(x.Context(), x.take(other))
-	if err != nil || !slices.Equal(got, []worker.Halt{want}) {
-		x.Errorf("halts %+v, %v; want %+v", got, err, want)
+	got, err := other.Recall(x.Context(), x.take(other))
+	if err != nil || !slices.Equal(got.Halts, []worker.Halt{want}) {
+		x.Errorf("halts %+v, %v; want %+v", got.Halts, err, want)
+	}
+}
+
+// quarantine has a key in a batch and again in a piece: it comes back once.
+func quarantine(x *fixture) {
+	q := worker.Quarantined{Table: x.table, ID: "\x01id\x00", Key: key(7), First: x.at, Last: x.at, Changes: 2, Op: event.Create, Row: made(7, "a", "\x00").Values, Code: "C", Text: "why"}
+	b := x.batch(worker.TableChange{})
+	b.Quarantine, b.Steps[0].Quarantined = []worker.Quarantined{q}, 2
+	if err := x.store.Apply(x.Context(), b); err != nil {
+		x.Fatal(err)
+	}
+	x.at = b.Steps[0].To
+	tx := x.begin(x.store, x.claim)
+	q.Row, q.Op = nil, event.Delete
+	if err := tx.Write(x.Context(), nil, []worker.Quarantined{q}); err != nil {
+		x.Fatal(err)
+	}
+	b = x.batch(worker.TableChange{})
+	b.Tables = nil
+	if err := tx.Commit(x.Context(), b); err != nil {
+		x.Fatal(err)
+	}
+	if err := tx.Close(); err != nil {
+		x.Error(err)
+	}
+	other := x.h.Open(x.T)
+	want := worker.QuarantinedKey{Source: x.table.Source, Table: x.table.ID(), ID: q.ID}
+	got, err := other.Recall(x.Context(), x.take(other))
+	if err != nil || !slices.Equal(got.Keys, []worker.QuarantinedKey{want}) {
+		x.Errorf("keys %+v, %v; want %+v", got.Keys, err, want)
 	}
 }

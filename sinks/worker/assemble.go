@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -22,7 +23,12 @@ type txn struct {
 	first   log.Offset
 	offset  log.Offset // of the commit record
 	logged  time.Time  // when the log had that, by the broker's clock or the agent's
-	changes []change
+	rows    int
+	size    int64    // bytes that its rows take, or took, in memory
+	ids     []uint32 // of the table versions that its rows use
+	hops    []string // of its first row: a relay passes on whole transactions
+	changes []change // the rows, unless they are on disk
+	disk    *extent
 	commit  *envelope.Commit
 	from    event.Position
 
@@ -40,6 +46,12 @@ type flow struct {
 	kept     log.Offset // of the commit record up to which the store knows the producer
 	part     *txn       // the transaction under way
 	gap      bool
+
+	// queue are complete transactions that must wait: for a large one that is being
+	// applied beside the others (busy), or their own turn for that.
+	queue []*txn
+	busy  bool
+	held  int64 // bytes of part and queue in memory
 }
 
 // Counts is what an assembler has set aside, for status and metrics.
@@ -51,8 +63,16 @@ type Counts struct {
 	Unknown int64 // control records of a kind this version doesn't know
 }
 
+func (c *Counts) add(d Counts, sign int64) {
+	c.Foreign += sign * d.Foreign
+	c.Fenced += sign * d.Fenced
+	c.Void += sign * d.Void
+	c.Known += sign * d.Known
+	c.Unknown += sign * d.Unknown
+}
+
 // assembler turns a partition's records into whole transactions and decides
-// which of them count. It does no I/O.
+// which of them count. Its only I/O is the spool's.
 type assembler struct {
 	flows  map[string]*flow
 	done   []*txn
@@ -62,10 +82,11 @@ type assembler struct {
 	// values holds the rows' bytes. Its chunks are never used again: a transaction
 	// may be kept for long.
 	values event.Arena
+	spool  spool
 }
 
-func newAssembler(known []Progress) *assembler {
-	a := &assembler{flows: map[string]*flow{}, now: time.Now}
+func newAssembler(known []Progress, s spool) *assembler {
+	a := &assembler{flows: map[string]*flow{}, now: time.Now, spool: s}
 	for _, p := range known {
 		a.flows[p.Source] = &flow{source: p.Source, applied: p.Applied, producer: p.Producer, open: p.Open, kept: p.Commit, gap: p.Gap}
 	}
@@ -93,16 +114,16 @@ func (a *assembler) record(b *log.Batch, o log.Offset, r *log.Record) error {
 			return fmt.Errorf("source %s, offset %d: %w", name, o, err)
 		}
 		if c.Open != nil {
-			if o > f.open {
-				a.void(f)
-				f.producer, f.open = b.Producer, o
+			if o <= f.open {
+				return nil
 			}
+			f.producer, f.open = b.Producer, o
+			return a.void(f)
+		}
+		if !a.counted(f, b) {
 			return nil
 		}
-		if a.counted(f, b) {
-			a.control(f, b, o, &c)
-		}
-		return nil
+		return a.control(f, b, o, &c)
 	}
 	if !a.counted(f, b) {
 		return nil
@@ -111,8 +132,11 @@ func (a *assembler) record(b *log.Batch, o log.Offset, r *log.Record) error {
 	if err != nil {
 		return fmt.Errorf("source %s, offset %d: %w", name, o, err)
 	}
-	f.begin(o).add(change{schemaID: id, value: a.values.Copy(r.Value)})
-	return nil
+	t := f.begin(o)
+	if t.rows == 0 && len(r.Headers) > 2 {
+		t.hops = envelope.Hops(r)
+	}
+	return a.add(f, t, change{schemaID: id, value: r.Value})
 }
 
 // counted tells whether a batch is by the producer that has the source.
@@ -128,24 +152,25 @@ func (a *assembler) counted(f *flow, b *log.Batch) bool {
 }
 
 // control takes a control record that isn't an open record.
-func (a *assembler) control(f *flow, b *log.Batch, o log.Offset, c *envelope.Control) {
+func (a *assembler) control(f *flow, b *log.Batch, o log.Offset, c *envelope.Control) error {
 	switch {
 	case c.Truncate != nil:
-		f.begin(o).add(change{schemaID: c.Truncate.SchemaID, truncate: true})
+		return a.add(f, f.begin(o), change{schemaID: c.Truncate.SchemaID, truncate: true})
 	case c.Commit != nil:
-		a.commit(f, b, o, c.Commit)
+		return a.commit(f, b, o, c.Commit)
 	case c.Heartbeat != nil:
 		if c.Heartbeat.Last.Compare(f.applied) > 0 {
-			a.lost(f, o, "PREV_MISMATCH", fmt.Sprintf("the source's last commit is %s, the last one here is %s", c.Heartbeat.Last, f.applied))
+			return a.lost(f, o, "PREV_MISMATCH", fmt.Sprintf("the source's last commit is %s, the last one here is %s", c.Heartbeat.Last, f.applied))
 		}
 	case c.Gap != nil:
 		if c.Gap.Last.Compare(f.applied) >= 0 {
-			a.lost(f, o, c.Gap.Code, c.Gap.Reason)
+			return a.lost(f, o, c.Gap.Code, c.Gap.Reason)
 		}
 	case c.Halt != nil:
 	default:
 		a.counts.Unknown++
 	}
+	return nil
 }
 
 func (f *flow) begin(o log.Offset) *txn {
@@ -155,56 +180,136 @@ func (f *flow) begin(o log.Offset) *txn {
 	return f.part
 }
 
-func (t *txn) add(c change) { t.changes = append(t.changes, c) }
+// add takes a change, whose value is the batch's. With too much in memory the
+// source that has most of it goes to disk.
+func (a *assembler) add(f *flow, t *txn, c change) error {
+	if t.disk != nil {
+		return t.add(c)
+	}
+	c.value = a.values.Copy(c.value)
+	f.held += c.size()
+	a.spool.held += c.size()
+	if err := t.add(c); err != nil || a.spool.held <= a.spool.limit {
+		return err
+	}
+	most := f
+	for _, other := range a.flows {
+		if other.held > most.held {
+			most = other
+		}
+	}
+	return a.spool.relieve(most)
+}
 
-// void drops what an agent left unfinished.
-func (a *assembler) void(f *flow) {
-	if f.part != nil {
-		a.counts.Void++
-		f.part = nil
+// leave takes a transaction that was collected or queued out of what is held. Its
+// rows stay where they are.
+func (a *assembler) leave(f *flow, t *txn) {
+	if t.disk == nil {
+		f.held -= t.size
+		a.spool.held -= t.size
 	}
 }
 
-func (a *assembler) commit(f *flow, b *log.Batch, o log.Offset, c *envelope.Commit) {
-	t := f.begin(o)
+// queue has a complete transaction wait.
+func (a *assembler) queue(f *flow, t *txn) {
+	f.queue = append(f.queue, t)
+	if t.disk == nil {
+		f.held += t.size
+		a.spool.held += t.size
+	}
+}
+
+// void drops what an agent left unfinished.
+func (a *assembler) void(f *flow) error {
+	if f.part == nil {
+		return nil
+	}
+	a.counts.Void++
+	return a.forget(f)
+}
+
+func (a *assembler) forget(f *flow) error {
+	t := f.part
+	if t == nil {
+		return nil
+	}
 	f.part = nil
+	a.leave(f, t)
+	return t.drop()
+}
+
+func (a *assembler) commit(f *flow, b *log.Batch, o log.Offset, c *envelope.Commit) error {
+	t := f.begin(o)
 	switch {
 	case c.Txn.Position.Compare(f.applied) <= 0:
 		a.counts.Known++
+		return a.forget(f)
 	case c.Prev != f.applied:
-		a.lost(f, o, "PREV_MISMATCH", fmt.Sprintf("commit %s follows %s, the last one here is %s", c.Txn.Position, c.Prev, f.applied))
-	case c.Rows != len(t.changes):
-		a.lost(f, o, "ROW_COUNT", fmt.Sprintf("commit %s has %d rows, %d are in the log", c.Txn.Position, c.Rows, len(t.changes)))
-	default:
-		t.commit, t.offset, t.logged, t.from = c, o, b.Appended, f.applied
-		t.producer, t.open = f.producer, f.open
-		f.applied = c.Txn.Position
-		a.done = append(a.done, t)
+		return a.lost(f, o, "PREV_MISMATCH", fmt.Sprintf("commit %s follows %s, the last one here is %s", c.Txn.Position, c.Prev, f.applied))
+	case c.Rows != t.rows:
+		return a.lost(f, o, "ROW_COUNT", fmt.Sprintf("commit %s has %d rows, %d are in the log", c.Txn.Position, c.Rows, t.rows))
 	}
+	f.part = nil
+	a.leave(f, t)
+	t.commit, t.offset, t.logged, t.from = c, o, b.Appended, f.applied
+	t.producer, t.open = f.producer, f.open
+	f.applied = c.Txn.Position
+	a.done = append(a.done, t)
+	if t.disk != nil {
+		return t.disk.file.flush()
+	}
+	return nil
 }
 
 // lost puts a source into the state GAP: nothing of it counts any more.
-func (a *assembler) lost(f *flow, o log.Offset, code, reason string) {
-	f.gap, f.part = true, nil
+func (a *assembler) lost(f *flow, o log.Offset, code, reason string) error {
+	f.gap = true
 	a.gaps = append(a.gaps, Gap{Source: f.source, Last: f.applied, Code: code, Reason: reason, At: a.now(), Offset: o})
+	return a.forget(f)
 }
 
-// readFrom is the oldest record that is still needed after the transactions up
-// to, not including, rest are in the store and everything below next was read.
+// close drops everything that is held.
+func (a *assembler) close() error {
+	var all []error
+	for _, f := range a.flows {
+		all = append(all, a.forget(f))
+		for _, t := range f.queue {
+			all = append(all, t.drop())
+		}
+		f.queue = nil
+	}
+	for _, t := range a.done {
+		all = append(all, t.drop())
+	}
+	a.done = nil
+	return errors.Join(all...)
+}
+
+// readFrom is the oldest record that is still needed once everything is in the
+// store but what is being collected, what is queued, and rest. Everything below next
+// was read.
 func (a *assembler) readFrom(next log.Offset, rest []*txn) log.Offset {
 	for _, t := range rest {
-		next = min(next, t.first)
-		if t.open > a.flows[t.source].kept {
-			next = min(next, t.open)
-		}
+		next = a.needs(next, t)
 	}
 	for _, f := range a.flows {
+		for _, t := range f.queue {
+			next = a.needs(next, t)
+		}
 		if f.part != nil {
 			next = min(next, f.part.first)
 		}
 		if f.open > f.kept && !f.gap { // the store doesn't know this producer yet
 			next = min(next, f.open)
 		}
+	}
+	return next
+}
+
+func (a *assembler) needs(next log.Offset, t *txn) log.Offset {
+	next = min(next, t.first)
+	if t.open > a.flows[t.source].kept {
+		next = min(next, t.open)
 	}
 	return next
 }

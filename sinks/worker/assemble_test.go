@@ -64,7 +64,7 @@ func (s *script) want(txns int, gap string, c Counts) {
 }
 
 func newScript(t *testing.T, known ...Progress) *script {
-	return &script{t: t, a: newAssembler(known)}
+	return &script{t: t, a: newAssembler(known, spool{limit: 1 << 20})}
 }
 
 func TestWholeTransactions(t *testing.T) {
@@ -89,7 +89,7 @@ func TestAttack11HalfTransactionIsVoid(t *testing.T) {
 	s.batch(1, rows(3))
 	s.batch(1, commit(5, 0, 3))
 	s.want(1, "", Counts{Void: 1})
-	if n := len(s.a.done[0].changes); n != 3 {
+	if n := s.a.done[0].rows; n != 3 {
 		t.Errorf("%d rows, want 3", n)
 	}
 }

@@ -35,10 +35,10 @@ func BenchmarkGroup(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			s := &session{w: w, mem: &memory{}, refused: map[tableKey]error{}, recorded: map[tableKey]bool{}, ensured: map[*schema.Table]bool{}}
+			s := newSession(w, log.Partition{}, map[tableKey]error{})
 			b.ReportAllocs()
 			for b.Loop() {
-				s.asm = newAssembler(nil)
+				s.asm = newAssembler(nil, spool{limit: 16 << 20})
 				next, _, err := s.take(batches, 0)
 				if err != nil {
 					b.Fatal(err)
@@ -49,7 +49,7 @@ func BenchmarkGroup(b *testing.B) {
 				if err := s.flush(b.Context(), next, false); err != nil {
 					b.Fatal(err)
 				}
-				if err := s.settle(); err != nil {
+				if err := s.settle(b.Context()); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -1,57 +1,160 @@
 package worker
 
 import (
+	"cmp"
 	"context"
-	"fmt"
+	"errors"
+	"slices"
 
 	"github.com/tributary-cdc/tributary/schema"
-	"github.com/tributary-cdc/tributary/stream/envelope"
-	"github.com/tributary-cdc/tributary/stream/event"
 	"github.com/tributary-cdc/tributary/stream/log"
 )
 
-// flush commits what is complete, in groups of about BatchRows. With a backlog, what
-// fills no group stays for the next call.
+// flush commits what is complete, in groups of about BatchRows. What lies below next
+// has been read. With a backlog, what fills no group stays for the next call.
 func (s *session) flush(ctx context.Context, next log.Offset, backlog bool) error {
-	s.w.mu.Lock()
-	s.w.counts = s.asm.counts
-	s.w.mu.Unlock()
-	for len(s.asm.done) > 0 {
-		rows, n := 0, 0
-		for n < len(s.asm.done) && (n == 0 || rows+len(s.asm.done[n].changes) <= s.w.o.BatchRows) {
-			rows += len(s.asm.done[n].changes)
+	s.count()
+	s.sort()
+	for len(s.ready) > 0 {
+		n, rows, size := 0, 0, int64(0)
+		for _, t := range s.ready {
+			rows, size = rows+t.rows, size+t.size
+			if n > 0 && (rows > s.w.o.BatchRows || size > int64(s.w.o.SpoolBytes)) {
+				break
+			}
 			n++
 		}
-		if backlog && n == len(s.asm.done) && rows < s.w.o.BatchRows && len(s.asm.gaps) == 0 {
-			return nil
+		if backlog && n == len(s.ready) && rows < s.w.o.BatchRows && len(s.asm.gaps) == 0 {
+			break
 		}
-		group := s.asm.done[:n]
-		s.asm.done = s.asm.done[n:]
-		if err := s.apply(ctx, group, next); err != nil {
+		if err := s.apply(ctx, n, next); err != nil {
 			return err
 		}
 	}
-	s.asm.done = nil
+	if err := s.beginLarge(ctx, next); err != nil {
+		return err
+	}
 	return s.flushGaps(ctx)
+}
+
+// count tells the worker what was set aside since it was told last.
+func (s *session) count() {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	s.w.counts.add(s.asm.counts, 1)
+	s.w.counts.add(s.counted, -1)
+	s.counted = s.asm.counts
+}
+
+// sort divides complete transactions into those that are ready and those that wait.
+// A source's own order always stays.
+func (s *session) sort() {
+	was := len(s.blocked)
+	still := s.blocked[:0]
+	for _, f := range s.blocked {
+		for !f.busy && len(f.queue) > 0 && !s.large(f.queue[0]) {
+			s.ready = append(s.ready, s.unqueue(f))
+		}
+		if f.busy || len(f.queue) > 0 {
+			still = append(still, f)
+		}
+	}
+	s.blocked = still
+	for _, t := range s.asm.done {
+		f := s.asm.flows[t.source]
+		waits := f.busy || len(f.queue) > 0
+		if !waits && !s.large(t) {
+			s.ready = append(s.ready, t)
+			continue
+		}
+		if !waits {
+			s.blocked = append(s.blocked, f)
+		}
+		s.asm.queue(f, t)
+	}
+	clear(s.asm.done)
+	s.asm.done = s.asm.done[:0]
+	if was > 0 {
+		slices.SortFunc(s.ready, func(a, b *txn) int { return cmp.Compare(a.offset, b.offset) })
+	}
+}
+
+func (s *session) unqueue(f *flow) *txn {
+	t := f.queue[0]
+	f.queue = f.queue[1:]
+	s.asm.leave(f, t)
+	return t
+}
+
+// apply sends the first n ready transactions to the store as one batch.
+func (s *session) apply(ctx context.Context, n int, next log.Offset) error {
+	group, rest := slices.Clone(s.ready[:n]), s.ready[n:]
+	b := &Batch{}
+	for again := true; again; { // the batch before may put keys into quarantine
+		changed := s.changed
+		var err error
+		if b, err = s.merge(ctx, s.build, group, b.Halts); err == nil {
+			err = s.settle(ctx)
+		}
+		if err != nil {
+			return err
+		}
+		again = changed != s.changed
+	}
+	for i := range b.Steps {
+		s.asm.flows[b.Steps[i].Source.ID].kept = b.Steps[i].Commit
+	}
+	if s.beside != nil {
+		rest = append(slices.Clip(rest), s.beside.t)
+	}
+	b.readFrom(s.asm.readFrom(next, rest))
+	s.launch(ctx, b, group)
+	s.ready = slices.Delete(s.ready, 0, n)
+	return nil
+}
+
+// merge makes a batch of transactions. Its rows lie in the builder's memory.
+func (s *session) merge(ctx context.Context, u *builder, group []*txn, halts []Halt) (*Batch, error) {
+	u.reset()
+	u.content.Reset()
+	b := &Batch{Claim: s.claim, Topics: s.p.Topic, Halts: halts}
+	for _, t := range group {
+		if err := u.txn(ctx, b, t); err != nil {
+			return b, err
+		}
+	}
+	b.Tables, b.Quarantine, b.Content = u.result(), u.quarantine, u.content.Sum()
+	for i := range b.Steps {
+		b.Steps[i].Keys = u.keysOf(b.Steps[i].Source.ID).count()
+	}
+	return b, nil
+}
+
+func (b *Batch) readFrom(o log.Offset) {
+	for i := range b.Steps {
+		b.Steps[i].ReadFrom = o
+	}
 }
 
 // flight is a batch on its way into the store. Its rows lie in a memory of its own,
 // so that the next group can be decoded and merged meanwhile.
 type flight struct {
-	mem  *memory
-	done chan error // receives once
+	mem   *memory
+	batch *Batch
+	group []*txn
+	done  chan error // receives once
 }
 
-// launch sends a batch to the store, after the one before it has arrived.
-func (s *session) launch(ctx context.Context, b *Batch, times []Applied) error {
-	if err := s.settle(); err != nil {
-		return err
+// launch sends a batch to the store. The one before it has arrived.
+func (s *session) launch(ctx context.Context, b *Batch, group []*txn) {
+	f := &flight{mem: s.build.mem, batch: b, group: group, done: make(chan error, 1)}
+	next := s.spare
+	if next == nil {
+		next = &memory{}
 	}
-	f := &flight{mem: s.mem, done: make(chan error, 1)}
-	s.flight, s.mem, s.spare = f, s.spare, nil
-	if s.mem == nil {
-		s.mem = &memory{}
-	}
+	s.flight, s.spare = f, nil
+	s.build.leave(next)
+	times := timesOf(group)
 	go func() {
 		err := s.w.o.Store.Apply(ctx, b)
 		if err == nil {
@@ -59,115 +162,67 @@ func (s *session) launch(ctx context.Context, b *Batch, times []Applied) error {
 		}
 		f.done <- err
 	}()
-	return nil
 }
 
-// settle waits until the batch under way is in the store.
-func (s *session) settle() error {
+// settle waits until the batch under way is in the store, if need be without rows
+// that the store refuses.
+func (s *session) settle(ctx context.Context) error {
 	f := s.flight
 	if f == nil {
 		return nil
 	}
 	s.flight = nil
 	err := <-f.done
+	for re := (*RowsError)(nil); errors.As(err, &re); {
+		err = s.again(ctx, f, re)
+	}
 	f.mem.reset()
 	s.spare = f.mem
 	if err == nil {
 		s.applied++
 	}
+	for _, t := range f.group {
+		err = errors.Join(err, t.drop())
+	}
 	return err
 }
 
-// apply sends a group of transactions to the store as one batch.
-func (s *session) apply(ctx context.Context, group []*txn, next log.Offset) error {
-	b := &Batch{Claim: s.claim, Topics: s.p.Topic, First: group[0].first, Last: group[len(group)-1].offset}
-	steps := map[string]int{}
-	mergers := map[*schema.Table]*merger{}
-	var order []*merger
-	var row event.Row
-	s.before, s.after = nil, nil
-	for _, t := range group {
-		b.First = min(b.First, t.first)
-		i, ok := steps[t.source]
-		if !ok {
-			i = len(b.Steps)
-			steps[t.source] = i
-			b.Steps = append(b.Steps, Step{Source: event.Source{ID: t.source}, From: t.from})
-		}
-		st := &b.Steps[i]
-		st.To, st.Commit, st.Committed, st.TxnID, st.File = t.commit.Txn.Position, t.offset, t.commit.Txn.Committed, t.commit.Txn.ID, t.commit.Txn.File
-		// What was written later, by a newer producer perhaps, isn't in the store yet.
-		st.Producer, st.Open = t.producer, t.open
-		st.Txns++
-		st.Rows += len(t.changes)
-		st.Skipped += t.commit.Skipped
-		for _, c := range t.changes {
-			table, err := s.w.o.Schemas.Table(ctx, s.p.Topic, c.schemaID)
-			if err != nil {
-				return fmt.Errorf("schema %d of %s: %w", c.schemaID, s.p.Topic, err)
-			}
-			if table.Source != t.source {
-				return fmt.Errorf("source %s at offset %d uses a table of source %s: %w", t.source, t.offset, table.Source, envelope.ErrMalformed)
-			}
-			m := mergers[table]
-			if m == nil {
-				if k := keyOf(table); s.refused[k] != nil {
-					s.skip(b, st, k, t.commit.Txn.Position)
-					continue
-				}
-				if err := s.ensure(ctx, table); err != nil {
-					return err
-				}
-				m = newMerger(s.mem, t.source, table)
-				mergers[table] = m
-				order = append(order, m)
-			}
-			if c.truncate {
-				m.clear()
-				continue
-			}
-			if err := s.decode(table, c.value, &row); err != nil {
-				return fmt.Errorf("transaction %s of %s: %w", t.commit.Txn.Position, t.source, err)
-			}
-			if err := m.add(&row, t.commit.Txn.Position, t.commit.Txn.Committed); err != nil {
-				return &TableError{Table: table, Err: fmt.Errorf("transaction %s: %w", t.commit.Txn.Position, err)}
-			}
-		}
+// again applies a batch whose refused rows go to quarantine.
+func (s *session) again(ctx context.Context, f *flight, refused *RowsError) error {
+	s.build.refuse(refused)
+	s.changed++
+	u := newBuilder(s.w, s.p.Topic, s.build.refused)
+	u.mem, u.keys, u.recorded, u.ensure = f.mem, s.build.keys, s.build.recorded, prepared
+	b, err := s.merge(ctx, u, f.group, f.batch.Halts)
+	if err != nil {
+		return err
 	}
-	for _, m := range order {
-		b.Tables = append(b.Tables, m.result())
+	b.readFrom(f.batch.Steps[0].ReadFrom)
+	if err := s.w.o.Store.Apply(ctx, b); err != nil {
+		return err
 	}
-	for i := range b.Steps {
-		s.asm.flows[b.Steps[i].Source.ID].kept = b.Steps[i].Commit
-	}
-	from := s.asm.readFrom(next, s.asm.done)
-	for i := range b.Steps {
-		b.Steps[i].ReadFrom = from
-	}
-	return s.launch(ctx, b, timesOf(group))
+	s.arrived(b, timesOf(f.group))
+	return nil
 }
 
-// decode reads a row whose images live as long as the batch.
-func (s *session) decode(t *schema.Table, value []byte, row *event.Row) error {
-	n := len(t.Columns)
-	if cap(s.before) < n { // the merger keeps only key values of it
-		s.before = s.mem.slots.take(n)[:0]
-	}
-	if row.After != nil || cap(s.after) < n { // else the image is still free
-		s.after = s.mem.slots.take(n)[:0]
-	}
-	row.Before, row.After, row.Anomalies = s.before, s.after, nil
-	return s.mem.dec.Decode(t, value, row, nil)
-}
+// prepared is for tables that were ensured before.
+func prepared(context.Context, *schema.Table) error { return nil }
 
 func (s *session) ensure(ctx context.Context, t *schema.Table) error {
 	if s.ensured[t] {
 		return nil
 	}
-	if err := s.settle(); err != nil { // the partition's connection is in use
+	if err := s.settle(ctx); err != nil { // the partition's connection is in use
 		return err
 	}
-	if err := s.w.o.Store.EnsureTable(ctx, s.claim, t); err != nil {
+	err := s.w.o.Store.EnsureTable(ctx, s.claim, t)
+	// A large transaction holds the table against being altered.
+	for s.beside != nil && errors.Is(err, ErrRetry) {
+		if err = s.finish(<-s.beside.done); err == nil {
+			err = s.w.o.Store.EnsureTable(ctx, s.claim, t)
+		}
+	}
+	if err != nil {
 		return err
 	}
 	s.ensured[t] = true

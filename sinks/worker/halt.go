@@ -13,24 +13,30 @@ type tableKey struct{ source, table string }
 
 func keyOf(t *schema.Table) tableKey { return tableKey{t.Source, t.ID()} }
 
-// restore takes up the tables that were stopped before this claim.
+// restore takes up the tables and the keys that were stopped before this claim.
 func (s *session) restore(ctx context.Context) error {
-	halts, err := s.w.o.Store.Halted(ctx, s.claim)
+	r, err := s.w.o.Store.Recall(ctx, s.claim)
 	if err != nil {
 		return err
 	}
-	for _, h := range halts {
+	for _, h := range r.Halts {
 		k := tableKey{h.Source, h.Table}
-		s.refused[k], s.recorded[k] = errors.New(h.Error), true
+		s.build.refused[k], s.build.recorded[k] = errors.New(h.Error), true
+	}
+	for _, k := range r.Keys {
+		s.build.keysOf(k.Source).table(k.Table).ids[k.ID] = reason{}
+	}
+	for source := range s.asm.flows {
+		s.update(source, func(st *SourceStatus) { st.Keys = s.build.keysOf(source).count() })
 	}
 	return nil
 }
 
 // skip leaves a row of a stopped table out of a batch, and has the batch say so.
-func (s *session) skip(b *Batch, st *Step, k tableKey, at event.Position) {
+func (u *builder) skip(b *Batch, st *Step, k tableKey, at event.Position) {
 	st.Skipped++
-	if !s.recorded[k] {
-		s.recorded[k] = true // a batch that isn't committed ends the session
-		b.Halts = append(b.Halts, Halt{Source: k.source, Table: k.table, Since: at, Error: s.refused[k].Error()})
+	if !u.recorded[k] {
+		u.recorded[k] = true // a batch that isn't committed ends the session
+		b.Halts = append(b.Halts, Halt{Source: k.source, Table: k.table, Since: at, Error: u.refused[k].Error()})
 	}
 }

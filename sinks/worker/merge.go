@@ -19,6 +19,7 @@ type merger struct {
 	mem      *memory
 	scratch  []byte
 	table    *schema.Table
+	held     *heldKeys // what goes elsewhere; the merger itself doesn't look
 	source   string
 	truncate bool
 	rows     map[string]*net

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/tributary-cdc/tributary/schema"
 	"github.com/tributary-cdc/tributary/stream/envelope"
-	"github.com/tributary-cdc/tributary/stream/event"
 	"github.com/tributary-cdc/tributary/stream/log"
 )
 
@@ -18,77 +18,105 @@ type session struct {
 	claim   Claim
 	fetch   log.Fetcher
 	asm     *assembler
-	mem     *memory // of the group that is being merged
-	spare   *memory
-	flight  *flight
-	before  []event.Value // free images of mem
-	after   []event.Value
+	build   *builder
+	flight  *flight // the batch that is under way
+	spare   *memory // of the batch before
+	changed int     // how often keys came to quarantine by a batch
 	ensured map[*schema.Table]bool
-	refused map[tableKey]error // stopped tables
-	// recorded are those of them that the store knows of.
-	recorded map[tableKey]bool
-	applied  int
+	ready   []*txn  // complete, to be applied now
+	blocked []*flow // with a queue, or busy
+	beside  *beside // the large transaction that is under way
+	applied int
+	counted Counts // what the worker knows of asm's counts
 }
 
-func (s *session) run(ctx context.Context) (err error) {
-	if err := s.w.o.Store.Prepare(ctx); err != nil {
+func newSession(w *Worker, p log.Partition, refused map[tableKey]error) *session {
+	s := &session{w: w, p: p, ensured: map[*schema.Table]bool{}}
+	s.build = newBuilder(w, p.Topic, refused)
+	s.build.ensure = s.ensure
+	return s
+}
+
+// run applies until reading ends or something breaks. It reads nothing more then,
+// and finishes what is under way while ctx allows it.
+func (s *session) run(reading, ctx context.Context) (err error) {
+	if err := s.w.o.Store.Prepare(reading); err != nil {
 		return err
 	}
-	known, err := s.acquire(ctx)
+	known, err := s.acquire(reading)
 	if err != nil {
 		return err
 	}
-	s.fetch, s.asm = s.w.o.Fetcher(s.p), newAssembler(known)
-	if err := s.restore(ctx); err != nil {
+	s.fetch, s.asm = s.w.o.Fetcher(s.p), newAssembler(known, spool{dir: s.w.o.SpoolDir, limit: int64(s.w.o.SpoolBytes)})
+	if err := s.restore(reading); err != nil {
 		return err
 	}
-	from, err := s.begin(ctx, known)
+	from, err := s.begin(reading, known)
 	if err != nil {
 		return err
 	}
 	s.claimed(known)
 	s.w.o.Logger.Info("applying", "partition", s.p.String(), "from", from, "fence", s.claim.Fence)
 	ctx, cancel := context.WithCancel(ctx)
+	defer func() {
+		if reading.Err() == nil { // something broke
+			cancel()
+		}
+		err = errors.Join(err, s.end(ctx))
+		cancel()
+	}()
+	return s.loop(reading, ctx, from)
+}
+
+// loop fetches and applies.
+func (s *session) loop(reading, ctx context.Context, from log.Offset) error {
+	reading, stop := context.WithCancel(reading)
 	spare := s.w.o.Fetcher(s.p)
 	var ahead chan fetched
 	defer func() {
-		cancel()
+		stop()
 		if ahead != nil {
 			<-ahead
 		}
-		err = errors.Join(err, s.settle())
 	}()
 	for {
 		var got fetched
+		if ahead == nil && s.beside != nil {
+			ahead = s.fetchAhead(reading, spare, from, s.w.o.Wait)
+		}
 		if ahead != nil {
-			got, ahead = <-ahead, nil
-			s.fetch, spare = spare, s.fetch
+			select {
+			case got = <-ahead:
+				ahead = nil
+				s.fetch, spare = spare, s.fetch
+			case err := <-s.finished():
+				if err := s.resume(ctx, err, from); err != nil {
+					return err
+				}
+				continue
+			}
 		} else {
-			got.batches, got.err = s.fetch.Fetch(ctx, from, s.w.o.Wait)
+			got.batches, got.err = s.fetch.Fetch(reading, from, s.w.o.Wait)
 		}
 		if got.err != nil {
 			return got.err
 		}
-		size := 0
-		if from, size, err = s.take(got.batches, from); err != nil {
+		next, size, err := s.take(got.batches, from)
+		if err != nil {
 			return err
 		}
+		from = next
 		// With a backlog the next records come, and are merged, while these are written.
 		// Without one they are waited for afterwards, so that a group holds all there is by then.
 		backlog := size >= prefetchFrom
 		if backlog {
-			ahead = make(chan fetched, 1)
-			go func(f log.Fetcher, from log.Offset, out chan<- fetched) {
-				var g fetched
-				g.batches, g.err = f.Fetch(ctx, from, 0) // what is left over may wait for it
-				out <- g
-			}(spare, from, ahead)
+			ahead = s.fetchAhead(reading, spare, from, 0) // what is left over may wait for it
 		}
 		if err := s.flush(ctx, from, backlog); err != nil {
 			return err
 		}
 		if !backlog {
-			if err := s.settle(); err != nil {
+			if err := s.settle(ctx); err != nil {
 				return err
 			}
 			s.w.reach(s.p, from)
@@ -111,6 +139,39 @@ func (s *session) acquire(ctx context.Context) (known []Progress, err error) {
 	s.claim = claim
 	s.w.hold(s.p)
 	return known, nil
+}
+
+// resume takes the outcome of the large transaction, and applies what waited for it.
+func (s *session) resume(ctx context.Context, outcome error, next log.Offset) error {
+	if err := s.finish(outcome); err != nil {
+		return err
+	}
+	if err := s.flush(ctx, next, false); err != nil {
+		return err
+	}
+	return s.settle(ctx)
+}
+
+func (s *session) fetchAhead(ctx context.Context, f log.Fetcher, from log.Offset, wait time.Duration) chan fetched {
+	out := make(chan fetched, 1)
+	go func() {
+		var g fetched
+		g.batches, g.err = f.Fetch(ctx, from, wait)
+		out <- g
+	}()
+	return out
+}
+
+// end waits for what is under way, and drops what is held.
+func (s *session) end(ctx context.Context) error {
+	err := s.settle(ctx)
+	if s.beside != nil {
+		err = errors.Join(err, s.finish(<-s.beside.done))
+	}
+	for _, t := range s.ready {
+		err = errors.Join(err, t.drop())
+	}
+	return errors.Join(err, s.asm.close())
 }
 
 // prefetchFrom is the size of a fetch, in bytes on the wire, that tells a backlog.
@@ -166,12 +227,11 @@ func (s *session) begin(ctx context.Context, known []Progress) (log.Offset, erro
 // verify reads the source's last applied commit again. Another record in its
 // place means that the topic isn't the one that was read.
 func (s *session) verify(ctx context.Context, p Progress, f *flow, end log.Offset) error {
-	replaced := func() {
-		s.asm.lost(f, p.Commit, "TOPIC_REPLACED", fmt.Sprintf("offset %d doesn't hold the commit %s any more", p.Commit, p.Applied))
+	replaced := func() error {
+		return s.asm.lost(f, p.Commit, "TOPIC_REPLACED", fmt.Sprintf("offset %d doesn't hold the commit %s any more", p.Commit, p.Applied))
 	}
 	if p.Commit >= end {
-		replaced()
-		return nil
+		return replaced()
 	}
 	batches, err := s.fetch.Fetch(ctx, p.Commit, s.w.o.Wait)
 	if err != nil {
@@ -195,19 +255,25 @@ func (s *session) verify(ctx context.Context, p Progress, f *flow, end log.Offse
 		}
 	}
 	if !found {
-		replaced()
+		return replaced()
 	}
 	return nil
 }
 
+// flushGaps records the gaps of sources of which everything before is in the store.
 func (s *session) flushGaps(ctx context.Context) error {
 	if len(s.asm.gaps) == 0 {
 		return nil
 	}
-	if err := s.settle(); err != nil { // what came before a gap is in the store
+	if err := s.settle(ctx); err != nil {
 		return err
 	}
+	later := s.asm.gaps[:0]
 	for _, g := range s.asm.gaps {
+		if f := s.asm.flows[g.Source]; f.busy || len(f.queue) > 0 {
+			later = append(later, g)
+			continue
+		}
 		s.w.o.Logger.Error("source in GAP", "source", g.Source, "pos", g.Last, "code", g.Code, "err", g.Reason)
 		if err := s.w.o.Store.RecordGap(ctx, s.claim, g); err != nil {
 			return err
@@ -215,6 +281,6 @@ func (s *session) flushGaps(ctx context.Context) error {
 		s.update(g.Source, func(st *SourceStatus) { st.Gap = g.Code })
 		s.w.o.OnChange()
 	}
-	s.asm.gaps = nil
+	s.asm.gaps = later
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tributary-cdc/tributary/schema"
+	"github.com/tributary-cdc/tributary/stream/envelope"
 	"github.com/tributary-cdc/tributary/stream/event"
 	"github.com/tributary-cdc/tributary/stream/log"
 )
@@ -31,26 +32,43 @@ type Claims interface {
 }
 
 // Store is an aggregation database as the worker needs it. One Store serves many
-// partitions; calls for one partition come from one goroutine at a time.
+// partitions; calls for one partition come from one goroutine at a time, but for Begin's.
 type Store interface {
 	Claims
 	// Prepare creates or checks the bookkeeping tables. It is safe to call from
 	// several workers at once, and one that is stopped within it blocks no other.
 	Prepare(ctx context.Context) error
-	// Halted returns the stopped tables of all sources, as batches have recorded them.
-	Halted(ctx context.Context, c Claim) ([]Halt, error)
+	// Recall returns what batches have recorded as stopped.
+	Recall(ctx context.Context, c Claim) (Recalled, error)
 	// EnsureTable creates the dataset's table, or evolves it to hold this version
 	// besides what it holds. It is called between two batches, before the first rows
 	// of the version. ErrTableRefused means that this table must stop; the text says why.
 	EnsureTable(ctx context.Context, c Claim, t *schema.Table) error
 	// Apply commits one batch in one store transaction: it checks the claim, compares
 	// and sets each source's position, writes the rows and the batch row. On
-	// ErrOutcomeUnknown the caller claims again and looks.
+	// ErrOutcomeUnknown the caller claims again and looks. A RowsError names all rows
+	// that the store refuses because of their values; the caller leaves them out and
+	// calls again.
 	Apply(ctx context.Context, b *Batch) error
+	// Begin opens the store transaction of one large source transaction, beside
+	// Apply: it may be used by another goroutine, and is the only one of its claim.
+	Begin(ctx context.Context, c Claim) (Large, error)
 	// RecordGap notes that a source's continuity is lost and sets its state. It
 	// returns after the store has it, and changes nothing if it is noted already.
 	RecordGap(ctx context.Context, c Claim, g Gap) error
 	// Close releases connections. Claims stay until somebody else raises the fence.
+	Close() error
+}
+
+// Large is a store transaction that takes a source transaction in pieces. It is used
+// by one goroutine.
+type Large interface {
+	// Write applies the net effect of the next piece upon that of the pieces before.
+	// After a RowsError the transaction is as it was before the call.
+	Write(ctx context.Context, tables []TableChange, q []Quarantined) error
+	// Commit does what Apply does for a batch, whose Tables and Quarantine are written.
+	Commit(ctx context.Context, b *Batch) error
+	// Close rolls back what isn't committed, and must be called.
 	Close() error
 }
 
@@ -107,20 +125,31 @@ type Progress struct {
 
 // Step moves one source forward within a batch.
 type Step struct {
-	Source    event.Source
-	From, To  event.Position // compare-and-set; From is zero for a source without progress
-	Commit    log.Offset     // offset of the commit record of To
-	Producer  log.Producer
-	Open      log.Offset
-	ReadFrom  log.Offset
-	Txns      int       // source transactions in the batch
-	Rows      int       // row records in the batch, before merging
-	Skipped   int       // rows missed for stopped tables; above 0 the batch is partial
+	Source   event.Source
+	From, To event.Position // compare-and-set; From is zero for a source without progress
+	Commit   log.Offset     // offset of the commit record of To
+	Producer log.Producer
+	Open     log.Offset
+	ReadFrom log.Offset
+	Txns     int // source transactions in the batch
+	Rows     int // row records in the batch, before merging
+	Skipped  int // rows missed for stopped tables; above 0 the batch is partial
+	// Quarantined are rows missed because their key is in quarantine; the batch is
+	// partial then, too.
+	Quarantined int
+	// Keys in quarantine that the source has as of this batch.
+	Keys      int
 	Committed time.Time // the source's commit time of To
 	TxnID     string    // the source's own name of To (GTID, xid)
 	File      string    // binlog file name of To
-	// SchemaIDs are the ids of the versions that the rows used.
-	SchemaIDs []uint32
+	// Versions are those of the tables that the rows follow, Policies those of the
+	// column policy, Hops the relays that the rows have passed. Each stands once.
+	Versions []schema.Version
+	Policies []string
+	Hops     []string
+	// Introduces says that Source was learnt, or may have changed, with this batch.
+	// Only the id of Source is known before the first row of a source.
+	Introduces bool
 }
 
 // Batch is one store transaction. The worker owns it and may reuse its memory
@@ -134,6 +163,17 @@ type Batch struct {
 	// Halts are tables whose rows this batch leaves out for the first time. A halt
 	// that the store has already stays as it is.
 	Halts []Halt
+	// Quarantine is what keys in quarantine have in this batch.
+	Quarantine []Quarantined
+	// Content is the digest of the batch's records (stream/envelope/FORMAT.md). The
+	// store chains it to that of the partition's batch before.
+	Content envelope.Digest
+}
+
+// Recalled is what a store knows of trouble before this claim, of all its sources.
+type Recalled struct {
+	Halts []Halt
+	Keys  []QuarantinedKey
 }
 
 // Halt is a stopped table. Its rows from Since on are not in the store: only

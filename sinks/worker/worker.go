@@ -30,8 +30,20 @@ type Options struct {
 	// Name of this worker, in claims and batches.
 	Name string
 	// BatchRows is the number of rows after which a group of transactions is
-	// committed, 1 to 1000000. One larger transaction is committed alone. Default 10000.
+	// committed, 1 to 1000000. A larger transaction is written piece by piece into a
+	// store transaction of its own, beside the others. Default 10000.
 	BatchRows int
+	// SpoolBytes bounds the row data, in bytes per partition, that wait in memory for
+	// their commit or for a large transaction before them; beyond it they go to a
+	// file. 64 KiB to 4 GiB, default 16 MiB. A transaction beyond it is large, too. What
+	// has been fetched and what is being written comes on top, some ten times pieceBytes.
+	SpoolBytes int
+	// SpoolDir is the folder of those files, of which nothing is left when the worker
+	// ends. Default: the system's folder for temporary files; where that lies in
+	// memory, set another one.
+	SpoolDir string
+	// StopTimeout bounds what is still written after a stop is asked. Default 10s.
+	StopTimeout time.Duration
 	// Wait is the longest time a fetch waits for new records. Default 500ms.
 	Wait time.Duration
 	// MaxBackoff caps the pause between two attempts. Default 3s.
@@ -64,7 +76,11 @@ type SourceStatus struct {
 	Txns      int64          `json:"transactions"`
 	Rows      int64          `json:"rows"`
 	Skipped   int64          `json:"skipped"`
-	Gap       string         `json:"gap,omitempty"` // the code, once the source is in GAP
+	// Quarantined are rows that went to quarantine since the start, Keys those keys
+	// that are there.
+	Quarantined int64  `json:"quarantined"`
+	Keys        int    `json:"quarantined_keys"`
+	Gap         string `json:"gap,omitempty"` // the code, once the source is in GAP
 	// Partition is the last one that had the source, as log.Partition prints it.
 	Partition string    `json:"partition"`
 	Logged    time.Time `json:"logged"` // when the log had it
@@ -82,6 +98,18 @@ func New(o Options) (*Worker, error) {
 	}
 	if o.BatchRows < 1 || o.BatchRows > 1_000_000 {
 		return nil, fmt.Errorf("worker options: BatchRows %d is outside 1 to 1000000", o.BatchRows)
+	}
+	if o.SpoolBytes == 0 {
+		o.SpoolBytes = 16 << 20
+	}
+	if o.SpoolBytes < 64<<10 || o.SpoolBytes > 4<<30 {
+		return nil, fmt.Errorf("worker options: SpoolBytes %d is outside 65536 to 4294967296", o.SpoolBytes)
+	}
+	if o.StopTimeout == 0 {
+		o.StopTimeout = 10 * time.Second
+	}
+	if o.StopTimeout < 0 {
+		return nil, fmt.Errorf("worker options: StopTimeout %s is below 0", o.StopTimeout)
 	}
 	if o.Wait == 0 {
 		o.Wait = 500 * time.Millisecond
@@ -114,18 +142,28 @@ func (w *Worker) Status() (map[string]SourceStatus, Counts) {
 
 // RunPartition claims a partition and applies it until ctx ends (nil), another
 // worker has the claim (ErrClaimLost), or the log is damaged (log.ErrCorrupt). Every
-// other trouble is tried again: claim, look what the store has, go on from there.
+// other trouble is tried again: claim, look what the store has, go on from there. Once
+// ctx ends it reads nothing more, and has StopTimeout for what is under way.
 // With a worker's first claim it takes the partition from whoever has it; from then
 // on, or if held says that the worker had it, it takes it from nobody.
 func (w *Worker) RunPartition(ctx context.Context, held Claim) error {
+	grace, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() {
+		time.AfterFunc(w.o.StopTimeout*9/10, cancel) // the rest is for closing
+	})()
 	refused, p := map[tableKey]error{}, held.Partition
 	w.partition(p, Starting, nil)
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, w.o.MaxBackoff) {
-		s := &session{w: w, p: p, claim: held, mem: &memory{}, refused: refused, recorded: map[tableKey]bool{}, ensured: map[*schema.Table]bool{}}
-		err := s.run(ctx)
+		s := newSession(w, p, refused)
+		s.claim = held
+		err := s.run(ctx, grace)
 		held = s.claim
 		if ctx.Err() != nil {
 			w.leave(p)
+			if !errors.Is(err, context.Canceled) {
+				w.o.Logger.Warn("partition interrupted at the stop", "partition", p.String(), "err", err)
+			}
 			return nil
 		}
 		if errors.Is(err, ErrClaimLost) || errors.Is(err, log.ErrCorrupt) || errors.Is(err, envelope.ErrMalformed) {

@@ -32,6 +32,12 @@ var explanations = map[string]map[language.Language]explanation{
 	"GTID_UNKNOWN": {
 		english: {"the server lacks transactions that were read from it, e.g. after a failover", "find out which server is right, then read the source's tables again"},
 		chinese: {"服务器缺少已从它读取过的事务，例如主备切换之后", "确认哪台服务器的数据正确，再重新读取该数据源的表"}},
+	"KEY_MOVED": {
+		english: {"a row in quarantine got another key at the source, which is in quarantine, too", "see the row's first key; repair the store's table, then read both keys again"},
+		chinese: {"被隔离的行在源端更换了主键，新主键一并隔离", "查看该行最初的主键；修复汇聚库中的表，然后重新读取这两个主键"}},
+	"KEYS_QUARANTINED": {
+		english: {"the store refuses some rows; they are kept by their keys in tributary.quarantine, with what follows for them", "see code and error there; repair the store's table, then read these keys again"},
+		chinese: {"汇聚库拒绝了部分行；这些行及其后续变更按主键保存在 tributary.quarantine 中", "查看其中的 code 与 error；修复汇聚库中的表，然后重新读取这些主键"}},
 	"LOG_RESET": {
 		english: {"the source's log was made anew or set back: RESET MASTER, or a restored backup", "read the source's tables again"},
 		chinese: {"源端日志被重置或回退：RESET MASTER，或从备份恢复", "重新读取该数据源的表"}},

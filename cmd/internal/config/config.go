@@ -105,7 +105,11 @@ type Worker struct {
 	// Group is the consumer group that all workers of the store share. Default
 	// "tributary." and the store's database.
 	Group string `yaml:"group"`
-	HTTP  string `yaml:"http"`
+	// DataDir is for rows of large transactions that wait for their commit. Without
+	// one they go to the system's folder for temporary files.
+	DataDir     string        `yaml:"data_dir"`
+	StopTimeout time.Duration `yaml:"stop_timeout"`
+	HTTP        string        `yaml:"http"`
 	// Registry is where the schema registry of the orgs answers; empty for none.
 	Registry string  `yaml:"registry"`
 	Store    StoreDB `yaml:"store"`
@@ -151,7 +155,7 @@ var unknownKey = regexp.MustCompile(`line (\d+): field (\S+) not found in type c
 // keys are what each struct knows, for the suggestion.
 var keys = map[string][]string{
 	"Agent":     {"name", "org", "log", "data_dir", "partitions", "codec", "stop_timeout", "http", "sources"},
-	"Worker":    {"name", "log", "orgs", "group", "http", "registry", "store"},
+	"Worker":    {"name", "log", "orgs", "group", "data_dir", "stop_timeout", "http", "registry", "store"},
 	"Hub":       {"http", "log", "orgs", "stores"},
 	"Registry":  {"log", "orgs", "http"},
 	"LogServer": {"data_dir", "port"},
@@ -277,6 +281,9 @@ func (w *Worker) Check() error {
 	all := []error{w.Log.check(), w.Store.check("store")}
 	if w.Name == "" {
 		all = append(all, errors.New("name: the worker needs one"))
+	}
+	if w.StopTimeout < 0 {
+		all = append(all, fmt.Errorf("stop_timeout %s is below 0", w.StopTimeout))
 	}
 	if len(w.Orgs) == 0 {
 		all = append(all, errors.New("orgs: at least one"))

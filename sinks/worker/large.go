@@ -1,0 +1,159 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/tributary-cdc/tributary/stream/event"
+	"github.com/tributary-cdc/tributary/stream/log"
+)
+
+// pieceBytes bounds the row data of one piece of a large transaction.
+const pieceBytes = 8 << 20
+
+// beside is a large transaction on its way to the store, while the partition's other
+// sources go on.
+type beside struct {
+	f     *flow
+	t     *txn
+	batch *Batch
+	build *builder
+	raw   event.Arena // the piece's values
+	piece []change
+	done  chan error // gets the outcome, once
+}
+
+// large tells a transaction that is too big for a group.
+func (s *session) large(t *txn) bool {
+	return t.rows > s.w.o.BatchRows || t.size > int64(s.w.o.SpoolBytes)
+}
+
+// beginLarge starts the next large transaction, if there is one and none is under way.
+func (s *session) beginLarge(ctx context.Context, next log.Offset) error {
+	i := slices.IndexFunc(s.blocked, func(f *flow) bool { return !f.busy && len(f.queue) > 0 })
+	if s.beside != nil || i < 0 {
+		return nil
+	}
+	if err := s.settle(ctx); err != nil { // the reading that the store needs mustn't hang on another batch
+		return err
+	}
+	f := s.blocked[i]
+	t := f.queue[0]
+	for _, id := range t.ids {
+		table, err := s.build.table(ctx, t, id)
+		if err == nil && s.build.refused[keyOf(table)] == nil {
+			err = s.ensure(ctx, table)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	s.unqueue(f)
+	f.busy = true
+	b := &Batch{Claim: s.claim, Topics: s.p.Topic}
+	// What the store needs once it has this transaction. Until then it needs more.
+	kept := f.kept
+	f.kept = t.offset
+	b.step(t).ReadFrom = s.asm.readFrom(next, s.ready)
+	f.kept = kept
+	l := &beside{f: f, t: t, batch: b, done: make(chan error, 1), build: newBuilder(s.w, s.p.Topic, s.build.refused)}
+	l.build.recorded, l.build.ensure = maps.Clone(s.build.recorded), prepared
+	l.build.keys[t.source] = s.build.keysOf(t.source) // nobody else looks at them meanwhile
+	s.beside = l
+	go func() { l.done <- l.run(ctx, s.w.o.Store) }()
+	return nil
+}
+
+// run writes the transaction piece by piece into one store transaction. All of its
+// rows are at hand, so nothing is waited for meanwhile.
+func (l *beside) run(ctx context.Context, store Store) (err error) {
+	tx, err := store.Begin(ctx, l.batch.Claim)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, tx.Close()) }()
+	for rows, more := l.t.read(), true; more; {
+		if more, err = l.read(ctx, rows); err == nil {
+			err = l.write(ctx, tx)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	st := &l.batch.Steps[0]
+	st.Keys, l.batch.Content = l.build.keysOf(l.t.source).count(), l.build.content.Sum()
+	return tx.Commit(ctx, l.batch)
+}
+
+// read takes the next changes, as many as a batch may have.
+func (l *beside) read(ctx context.Context, rows *cursor) (more bool, err error) {
+	l.raw.Reset()
+	l.piece = l.piece[:0]
+	for size := int64(0); len(l.piece) < l.build.w.o.BatchRows && size < pieceBytes; {
+		c, ok, err := rows.next(&l.raw)
+		if err != nil || !ok {
+			return false, err
+		}
+		table, err := l.build.table(ctx, l.t, c.schemaID)
+		if err == nil {
+			err = l.build.cover(&l.batch.Steps[0], l.t, table, &c)
+		}
+		if err != nil {
+			return false, err
+		}
+		size += c.size()
+		l.piece = append(l.piece, c)
+	}
+	return true, nil
+}
+
+// write merges the piece and writes it, if need be without rows that the store refuses.
+func (l *beside) write(ctx context.Context, tx Large) error {
+	st := &l.batch.Steps[0]
+	for before := *st; ; *st = before {
+		l.build.reset()
+		for i := range l.piece {
+			table, err := l.build.table(ctx, l.t, l.piece[i].schemaID)
+			if err == nil {
+				err = l.build.add(ctx, l.batch, st, l.t, table, &l.piece[i])
+			}
+			if err != nil {
+				return err
+			}
+		}
+		err := tx.Write(ctx, l.build.result(), l.build.quarantine)
+		var refused *RowsError
+		if !errors.As(err, &refused) {
+			return err
+		}
+		l.build.refuse(refused)
+	}
+}
+
+// finished is ready when the large transaction has its outcome; never without one.
+func (s *session) finished() <-chan error {
+	if s.beside == nil {
+		return nil
+	}
+	return s.beside.done
+}
+
+// finish takes the outcome of the large transaction. Its source goes on.
+func (s *session) finish(err error) error {
+	l := s.beside
+	s.beside = nil
+	err = errors.Join(err, l.t.drop())
+	if err != nil {
+		return err
+	}
+	l.f.busy, l.f.kept = false, l.t.offset
+	// Others that wait for the same come first.
+	if i := slices.Index(s.blocked, l.f); i >= 0 {
+		s.blocked = append(slices.Delete(s.blocked, i, i+1), l.f)
+	}
+	s.arrived(l.batch, timesOf([]*txn{l.t}))
+	s.applied++
+	return nil
+}
