@@ -117,26 +117,24 @@ func (d *dump) send(b []byte) error {
 // the server is a *MyError. Once ctx ends it returns ctx.Err().
 func (d *dump) next(ctx context.Context) ([]byte, error) {
 	d.watch(ctx)
-	for {
-		p, err := d.packet()
-		switch {
-		case ctx.Err() != nil:
-			return nil, ctx.Err()
-		case err != nil:
-			return nil, err
-		case len(p) == 0:
-			return nil, fmt.Errorf("empty packet: %w", errMalformed)
-		}
-		switch p[0] {
-		case gomysql.OK_HEADER:
-			return p[1:], nil
-		case gomysql.ERR_HEADER:
-			return nil, d.c.HandleErrorPacket(p)
-		case gomysql.EOF_HEADER: // only a dump that doesn't wait for more ends
-			return nil, io.EOF
-		}
-		return nil, fmt.Errorf("packet that begins with %#x: %w", p[0], errMalformed)
+	p, err := d.packet()
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err != nil:
+		return nil, err
+	case len(p) == 0:
+		return nil, fmt.Errorf("empty packet: %w", errMalformed)
 	}
+	switch p[0] {
+	case gomysql.OK_HEADER:
+		return p[1:], nil
+	case gomysql.ERR_HEADER:
+		return nil, d.c.HandleErrorPacket(p)
+	case gomysql.EOF_HEADER: // only a dump that doesn't wait for more ends
+		return nil, io.EOF
+	}
+	return nil, fmt.Errorf("packet that begins with %#x: %w", p[0], errMalformed)
 }
 
 // packet returns the next packet, which may come in several frames.
