@@ -39,7 +39,20 @@ func (s *state) stopOf(table string) *event.TableStop {
 	return nil
 }
 
-func (r *Reader) fileName(n uint32) string { return fmt.Sprintf("%s.%06d", r.state.Base, n) }
+// fileName gives a file's name. Nearly all questions are about the same one.
+func (r *Reader) fileName(n uint32) string {
+	if r.named.n != n || r.named.base != r.state.Base {
+		r.named = named{base: r.state.Base, n: n, name: fmt.Sprintf("%s.%06d", r.state.Base, n)}
+	}
+	return r.named.name
+}
+
+// named is a file's name with its parts.
+type named struct {
+	base string
+	n    uint32
+	name string
+}
 
 // parseFile cuts a file's name into base and number.
 func parseFile(name string) (base string, n uint32, err error) {

@@ -54,6 +54,7 @@ type Reader struct {
 	caseless   bool              // the server keeps names in lower case, whatever statements say
 	collations map[uint64]string // character set of each collation id
 	known      map[string]bool   // captured tables that exist, as "database.table"
+	named      named
 	state      state
 	gtids      gomysql.GTIDSet // executed up to the end of the last transaction; nil without GTIDs
 	last       event.Position
