@@ -161,9 +161,9 @@ func BenchmarkCapture(b *testing.B) {
 	for name, tt := range tapes {
 		b.Run(name, func(b *testing.B) {
 			t := record(b, tt.rows, tt.perTxn, tt.update)
-			for _, stop := range []string{"values", "records"} {
+			for _, stop := range []string{"values", "avro", "json"} {
 				b.Run(stop, func(b *testing.B) {
-					enc := envelope.NewEncoder(t.r.o.Source, "")
+					enc := envelope.NewEncoder(t.r.o.Source, "", map[string]envelope.Codec{"json": envelope.JSON}[stop])
 					var records log.Records
 					var key, value []byte
 					t.play(b, func(seg *event.Segment) {
