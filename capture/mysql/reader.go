@@ -260,11 +260,37 @@ func (r *Reader) Next(ctx context.Context) (*event.Segment, error) {
 			return nil, err
 		}
 		at := r.at
-		if err := r.event(&e); err != nil {
+		err = r.event(&e)
+		if errors.Is(err, errUncounted) {
+			err = r.countAll(ctx)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("event %s at %s: %w", e.EventType, at, err)
 		}
 	}
 	return r.queue.Next(), nil
+}
+
+// errUncounted reports an event that doesn't say where it ends, while the server may
+// keep others to itself.
+var errUncounted = errors.New("event without position")
+
+// countAll begins the transaction under way anew, on a dump that keeps nothing back:
+// from 11.4 on MariaDB's events within a transaction don't say where they end, so
+// that all of them must be counted.
+func (r *Reader) countAll(ctx context.Context) error {
+	r.annotate = true
+	if r.txn.open {
+		if !r.seg.First {
+			return fmt.Errorf("%w in the middle of a transaction, asking for all of them: %w", errUncounted, capture.ErrConnection)
+		}
+		r.at = r.txn.Position.Place
+		r.queue.Drop(r.seg)
+		r.txn, r.seg = transaction{}, nil
+	}
+	r.pending, r.maps = nil, map[uint64]*relation{}
+	r.stream.close()
+	return r.dump(ctx, capture.Resume{Last: r.last})
 }
 
 // nextEvent gives the next event, valid until the next call.

@@ -57,10 +57,7 @@ func (r *Reader) event(e *logEvent) error {
 		return r.idleNow()
 	}
 	if e.LogPos == 0 && r.mariadb && !r.annotate {
-		// From 11.4 on events within a transaction don't say where they end. Then all of
-		// them must be counted, and the server must keep none to itself.
-		r.annotate = true
-		return fmt.Errorf("events without position, asking for all of them: %w", capture.ErrConnection)
+		return errUncounted
 	}
 	return r.body(e, r.advance(&e.EventHeader))
 }
