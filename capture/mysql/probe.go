@@ -330,6 +330,7 @@ func (r *Reader) resume(res capture.Resume) error {
 		if err := r.since(id); err != nil {
 			return err
 		}
+		r.state.LastID = id // the next state may be written before the next transaction
 	}
 	if err := r.executed(executed, gap); err != nil {
 		return err
