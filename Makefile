@@ -58,7 +58,9 @@ fuzz:
 	$(GO) test -run '^$$' -fuzz FuzzDecode$$ -fuzztime $(FUZZTIME) ./capture/mysql/rowimage
 	$(GO) test -run '^$$' -fuzz FuzzStatement$$ -fuzztime $(FUZZTIME) ./capture/mysql
 	$(GO) test -run '^$$' -fuzz FuzzParseRows$$ -fuzztime $(FUZZTIME) ./capture/mysql
+	$(GO) test -run '^$$' -fuzz FuzzEvent$$ -fuzztime $(FUZZTIME) ./capture/mysql
 	$(GO) test -run '^$$' -fuzz FuzzDecode$$ -fuzztime $(FUZZTIME) ./stream/envelope
 	$(GO) test -run '^$$' -fuzz FuzzDecodeJSON$$ -fuzztime $(FUZZTIME) ./stream/envelope
 	$(GO) test -run '^$$' -fuzz FuzzParseControl$$ -fuzztime $(FUZZTIME) ./stream/envelope
 	$(GO) test -run '^$$' -fuzz FuzzDecodeBatch$$ -fuzztime $(FUZZTIME) ./stream/kafka
+	$(GO) test -run '^$$' -fuzz FuzzLZ4$$ -fuzztime $(FUZZTIME) ./stream/kafka

@@ -4,8 +4,9 @@ import (
 	"github.com/tributary-cdc/tributary/stream/event"
 )
 
-// SegmentBytes is the size of rows at which a reader hands a transaction out in parts.
-const SegmentBytes = 1 << 20
+// SegmentBytes is the size of rows at which a reader hands a transaction out in parts:
+// small enough that the rows lie in the processor's cache until they are encoded.
+const SegmentBytes = 256 << 10
 
 // Buffer is a segment with the memory of its rows. It is filled again once the
 // reader's caller has asked for the next segment.
@@ -28,6 +29,9 @@ func (b *Buffer) Image(n int) []event.Value {
 	return out
 }
 
+// keptChunks is the number of the arena's chunks that a full segment takes.
+const keptChunks = SegmentBytes>>16 + 1
+
 // Queue is the way of segments from a reader to its caller. It keeps a few
 // buffers for use again. It isn't safe for concurrent use.
 type Queue struct {
@@ -38,7 +42,7 @@ type Queue struct {
 
 // Begin returns an empty buffer for a part of a transaction.
 func (q *Queue) Begin(txn event.Txn, first bool) *Buffer {
-	b := &Buffer{}
+	b := &Buffer{Arena: event.Arena{Keep: keptChunks}}
 	if n := len(q.free); n > 0 {
 		b, q.free = q.free[n-1], q.free[:n-1]
 	}
@@ -72,7 +76,7 @@ func (q *Queue) Release() {
 
 // Drop takes back a buffer that isn't handed out.
 func (q *Queue) Drop(b *Buffer) {
-	if len(q.free) >= 4 {
+	if len(q.free) >= 4 || b.Arena.Keep == 0 { // or it never was for rows
 		return
 	}
 	clear(b.Rows)

@@ -1,6 +1,7 @@
 package mysql_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -283,6 +284,40 @@ func testRestart(t *testing.T, g *rig) {
 		if err := g.start(res); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// testRestartIdle restarts with transactions that are younger than the state, and again
+// before there was another one: the state of the idle time between must know the last.
+func testRestartIdle(t *testing.T, g *rig) {
+	g.run("CREATE TABLE s (id int PRIMARY KEY)")
+	res := g.first()
+	idle := func() {
+		t.Helper()
+		seg, err := g.until(func(s *event.Segment) bool { return s.Kind == event.Idle })
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Restart, res.State, res.Since = seg.Restart, bytes.Clone(seg.State), nil
+	}
+	for i := range 2 {
+		g.run(fmt.Sprintf("INSERT INTO s VALUES (%d)", i))
+		seg := g.busy()
+		res.Last, res.Restart, res.Since = seg.Txn.Position, seg.Restart, append(res.Since, seg.Txn.ID)
+		if i == 0 {
+			idle()
+		}
+	}
+	if err := g.start(res); err != nil {
+		t.Fatal(err)
+	}
+	idle()
+	if err := g.start(res); err != nil {
+		t.Fatal(err)
+	}
+	g.run("INSERT INTO s VALUES (7)")
+	if seg := g.busy(); len(seg.Rows) != 1 || seg.Rows[0].After[0].Int() != 7 {
+		t.Errorf("segment %+v", seg)
 	}
 }
 

@@ -39,7 +39,20 @@ func (s *state) stopOf(table string) *event.TableStop {
 	return nil
 }
 
-func (r *Reader) fileName(n uint32) string { return fmt.Sprintf("%s.%06d", r.state.Base, n) }
+// fileName gives a file's name. Nearly all questions are about the same one.
+func (r *Reader) fileName(n uint32) string {
+	if r.named.n != n || r.named.base != r.state.Base {
+		r.named = named{base: r.state.Base, n: n, name: fmt.Sprintf("%s.%06d", r.state.Base, n)}
+	}
+	return r.named.name
+}
+
+// named is a file's name with its parts.
+type named struct {
+	base string
+	n    uint32
+	name string
+}
 
 // parseFile cuts a file's name into base and number.
 func parseFile(name string) (base string, n uint32, err error) {
@@ -314,9 +327,10 @@ func (r *Reader) resume(res capture.Resume) error {
 		return err
 	}
 	for _, id := range res.Since {
-		if err := r.addGTID(id); err != nil {
+		if err := r.since(id); err != nil {
 			return err
 		}
+		r.state.LastID = id // the next state may be written before the next transaction
 	}
 	if err := r.executed(executed, gap); err != nil {
 		return err
@@ -346,15 +360,9 @@ func (r *Reader) executed(theirs string, gap func(code, format string, args ...a
 	return nil
 }
 
-func (r *Reader) addGTID(id string) error {
+// since adds a transaction that was complete when the reader's state was older.
+func (r *Reader) since(id string) error {
 	if r.gtids == nil || id == "" {
-		return nil
-	}
-	one, err := gomysql.ParseGTIDSet(r.flavor(), id)
-	if err != nil {
-		return fmt.Errorf("GTID %q: %w", id, err)
-	}
-	if r.gtids.Contain(one) { // read again after a restart
 		return nil
 	}
 	if err := r.gtids.Update(id); err != nil {

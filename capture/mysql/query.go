@@ -4,20 +4,26 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/go-mysql-org/go-mysql/replication"
-
 	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/stream/event"
 )
 
 // statement takes a QUERY event: the ends of transactions, and what people wrote.
-func (r *Reader) statement(e *replication.BinlogEvent, q *replication.QueryEvent, start event.Place) error {
-	sql := strings.TrimSpace(string(q.Query))
+func (r *Reader) statement(e *logEvent, start event.Place) error {
+	database, text, err := r.queryOf(e)
+	if err != nil {
+		return err
+	}
+	if string(text) == "BEGIN" && r.txn.open { // before the rows of each transaction
+		r.txn.begun = true
+		return nil
+	}
+	sql := strings.TrimSpace(string(text))
 	word := strings.ToUpper(sql[:min(len(sql), 20)])
 	switch {
 	case word == "BEGIN":
 		if !r.txn.open {
-			if err := r.begin(e, start, 0); err != nil {
+			if err := r.begin(e, start); err != nil {
 				return err
 			}
 		}
@@ -40,12 +46,12 @@ func (r *Reader) statement(e *replication.BinlogEvent, q *replication.QueryEvent
 	}
 	alone := !r.txn.begun
 	if !r.txn.open {
-		if err := r.begin(e, start, 0); err != nil {
+		if err := r.begin(e, start); err != nil {
 			return err
 		}
 	}
 	if !r.txn.skip {
-		if err := r.execute(sql, string(q.Schema)); err != nil {
+		if err := r.execute(sql, string(database)); err != nil {
 			return err
 		}
 	}

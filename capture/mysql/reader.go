@@ -5,12 +5,14 @@
 package mysql
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"log/slog"
+	"net"
 	"path"
+	"strconv"
 	"strings"
 	"time"
 
@@ -42,14 +44,17 @@ type Options struct {
 type Reader struct {
 	o Options
 
-	sql    *client.Conn
-	syncer *replication.BinlogSyncer
-	stream *replication.BinlogStreamer
+	sql       *client.Conn
+	stream    *dump
+	parser    *replication.BinlogParser // of events that are rare
+	checksums bool                      // events end with one
+	annotate  bool                      // the server must send all events, see event
 
 	mariadb    bool
 	caseless   bool              // the server keeps names in lower case, whatever statements say
 	collations map[uint64]string // character set of each collation id
 	known      map[string]bool   // captured tables that exist, as "database.table"
+	named      named
 	state      state
 	gtids      gomysql.GTIDSet // executed up to the end of the last transaction; nil without GTIDs
 	last       event.Position
@@ -60,8 +65,8 @@ type Reader struct {
 	idSize     int                  // bytes of a table id
 
 	queue   capture.Queue
-	pending []*replication.BinlogEvent // read by Start, not handled yet
-	seg     *capture.Buffer            // being filled; nil between transactions
+	pending []logEvent      // read by Start, not handled yet
+	seg     *capture.Buffer // being filled; nil between transactions
 	txn     transaction
 	idleAt  time.Time
 	stateAt time.Time
@@ -108,7 +113,7 @@ func (r *Reader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 	if err := r.Close(); err != nil {
 		return 0, err
 	}
-	addr := fmt.Sprintf("%s:%d", r.o.Host, r.o.Port)
+	addr := r.addr()
 	var err error
 	if r.sql, err = client.ConnectWithContext(ctx, addr, r.o.User, r.o.Password, "", 5*time.Second); err != nil {
 		return 0, connection("connect to "+addr, err)
@@ -146,25 +151,23 @@ func (r *Reader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 // file was made at the same moment, and the last transaction still stands there.
 func (r *Reader) dump(ctx context.Context, res capture.Resume) error {
 	verify := res.State != nil && r.at == res.Last.Place
-	r.syncer = replication.NewBinlogSyncer(replication.BinlogSyncerConfig{
-		ServerID: r.o.ServerID, Flavor: r.flavor(), Host: r.o.Host, Port: r.o.Port, User: r.o.User, Password: r.o.Password,
-		Charset: "utf8mb4", DisableRetrySync: true, VerifyChecksum: true, DiscardGTIDSet: true, FillZeroLogPos: r.mariadb,
-		HeartbeatPeriod: time.Second, ReadTimeout: 30 * time.Second, EventCacheCount: 64, Logger: slog.New(slog.DiscardHandler),
-		RowsEventDecodeFunc: func(e *replication.RowsEvent, body []byte) error {
-			e.Rows = [][]any{{body}} // decoded by our own plan
-			return nil
-		},
-	})
 	if r.at.Offset > 1<<32-1 { // the command's position has 32 bits; what comes before is skipped
 		r.at.Offset, verify = 4, false
 	}
-	var err error
-	r.stream, err = r.syncer.StartSync(gomysql.Position{Name: r.fileName(r.at.File), Pos: uint32(r.at.Offset)})
+	c, err := client.ConnectWithContext(ctx, r.addr(), r.o.User, r.o.Password, "", 5*time.Second, func(c *client.Conn) error {
+		c.SetAttributes(map[string]string{"_client_role": "binary_log_listener"})
+		return nil
+	})
 	if err != nil {
 		return r.streamError(err, res.Last)
 	}
+	r.stream, err = openDump(ctx, c, dumpFrom{serverID: r.o.ServerID, mariadb: r.mariadb, annotate: r.annotate, file: r.fileName(r.at.File), offset: uint32(r.at.Offset)})
+	if err != nil {
+		return errors.Join(ctx.Err(), r.streamError(err, res.Last), c.Close())
+	}
+	r.newParser()
 	for described := false; ; {
-		e, err := r.stream.GetEvent(ctx)
+		raw, err := r.stream.next(ctx)
 		if err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -174,14 +177,21 @@ func (r *Reader) dump(ctx context.Context, res capture.Resume) error {
 			}
 			return r.streamError(err, res.Last)
 		}
+		e, err := r.parse(bytes.Clone(raw))
+		if err != nil {
+			return err
+		}
 		r.pending = append(r.pending, e)
-		switch e.Header.EventType {
+		switch e.EventType {
 		case replication.FORMAT_DESCRIPTION_EVENT:
+			if err := r.describeFormat(&e); err != nil {
+				return err
+			}
 			described = true
-			if was := r.state.Created[r.at.File]; was != 0 && was != e.Header.Timestamp {
+			if was := r.state.Created[r.at.File]; was != 0 && was != e.Timestamp {
 				return &capture.GapError{Code: "LOG_RESET", From: res.Last, Reason: fmt.Sprintf("the file %s was made anew: RESET MASTER, or a restored server", r.fileName(r.at.File))}
 			}
-			r.state.Created = map[uint32]uint32{r.at.File: e.Header.Timestamp}
+			r.state.Created = map[uint32]uint32{r.at.File: e.Timestamp}
 			if !verify {
 				return nil
 			}
@@ -189,15 +199,17 @@ func (r *Reader) dump(ctx context.Context, res capture.Resume) error {
 			if !described || !verify {
 				continue
 			}
-			if id, err := gtidOf(e); err != nil {
+			if id, _, err := r.gtidOf(&e); err != nil {
 				return err
-			} else if want := lastID(res, &r.state); want != "" && id != want {
-				return &capture.GapError{Code: "LOG_RESET", From: res.Last, Reason: fmt.Sprintf("the last transaction was %s, now %q stands in its place", want, id)}
+			} else if want := lastID(res, &r.state); want != "" && id.String() != want {
+				return &capture.GapError{Code: "LOG_RESET", From: res.Last, Reason: fmt.Sprintf("the last transaction was %s, now %q stands in its place", want, id.String())}
 			}
 			return nil
 		}
 	}
 }
+
+func (r *Reader) addr() string { return net.JoinHostPort(r.o.Host, strconv.Itoa(int(r.o.Port))) }
 
 // noEvent reports whether the server refuses a position because no event begins there.
 func noEvent(e *gomysql.MyError) bool {
@@ -222,9 +234,9 @@ func (r *Reader) Ack(event.Place) {}
 
 // Close implements capture.Reader.
 func (r *Reader) Close() error {
-	if r.syncer != nil {
-		r.syncer.Close()
-		r.syncer, r.stream = nil, nil
+	if r.stream != nil {
+		r.stream.close()
+		r.stream = nil
 	}
 	if r.sql != nil {
 		_ = r.sql.Close() // the server notices either way
@@ -243,24 +255,63 @@ func (r *Reader) Next(ctx context.Context) (*event.Segment, error) {
 		if r.stream == nil {
 			return nil, fmt.Errorf("reader isn't started: %w", capture.ErrConnection)
 		}
-		var e *replication.BinlogEvent
-		if len(r.pending) > 0 {
-			e, r.pending = r.pending[0], r.pending[1:]
-		} else {
-			var err error
-			if e, err = r.stream.GetEvent(ctx); err != nil {
-				if ctx.Err() != nil {
-					return nil, ctx.Err()
-				}
-				return nil, r.streamError(err, r.last)
-			}
+		e, err := r.nextEvent(ctx)
+		if err != nil {
+			return nil, err
 		}
 		at := r.at
-		if err := r.event(e); err != nil {
-			return nil, fmt.Errorf("event %s at %s: %w", e.Header.EventType, at, err)
+		err = r.event(&e)
+		if errors.Is(err, errUncounted) {
+			err = r.countAll(ctx)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("event %s at %s: %w", e.EventType, at, err)
 		}
 	}
 	return r.queue.Next(), nil
+}
+
+// errUncounted reports an event that doesn't say where it ends, while the server may
+// keep others to itself.
+var errUncounted = errors.New("event without position")
+
+// countAll begins the transaction under way anew, on a dump that keeps nothing back:
+// from 11.4 on MariaDB's events within a transaction don't say where they end, so
+// that all of them must be counted.
+func (r *Reader) countAll(ctx context.Context) error {
+	r.annotate = true
+	if r.txn.open {
+		if !r.seg.First {
+			return fmt.Errorf("%w in the middle of a transaction, asking for all of them: %w", errUncounted, capture.ErrConnection)
+		}
+		r.at = r.txn.Position.Place
+		r.queue.Drop(r.seg)
+		r.txn, r.seg = transaction{}, nil
+	}
+	r.pending, r.maps = nil, map[uint64]*relation{}
+	r.stream.close()
+	return r.dump(ctx, capture.Resume{Last: r.last})
+}
+
+// nextEvent gives the next event, valid until the next call.
+func (r *Reader) nextEvent(ctx context.Context) (logEvent, error) {
+	if len(r.pending) > 0 {
+		e := r.pending[0]
+		r.pending = r.pending[1:]
+		return e, nil
+	}
+	raw, err := r.stream.next(ctx)
+	if err != nil && ctx.Err() == nil {
+		err = r.streamError(err, r.last)
+	}
+	if err != nil {
+		return logEvent{}, err
+	}
+	e, err := r.parse(raw)
+	if err != nil {
+		return e, fmt.Errorf("event %s at %s: %w", e.EventType, r.at, err)
+	}
+	return e, nil
 }
 
 // streamError gives an error of the dump its class.

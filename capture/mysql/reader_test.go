@@ -41,6 +41,7 @@ func testReader(t *testing.T, db servers.DB) {
 		"truncate":                   testTruncate,
 		"statement in the log":       testStatement,
 		"restart":                    testRestart,
+		"restart after an idle one":  testRestartIdle,
 		"restart over rotated files": testRotated,
 		"function in the log":        testFunction,
 		"no first start":             testNoFirstStart,

@@ -15,8 +15,8 @@ import (
 	"github.com/tributary-cdc/tributary/stream/event"
 )
 
-func (r *Reader) partial(ev *replication.RowsEvent) error {
-	rel, err := r.target(ev)
+func (r *Reader) partial(body []byte) error {
+	rel, err := r.target(body)
 	if err != nil || rel == nil || r.txn.skip || !r.wanted(rel.name) {
 		return err
 	}
@@ -28,11 +28,7 @@ func (r *Reader) partial(ev *replication.RowsEvent) error {
 }
 
 // target finds the table of a rows event; nil if the event only ends a statement.
-func (r *Reader) target(ev *replication.RowsEvent) (*relation, error) {
-	body, err := bodyOf(ev)
-	if err != nil {
-		return nil, err
-	}
+func (r *Reader) target(body []byte) (*relation, error) {
 	if len(body) < r.idSize {
 		return nil, fmt.Errorf("rows in %d bytes: %w", len(body), errMalformed)
 	}
@@ -46,26 +42,18 @@ func (r *Reader) target(ev *replication.RowsEvent) (*relation, error) {
 	return nil, fmt.Errorf("rows of table id %d without a table map: %w", id, errMalformed)
 }
 
-func bodyOf(ev *replication.RowsEvent) ([]byte, error) {
-	if len(ev.Rows) == 1 && len(ev.Rows[0]) == 1 {
-		if body, ok := ev.Rows[0][0].([]byte); ok {
-			return body, nil
-		}
-	}
-	return nil, fmt.Errorf("rows without their bytes: %w", errMalformed)
-}
-
 // image is what a rows event carries besides the rows.
 type image struct {
 	op            event.Op
 	first, second []byte // which columns the images carry
 	data          []byte
+	// kept says that data is the collector's, not the buffer of the connection.
+	kept bool
 }
 
 // parseRows cuts the head off a rows event's body (MySQL internals, "ROWS_EVENT").
 func parseRows(typ replication.EventType, body []byte, idSize int) (image, error) {
 	var im image
-	bad := fmt.Errorf("rows event of %d bytes: %w", len(body), errMalformed)
 	second, extra, packed := false, false, false
 	switch typ {
 	case replication.WRITE_ROWS_EVENTv0, replication.WRITE_ROWS_EVENTv1:
@@ -91,43 +79,48 @@ func parseRows(typ replication.EventType, body []byte, idSize int) (image, error
 	}
 	b := body
 	if len(b) < idSize+2 {
-		return im, bad
+		return im, shortRows(body)
 	}
 	b = b[idSize+2:] // table id, flags
 	if extra {
 		if len(b) < 2 {
-			return im, bad
+			return im, shortRows(body)
 		}
 		n := int(binary.LittleEndian.Uint16(b))
 		if n < 2 || n > len(b) {
-			return im, bad
+			return im, shortRows(body)
 		}
 		b = b[n:]
 	}
 	columns, n, ok := lengthEncoded(b)
 	if !ok || columns > 4096 { // InnoDB and MyISAM hold fewer
-		return im, bad
+		return im, shortRows(body)
 	}
 	b = b[n:]
 	size := (columns + 7) / 8
 	if len(b) < size {
-		return im, bad
+		return im, shortRows(body)
 	}
 	im.first, b = b[:size], b[size:]
 	if second {
 		if len(b) < size {
-			return im, bad
+			return im, shortRows(body)
 		}
 		im.second, b = b[:size], b[size:]
 	}
 	im.data = b
 	if packed {
+		im.kept = true
 		var err error
 		if im.data, err = decompress(b); err != nil {
 			return im, err
 		}
 	}
 	return im, nil
+}
+
+func shortRows(body []byte) error {
+	return fmt.Errorf("rows event of %d bytes: %w", len(body), errMalformed)
 }
 
 // maxPacked is the largest event that a server writes (max_allowed_packet).
@@ -172,11 +165,11 @@ func lengthEncoded(b []byte) (v, n int, ok bool) {
 }
 
 // rows takes a rows event.
-func (r *Reader) rows(typ replication.EventType, ev *replication.RowsEvent) error {
+func (r *Reader) rows(typ replication.EventType, body []byte) error {
 	if !r.txn.open {
 		return fmt.Errorf("rows outside a transaction: %w", errMalformed)
 	}
-	rel, err := r.target(ev)
+	rel, err := r.target(body)
 	if err != nil || rel == nil || r.txn.skip {
 		return err
 	}
@@ -188,14 +181,11 @@ func (r *Reader) rows(typ replication.EventType, ev *replication.RowsEvent) erro
 	if rel.table == nil {
 		return nil
 	}
-	body, err := bodyOf(ev)
-	if err != nil {
-		return err
-	}
 	im, err := parseRows(typ, body, r.idSize)
 	if err != nil {
 		return err
 	}
+	r.keep(&im)
 	for len(im.data) > 0 {
 		before := len(im.data)
 		if err := r.row(rel, &im); err != nil {
@@ -206,6 +196,23 @@ func (r *Reader) rows(typ replication.EventType, ev *replication.RowsEvent) erro
 		}
 	}
 	return nil
+}
+
+// largeImage is the size of rows that aren't worth a second copy, see keep.
+const largeImage = 256 << 10
+
+// keep copies the rows out of the connection's buffer, because values point into
+// them: to the segment's arena. What is large is the collector's instead, so that
+// the rest needn't be copied again each time a segment is full.
+func (r *Reader) keep(im *image) {
+	if im.kept {
+		return
+	}
+	if len(im.data) > largeImage {
+		im.data, im.kept = bytes.Clone(im.data), true
+		return
+	}
+	im.data = r.seg.Arena.Copy(im.data)
 }
 
 func (r *Reader) row(rel *relation, im *image) error {
@@ -246,6 +253,7 @@ func (r *Reader) row(rel *relation, im *image) error {
 		full := r.seg
 		r.queue.Push(full)
 		r.seg = r.queue.Begin(full.Txn, false)
+		r.keep(im) // the full one's arena goes with it
 	}
 	return nil
 }

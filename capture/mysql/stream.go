@@ -1,12 +1,13 @@
 package mysql
 
 import (
+	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"time"
 
 	"github.com/go-mysql-org/go-mysql/replication"
-	"github.com/google/uuid"
 
 	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/stream/event"
@@ -15,37 +16,12 @@ import (
 // transaction is what is under way.
 type transaction struct {
 	event.Txn
+	gtid    gtid
 	open    bool // begun, by a GTID or a BEGIN
 	begun   bool // BEGIN was seen, or rows
 	skip    bool // the log has it already
 	rows    int
 	skipped int
-}
-
-// gtidOf names the transaction that an event begins; empty without GTIDs.
-func gtidOf(e *replication.BinlogEvent) (string, error) {
-	mysqlID := func(g *replication.GTIDEvent) (string, error) {
-		if g.GNO == 0 { // anonymous
-			return "", nil
-		}
-		u, err := uuid.FromBytes(g.SID)
-		if err != nil {
-			return "", fmt.Errorf("GTID %x: %w", g.SID, errMalformed)
-		}
-		if tag := g.Tag.String(); tag != "" {
-			return fmt.Sprintf("%s:%s:%d", u, tag, g.GNO), nil
-		}
-		return fmt.Sprintf("%s:%d", u, g.GNO), nil
-	}
-	switch g := e.Event.(type) {
-	case *replication.GTIDEvent:
-		return mysqlID(g)
-	case *replication.GtidTaggedLogEvent:
-		return mysqlID(&g.GTIDEvent)
-	case *replication.MariadbGTIDEvent:
-		return g.GTID.String(), nil
-	}
-	return "", nil
 }
 
 // advance moves the place over an event and returns where the event began. The
@@ -68,84 +44,136 @@ func (r *Reader) advance(h *replication.EventHeader) event.Place {
 }
 
 // event takes one event of the stream.
-func (r *Reader) event(e *replication.BinlogEvent) error {
-	h := e.Header
-	switch ev := e.Event.(type) {
-	case *replication.RotateEvent:
-		r.maps = map[uint64]*relation{}
-		base, n, err := parseFile(string(ev.NextLogName))
-		if err != nil {
-			return err
-		}
-		if base != r.state.Base {
-			return fmt.Errorf("the log goes on in %s, was %s: %w", ev.NextLogName, r.fileName(r.at.File), errMalformed)
-		}
-		if n == r.at.File {
-			return nil
-		}
-		r.at = event.Place{File: n, Offset: ev.Position}
-		return r.tear()
-	case *replication.FormatDescriptionEvent:
-		r.maps = map[uint64]*relation{} // table ids begin anew after a restart of the server
-		r.idSize = 6
-		if i := int(replication.TABLE_MAP_EVENT) - 1; i < len(ev.EventTypeHeaderLengths) && ev.EventTypeHeaderLengths[i] == 6 {
-			r.idSize = 4
-		}
-		if r.state.Created[r.at.File] == 0 {
-			r.state.Created = map[uint32]uint32{r.at.File: h.Timestamp}
-		}
-		if r.at.Offset == 4 {
-			r.at.Offset += uint64(h.EventSize)
-		}
+func (r *Reader) event(e *logEvent) error {
+	switch e.EventType {
+	case replication.ROTATE_EVENT:
+		return r.rotate(e.body)
+	case replication.FORMAT_DESCRIPTION_EVENT:
+		return r.format(e)
+	case replication.HEARTBEAT_EVENT, replication.HEARTBEAT_LOG_EVENT_V2:
+		return r.idleNow()
+	}
+	if e.Flags&replication.LOG_EVENT_ARTIFICIAL_F != 0 {
+		return r.idleNow()
+	}
+	if e.LogPos == 0 && r.mariadb && !r.annotate {
+		return errUncounted
+	}
+	return r.body(e, r.advance(&e.EventHeader))
+}
+
+// rotate takes the name of the file that goes on.
+func (r *Reader) rotate(b []byte) error {
+	r.maps = map[uint64]*relation{}
+	if len(b) < 8 {
+		return fmt.Errorf("name of the next file in %d bytes: %w", len(b), errMalformed)
+	}
+	name := string(b[8:])
+	base, n, err := parseFile(name)
+	if err != nil {
+		return err
+	}
+	if base != r.state.Base {
+		return fmt.Errorf("the log goes on in %s, was %s: %w", name, r.fileName(r.at.File), errMalformed)
+	}
+	if n == r.at.File {
 		return nil
-	case *replication.HeartbeatEvent:
-		return r.idleNow()
 	}
-	if h.EventType == replication.HEARTBEAT_EVENT || h.Flags&replication.LOG_EVENT_ARTIFICIAL_F != 0 {
-		return r.idleNow()
+	r.at = event.Place{File: n, Offset: binary.LittleEndian.Uint64(b)}
+	return r.tear()
+}
+
+// format takes the description of a file's events.
+func (r *Reader) format(e *logEvent) error {
+	r.maps = map[uint64]*relation{} // table ids begin anew after a restart of the server
+	if err := r.describeFormat(e); err != nil {
+		return err
 	}
-	start := r.advance(h)
-	return r.body(e, start)
+	if r.state.Created[r.at.File] == 0 {
+		r.state.Created = map[uint32]uint32{r.at.File: e.Timestamp}
+	}
+	if r.at.Offset == 4 {
+		r.at.Offset += uint64(e.EventSize)
+	}
+	return nil
+}
+
+// describeFormat learns how the events that follow are written.
+func (r *Reader) describeFormat(e *logEvent) error {
+	own := *e
+	own.raw = bytes.Clone(e.raw) // the parser keeps it
+	ev, err := r.decode(&own)
+	if err != nil {
+		return err
+	}
+	f, ok := ev.(*replication.FormatDescriptionEvent)
+	if !ok {
+		return fmt.Errorf("description of the file: %w", errMalformed)
+	}
+	r.checksums = f.ChecksumAlgorithm == replication.BINLOG_CHECKSUM_ALG_CRC32
+	r.idSize = 6
+	if i := int(replication.TABLE_MAP_EVENT) - 1; i < len(f.EventTypeHeaderLengths) && f.EventTypeHeaderLengths[i] == 6 {
+		r.idSize = 4
+	}
+	return nil
 }
 
 // body takes an event that stands in the log, or in a compressed transaction.
-func (r *Reader) body(e *replication.BinlogEvent, start event.Place) error {
-	h := e.Header
-	switch ev := e.Event.(type) {
-	case *replication.GTIDEvent:
-		return r.begin(e, start, ev.ImmediateCommitTimestamp)
-	case *replication.GtidTaggedLogEvent:
-		return r.begin(e, start, ev.ImmediateCommitTimestamp)
-	case *replication.MariadbGTIDEvent:
-		if err := r.begin(e, start, 0); err != nil {
+func (r *Reader) body(e *logEvent, start event.Place) error {
+	switch e.EventType {
+	case replication.GTID_EVENT, replication.ANONYMOUS_GTID_EVENT, replication.GTID_TAGGED_LOG_EVENT:
+		return r.begin(e, start)
+	case replication.MARIADB_GTID_EVENT:
+		if err := r.begin(e, start); err != nil {
 			return err
 		}
-		r.txn.begun = !ev.IsStandalone()
+		r.txn.begun = e.body[12]&replication.BINLOG_MARIADB_FL_STANDALONE == 0
 		return nil
-	case *replication.QueryEvent:
-		return r.statement(e, ev, start)
-	case *replication.XIDEvent:
+	case replication.QUERY_EVENT, replication.MARIADB_QUERY_COMPRESSED_EVENT:
+		return r.statement(e, start)
+	case replication.XID_EVENT:
 		return r.commit()
-	case *replication.TableMapEvent:
-		rel, err := r.announce(ev)
+	case replication.TABLE_MAP_EVENT:
+		return r.tableMap(e)
+	case replication.WRITE_ROWS_EVENTv0, replication.WRITE_ROWS_EVENTv1, replication.WRITE_ROWS_EVENTv2,
+		replication.UPDATE_ROWS_EVENTv0, replication.UPDATE_ROWS_EVENTv1, replication.UPDATE_ROWS_EVENTv2,
+		replication.DELETE_ROWS_EVENTv0, replication.DELETE_ROWS_EVENTv1, replication.DELETE_ROWS_EVENTv2,
+		replication.MARIADB_WRITE_ROWS_COMPRESSED_EVENT_V1, replication.MARIADB_UPDATE_ROWS_COMPRESSED_EVENT_V1,
+		replication.MARIADB_DELETE_ROWS_COMPRESSED_EVENT_V1:
+		return r.rows(e.EventType, e.body)
+	case replication.PARTIAL_UPDATE_ROWS_EVENT:
+		return r.partial(e.body)
+	case replication.TRANSACTION_PAYLOAD_EVENT:
+		return r.payload(e, start)
+	}
+	return r.other(e, start)
+}
+
+// payload takes the events of a compressed transaction. They have no checksums.
+func (r *Reader) payload(e *logEvent, start event.Place) error {
+	ev, err := r.decode(e)
+	if err != nil {
+		return err
+	}
+	p, ok := ev.(*replication.TransactionPayloadEvent)
+	if !ok {
+		return fmt.Errorf("compressed transaction: %w", errMalformed)
+	}
+	for _, inner := range p.Events {
+		own, err := headed(inner.RawData)
 		if err != nil {
 			return err
 		}
-		r.maps[ev.TableID] = rel
-		return nil
-	case *replication.RowsEvent:
-		if h.EventType == replication.PARTIAL_UPDATE_ROWS_EVENT {
-			return r.partial(ev)
+		own.known = inner.Event
+		if err := r.body(&own, start); err != nil {
+			return err
 		}
-		return r.rows(h.EventType, ev)
-	case *replication.TransactionPayloadEvent:
-		for _, inner := range ev.Events {
-			if err := r.body(inner, start); err != nil {
-				return err
-			}
-		}
-		return nil
 	}
+	return nil
+}
+
+// other takes the events that change no row.
+func (r *Reader) other(h *logEvent, start event.Place) error {
 	switch h.EventType {
 	case replication.STOP_EVENT, replication.INTVAR_EVENT, replication.RAND_EVENT, replication.USER_VAR_EVENT, replication.IGNORABLE_EVENT,
 		replication.ROWS_QUERY_EVENT, replication.PREVIOUS_GTIDS_EVENT, replication.TRANSACTION_CONTEXT_EVENT, replication.VIEW_CHANGE_EVENT,
@@ -168,17 +196,17 @@ func xaError() error {
 		Err: fmt.Errorf("an XA transaction was prepared; its rows stand before other commits: %w", capture.ErrUnsupported)}
 }
 
-// begin opens a transaction at its first event. micros is the exact commit time, or 0.
-func (r *Reader) begin(e *replication.BinlogEvent, start event.Place, micros uint64) error {
+// begin opens a transaction at its first event.
+func (r *Reader) begin(e *logEvent, start event.Place) error {
 	if r.txn.open {
 		return fmt.Errorf("a transaction begins within another: %w", errMalformed)
 	}
-	id, err := gtidOf(e)
+	id, micros, err := r.gtidOf(e)
 	if err != nil {
 		return err
 	}
-	r.txn = transaction{open: true, Txn: event.Txn{Position: event.Position{Epoch: r.state.Epoch, Place: start}, ID: id, Captured: time.Now(),
-		ServerID: e.Header.ServerID, File: r.fileName(start.File), Precision: event.Seconds, Committed: time.Unix(int64(e.Header.Timestamp), 0).UTC()}}
+	r.txn = transaction{open: true, gtid: id, Txn: event.Txn{Position: event.Position{Epoch: r.state.Epoch, Place: start}, ID: id.String(), Captured: time.Now(),
+		ServerID: e.ServerID, File: r.fileName(start.File), Precision: event.Seconds, Committed: time.Unix(int64(e.Timestamp), 0).UTC()}}
 	if micros != 0 {
 		r.txn.Precision, r.txn.Committed = event.Microseconds, time.UnixMicro(int64(micros)).UTC()
 	}
@@ -211,9 +239,7 @@ func (r *Reader) commit() error {
 	}
 	t, b := r.txn, r.seg
 	r.txn, r.seg = transaction{}, nil
-	if err := r.addGTID(t.ID); err != nil {
-		return err
-	}
+	r.addGTID(&t.gtid)
 	if t.skip || t.rows == 0 && t.skipped == 0 {
 		r.queue.Drop(b)
 		if t.skip {
@@ -223,7 +249,7 @@ func (r *Reader) commit() error {
 	}
 	b.Last, b.Skipped, b.Restart = true, t.skipped, r.at
 	r.last, r.state.LastID = t.Position, t.ID
-	if time.Since(r.stateAt) > time.Second {
+	if t.Captured.Sub(r.stateAt) > time.Second {
 		state, err := r.encodeState()
 		if err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	gomysql "github.com/go-mysql-org/go-mysql/mysql"
 	"github.com/go-mysql-org/go-mysql/replication"
 
 	"github.com/tributary-cdc/tributary/capture/mysql/rowimage"
@@ -23,6 +24,8 @@ type relation struct {
 	table  *schema.Table // nil if nobody asked for the table, or it is stopped
 	plan   *rowimage.Plan
 	stop   *event.TableStop
+	// raw is the announcement without its table id: the same bytes say the same.
+	raw []byte
 }
 
 // sameShape reports whether two announcements of a table say the same.
@@ -36,6 +39,36 @@ func sameShape(a, b *replication.TableMapEvent) bool {
 		slices.Equal(a.EnumSetDefaultCharset, b.EnumSetDefaultCharset) && slices.Equal(a.EnumSetColumnCharset, b.EnumSetColumnCharset) &&
 		slices.Equal(a.PrimaryKey, b.PrimaryKey) && slices.Equal(a.PrimaryKeyPrefix, b.PrimaryKeyPrefix) &&
 		deep(a.EnumStrValue, b.EnumStrValue) && deep(a.SetStrValue, b.SetStrValue)
+}
+
+// tableMap takes a TABLE_MAP event. Nearly all of them repeat what is known.
+func (r *Reader) tableMap(e *logEvent) error {
+	if len(e.body) < r.idSize {
+		return fmt.Errorf("table map of %d bytes: %w", len(e.body), errMalformed)
+	}
+	id, raw := gomysql.FixedLengthInt(e.body[:r.idSize]), e.body[r.idSize:]
+	if rel := r.maps[id]; rel != nil && rel.raw != nil && bytes.Equal(rel.raw, raw) && r.relations[rel.name] == rel {
+		return nil
+	}
+	own := *e
+	own.raw = bytes.Clone(e.raw) // what is made of it points there
+	ev, err := r.decode(&own)
+	if err != nil {
+		return err
+	}
+	m, ok := ev.(*replication.TableMapEvent)
+	if !ok {
+		return fmt.Errorf("table map: %w", errMalformed)
+	}
+	rel, err := r.announce(m)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(rel.raw, raw) {
+		rel.raw = bytes.Clone(raw)
+	}
+	r.maps[id] = rel
+	return nil
 }
 
 // announce takes a TABLE_MAP event and returns what the table is from here on.

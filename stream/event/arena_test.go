@@ -28,3 +28,39 @@ func TestArenaNeverMoves(t *testing.T) {
 		t.Error("nothing after Reset")
 	}
 }
+
+// Kept chunks are handed out again after Reset, and only then.
+func TestArenaKeeps(t *testing.T) {
+	a := Arena{Keep: 3}
+	fill := func() (chunks map[*byte]bool) {
+		chunks = map[*byte]bool{}
+		for range 6 {
+			b := a.Take(arenaChunk)
+			if chunks[&b[0]] {
+				t.Fatal("one chunk handed out twice")
+			}
+			chunks[&b[0]] = true
+		}
+		return chunks
+	}
+	first := fill()
+	a.Take(2 * arenaChunk) // not of the size that is kept
+	a.Reset()
+	again := 0
+	for p := range fill() {
+		if first[p] {
+			again++
+		}
+	}
+	if again != 3 {
+		t.Errorf("%d chunks were used again, want 3", again)
+	}
+	if n := testing.AllocsPerRun(20, func() {
+		a.Reset()
+		for range 4 {
+			a.Take(arenaChunk)
+		}
+	}); n != 0 {
+		t.Errorf("%g allocations", n)
+	}
+}

@@ -118,7 +118,7 @@ func decodeBatch(b, scratch []byte) (batch log.Batch, size int, _ []byte, err er
 }
 
 var (
-	lz4Writers = sync.Pool{New: func() any { return lz4.NewWriter(nil) }}
+	lz4Writers = sync.Pool{New: func() any { return new(lz4Encoder) }}
 	lz4Readers = sync.Pool{New: func() any { return lz4.NewReader(nil) }}
 	zstdOnce   sync.Once
 	zstdEnc    *zstd.Encoder
@@ -153,20 +153,9 @@ func compress(dst, data []byte, c Compression) ([]byte, error) {
 	case Uncompressed:
 		return append(dst, data...), nil
 	case LZ4:
-		w := lz4Writers.Get().(*lz4.Writer)
+		w := lz4Writers.Get().(*lz4Encoder)
 		defer lz4Writers.Put(w)
-		out := &appender{b: dst}
-		w.Reset(out)
-		if err := w.Apply(lz4.BlockSizeOption(lz4.Block256Kb)); err != nil {
-			return nil, err
-		}
-		if _, err := w.Write(data); err != nil {
-			return nil, err
-		}
-		if err := w.Close(); err != nil {
-			return nil, err
-		}
-		return out.b, nil
+		return w.appendFrame(dst, data), nil
 	case Zstd:
 		if err := zstdCodecs(); err != nil {
 			return nil, err

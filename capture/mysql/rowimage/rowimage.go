@@ -42,21 +42,28 @@ type Column struct {
 // decoder reads one present value from the front of data.
 type decoder func(data []byte, d *state) (v event.Value, rest []byte, err error)
 
-// state is what the decoders of one image share.
+// state is what a decoder needs besides its bytes.
 type state struct {
 	arena   *event.Arena
 	anomaly string // set by a decoder that returns NULL in place of a value
 }
 
-// states keeps the states of finished images: decoders are called through
-// pointers, so one on the stack would be an allocation per row.
+// states keeps the states of finished values: decoders are called through
+// pointers, so one on the stack would be an allocation per value.
 var states = sync.Pool{New: func() any { return new(state) }}
 
 // Plan decodes the images of one table version. It is immutable and safe for
 // concurrent use.
 type Plan struct {
 	table   *schema.Table
-	columns []decoder
+	columns []column
+}
+
+// column is how one column is read: the quick way for the ordinary values of
+// ordinary types, the decoder for everything else, errors and anomalies included.
+type column struct {
+	quick  quick
+	decode decoder
 }
 
 // Compile makes a plan for a table whose columns stand on the wire as cols. The
@@ -65,7 +72,7 @@ func Compile(t *schema.Table, cols []Column) (*Plan, error) {
 	if len(cols) != len(t.Columns) {
 		return nil, fmt.Errorf("table %s has %d columns, the log %d: %w", t.ID(), len(t.Columns), len(cols), ErrMalformed)
 	}
-	p := &Plan{table: t, columns: make([]decoder, len(cols))}
+	p := &Plan{table: t, columns: make([]column, len(cols))}
 	for i, c := range cols {
 		typ, err := TypeOf(c)
 		if err != nil {
@@ -74,7 +81,7 @@ func Compile(t *schema.Table, cols []Column) (*Plan, error) {
 		if typ.Kind != t.Columns[i].Type.Kind {
 			return nil, fmt.Errorf("column %q of table %s is %s, the log has %s: %w", t.Columns[i].Name, t.ID(), t.Columns[i].Type, typ, ErrMalformed)
 		}
-		p.columns[i] = compile(c, typ)
+		p.columns[i] = column{quick: quickly(c, typ), decode: compile(c, typ)}
 	}
 	return p, nil
 }
@@ -100,30 +107,42 @@ func (p *Plan) Decode(data, present []byte, dst []event.Value, a *event.Arena, a
 	if !ok {
 		return nil, anomalies, fmt.Errorf("table %s: %d bytes for the null bitmap: %w", p.table.ID(), len(data), ErrMalformed)
 	}
-	st := states.Get().(*state)
-	st.arena = a
-	defer states.Put(st)
 	at := 0
-	for i, decode := range p.columns {
-		if present[i/8]>>(i%8)&1 == 0 {
-			dst[i] = event.Value{}
+	for i := range p.columns {
+		v := &dst[i]
+		if carried < n && present[i/8]>>(i%8)&1 == 0 {
+			*v = event.Value{}
 			continue
 		}
 		null := nulls[at/8]>>(at%8)&1 == 1
 		at++
 		if null {
-			dst[i] = event.NullValue
+			*v = event.NullValue
 			continue
 		}
+		c := &p.columns[i]
+		if size := c.quick.read(data, v, a); size > 0 {
+			data = data[size:]
+			continue
+		}
+		var anomaly string
 		var err error
-		if dst[i], data, err = decode(data, st); err != nil {
+		if *v, data, anomaly, err = c.slowly(data, a); err != nil {
 			return nil, anomalies, fmt.Errorf("column %q of table %s: %w", p.table.Columns[i].Name, p.table.ID(), err)
 		}
-		if dst[i].State == event.Null {
-			anomalies = append(anomalies, event.Anomaly{Column: i, Raw: st.anomaly, Before: before})
+		if v.State == event.Null {
+			anomalies = append(anomalies, event.Anomaly{Column: i, Raw: anomaly, Before: before})
 		}
 	}
 	return data, anomalies, nil
+}
+
+func (c *column) slowly(data []byte, a *event.Arena) (event.Value, []byte, string, error) {
+	st := states.Get().(*state)
+	defer states.Put(st)
+	st.arena, st.anomaly = a, ""
+	v, data, err := c.decode(data, st)
+	return v, data, st.anomaly, err
 }
 
 // take cuts n bytes off the front.

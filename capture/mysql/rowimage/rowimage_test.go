@@ -128,6 +128,7 @@ func TestDecode(t *testing.T) {
 			if err != nil || !bytes.Equal(rest, []byte{0xaa}) {
 				t.Fatalf("rest %x, %v", rest, err)
 			}
+			agree(t, p, data[1:])
 			if got := dst[0]; got.State != tt.want.State || got.N != tt.want.N || string(got.B) != string(tt.want.B) {
 				t.Errorf("%d %d %q, want %d %d %q", got.State, int64(got.N), got.B, tt.want.State, int64(tt.want.N), tt.want.B)
 			}
@@ -140,6 +141,57 @@ func TestDecode(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// agree compares the quick way of a plan of one column with its decoder.
+func agree(t interface {
+	Helper()
+	Errorf(string, ...any)
+}, p *Plan, data []byte) {
+	t.Helper()
+	var got event.Value
+	n := p.columns[0].quick.read(data, &got, &event.Arena{})
+	if n == 0 {
+		return
+	}
+	want, rest, err := p.columns[0].decode(data, &state{arena: &event.Arena{}})
+	if err != nil || n != len(data)-len(rest) || got.State != want.State || got.N != want.N || !bytes.Equal(got.B, want.B) {
+		t.Errorf("% x quickly is %+v in %d bytes, else %+v in %d, %v", data, got, n, want, len(data)-len(rest), err)
+	}
+}
+
+// Ordinary values must not be left to the decoders.
+func TestQuickForms(t *testing.T) {
+	for _, name := range []string{"tinyint unsigned 255", "mediumint -8388608", "bigint unsigned max", "float", "double", "decimal(5,2) zero", "decimal(3,0)", "varchar", "varchar long",
+		"gbk of ASCII", "char", "varbinary", "gb18030 rare", "date", "datetime2(6)", "timestamp2(3)"} {
+		tt, ok := cases()[name]
+		if !ok {
+			t.Fatal(name)
+		}
+		data := unhex(t, tt.hex)
+		if n := plan(t, tt.col).columns[0].quick.read(data, new(event.Value), &event.Arena{}); n != len(data) && name != "gb18030 rare" {
+			t.Errorf("%s: %d of %d bytes", name, n, len(data))
+		}
+	}
+}
+
+func TestDays(t *testing.T) {
+	day := time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC)
+	for ; day.Year() < 10000; day = day.AddDate(0, 0, 1) {
+		if got, ok := daysOf(day.Year(), int(day.Month()), day.Day()); !ok || got != day.Unix()/86400 {
+			t.Fatalf("%s is %d, %t", day, got, ok)
+		}
+		if next := day.AddDate(0, 0, 1); next.Day() == 1 {
+			if _, ok := daysOf(day.Year(), int(day.Month()), day.Day()+1); ok {
+				t.Fatalf("a day after %s in its month", day)
+			}
+		}
+	}
+	for _, bad := range [][3]int{{2026, 0, 1}, {2026, 13, 1}, {2026, 1, 0}, {2026, 1, 32}, {-1, 1, 1}} {
+		if _, ok := daysOf(bad[0], bad[1], bad[2]); ok {
+			t.Error(bad)
+		}
 	}
 }
 
@@ -230,6 +282,7 @@ func encodeDecimal(n *big.Int, precision, scale int) []byte {
 }
 
 func TestDecimalLaw(t *testing.T) {
+	outer := t
 	rapid.Check(t, func(t *rapid.T) {
 		precision := rapid.IntRange(1, 65).Draw(t, "precision")
 		scale := rapid.IntRange(0, min(precision, 38)).Draw(t, "scale")
@@ -239,7 +292,9 @@ func TestDecimalLaw(t *testing.T) {
 		if n.Sign() > 0 && rapid.Bool().Draw(t, "negative") {
 			n.Neg(n)
 		}
-		v, rest, err := decimal(precision, scale)(encodeDecimal(n, precision, scale), &state{arena: &event.Arena{}})
+		data := encodeDecimal(n, precision, scale)
+		agree(t, plan(outer, Column{Type: typeNewDecimal, Meta: uint16(precision<<8 | scale)}), data)
+		v, rest, err := decimal(precision, scale)(data, &state{arena: &event.Arena{}})
 		if err != nil || len(rest) != 0 {
 			t.Fatal(rest, err)
 		}
@@ -305,6 +360,9 @@ func FuzzDecode(f *testing.F) {
 		}
 		dst := make([]event.Value, 1)
 		rest, _, err := p.Decode(data, []byte{1}, dst, &event.Arena{}, nil, false)
+		if len(data) > 0 {
+			agree(t, p, data[1:])
+		}
 		if err == nil && len(rest) > len(data) {
 			t.Fatal("more is left than there was")
 		}

@@ -1,0 +1,249 @@
+package mysql
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"github.com/go-mysql-org/go-mysql/client"
+	gomysql "github.com/go-mysql-org/go-mysql/mysql"
+	"github.com/go-mysql-org/go-mysql/replication"
+	"github.com/google/uuid"
+)
+
+const (
+	// readBuffer holds what one read of the socket brings; most events fit in many times.
+	readBuffer = 128 << 10
+	// silence is how long the server may say nothing; it sends heartbeats each second.
+	silence = 30 * time.Second
+	// fullFrame is the length of a frame that another one of the same packet follows
+	// (MySQL client/server protocol, "MySQL Packets").
+	fullFrame = 1<<24 - 1
+)
+
+// dump is a connection on which the server sends its binary log. The bytes of an
+// event lie in the connection's own buffer until the next one is asked for, so that
+// reading allocates nothing. go-mysql's BinlogSyncer does the same with a goroutine,
+// a channel and some five allocations per event, which cost more than decoding the rows.
+type dump struct {
+	c        *client.Conn
+	conn     net.Conn // below c; only dump reads it from the command on
+	buf      []byte
+	r, w     int // what is read and not consumed
+	sequence byte
+	deadline time.Time
+	done     <-chan struct{} // of the context whose end interrupts reading
+	unwatch  func() bool
+}
+
+// dumpFrom is where a dump begins and as what.
+type dumpFrom struct {
+	serverID uint32
+	mariadb  bool
+	annotate bool // send the statements beside the rows, which MariaDB may leave out
+	file     string
+	offset   uint32
+}
+
+// openDump registers as a replica and asks for the log. c is the dump's from here on.
+func openDump(ctx context.Context, c *client.Conn, from dumpFrom) (*dump, error) {
+	d := &dump{c: c, conn: c.Conn.Conn, buf: make([]byte, readBuffer), sequence: 1}
+	defer context.AfterFunc(ctx, func() { _ = c.Close() })() // ends a command under way
+	name, err := uuid.NewUUID()
+	if err != nil {
+		return nil, fmt.Errorf("name of the replica: %w", err)
+	}
+	set := []string{
+		"SET NAMES utf8mb4",
+		"SET @master_binlog_checksum = 'NONE', @source_binlog_checksum = 'NONE'", // says that checksums are understood; MariaDB sends them nevertheless
+		fmt.Sprintf("SET @master_heartbeat_period = %d, @source_heartbeat_period = %d", time.Second, time.Second),
+		fmt.Sprintf("SET @slave_uuid = '%s', @replica_uuid = '%s'", name, name),
+	}
+	if from.mariadb {
+		set = append(set, "SET @mariadb_slave_capability = 4") // GTID events as they are
+	}
+	for _, sql := range set {
+		if _, err := c.Execute(sql); err != nil {
+			return nil, err
+		}
+	}
+	if err := d.register(from.serverID); err != nil {
+		return nil, err
+	}
+	flags := uint16(0)
+	if from.annotate {
+		flags |= replication.BINLOG_SEND_ANNOTATE_ROWS_EVENT
+	}
+	b := command(gomysql.COM_BINLOG_DUMP)
+	b = binary.LittleEndian.AppendUint32(b, from.offset)
+	b = binary.LittleEndian.AppendUint16(b, flags)
+	b = binary.LittleEndian.AppendUint32(b, from.serverID)
+	return d, d.send(append(b, from.file...))
+}
+
+// register tells the server which replica this is, as SHOW REPLICAS gives it
+// (MySQL client/server protocol, COM_REGISTER_SLAVE).
+func (d *dump) register(serverID uint32) error {
+	host, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("name of this machine: %w", err)
+	}
+	host = host[:min(len(host), 60)] // what old servers take
+	b := command(gomysql.COM_REGISTER_SLAVE)
+	b = binary.LittleEndian.AppendUint32(b, serverID)
+	b = append(append(b, byte(len(host))), host...)
+	b = append(b, make([]byte, 1+1+2+4+4)...) // user, password, port, rank, source's id: nothing to tell
+	if err := d.send(b); err != nil {
+		return err
+	}
+	_, err = d.c.ReadOKPacket()
+	return err
+}
+
+// command begins a packet; the first four bytes are its frame's head.
+func command(code byte) []byte { return append(make([]byte, 4, 64), code) }
+
+func (d *dump) send(b []byte) error {
+	d.c.ResetSequence()
+	return d.c.WritePacket(b)
+}
+
+// next returns the bytes of the next event, valid until the next call. An error of
+// the server is a *MyError. Once ctx ends it returns ctx.Err().
+func (d *dump) next(ctx context.Context) ([]byte, error) {
+	d.watch(ctx)
+	p, err := d.packet()
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err != nil:
+		return nil, err
+	case len(p) == 0:
+		return nil, fmt.Errorf("empty packet: %w", errMalformed)
+	}
+	switch p[0] {
+	case gomysql.OK_HEADER:
+		return p[1:], nil
+	case gomysql.ERR_HEADER:
+		return nil, d.c.HandleErrorPacket(p)
+	case gomysql.EOF_HEADER: // only a dump that doesn't wait for more ends
+		return nil, io.EOF
+	}
+	return nil, fmt.Errorf("packet that begins with %#x: %w", p[0], errMalformed)
+}
+
+// packet returns the next packet, which may come in several frames.
+func (d *dump) packet() ([]byte, error) {
+	p, size, err := d.frame()
+	if err != nil || size < fullFrame {
+		return p, err
+	}
+	whole := append([]byte(nil), p...)
+	for size == fullFrame {
+		if p, size, err = d.frame(); err != nil {
+			return nil, err
+		}
+		whole = append(whole, p...)
+	}
+	return whole, nil
+}
+
+// frame returns the payload of the next frame and its size.
+func (d *dump) frame() ([]byte, int, error) {
+	if err := d.fill(4); err != nil {
+		return nil, 0, err
+	}
+	head := binary.LittleEndian.Uint32(d.buf[d.r:])
+	size, sequence := int(head&fullFrame), byte(head>>24)
+	if sequence != d.sequence {
+		return nil, 0, fmt.Errorf("packet %d, want %d: %w", sequence, d.sequence, errMalformed)
+	}
+	d.sequence++
+	if err := d.fill(4 + size); err != nil {
+		return nil, 0, err
+	}
+	p := d.buf[d.r+4 : d.r+4+size : d.r+4+size]
+	d.r += 4 + size
+	return p, size, nil
+}
+
+// fill reads until n bytes wait in the buffer.
+func (d *dump) fill(n int) error {
+	if d.r == d.w {
+		d.r, d.w = 0, 0
+		if len(d.buf) > 8*readBuffer && n <= readBuffer { // one huge event must not be kept for ever
+			d.buf = make([]byte, readBuffer)
+		}
+	}
+	if d.w-d.r >= n {
+		return nil
+	}
+	if d.r+n > len(d.buf) {
+		to := d.buf
+		if n > len(to) {
+			to = make([]byte, max(n, min(2*len(to), 4+fullFrame)))
+		}
+		d.w = copy(to, d.buf[d.r:d.w])
+		d.r, d.buf = 0, to
+	}
+	for d.w-d.r < n {
+		if err := d.extend(); err != nil {
+			return err
+		}
+		m, err := d.conn.Read(d.buf[d.w:])
+		d.w += m
+		if err == nil || d.w-d.r >= n {
+			continue
+		}
+		if ne, ok := errors.AsType[net.Error](err); !ok || !ne.Timeout() || !time.Now().Before(d.deadline) {
+			return err
+		}
+		d.deadline = time.Time{} // an earlier context's end came late
+	}
+	return nil
+}
+
+// extend moves the deadline of reading, once a second: it costs more than a small event.
+func (d *dump) extend() error {
+	now := time.Now()
+	if now.Before(d.deadline.Add(time.Second - silence)) {
+		return nil
+	}
+	d.deadline = now.Add(silence)
+	if err := d.conn.SetReadDeadline(d.deadline); err != nil {
+		return err
+	}
+	select {
+	case <-d.done: // it may have ended before the deadline above was set
+		return errInterrupted
+	default:
+		return nil
+	}
+}
+
+var errInterrupted = errors.New("reading was interrupted")
+
+// watch lets the end of ctx interrupt a read that is under way. It costs nothing
+// while the same context comes again.
+func (d *dump) watch(ctx context.Context) {
+	if d.done == ctx.Done() && d.unwatch != nil {
+		return
+	}
+	if d.unwatch != nil {
+		d.unwatch()
+	}
+	d.done = ctx.Done()
+	d.unwatch = context.AfterFunc(ctx, func() { _ = d.conn.SetReadDeadline(time.Unix(1, 0)) }) // a closed connection ends the read, too
+}
+
+func (d *dump) close() {
+	if d.unwatch != nil {
+		d.unwatch()
+	}
+	_ = d.c.Close() // the server notices with its next heartbeat, or when this reader comes again
+}

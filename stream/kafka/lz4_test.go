@@ -1,0 +1,102 @@
+package kafka
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/pierrec/lz4/v4"
+)
+
+// unframe reads a frame by another implementation.
+func unframe(t testing.TB, frame []byte) []byte {
+	t.Helper()
+	out, err := io.ReadAll(lz4.NewReader(bytes.NewReader(frame)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// samples are texts of every kind: alike, unlike, short, at the edges of blocks and of the window.
+func samples() map[string][]byte {
+	rng := rand.New(rand.NewPCG(1, 2))
+	noise := make([]byte, 3*lz4BlockBytes)
+	for i := range noise {
+		noise[i] = byte(rng.Uint32())
+	}
+	var rows bytes.Buffer
+	for i := range 8000 {
+		fmt.Fprintf(&rows, "330106-xueji|%06d|%x|学籍|%d", i, noise[i:i+rng.IntN(20)], rng.IntN(3))
+	}
+	out := map[string][]byte{"noise": noise, "rows": rows.Bytes(), "one block": noise[:lz4BlockBytes], "a block and a byte": rows.Bytes()[:lz4BlockBytes+1],
+		"zeros": make([]byte, 700_000), "far": bytes.Repeat(noise[:lz4Window], 3), "too far": bytes.Repeat(noise[:lz4Window+1], 3)}
+	for n := range 40 {
+		out[fmt.Sprintf("%d equal", n)] = bytes.Repeat([]byte{'a'}, n)
+		out[fmt.Sprintf("%d unlike", n)] = noise[:n]
+		out[fmt.Sprintf("%d twice", n)] = bytes.Repeat(noise[:n], 2)
+	}
+	for _, n := range []int{15 + 4, 15 + 255 + 3, 15 + 255 + 4, 15 + 2*255 + 4} { // lengths at the edges of their bytes
+		out[fmt.Sprintf("literals and match of %d", n)] = append(append(bytes.Clone(noise[:n]), noise[:n]...), noise[n:2*n]...)
+	}
+	return out
+}
+
+func TestLZ4(t *testing.T) {
+	var e lz4Encoder
+	for name, data := range samples() {
+		frame := e.appendFrame([]byte("before"), data)
+		if !bytes.HasPrefix(frame, []byte("before")) {
+			t.Fatalf("%s: what stood before is gone", name)
+		}
+		if got := unframe(t, frame[6:]); !bytes.Equal(got, data) {
+			t.Errorf("%s: %d bytes come back as %d", name, len(data), len(got))
+		}
+		if limit := len(data) + 4*(len(data)/lz4BlockBytes+1) + 11; len(frame)-6 > limit {
+			t.Errorf("%s: %d bytes become %d, more than %d", name, len(data), len(frame)-6, limit)
+		}
+	}
+	var theirs bytes.Buffer
+	w := lz4.NewWriter(&theirs)
+	if err := w.Apply(lz4.BlockSizeOption(lz4.Block256Kb)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(samples()["rows"]); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if ours := len(e.appendFrame(nil, samples()["rows"])); ours > theirs.Len()*11/10 {
+		t.Errorf("%d bytes, the reference implementation needs %d", ours, theirs.Len())
+	}
+}
+
+func FuzzLZ4(f *testing.F) {
+	for _, data := range samples() {
+		if len(data) < 2000 {
+			f.Add(data, uint16(3))
+		}
+	}
+	f.Fuzz(func(t *testing.T, data []byte, times uint16) {
+		data = bytes.Repeat(data, min(int(times), 1+1<<15/(len(data)+1)))
+		var e lz4Encoder
+		if got := unframe(t, e.appendFrame(nil, data)); !bytes.Equal(got, data) {
+			t.Errorf("%d bytes come back as %d", len(data), len(got))
+		}
+	})
+}
+
+func BenchmarkLZ4(b *testing.B) {
+	data := samples()["rows"]
+	e := new(lz4Encoder)
+	var out []byte
+	b.SetBytes(int64(len(data)))
+	b.ReportAllocs()
+	for b.Loop() {
+		out = e.appendFrame(out[:0], data)
+	}
+	b.ReportMetric(float64(len(data))/float64(len(out)), "ratio")
+}
