@@ -15,7 +15,8 @@ import (
 
 const bookkeeping = `
 CREATE SCHEMA IF NOT EXISTS tributary;
-CREATE TABLE IF NOT EXISTS tributary.source (source text COLLATE "C" PRIMARY KEY, state text NOT NULL, since timestamptz NOT NULL DEFAULT now());
+CREATE TABLE IF NOT EXISTS tributary.source (source text COLLATE "C" PRIMARY KEY, state text NOT NULL, since timestamptz NOT NULL DEFAULT now(),
+  org text, engine text, agent text, first_seen timestamptz NOT NULL DEFAULT now());
 CREATE TABLE IF NOT EXISTS tributary.progress (source text COLLATE "C" PRIMARY KEY, partition text NOT NULL,
   applied text COLLATE "C" NOT NULL, commit_offset bigint NOT NULL, producer_id bigint NOT NULL, producer_epoch int NOT NULL,
   open_offset bigint NOT NULL, read_from bigint NOT NULL, txn_id text NOT NULL, file text NOT NULL,
@@ -25,9 +26,10 @@ CREATE TABLE IF NOT EXISTS tributary.claim (partition text PRIMARY KEY, fence bi
 CREATE SEQUENCE IF NOT EXISTS tributary.batch_id;
 CREATE TABLE IF NOT EXISTS tributary.batch (id bigint PRIMARY KEY DEFAULT nextval('tributary.batch_id'), partition text NOT NULL, worker text NOT NULL, fence bigint NOT NULL,
   first_offset bigint NOT NULL, last_offset bigint NOT NULL, transactions int NOT NULL, rows int NOT NULL, skipped int NOT NULL, partial boolean NOT NULL,
-  applied_at timestamptz NOT NULL DEFAULT clock_timestamp());
+  applied_at timestamptz NOT NULL DEFAULT clock_timestamp(), quarantined int NOT NULL DEFAULT 0, previous bigint, digest bytea);
 CREATE TABLE IF NOT EXISTS tributary.batch_source (batch bigint NOT NULL REFERENCES tributary.batch, source text COLLATE "C" NOT NULL,
-  from_position text COLLATE "C" NOT NULL, to_position text COLLATE "C" NOT NULL, txn_id text NOT NULL, PRIMARY KEY (batch, source));
+  from_position text COLLATE "C" NOT NULL, to_position text COLLATE "C" NOT NULL, txn_id text NOT NULL,
+  versions text[], policies text[], hops text[], PRIMARY KEY (batch, source));
 CREATE TABLE IF NOT EXISTS tributary.gap (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, source text COLLATE "C" NOT NULL, last_position text COLLATE "C" NOT NULL,
   code text NOT NULL, reason text NOT NULL, log_offset bigint NOT NULL, found_at timestamptz NOT NULL, closed_at timestamptz);
 CREATE TABLE IF NOT EXISTS tributary.table_state (source text COLLATE "C" NOT NULL, "table" text COLLATE "C" NOT NULL, state text NOT NULL,
@@ -40,10 +42,6 @@ CREATE TABLE IF NOT EXISTS tributary.quarantine (source text COLLATE "C" NOT NUL
   dataset text NOT NULL, key text NOT NULL, position text COLLATE "C" NOT NULL, op text NOT NULL, "row" json, code text NOT NULL, error text NOT NULL,
   since timestamptz NOT NULL DEFAULT now(), batch bigint NOT NULL, followers bigint NOT NULL, last_position text COLLATE "C" NOT NULL,
   last_op text, last_row json, last_batch bigint, PRIMARY KEY (source, "table", key_bytes));
-ALTER TABLE tributary.batch ADD COLUMN IF NOT EXISTS quarantined int NOT NULL DEFAULT 0, ADD COLUMN IF NOT EXISTS previous bigint, ADD COLUMN IF NOT EXISTS digest bytea;
-ALTER TABLE tributary.batch_source ADD COLUMN IF NOT EXISTS versions text[], ADD COLUMN IF NOT EXISTS policies text[], ADD COLUMN IF NOT EXISTS hops text[];
-ALTER TABLE tributary.source ADD COLUMN IF NOT EXISTS org text, ADD COLUMN IF NOT EXISTS engine text, ADD COLUMN IF NOT EXISTS agent text,
-  ADD COLUMN IF NOT EXISTS first_seen timestamptz NOT NULL DEFAULT now();
 CREATE TABLE IF NOT EXISTS tributary.head (partition text PRIMARY KEY, batch bigint NOT NULL, previous bigint, digest bytea NOT NULL) WITH (fillfactor = 50);
 `
 

@@ -26,7 +26,7 @@ type claims struct {
 
 func (c *claims) Prepare(context.Context) error { return nil }
 
-func (c *claims) Halted(context.Context, Claim) ([]Halt, error) { return nil, nil }
+func (c *claims) Recall(context.Context, Claim) (Recalled, error) { return Recalled{}, nil }
 
 func (c *claims) Left(context.Context, string) ([]Claim, error) {
 	c.mu.Lock()
