@@ -83,17 +83,19 @@ func Start(ctx context.Context, dir, broker string) (*Connect, error) {
 	if err := c.proc.Start(); err != nil {
 		return nil, err
 	}
-	found, err := c.Await(ctx, listening)
+	if c.url, err = c.Await(ctx, listening); err == nil {
+		_, err = c.Await(ctx, ready)
+	}
 	if err != nil {
 		return nil, errors.Join(err, c.End())
 	}
-	c.url = found
 	return c, nil
 }
 
 // Lines of the worker's log.
 var (
 	listening     = regexp.MustCompile(`REST server listening at (http://127\.0\.0\.1:\d+)`)
+	ready         = regexp.MustCompile(`REST resources initialized; server is started and ready`)
 	mariaReads    = regexp.MustCompile(`Keepalive thread is running`)
 	postgresReads = regexp.MustCompile(`Processing messages`)
 )
