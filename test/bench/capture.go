@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/tributary-cdc/tributary/deploy/local"
@@ -13,8 +14,7 @@ import (
 // source is one that an agent reads, with how it writes.
 type source struct {
 	org, name, engine, codec string
-	tables                   string // lines of the configuration
-	server                   *local.Server
+	settings                 string // more of the configuration
 }
 
 // Orgs of the sources. MariaDB's rows go to one per codec.
@@ -26,7 +26,7 @@ const (
 
 // mariaSource gives the source of MariaDB as a codec writes it.
 func (b *bench) mariaSource(codec string) source {
-	s := source{org: mariaOrg, name: "xueji", engine: "mariadb", codec: codec, tables: `tables: ["xueji.student", "xueji.single", "xueji.ping"]`, server: b.maria}
+	s := source{org: mariaOrg, name: "xueji", engine: "mariadb", codec: codec, settings: at(b.maria) + `, tables: ["xueji.student", "xueji.single", "xueji.ping"]`}
 	if codec != b.codecs[0] {
 		s.org = jsonOrg
 	}
@@ -34,7 +34,12 @@ func (b *bench) mariaSource(codec string) source {
 }
 
 func (b *bench) pgSource() source {
-	return source{org: pgOrg, name: "chengji", engine: "postgres", codec: "avro", tables: `database: postgres, tables: ["public.student"]`, server: b.pg}
+	return source{org: pgOrg, name: "chengji", engine: "postgres", codec: "avro", settings: at(b.pg) + `, database: postgres, tables: ["public.student"]`}
+}
+
+// at says where a server is, in the words of the configuration.
+func at(s *local.Server) string {
+	return fmt.Sprintf("host: %s, port: %d, user: %s, password_file: %s", s.Host, s.Port, s.User, filepath.Join(s.Dir, "password"))
 }
 
 // prepared starts an agent once, so that it knows where to begin, and ends it.

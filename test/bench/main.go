@@ -10,7 +10,9 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
@@ -55,6 +57,31 @@ func (o *options) chosen() ([]part, error) {
 	return slices.DeleteFunc(slices.Clone(parts), func(p part) bool { return !want[p.name] }), nil
 }
 
+// known gives the codecs that the program knows: an older one may be measured.
+func known(ctx context.Context, r *report, o options) (all []string, err error) {
+	file := filepath.Join(o.out, "codec.yml")
+	defer func() { err = errors.Join(err, os.Remove(file)) }()
+	for _, codec := range o.codecs {
+		text := agentConfig(source{org: "1", name: "a", engine: "mariadb", codec: codec, settings: "host: h, user: u, password_env: P"}, "d", "h:1")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			return nil, err
+		}
+		err := exec.CommandContext(ctx, o.program, "config", "check", "agent", file).Run()
+		if _, refused := errors.AsType[*exec.ExitError](err); refused {
+			r.note("This program doesn't know the codec %s.", codec)
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, codec)
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("%s knows none of the codecs %s", o.program, strings.Join(o.codecs, ", "))
+	}
+	return all, nil
+}
+
 func list(s string) []string {
 	return slices.DeleteFunc(strings.Split(s, ","), func(s string) bool { return s == "" })
 }
@@ -67,7 +94,7 @@ func main() {
 	flag.StringVar(&o.program, "tributary", "bin/tributary", "the program")
 	flag.StringVar(&o.out, "out", filepath.Join(os.TempDir(), "tributary-bench"), "folder of the report")
 	flag.BoolVar(&o.peers, "peers", false, "measure Debezium, too")
-	codecs := flag.String("codecs", "avro", "codecs of the log; the first one feeds the store")
+	codecs := flag.String("codecs", "avro,json", "codecs of the log; the first one feeds the store, and what the program doesn't know is left out")
 	only := flag.String("only", "", "parts to measure: mariadb, apply, single, latency, peers, postgres; those that they need run as well")
 	commit := flag.String("commit", "unknown", "what is measured")
 	flag.Parse()
@@ -96,6 +123,12 @@ func measure(ctx context.Context, r *report, o options) (err error) {
 		return err
 	}
 	if err := os.MkdirAll(o.out, 0o755); err != nil {
+		return err
+	}
+	if o.codecs, err = known(ctx, r, o); err != nil {
+		return err
+	}
+	if r.Compression["SQL"], err = compression([][]byte{[]byte(values(rand.New(rand.NewPCG(7, 7)), 1, 5000))}); err != nil {
 		return err
 	}
 	for n := range o.repeat {

@@ -25,20 +25,23 @@ type process struct {
 	finished bool   // it was ended and asked how
 }
 
-// agent starts an agent for one source; rest is more of the source's settings.
-func (b *bench) agent(ctx context.Context, s source) (*process, error) {
-	text := fmt.Sprintf("name: a\norg: %q\ndata_dir: %s\nlog: {brokers: [%q]}\nsources:\n  - {name: %s, engine: %s, host: %s, port: %d, user: %s, password_file: %s, %s, first_start: now}\n",
-		s.org, filepath.Join(b.dir, "agent-"+s.org), b.kafka.Addr, s.name, s.engine, s.server.Host, s.server.Port, s.server.User, filepath.Join(s.server.Dir, "password"), s.tables)
+// agentConfig is the file of an agent with one source.
+func agentConfig(s source, dir, broker string) string {
+	text := fmt.Sprintf("name: a\norg: %q\ndata_dir: %s\nlog: {brokers: [%q]}\n", s.org, dir, broker)
 	if s.codec != "avro" {
 		text += "codec: " + s.codec + "\n"
 	}
-	return b.run(ctx, "agent", "agent-"+s.org, text)
+	return text + fmt.Sprintf("sources:\n  - {name: %s, engine: %s, first_start: now, %s}\n", s.name, s.engine, s.settings)
+}
+
+// agent starts an agent for one source.
+func (b *bench) agent(ctx context.Context, s source) (*process, error) {
+	return b.run(ctx, "agent", "agent-"+s.org, agentConfig(s, filepath.Join(b.dir, "agent-"+s.org), b.kafka.Addr))
 }
 
 // worker starts the worker that applies an org's changes to the schema ods.
 func (b *bench) worker(ctx context.Context, org string) (*process, error) {
-	text := fmt.Sprintf("name: ods\norgs: [%q]\nlog: {brokers: [%q]}\nstore: {host: %s, port: %d, database: postgres, schema: ods, user: %s, password_file: %s}\n",
-		org, b.kafka.Addr, b.store.Host, b.store.Port, b.store.User, filepath.Join(b.store.Dir, "password"))
+	text := fmt.Sprintf("name: ods\norgs: [%q]\nlog: {brokers: [%q]}\nstore: {%s, database: postgres, schema: ods}\n", org, b.kafka.Addr, at(b.store))
 	return b.run(ctx, "worker", "worker", text)
 }
 

@@ -181,6 +181,7 @@ var method = []string{
 	"CPU: user and system time of the program's process in that stretch. Peak: VmHWM of the process, over its whole life.",
 	"Allocations: go_memstats_mallocs_total of the program's own /metrics, read when the stretch begins and when it ends, divided by the rows (transactions) that the same two answers count. Nothing is subtracted: reading the metrics is in it. The last repetition, which is profiled, doesn't count here, unless it is the only one.",
 	"Latency: the writer puts its clock, in microseconds, into the row and commits at a steady rate over 8 connections; a reader on the same machine asks the store once a millisecond and compares with its own clock. So it includes the source's own commit; \"after the commit's answer\" doesn't.",
+	"Compression: how varied the rows are, by blocks of a megabyte of their records' values, as SQL and as each codec writes them. JSON repeats the columns' names.",
 	"In the last repetition the first two seconds of each path are profiled: the .pprof files beside this report.",
 }
 
