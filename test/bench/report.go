@@ -177,7 +177,7 @@ func (r *report) text() (string, error) {
 // method says what the figures mean.
 var method = []string{
 	"Server and programs share the machine: trust ratios. Each is taken within one repetition; each column's median by itself.",
-	"A backlog is written first, then the program starts. Capture: from the first new record in the log to the last row's, by the topic's end offset. Apply: from the moment that the worker has claimed its partition to the batch that completes the rows.",
+	"A backlog is written first, then the program starts. Capture: from the agent's open record in the log to the last row's, by the topic's end offset, asked every 20 ms; Debezium, which writes none, from its first record on. pg_recvlogical: the whole of its process. Apply: from the moment that the worker has claimed its partition to the batch that completes the rows.",
 	"CPU: user and system time of the program's process in that stretch. Peak: VmHWM of the process, over its whole life.",
 	"Allocations: go_memstats_mallocs_total of the program's own /metrics, read when the stretch begins and when it ends, divided by the rows (transactions) that the same two answers count. Nothing is subtracted: reading the metrics is in it. The last repetition, which is profiled, doesn't count here, unless it is the only one.",
 	"Latency: the writer puts its clock, in microseconds, into the row and commits at a steady rate over 8 connections; a reader on the same machine asks the store once a millisecond and compares with its own clock. So it includes the source's own commit; \"after the commit's answer\" doesn't.",
