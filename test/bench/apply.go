@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -42,7 +43,7 @@ func (b *bench) applied(ctx context.Context, name string, rows int) (sample, err
 	}
 	if err := until(ctx, 10*time.Minute, "the backlog in the store", func() (bool, error) {
 		var now int64
-		err := b.storeFigures(ctx, new(int64), &now)
+		err := errors.Join(b.storeFigures(ctx, new(int64), &now), alive(p.PID()))
 		return now >= before+int64(rows), err
 	}); err != nil {
 		return sample{}, err

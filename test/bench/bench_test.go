@@ -157,6 +157,19 @@ func TestStopAfterAFailure(t *testing.T) {
 	}
 }
 
+func TestWaitingEndsWithTheProgram(t *testing.T) {
+	p := &process{Process: local.Process{Name: "short", Path: "true", Out: filepath.Join(t.TempDir(), "log")}}
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := until(t.Context(), time.Minute, "nothing", func() (bool, error) { return false, alive(p.PID()) }); !errors.Is(err, errEnded) {
+		t.Errorf("%v", err)
+	}
+	if err := alive(os.Getpid()); err != nil {
+		t.Errorf("this process: %v", err)
+	}
+}
+
 func TestAttemptsAreBounded(t *testing.T) {
 	b := &bench{dir: t.TempDir()}
 	taken := errors.New("address already in use")

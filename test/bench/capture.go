@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -74,7 +75,7 @@ func (b *bench) grown(ctx context.Context, topic string, from, want log.Offset, 
 	err := until(ctx, 10*time.Minute, fmt.Sprintf("record %d in the topic %s", want, topic), func() (bool, error) {
 		end, err := b.end(ctx, topic)
 		if err != nil || end <= from {
-			return false, err
+			return false, errors.Join(err, alive(pid))
 		}
 		now := time.Now()
 		if begin.at.IsZero() {
@@ -85,7 +86,7 @@ func (b *bench) grown(ctx context.Context, topic string, from, want log.Offset, 
 			return false, err
 		}
 		if end < want {
-			return false, nil
+			return false, alive(pid)
 		}
 		s.records, s.seconds = float64(end-begin.end), now.Sub(begin.at).Seconds()
 		s.cpu, _, err = usage(pid)

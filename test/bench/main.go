@@ -134,7 +134,9 @@ func measure(ctx context.Context, r *report, o options) (err error) {
 	for n := range o.repeat {
 		r.step("repetition %d of %d: start the servers", n+1, o.repeat)
 		if err := repetition(ctx, r, o, chosen, n == o.repeat-1); err != nil {
-			return err
+			// What has been measured stands, and says that it isn't all.
+			r.note("Incomplete: %v", err)
+			return errors.Join(err, r.write(o.out))
 		}
 	}
 	return r.write(o.out)

@@ -61,7 +61,7 @@ func (b *bench) run(ctx context.Context, role, name, config string) (*process, e
 	b.running = append(b.running, p)
 	return p, until(ctx, 30*time.Second, "the address of "+name, func() (bool, error) {
 		if p.Dead() {
-			return false, fmt.Errorf("%s has ended, see %s.log beside the report", name, name)
+			return false, errEnded
 		}
 		text, err := os.ReadFile(p.Out)
 		if m := serving.FindSubmatch(text); m != nil {
@@ -181,6 +181,15 @@ func (w *watch) end(ctx context.Context, s *sample, rows, txns string) error {
 	}
 	_, s.Resident, err = usage(w.p.PID())
 	return errors.Join(err, <-w.profiled)
+}
+
+// alive gives errEnded once there is no such process.
+func alive(pid int) error {
+	_, err := os.Stat(fmt.Sprintf("/proc/%d", pid))
+	if errors.Is(err, os.ErrNotExist) {
+		err = errEnded
+	}
+	return err
 }
 
 // usage gives a process' CPU seconds and highest resident megabytes so far (proc(5)).

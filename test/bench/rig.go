@@ -180,6 +180,10 @@ func (b *bench) keepLogs() error {
 	return errors.Join(all...)
 }
 
+// errEnded reports a program that ended before it had done its work. Waiting longer
+// is in vain.
+var errEnded = errors.New("the program has ended, see its log beside the report")
+
 // until calls ready every 20 ms.
 func until(ctx context.Context, limit time.Duration, what string, ready func() (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
@@ -190,6 +194,9 @@ func until(ctx context.Context, limit time.Duration, what string, ready func() (
 		ok, err := ready()
 		if ok && err == nil {
 			return nil
+		}
+		if errors.Is(err, errEnded) {
+			return fmt.Errorf("%s didn't come: %w", what, err)
 		}
 		select {
 		case <-tick.C:

@@ -47,6 +47,7 @@ func (b *bench) warmedUp(ctx context.Context, r *report, s *local.Server, schema
 	if s == b.pg {
 		db = b.pdb
 	}
+	r.step("let Debezium read %d rows to warm up", n)
 	if err := fill(ctx, db, schema+".warm", n); err != nil {
 		return nil, err
 	}
