@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -31,7 +32,7 @@ type way struct {
 
 // latency measures commit to visible with an agent and a worker running.
 func (b *bench) latency(ctx context.Context, r *report) error {
-	if err := b.tidyStore(ctx); err != nil {
+	if err := b.calm(ctx, r); err != nil {
 		return err
 	}
 	s := b.mariaSource(b.codecs[0])
@@ -66,13 +67,31 @@ func (b *bench) latency(ctx context.Context, r *report) error {
 	return nil
 }
 
-// tidyStore lets the store end what the parts before have left to do.
-func (b *bench) tidyStore(ctx context.Context) error {
+// calm lets the servers end what the parts before have left to do: a latency would
+// measure that.
+func (b *bench) calm(ctx context.Context, r *report) error {
+	r.step("let the servers tidy up")
 	for _, q := range []string{"VACUUM ANALYZE", "CHECKPOINT"} {
 		if _, err := b.sdb.ExecContext(ctx, q); err != nil {
 			return fmt.Errorf("tidy the store: %w", err)
 		}
 	}
+	const dirty = "SET GLOBAL innodb_max_dirty_pages_pct = %d"
+	if _, err := b.mdb.ExecContext(ctx, fmt.Sprintf(dirty, 0)); err != nil {
+		return fmt.Errorf("tidy the source: %w", err)
+	}
+	if err := until(ctx, 2*time.Minute, "MariaDB's rest", func() (bool, error) {
+		var history, pages int64
+		err := b.mdb.QueryRowContext(ctx, `SELECT (SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'Innodb_history_list_length'),
+			(SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'Innodb_buffer_pool_pages_dirty')`).Scan(&history, &pages)
+		return history < 1000 && pages < 1000, err
+	}); err != nil {
+		return err
+	}
+	if _, err := b.mdb.ExecContext(ctx, fmt.Sprintf(dirty, 90)); err != nil {
+		return fmt.Errorf("tidy the source: %w", err)
+	}
+	syscall.Sync() // what the brokers and stores have written without it
 	return nil
 }
 

@@ -113,7 +113,7 @@ func (v *rival) sunk(ctx context.Context, r *report, name, ours, there string) e
 // latency measures commit to visible by both connectors.
 func (v *rival) latency(ctx context.Context, r *report) error {
 	b := v.b
-	if err := b.tidyStore(ctx); err != nil {
+	if err := b.calm(ctx, r); err != nil {
 		return err
 	}
 	w := &way{insert: "INSERT INTO xueji.peer_ping VALUES (?, ?)", query: "SELECT id, at FROM peer_ping WHERE id >= $1 ORDER BY id", next: 2}
