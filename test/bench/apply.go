@@ -85,7 +85,7 @@ func (b *bench) apply(ctx context.Context, r *report) error {
 	}
 	s.over("plain COPY", plain)
 	r.add(insertsFigure, s)
-	r.add("plain COPY into the same table", sample{Rows: b.rows, Rate: plain})
+	r.add("plain COPY into the same table, the faster of two", sample{Rows: b.rows, Rate: plain})
 	r.step("update %d rows in MariaDB", b.rows)
 	if err := change(ctx, b.mdb, "xueji.student", b.rows); err != nil {
 		return err
@@ -102,7 +102,8 @@ func (b *bench) apply(ctx context.Context, r *report) error {
 	return nil
 }
 
-// plainCopy gives the rows per second of COPY into a table like the worker's.
+// plainCopy gives the rows per second of COPY into a table like the worker's, the
+// better of two.
 func (b *bench) plainCopy(ctx context.Context) (float64, error) {
 	c, err := pgx.Connect(ctx, b.store.PostgresURL("postgres"))
 	if err != nil {
@@ -120,15 +121,21 @@ func (b *bench) plainCopy(ctx context.Context) (float64, error) {
 	if _, err := c.PgConn().CopyTo(ctx, &rows, "COPY ods.student TO STDOUT BINARY"); err != nil {
 		return 0, err
 	}
-	begun := time.Now()
-	tag, err := c.PgConn().CopyFrom(ctx, &rows, "COPY plain FROM STDIN BINARY")
-	if err != nil {
-		return 0, err
+	best := 0.0
+	for range 2 { // the first one warms the table's files
+		begun := time.Now()
+		tag, err := c.PgConn().CopyFrom(ctx, bytes.NewReader(rows.Bytes()), "COPY plain FROM STDIN BINARY")
+		if err != nil {
+			return 0, err
+		}
+		if tag.RowsAffected() != int64(b.rows) {
+			return 0, fmt.Errorf("the store has %d rows of %d", tag.RowsAffected(), b.rows)
+		}
+		best = max(best, float64(b.rows)/time.Since(begun).Seconds())
+		if _, err := c.Exec(ctx, "TRUNCATE plain"); err != nil {
+			return 0, err
+		}
 	}
-	if tag.RowsAffected() != int64(b.rows) {
-		return 0, fmt.Errorf("the store has %d rows of %d", tag.RowsAffected(), b.rows)
-	}
-	plain := float64(b.rows) / time.Since(begun).Seconds()
 	_, err = c.Exec(ctx, "DROP TABLE plain")
-	return plain, err
+	return best, err
 }
