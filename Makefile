@@ -3,12 +3,13 @@ GO ?= go
 # A number of inputs: with a time, go test reports the end of it as a failure now and then.
 FUZZTIME ?= 50000x
 
-.PHONY: bench demo help build test ci lint unit faults stopped fuzz test-mysql
+.PHONY: bench bench-peers demo help build test ci lint unit faults stopped fuzz test-mysql
 help:
 	@echo "make build   编译到 bin/tributary      build bin/tributary"
 	@echo "make test    全部检查与测试            every check and test (what CI runs)"
 	@echo "make demo    本机演示与页面（CHECK=1 自检并输出 JSON） the main job on this machine, with its page (CHECK=1: kill, compare, print JSON)"
 	@echo "make bench   测量吞吐与延迟            measure rates and latency (ROWS=n REPEAT=n OUT=folder)"
+	@echo "make bench-peers  同一次运行中与 Debezium 对比  the same beside Debezium, in one run (needs Java 17 and Maven)"
 	@echo "make faults  随机故障（SEED=n 重放，FAULTS=n 次数）  break anything at random (SEED=n repeats, FAULTS=n how often)"
 	@echo "make stopped 应用程序在 COPY 中被冻结（STOPPED=1m）  a worker frozen inside a COPY, for STOPPED=1m"
 	@echo "make test-mysql  在 MySQL 上测试读取器      the reader on MySQL (needs its mysqld)"
@@ -26,10 +27,13 @@ demo:
 	@$(call patiently,$(GO) build -o bin/tributary ./cmd/tributary && $(GO) build -o bin/demo ./deploy/demo)
 	@./bin/demo $(if $(CHECK),-check 30s) $(if $(LOG),-log $(LOG)) $(if $(SEED),-seed $(SEED)) $(if $(DIR),-dir $(DIR)) $(if $(PAGE),-page $(PAGE))
 
-# ROWS, REPEAT and OUT change a run; the report tells machine, versions and repetitions.
-bench: build
+# ROWS, REPEAT, ONLY (parts: mariadb,apply,single,latency,peers,postgres), CODECS and
+# OUT change a run; the report tells machine, versions and repetitions. bench-peers
+# runs Debezium beside us, from Maven Central.
+bench bench-peers: build
 	$(GO) build -o bin/bench ./test/bench
-	./bin/bench -commit $$(git rev-parse --short HEAD) $(if $(ROWS),-rows $(ROWS)) $(if $(REPEAT),-repeat $(REPEAT)) $(if $(OUT),-out $(OUT))
+	./bin/bench $(if $(filter bench-peers,$@),-peers) -commit $$(git describe --always --dirty || echo unknown) $(if $(ROWS),-rows $(ROWS)) $(if $(REPEAT),-repeat $(REPEAT)) \
+		$(if $(ONLY),-only $(ONLY)) $(if $(CODECS),-codecs $(CODECS)) $(if $(OUT),-out $(OUT))
 
 ci: test
 test: lint fuzz unit

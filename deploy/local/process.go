@@ -1,10 +1,10 @@
 package local
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -25,7 +25,7 @@ type Process struct {
 }
 
 // Start runs the program in a process group of its own, so that a terminal's Ctrl-C
-// reaches only us.
+// reaches only us. On Linux it gets SIGTERM when we die.
 func (p *Process) Start() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -35,17 +35,25 @@ func (p *Process) Start() error {
 	}
 	cmd := exec.Command(p.Path, p.Args...)
 	cmd.Stdout, cmd.Stderr, cmd.Env = out, out, append(os.Environ(), p.Env...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
-		return errors.Join(fmt.Errorf("start %s: %w", p.Name, err), out.Close())
-	}
-	done := make(chan struct{})
-	p.cmd, p.done = cmd, done
+	cmd.SysProcAttr = attributes(nil)
+	started, done := make(chan error, 1), make(chan struct{})
 	go func() {
-		_ = cmd.Wait() // a killed process fails; Clean tells
+		// The kernel ends the program when the thread that started it ends, so this
+		// thread stays until the program has gone.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		defer close(done)
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait() // a killed process fails; Clean tells
+		}
 		_ = out.Close()
-		close(done)
 	}()
+	if err := <-started; err != nil {
+		return fmt.Errorf("start %s: %w", p.Name, err)
+	}
+	p.cmd, p.done = cmd, done
 	return nil
 }
 

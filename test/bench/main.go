@@ -1,198 +1,165 @@
 // Command bench measures the way from a source to the store on one machine, beside
-// the ceilings that its servers set: pg_recvlogical to /dev/null for PostgreSQL, plain
-// COPY for the store. It starts real servers and the program's own processes, writes
-// the backlog first, and reports every repetition and the median. It asserts nothing.
+// the ceilings that its servers set (pg_recvlogical to /dev/null for PostgreSQL, plain
+// COPY for the store) and, if asked, beside Debezium. It starts real servers and the
+// program's own processes, writes the backlog first, and reports every repetition and
+// the median. It asserts nothing, and it ends and removes all that it started.
 package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
+	"math/rand/v2"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
-	"text/tabwriter"
+	"syscall"
 	"time"
 )
 
-// sample is one repetition of one figure.
-type sample struct {
-	Rows     int     `json:"rows,omitempty"`
-	Seconds  float64 `json:"seconds,omitempty"`
-	Rate     float64 `json:"rows_per_second,omitempty"`
-	Ratio    float64 `json:"ratio,omitempty"` // to the ceiling of the same repetition
-	CPU      float64 `json:"cpu_seconds_per_million_rows,omitempty"`
-	Resident float64 `json:"resident_mb,omitempty"` // highest
-	Wire     float64 `json:"log_bytes_per_row,omitempty"`
-	P50      float64 `json:"p50_ms,omitempty"`
-	P99      float64 `json:"p99_ms,omitempty"`
+// part is a piece of a repetition. What it needs runs before it.
+type part struct {
+	name  string
+	needs string
+	run   func(context.Context, *bench, *report) error
 }
 
-// figure is what is measured, with all its repetitions.
-type figure struct {
-	Name    string   `json:"name"`
-	Ceiling string   `json:"ceiling,omitempty"` // what Ratio is to
-	Median  sample   `json:"median"`
-	Samples []sample `json:"samples"`
+var parts = []part{
+	{"mariadb", "", func(ctx context.Context, b *bench, r *report) error { return b.mariadb(ctx, r) }},
+	{"apply", "mariadb", func(ctx context.Context, b *bench, r *report) error { return b.apply(ctx, r) }},
+	{"single", "apply", func(ctx context.Context, b *bench, r *report) error { return b.singles(ctx, r) }},
+	{"latency", "mariadb", func(ctx context.Context, b *bench, r *report) error { return b.latency(ctx, r) }},
+	{"peers", "apply", func(ctx context.Context, b *bench, r *report) error { return b.rivalStore(ctx, r) }},
+	{"postgres", "", func(ctx context.Context, b *bench, r *report) error { return b.postgres(ctx, r) }},
 }
 
-type report struct {
-	At       time.Time `json:"at"`
-	Version  string    `json:"commit"`
-	Machine  string    `json:"machine"`
-	Servers  []string  `json:"servers"`
-	Rows     int       `json:"rows"`
-	Repeat   int       `json:"repeat"`
-	Squeeze  float64   `json:"compression"` // of the rows' text, by deflate at its fastest; above 5 they are too alike
-	Figures  []*figure `json:"figures"`
-	byName   map[string]*figure
-	progress io.Writer
-}
-
-func (r *report) add(name, ceiling string, s sample) {
-	f := r.byName[name]
-	if f == nil {
-		f = &figure{Name: name, Ceiling: ceiling}
-		r.byName[name] = f
-		r.Figures = append(r.Figures, f)
+// chosen gives the parts that run, in their order.
+func (o *options) chosen() ([]part, error) {
+	want := map[string]bool{}
+	for _, name := range o.only {
+		if !slices.ContainsFunc(parts, func(p part) bool { return p.name == name }) {
+			return nil, fmt.Errorf("-only %q: there is no such part", name)
+		}
+		want[name] = true
 	}
-	f.Samples = append(f.Samples, s)
-	fmt.Fprintf(r.progress, "%s  %s\n", name, s)
-}
-
-// String gives what a sample holds.
-func (s sample) String() string {
-	var parts []string
-	for _, p := range []struct {
-		v      float64
-		format string
-	}{{s.Rate / 1000, "%.1f k rows/s"}, {s.Ratio, "ratio %.2f"}, {s.CPU, "CPU %.2f s/M rows"}, {s.Resident, "resident %.0f MB"}, {s.Wire, "log %.0f B/row"},
-		{s.P50, "p50 %.1f ms"}, {s.P99, "p99 %.1f ms"}} {
-		if p.v > 0 {
-			parts = append(parts, fmt.Sprintf(p.format, p.v))
+	for _, p := range slices.Backward(parts) {
+		if len(o.only) == 0 {
+			want[p.name] = p.name != "peers" || o.peers
+		}
+		if want[p.name] && p.needs != "" {
+			want[p.needs] = true
 		}
 	}
-	return strings.Join(parts, ", ")
+	return slices.DeleteFunc(slices.Clone(parts), func(p part) bool { return !want[p.name] }), nil
 }
 
-// median takes each column's middle by itself.
-func (f *figure) median() {
-	mid := func(get func(*sample) *float64) {
-		var all []float64
-		for i := range f.Samples {
-			all = append(all, *get(&f.Samples[i]))
+// known gives the codecs that the program knows: an older one may be measured.
+func known(ctx context.Context, r *report, o options) (all []string, err error) {
+	file := filepath.Join(o.out, "codec.yml")
+	defer func() { err = errors.Join(err, os.Remove(file)) }()
+	for _, codec := range o.codecs {
+		text := agentConfig(source{org: "1", name: "a", engine: "mariadb", codec: codec, settings: "host: h, user: u, password_env: P"}, "d", "h:1")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			return nil, err
 		}
-		slices.Sort(all)
-		*get(&f.Median) = all[len(all)/2]
+		err := exec.CommandContext(ctx, o.program, "config", "check", "agent", file).Run()
+		if _, refused := errors.AsType[*exec.ExitError](err); refused {
+			r.note("This program doesn't know the codec %s.", codec)
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, codec)
 	}
-	f.Median.Rows = f.Samples[0].Rows
-	for _, get := range []func(*sample) *float64{
-		func(s *sample) *float64 { return &s.Seconds }, func(s *sample) *float64 { return &s.Rate }, func(s *sample) *float64 { return &s.Ratio },
-		func(s *sample) *float64 { return &s.CPU }, func(s *sample) *float64 { return &s.Resident }, func(s *sample) *float64 { return &s.Wire },
-		func(s *sample) *float64 { return &s.P50 }, func(s *sample) *float64 { return &s.P99 }} {
-		mid(get)
+	if len(all) == 0 {
+		return nil, fmt.Errorf("%s knows none of the codecs %s", o.program, strings.Join(o.codecs, ", "))
 	}
+	return all, nil
 }
 
-func (r *report) write(dir string) error {
-	for _, f := range r.Figures {
-		f.median()
-	}
-	b, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
-	var text strings.Builder
-	fmt.Fprintf(&text, "%s, commit %s\n%s\n%s\n%d rows of 15 columns in transactions of 1,000; median of %d; their text compresses %.1f:1\n\n",
-		r.At.Format(time.RFC3339), r.Version, r.Machine, strings.Join(r.Servers, ", "), r.Rows, r.Repeat, r.Squeeze)
-	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	for _, f := range r.Figures {
-		note := ""
-		if f.Ceiling != "" {
-			note = "ratio to " + f.Ceiling
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", f.Name, f.Median, note)
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	fmt.Fprint(r.progress, "\n"+text.String())
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	return errors.Join(os.WriteFile(filepath.Join(dir, "report.json"), append(b, '\n'), 0o644), os.WriteFile(filepath.Join(dir, "report.txt"), []byte(text.String()), 0o644))
-}
-
-// machine describes where the figures come from.
-func machine() string {
-	cpu := runtime.GOARCH
-	if b, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		for line := range strings.Lines(string(b)) {
-			if name, v, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-				cpu = strings.TrimSpace(v)
-				break
-			}
-		}
-	}
-	return fmt.Sprintf("%d cores (%s), %s, %s", runtime.NumCPU(), cpu, runtime.GOOS, runtime.Version())
+func list(s string) []string {
+	return slices.DeleteFunc(strings.Split(s, ","), func(s string) bool { return s == "" })
 }
 
 func main() {
-	rows := flag.Int("rows", 1_000_000, "rows of a backlog")
-	repeat := flag.Int("repeat", 3, "repetitions")
-	seconds := flag.Int("seconds", 10, "length of each latency run")
-	program := flag.String("tributary", "bin/tributary", "the program")
-	out := flag.String("out", filepath.Join(os.TempDir(), "tributary-bench"), "folder of the report")
+	var o options
+	flag.IntVar(&o.rows, "rows", 1_000_000, "rows of a backlog, at least 10000")
+	flag.IntVar(&o.repeat, "repeat", 3, "repetitions")
+	flag.IntVar(&o.seconds, "seconds", 10, "length of each latency run")
+	flag.StringVar(&o.program, "tributary", "bin/tributary", "the program")
+	flag.StringVar(&o.out, "out", filepath.Join(os.TempDir(), "tributary-bench"), "folder of the report")
+	flag.BoolVar(&o.peers, "peers", false, "measure Debezium, too")
+	codecs := flag.String("codecs", "avro,json", "codecs of the log; the first one feeds the store, and what the program doesn't know is left out")
+	only := flag.String("only", "", "parts to measure: mariadb, apply, single, latency, peers, postgres; those that they need run as well")
 	commit := flag.String("commit", "unknown", "what is measured")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	o.codecs, o.only = list(*codecs), list(*only)
+	o.peers = o.peers || slices.Contains(o.only, "peers")
+	o.rows -= o.rows % transaction
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	r := &report{At: time.Now().UTC(), Version: *commit, Machine: machine(), Rows: *rows, Repeat: *repeat, byName: map[string]*figure{}, progress: os.Stderr}
-	squeeze, err := compression()
-	if err == nil {
-		r.Squeeze = squeeze
-		if err = os.MkdirAll(*out, 0o755); err == nil {
-			err = run(ctx, r, *program, *out, *seconds)
-		}
-	}
-	if err == nil {
-		err = r.write(*out)
-	}
-	if err != nil {
+	r := &report{At: time.Now().UTC(), Version: *commit, Machine: machine(), Rows: o.rows, Repeat: o.repeat, Compression: map[string]float64{}, progress: os.Stderr, begun: time.Now()}
+	if err := measure(ctx, r, o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
-	fmt.Fprintln(os.Stderr, "report:", *out)
+	fmt.Fprintln(os.Stderr, "report:", o.out)
 }
 
-func run(ctx context.Context, r *report, program, out string, seconds int) (err error) {
-	for n := range r.Repeat {
-		profiles := ""
-		if n == r.Repeat-1 { // a profile costs a little
-			profiles = out
+func measure(ctx context.Context, r *report, o options) (err error) {
+	if o.rows < 10_000 || o.repeat < 1 || o.seconds < 1 || len(o.codecs) == 0 {
+		return errors.New("at least 10000 rows, one repetition, one second and one codec")
+	}
+	chosen, err := o.chosen()
+	if err != nil {
+		return err
+	}
+	if o.program, err = filepath.Abs(o.program); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(o.out, 0o755); err != nil {
+		return err
+	}
+	if o.codecs, err = known(ctx, r, o); err != nil {
+		return err
+	}
+	if r.Compression["SQL"], err = compression([][]byte{[]byte(values(rand.New(rand.NewPCG(7, 7)), 1, 5000))}); err != nil {
+		return err
+	}
+	for n := range o.repeat {
+		r.step("repetition %d of %d: start the servers", n+1, o.repeat)
+		if err := repetition(ctx, r, o, chosen, n == o.repeat-1); err != nil {
+			// What has been measured stands, and says that it isn't all.
+			r.note("Incomplete: %v", err)
+			return errors.Join(err, r.write(o.out))
 		}
-		b, serr := start(ctx, program, profiles, r.Rows)
-		if serr == nil {
-			if n == 0 {
-				r.Servers = b.servers()
-			}
-			for _, f := range []func(context.Context, *report) error{b.mariadb, b.inserts, b.updates, b.postgres, func(ctx context.Context, r *report) error { return b.latency(ctx, r, seconds) }} {
-				if serr = f(ctx, r); serr != nil {
-					break
-				}
-			}
-		}
-		if b != nil {
-			serr = errors.Join(serr, b.stop())
-		}
-		if serr != nil {
-			return serr
+	}
+	return r.write(o.out)
+}
+
+// repetition measures each part once on servers of its own. Only the last one
+// profiles, because that costs a little.
+func repetition(ctx context.Context, r *report, o options, chosen []part, last bool) (err error) {
+	b, err := start(ctx, o)
+	if b == nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.stop(err != nil)) }()
+	if err != nil {
+		return err
+	}
+	if last {
+		b.profiles = o.out
+	}
+	r.Servers = b.servers()
+	for _, p := range chosen {
+		if err := p.run(ctx, b, r); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
 	return nil
