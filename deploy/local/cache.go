@@ -21,6 +21,26 @@ func serverCache() (string, error) {
 	return filepath.Join(dir, "tributary"), nil
 }
 
+// Lock keeps other processes of the machine that take the same name waiting, until
+// unlock is called.
+func Lock(name string) (unlock func() error, err error) {
+	cache, err := serverCache()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		return nil, fmt.Errorf("make the cache: %w", err)
+	}
+	lock, err := os.OpenFile(filepath.Join(cache, name+".lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock the cache: %w", err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock the cache: %w", err), lock.Close())
+	}
+	return lock.Close, nil
+}
+
 // cached gives the folder of a name in the cache. fill makes it first if it isn't
 // there; only a whole one gets the name. Two processes that need it at once wait
 // for each other.
@@ -30,17 +50,11 @@ func cached(name string, fill func(dir string) error) (dir string, err error) {
 		return "", err
 	}
 	dir = filepath.Join(cache, name)
-	if err := os.MkdirAll(cache, 0o755); err != nil {
-		return "", fmt.Errorf("make the cache: %w", err)
-	}
-	lock, err := os.OpenFile(dir+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	unlock, err := Lock(name)
 	if err != nil {
-		return "", fmt.Errorf("lock the cache: %w", err)
+		return "", err
 	}
-	defer func() { err = errors.Join(err, lock.Close()) }()
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		return "", fmt.Errorf("lock the cache: %w", err)
-	}
+	defer func() { err = errors.Join(err, unlock()) }()
 	if _, err := os.Stat(dir); err == nil { // it is renamed there once it is whole
 		return dir, nil
 	}
