@@ -49,11 +49,22 @@ func folder(t testing.TB, name string) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
+		if err := remove(dir); err != nil {
 			t.Error(err)
 		}
 	})
 	return dir
+}
+
+// remove deletes a folder. A killed server's children write on until they notice.
+func remove(dir string) error {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(5 * time.Second); ; <-tick.C {
+		if err := os.RemoveAll(dir); err == nil || time.Now().After(deadline) {
+			return err
+		}
+	}
 }
 
 // programs is how a server starts from its programs.
