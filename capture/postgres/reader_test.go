@@ -387,11 +387,12 @@ func testTruncateUnseen(t *testing.T, g *rig) {
 	run(t, g.sql, `CREATE TABLE s (id int PRIMARY KEY); CREATE TABLE away (id int PRIMARY KEY); CREATE TABLE good (id int PRIMARY KEY)`)
 	res := g.first()
 	run(t, g.sql, `INSERT INTO s VALUES (1)`)
-	seg := g.busy()
+	g.busy()
 	run(t, g.sql, `TRUNCATE s`)
 	g.halted("s")
 	run(t, g.sql, `BEGIN; INSERT INTO s VALUES (2); INSERT INTO good VALUES (1); COMMIT`)
-	if seg = g.busy(); len(seg.Rows) != 1 || seg.Skipped != 1 || seg.Rows[0].Table.Name != "good" {
+	seg := g.busy()
+	if len(seg.Rows) != 1 || seg.Skipped != 1 || seg.Rows[0].Table.Name != "good" {
 		t.Errorf("segment %+v", seg)
 	}
 	res.Last, res.Restart = seg.Txn.Position, seg.Restart
