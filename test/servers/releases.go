@@ -2,10 +2,15 @@ package servers
 
 import (
 	"cmp"
+	"context"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"testing"
+
+	"github.com/tributary-cdc/tributary/deploy/local"
 )
 
 // matrix lists the releases of each engine that readers are tested on. The empty one
@@ -32,6 +37,20 @@ func Each(t *testing.T, engine string, f func(*testing.T, Starter)) {
 			f(t, func(t testing.TB, settings map[string]string) DB { t.Helper(); return row.start(t, release, settings) })
 		})
 	}
+}
+
+// Fetch brings everything into the cache that the tests of this module may start and
+// that can be fetched, so that none of them has to wait for it. tell gets lines for
+// people.
+func Fetch(ctx context.Context, tell func(string)) error {
+	for _, engine := range slices.Sorted(maps.Keys(matrix)) {
+		for _, release := range matrix[engine].releases {
+			if err := local.Fetch(ctx, engine, release, tell); err != nil {
+				return err
+			}
+		}
+	}
+	return local.Fetch(ctx, "Kafka", "", tell)
 }
 
 // RanVariable names the environment variable with a file that gets a line for each
