@@ -1,6 +1,6 @@
 // Package local starts real database servers on loopback for a first run and
-// for tests: programs that are installed on the machine, on a free port, below
-// one data folder. It decides nothing about what is done with them.
+// for tests: programs that are installed on the machine, else fetched ones, on a
+// free port, below one data folder. It decides nothing about what is done with them.
 package local
 
 import (

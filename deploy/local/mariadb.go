@@ -11,6 +11,10 @@ import (
 	"syscall"
 )
 
+// socketName is relative to the data folder, where the server goes: a socket's path may
+// have 107 bytes only, and one in a folder of everybody outlives a killed server.
+const socketName = "socket"
+
 // StartMariaDB starts MariaDB with a row-based binary log and full metadata.
 func StartMariaDB(ctx context.Context, o Options) (*Server, error) {
 	var program, install string
@@ -61,7 +65,7 @@ func StartMariaDB(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 	s.args = []string{program, "--no-defaults", "--datadir=" + data, "--port=" + strconv.Itoa(int(s.Port)), "--bind-address=127.0.0.1", "--skip-name-resolve",
-		"--socket=" + s.socket(), "--pid-file=" + filepath.Join(o.Dir, "pid"), "--init-file=" + initial,
+		"--socket=" + socketName, "--pid-file=" + filepath.Join(o.Dir, "pid"), "--init-file=" + initial,
 		"--log-bin=" + filepath.Join(data, "binlog"), "--binlog-format=ROW", "--loose-binlog-row-metadata=FULL", "--server-id=1", "--character-set-server=utf8mb4",
 		"--innodb-buffer-pool-size=64M", "--innodb-log-file-size=64M", "--key-buffer-size=1M", "--performance-schema=OFF"}
 	s.args = append(s.args, where...)
@@ -70,11 +74,6 @@ func StartMariaDB(ctx context.Context, o Options) (*Server, error) {
 	}
 	s.ready = s.pingMySQL
 	return s, s.Start(ctx)
-}
-
-// socket lies in the system's temporary folder: a socket's path may have 107 bytes only.
-func (s *Server) socket() string {
-	return filepath.Join(os.TempDir(), fmt.Sprintf("tributary-%d.sock", s.Port))
 }
 
 // firstStatements leave one administrator, with a password, and nobody else. Users

@@ -56,7 +56,7 @@ func StartMySQL(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 	s.args = append(mysqld, "--datadir="+data, "--port="+strconv.Itoa(int(s.Port)), "--bind-address=127.0.0.1", "--skip-name-resolve",
-		"--socket="+s.socket(), "--pid-file="+filepath.Join(o.Dir, "pid"), "--mysqlx=OFF",
+		"--socket="+socketName, "--pid-file="+filepath.Join(o.Dir, "pid"), "--mysqlx=OFF",
 		"--log-bin="+filepath.Join(data, "binlog"), "--binlog-row-metadata=FULL", "--server-id=1", "--gtid-mode=ON", "--enforce-gtid-consistency=ON",
 		"--character-set-server=utf8mb4", "--innodb-buffer-pool-size=64M", "--performance-schema=OFF")
 	for k, v := range o.Settings {

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/netip"
 	"os"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -131,5 +130,5 @@ func output(c *testcontainers.DockerContainer) string {
 		return err.Error()
 	}
 	lines := bytes.Split(bytes.TrimSpace(b), []byte("\n"))
-	return string(bytes.Join(slices.Clone(lines[max(0, len(lines)-10):]), []byte("\n")))
+	return string(bytes.Join(lines[max(0, len(lines)-10):], []byte("\n")))
 }
