@@ -3,7 +3,7 @@ GO ?= go
 # A number of inputs: with a time, go test reports the end of it as a failure now and then.
 FUZZTIME ?= 50000x
 
-.PHONY: bench bench-peers demo help build test ci lint unit faults stopped fuzz test-mysql
+.PHONY: bench bench-peers demo help build test ci lint unit faults stopped fuzz servers test-mysql test-container
 help:
 	@echo "make build   编译到 bin/tributary      build bin/tributary"
 	@echo "make test    全部检查与测试            every check and test (what CI runs)"
@@ -12,7 +12,9 @@ help:
 	@echo "make bench-peers  同一次运行中与 Debezium 对比  the same beside Debezium, in one run (needs Java 17 and Maven)"
 	@echo "make faults  随机故障（SEED=n 重放，FAULTS=n 次数）  break anything at random (SEED=n repeats, FAULTS=n how often)"
 	@echo "make stopped 应用程序在 COPY 中被冻结（STOPPED=1m）  a worker frozen inside a COPY, for STOPPED=1m"
-	@echo "make test-mysql  在 MySQL 上测试读取器      the reader on MySQL (needs its mysqld)"
+	@echo "make test-mysql  在 MySQL 上测试            the reader, and the whole way, on MySQL"
+	@echo "make test-container  在容器中的 PostgreSQL 上测试  the store's tests in a container (needs a Docker engine)"
+	@echo "make servers 预取测试所用的服务器      fetch the servers that tests start"
 	@echo "make fuzz    模糊测试                  fuzz each decoder (FUZZTIME=1000000x)"
 
 build:
@@ -36,19 +38,42 @@ bench bench-peers: build
 		$(if $(ONLY),-only $(ONLY)) $(if $(CODECS),-codecs $(CODECS)) $(if $(OUT),-out $(OUT))
 
 ci: test
-test: lint fuzz unit
+
+# Each part prints its time.
+test:
+	@$(call timed,lint)
+	@$(call timed,fuzz)
+	@$(call timed,servers)
+	@$(call timed,unit)
+
+define timed
+begin=$$(date +%s); $(MAKE) --no-print-directory $(1) && echo "== $(1): $$(($$(date +%s) - begin)) s"
+endef
+
+# Whoever runs without it waits for downloads within the tests.
+servers:
+	$(GO) run ./test/servers/fetch
 
 lint:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "not formatted"; exit 1; }
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 
+# Which servers ran is printed at the end.
 unit:
-	$(GO) test -race -count=1 -timeout 10m ./...
+	@ran=$$(mktemp) && trap 'rm -f '$$ran EXIT && TRIBUTARY_SERVERS_RAN=$$ran $(GO) test -race -count=1 -timeout 15m ./...; result=$$?; \
+	echo "== servers that ran, and how often"; sort $$ran | uniq -c; exit $$result
 
-# Needs mysqld of MySQL itself; MariaDB is part of unit.
+# The store's suite on PostgreSQL in a container. Needs a Docker engine (DOCKER_HOST).
+test-container: export TRIBUTARY_SERVERS = container
+test-container: export TESTCONTAINERS_RYUK_DISABLED = true
+test-container: export TESTCONTAINERS_HOST_OVERRIDE = 127.0.0.1
+test-container:
+	@ran=$$(mktemp) && trap 'rm -f '$$ran EXIT && TRIBUTARY_SERVERS_RAN=$$ran $(GO) test -race -count=1 -run '^TestStore$$' ./sinks/postgres && \
+	cat $$ran && grep -q 'in a container of' $$ran
+
 test-mysql:
-	$(GO) test -count=1 -tags mysql ./capture/mysql
+	$(GO) test -count=1 -run 'Reader/MySQL|Gaps/MySQL|PartialJSON|Microseconds|MySQLKilled' ./capture/mysql ./test/e2e
 
 faults:
 	FAULTS=$(or $(FAULTS),60) $(GO) test -count=1 -timeout 60m -v -run 'KilledAnywhere|AnythingBreaks' ./test/e2e ./test/faults

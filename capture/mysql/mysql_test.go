@@ -1,5 +1,3 @@
-//go:build mysql
-
 package mysql_test
 
 import (
@@ -8,13 +6,6 @@ import (
 	"github.com/tributary-cdc/tributary/stream/event"
 	"github.com/tributary-cdc/tributary/test/servers"
 )
-
-// The same rules on MySQL. Debian 12 has no MySQL, so this is asked for by name,
-// with -tags mysql, and fails where no mysqld of MySQL is installed.
-
-func TestReaderOnMySQL(t *testing.T) { testReader(t, servers.MySQL(t, nil)) }
-
-func TestGapsOnMySQL(t *testing.T) { testGaps(t, servers.MySQL) }
 
 // TestPartialJSON stops a table whose updates stand in the log as differences.
 func TestPartialJSON(t *testing.T) {

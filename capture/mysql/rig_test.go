@@ -28,7 +28,9 @@ type rig struct {
 
 func newRig(t *testing.T, db servers.DB, name string) *rig {
 	g := &rig{t: t, db: db, name: name, sql: db.Connect(t, "")}
-	g.run("SET GLOBAL binlog_row_metadata = FULL")
+	if g.metadata() {
+		g.run("SET GLOBAL binlog_row_metadata = FULL")
+	}
 	g.run("CREATE DATABASE " + name + " CHARACTER SET utf8mb4")
 	g.again()
 	g.o = mysql.Options{Source: event.Source{ID: "330106-" + name, Org: "330106", Engine: event.MariaDB, Agent: "a1"},
@@ -72,6 +74,30 @@ func (g *rig) query(sql string) (out []string) {
 
 // maria reports whether the server is MariaDB.
 func (g *rig) maria() bool { return strings.Contains(g.query("SELECT VERSION()")[0], "MariaDB") }
+
+// metadata reports whether the server can describe tables in its log.
+func (g *rig) metadata() bool {
+	return len(g.query("SHOW GLOBAL VARIABLES LIKE 'binlog_row_metadata'")) == 1
+}
+
+// events gives a log file's types and contents of events.
+func (g *rig) events(file string) (out []string) {
+	g.t.Helper()
+	res, err := g.sql.Execute("SHOW BINLOG EVENTS IN '" + file + "'")
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	for i := range res.RowNumber() {
+		for _, column := range []int{2, 5} {
+			s, err := res.GetString(i, column)
+			if err != nil {
+				g.t.Fatal(err)
+			}
+			out = append(out, strings.Clone(s))
+		}
+	}
+	return out
+}
 
 // tear kills the server, cuts the last five events off its log and starts it again.
 func (g *rig) tear() {

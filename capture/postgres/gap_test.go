@@ -79,7 +79,12 @@ func testSlotAgain(t *testing.T, g *rig) {
 func testSlotAdvanced(t *testing.T, g *rig) {
 	res := g.written()
 	run(t, g.sql, `INSERT INTO s VALUES (2)`)
-	run(t, g.sql, `SELECT pg_replication_slot_advance(slot_name, pg_current_wal_lsn()) FROM pg_replication_slots WHERE database = current_database()`)
+	const ours = ` FROM pg_replication_slots WHERE database = current_database()`
+	if g.can(`SELECT 'pg_replication_slot_advance'::regproc`) {
+		run(t, g.sql, `SELECT pg_replication_slot_advance(slot_name, pg_current_wal_lsn())`+ours)
+	} else { // PostgreSQL 10: somebody takes what was meant for us
+		run(t, g.sql, `SELECT pg_logical_slot_get_binary_changes(slot_name, NULL, NULL, 'proto_version', '1', 'publication_names', slot_name)`+ours)
+	}
 	g.gap(res, "SLOT_AHEAD")
 }
 

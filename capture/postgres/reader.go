@@ -48,6 +48,7 @@ type state struct {
 	Slot     string            `json:"slot"`
 	Epoch    uint32            `json:"epoch"`
 	Stopped  []event.TableStop `json:"stopped,omitempty"`
+	Files    map[string]uint32 `json:"files,omitempty"` // of the tables, where TRUNCATE is unseen
 }
 
 func (s *state) stopOf(table string) *event.TableStop {
@@ -69,7 +70,9 @@ type Reader struct {
 	state     state
 	last      event.Position
 	relations map[uint32]*relation
-	msg       pgoutput.Msg
+	// truncateUnseen says that the server leaves TRUNCATE out of the stream.
+	truncateUnseen bool
+	msg            pgoutput.Msg
 
 	queue    capture.Queue   // to hand out before reading on
 	seg      *capture.Buffer // being filled; nil between transactions
@@ -192,6 +195,9 @@ func (r *Reader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 	if err != nil {
 		return 0, connection("start replication", err)
 	}
+	if err := r.watchFiles(ctx); err != nil {
+		return 0, err
+	}
 	if err := r.idle(); err != nil {
 		return 0, err
 	}
@@ -213,7 +219,8 @@ func (r *Reader) probe(ctx context.Context) error {
 		return &capture.Coded{Code: "PG_WAL_LEVEL", Hint: "ALTER SYSTEM SET wal_level = 'logical'; then restart the server",
 			Err: fmt.Errorf("wal_level is %s: %w", level, capture.ErrSettings)}
 	}
-	return nil
+	r.truncateUnseen, err = r.blind(ctx)
+	return err
 }
 
 // Ack implements capture.Reader.

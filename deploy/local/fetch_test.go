@@ -16,6 +16,7 @@ func TestFetchedServers(t *testing.T) {
 	for name, f := range map[string]func(Options) (*Server, error){
 		"postgres": func(o Options) (*Server, error) { return StartPostgres(t.Context(), o) },
 		"mariadb":  func(o Options) (*Server, error) { return StartMariaDB(t.Context(), o) },
+		"mysql":    func(o Options) (*Server, error) { return StartMySQL(t.Context(), o) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, err := os.MkdirTemp("", "tributary-fetched-")

@@ -1,6 +1,6 @@
 // Package local starts real database servers on loopback for a first run and
-// for tests: programs that are installed on the machine, on a free port, below
-// one data folder. It decides nothing about what is done with them.
+// for tests: programs that are installed on the machine, else fetched ones, on a
+// free port, below one data folder. It decides nothing about what is done with them.
 package local
 
 import (
@@ -32,6 +32,8 @@ type Options struct {
 	// are none, fetched ones; "installed" or "fetch" only the one or the other.
 	// Empty, the environment's TRIBUTARY_BINARIES counts.
 	Binaries string
+	// Release asks for one release, which is fetched, e.g. "18.1". Empty for any.
+	Release string
 	// Tell gets a line for people at least every 2 s while programs are fetched. nil
 	// for none.
 	Tell func(string)
@@ -131,8 +133,16 @@ func command(dir, path string, args ...string) (*exec.Cmd, error) {
 	cmd := exec.Command(path, args...)
 	cmd.Dir = dir
 	cmd.Env = []string{"LC_ALL=C.UTF-8", "PATH=" + filepath.Dir(path) + ":/usr/bin:/bin", "HOME=" + dir, "TMPDIR=" + dir}
+	if libs := filepath.Join(filepath.Dir(path), "..", "libs"); exists(libs) { // fetched programs bring libraries along
+		cmd.Env = append(cmd.Env, "LD_LIBRARY_PATH="+libs)
+	}
 	cmd.SysProcAttr = attributes(cred)
 	return cmd, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // FreePort gives a port of loopback that was free a moment ago.

@@ -14,7 +14,7 @@ import (
 // StartPostgres starts PostgreSQL with logical replication on.
 func StartPostgres(ctx context.Context, o Options) (*Server, error) {
 	var program string
-	fetched, err := o.programs(ctx, postgresPackage, func() (err error) {
+	fetched, err := o.programs(ctx, postgresReleases, func() (err error) {
 		program, err = find("postgres", "PostgreSQL's server (Debian: apt-get install postgresql)", "/usr/lib/postgresql/*/bin/postgres", "/usr/pgsql-*/bin/postgres")
 		return err
 	})

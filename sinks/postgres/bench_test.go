@@ -48,7 +48,7 @@ func benchRow(rng *rand.Rand, id int64) []event.Value {
 // beside plain COPY into a table of the same shape.
 func BenchmarkApply(b *testing.B) {
 	const size = 10_000
-	db := servers.Postgres(b, map[string]string{"max_wal_size": "8GB", "shared_buffers": "512MB"})
+	db := servers.PostgresPrograms(b, map[string]string{"max_wal_size": "8GB", "shared_buffers": "512MB"})
 	s, err := postgres.New(postgres.Options{Host: db.Host, Port: db.Port, Database: "postgres", User: db.User, Password: db.Password})
 	if err != nil {
 		b.Fatal(err)

@@ -33,7 +33,7 @@ func (b *bench) fresh(t *testing.T) (sinktest.Harness, *pgx.Conn) {
 	if _, err := admin.Exec(t.Context(), "CREATE DATABASE "+name); err != nil {
 		t.Fatal(err)
 	}
-	c := connect(t, b.db.Server.PostgresURL(name))
+	c := connect(t, b.db.In(name))
 	return sinktest.Harness{
 		Open: func(t *testing.T) worker.Store {
 			s, err := postgres.New(postgres.Options{Host: b.db.Host, Port: b.db.Port, Database: name, User: b.db.User, Password: b.db.Password})

@@ -5,7 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -88,4 +92,24 @@ func check(t *testing.T, from string, imports []string) {
 		return
 	}
 	t.Errorf("%s lies outside the agreed folders", from)
+}
+
+// TestNothingIsSkipped: a test that is skipped looks like one that has passed. One
+// that lacks something fails and says what; outside of CI only it may be skipped.
+func TestNothingIsSkipped(t *testing.T) {
+	skip, seen := regexp.MustCompile(`\b[tb]\.Skip(Now|f)?\(|testing\.Short\(`), 0
+	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "arch_test.go") {
+			return err
+		}
+		seen++
+		b, err := os.ReadFile(path)
+		if found := skip.Find(b); found != nil && !strings.Contains(string(b), `os.Getenv("CI")`) {
+			t.Errorf("%s has %s, and doesn't ask for CI", path, found)
+		}
+		return err
+	})
+	if err != nil || seen < 100 {
+		t.Errorf("%d files, %v", seen, err)
+	}
 }

@@ -17,7 +17,7 @@ import (
 // TestTraceProvesARow follows rows of both engines from the store back to the source's
 // own log, with the command that trace prints, and asks agent and worker how they are.
 func TestTraceProvesARow(t *testing.T) {
-	maria, db := servers.MariaDB(t, nil), servers.Postgres(t, nil)
+	maria, db := servers.MariaDB(t, nil), servers.PostgresPrograms(t, nil)
 	admin := connect(t, db, "postgres")
 	mustExec(t, admin, "CREATE DATABASE city")
 	mustExec(t, admin, "CREATE DATABASE chengji")

@@ -66,7 +66,7 @@ func exec(t testing.TB, db *sql.DB, query string) {
 // begin starts everything and waits until both sources are being read.
 func begin(t *testing.T, seed uint64, kafka bool) *system {
 	s := &system{links: map[string]*servers.Link{}, databases: map[string]servers.DB{
-		"xueji": servers.MariaDB(t, nil), "chengji": servers.Postgres(t, nil), "province": servers.Postgres(t, nil)}}
+		"xueji": servers.MariaDB(t, nil), "chengji": servers.PostgresPrograms(t, nil), "province": servers.PostgresPrograms(t, nil)}}
 	for name, db := range s.databases {
 		s.links[name] = servers.NewLink(t, fmt.Sprintf("127.0.0.1:%d", db.Port))
 		if name == "xueji" {

@@ -1,11 +1,13 @@
-// Package servers starts real servers for tests, by the same code as the demo,
-// on private ports and folders, and stops them with the test. Which one ran is
-// printed. It decides nothing about what is tested.
+// Package servers starts real servers for tests on private ports of loopback and
+// stops them with the test: PostgreSQL in a container where a Docker engine answers,
+// else, like the others, by the code of the demo. Which one ran is printed. It
+// decides nothing about what is tested.
 package servers
 
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"os"
 	"testing"
 	"time"
@@ -15,18 +17,29 @@ import (
 	"github.com/tributary-cdc/tributary/deploy/local"
 )
 
-// DB says how to reach a server.
+// DB says how to reach a server. The password is made anew for each.
 type DB struct {
 	Host     string
 	Port     uint16
 	User     string
 	Password string
 	Database string
-	Server   *local.Server
+	// Server is nil if the server runs in a container.
+	Server *local.Server
 }
 
 // URL gives the address for pgx.
-func (d DB) URL() string { return d.Server.PostgresURL(d.Database) }
+func (d DB) URL() string { return d.In(d.Database) }
+
+// In gives the address of another database of the server, for pgx.
+func (d DB) In(database string) string {
+	u := url.URL{Scheme: "postgres", User: url.UserPassword(d.User, d.Password), Host: fmt.Sprintf("%s:%d", d.Host, d.Port), Path: database, RawQuery: "sslmode=disable"}
+	return u.String()
+}
+
+// Starter starts a server that ends with the test. Settings are added to its
+// command line.
+type Starter func(t testing.TB, settings map[string]string) DB
 
 // folder makes a folder that another user can reach; t.TempDir's parents are closed to it.
 func folder(t testing.TB, name string) string {
@@ -36,16 +49,32 @@ func folder(t testing.TB, name string) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
+		if err := remove(dir); err != nil {
 			t.Error(err)
 		}
 	})
 	return dir
 }
 
-func start(t testing.TB, name string, f func(context.Context, local.Options) (*local.Server, error), settings map[string]string) *local.Server {
+// remove deletes a folder. A killed server's children write on until they notice.
+func remove(dir string) error {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(5 * time.Second); ; <-tick.C {
+		if err := os.RemoveAll(dir); err == nil || time.Now().After(deadline) {
+			return err
+		}
+	}
+}
+
+// programs is how a server starts from its programs.
+type programs func(context.Context, local.Options) (*local.Server, error)
+
+// start starts a release, or the machine's if that is empty. Without the programs,
+// here or in the package repository, the test fails.
+func (p programs) start(t testing.TB, release string, settings map[string]string) DB {
 	t.Helper()
-	s, err := f(t.Context(), local.Options{Dir: folder(t, name), Settings: settings})
+	s, err := p(t.Context(), local.Options{Dir: folder(t, "server"), Settings: settings, Release: release})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,34 +83,53 @@ func start(t testing.TB, name string, f func(context.Context, local.Options) (*l
 			t.Error(err)
 		}
 	})
-	t.Logf("%s %s from %s on port %d", s.Engine, s.Version, s.How, s.Port)
-	return s
+	ran(t, "%s %s from %s", s.Engine, s.Version, s.How)
+	return DB{Host: s.Host, Port: s.Port, User: s.User, Password: s.Password, Server: s}
 }
 
-// Postgres starts PostgreSQL with logical replication on. Without its programs
-// on the machine the test fails.
+// Postgres starts PostgreSQL with logical replication on: in a container where a
+// Docker engine answers, else from programs.
 func Postgres(t testing.TB, settings map[string]string) DB {
+	t.Helper()
+	if db, ok := container(t, settings); ok {
+		return db
+	}
+	return PostgresPrograms(t, settings)
+}
+
+// PostgresPrograms starts PostgreSQL from programs, for a test that needs the
+// server's process, its files or the programs beside it.
+func PostgresPrograms(t testing.TB, settings map[string]string) DB {
+	t.Helper()
+	return postgres(t, "", settings)
+}
+
+func postgres(t testing.TB, release string, settings map[string]string) DB {
 	t.Helper()
 	all := map[string]string{"fsync": "off"}
 	for k, v := range settings {
 		all[k] = v
 	}
-	s := start(t, "postgres", local.StartPostgres, all)
-	return DB{Host: s.Host, Port: s.Port, User: s.User, Password: s.Password, Database: "postgres", Server: s}
+	db := programs(local.StartPostgres).start(t, release, all)
+	db.Database = "postgres"
+	return db
 }
 
 // MariaDB starts MariaDB with a row-based binary log and full metadata.
 func MariaDB(t testing.TB, settings map[string]string) DB {
 	t.Helper()
-	s := start(t, "mariadb", local.StartMariaDB, settings)
-	return DB{Host: s.Host, Port: s.Port, User: s.User, Password: s.Password, Server: s}
+	return mariadb(t, "", settings)
+}
+
+func mariadb(t testing.TB, release string, settings map[string]string) DB {
+	t.Helper()
+	return programs(local.StartMariaDB).start(t, release, settings)
 }
 
 // MySQL starts MySQL with a row-based binary log, GTIDs and full metadata.
 func MySQL(t testing.TB, settings map[string]string) DB {
 	t.Helper()
-	s := start(t, "mysql", local.StartMySQL, settings)
-	return DB{Host: s.Host, Port: s.Port, User: s.User, Password: s.Password, Server: s}
+	return programs(local.StartMySQL).start(t, "", settings)
 }
 
 // Connect opens a connection to a MySQL or MariaDB server that ends with the test.

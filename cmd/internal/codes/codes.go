@@ -131,6 +131,9 @@ var explanations = map[string]map[language.Language]explanation{
 	"TOPIC_REPLACED": {
 		english: {"the log's topic is not the one that was written or read before", "find out who deleted it, then read the source's tables again"},
 		chinese: {"日志主题已不是原来的那个", "查明是谁删除的，再重新读取该数据源的表"}},
+	"TRUNCATE_UNSEEN": {
+		english: {"the table was truncated or rewritten, and the server (PostgreSQL 10) doesn't say which", "read the table again; avoid TRUNCATE, VACUUM FULL and CLUSTER on captured tables there"},
+		chinese: {"该表被清空（TRUNCATE）或重写，而服务器（PostgreSQL 10）没有说明是哪一种", "重新读取该表；在该版本上不要对被采集的表执行 TRUNCATE、VACUUM FULL、CLUSTER"}},
 	"TYPE_UNSUPPORTED": {
 		english: {"a column has a type that can't be carried yet", "leave the table out, or change the column"},
 		chinese: {"某列的类型暂不支持", "不采集该表，或更改该列"}},
