@@ -13,9 +13,7 @@ import (
 // flush commits what is complete, in groups of about BatchRows. With a backlog, what
 // fills no group stays for the next call.
 func (s *session) flush(ctx context.Context, next log.Offset, backlog bool) error {
-	s.w.mu.Lock()
-	s.w.counts = s.asm.counts
-	s.w.mu.Unlock()
+	s.count()
 	for len(s.asm.done) > 0 {
 		rows, n := 0, 0
 		for n < len(s.asm.done) && (n == 0 || rows+len(s.asm.done[n].changes) <= s.w.o.BatchRows) {

@@ -28,6 +28,7 @@ type session struct {
 	// recorded are those of them that the store knows of.
 	recorded map[tableKey]bool
 	applied  int
+	counted  Counts // what the status knows of the assembler's
 }
 
 func (s *session) run(ctx context.Context) (err error) {
@@ -67,11 +68,11 @@ func (s *session) run(ctx context.Context) (err error) {
 			got.batches, got.err = s.fetch.Fetch(ctx, from, s.w.o.Wait)
 		}
 		if got.err != nil {
-			return got.err
+			return s.until(ctx, from, got.err)
 		}
 		size := 0
 		if from, size, err = s.take(got.batches, from); err != nil {
-			return err
+			return s.until(ctx, from, err)
 		}
 		// With a backlog the next records come, and are merged, while these are written.
 		// Without one they are waited for afterwards, so that a group holds all there is by then.
@@ -93,6 +94,7 @@ func (s *session) run(ctx context.Context) (err error) {
 			}
 			s.w.reach(s.p, from)
 		}
+		s.w.at(s.p, from)
 	}
 }
 
@@ -111,6 +113,16 @@ func (s *session) acquire(ctx context.Context) (known []Progress, err error) {
 	s.claim = claim
 	s.w.hold(s.p)
 	return known, nil
+}
+
+// until applies what is complete before the batch at next, which can't be read, and
+// waits until the store has it.
+func (s *session) until(ctx context.Context, next log.Offset, err error) error {
+	s.w.at(s.p, next)
+	if ferr := s.flush(ctx, next, false); ferr != nil {
+		return errors.Join(err, ferr)
+	}
+	return errors.Join(err, s.settle())
 }
 
 // prefetchFrom is the size of a fetch, in bytes on the wire, that tells a backlog.
