@@ -33,7 +33,8 @@ func TestDurability(t *testing.T) {
 			servers.DeleteTopic(t, b.addr, topic)
 			servers.CreateTopic(t, b.addr, topic, map[string]string{"min.insync.replicas": "2"})
 		}
-		if err := c.CheckDurable(t.Context(), b.org); err != nil {
+		// A broker hears of topics that were made anew a little later.
+		if err := eventually(t, func() error { return c.CheckDurable(t.Context(), b.org) }, nil); err != nil {
 			t.Errorf("two in-sync replicas wanted by each topic: %v", err)
 		}
 	})
