@@ -93,3 +93,4 @@ fuzz:
 	$(GO) test -run '^$$' -fuzz FuzzParseControl$$ -fuzztime $(FUZZTIME) ./stream/envelope
 	$(GO) test -run '^$$' -fuzz FuzzDecodeBatch$$ -fuzztime $(FUZZTIME) ./stream/kafka
 	$(GO) test -run '^$$' -fuzz FuzzLZ4$$ -fuzztime $(FUZZTIME) ./stream/kafka
+	$(GO) test -run '^$$' -fuzz FuzzRecords$$ -fuzztime $(FUZZTIME) ./stream/log

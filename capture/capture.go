@@ -78,6 +78,9 @@ var (
 	ErrSettings = errors.New("settings of the source")
 	// ErrNoFirstStart: nothing is known about this source and nobody ordered a first start.
 	ErrNoFirstStart = errors.New("no checkpoint and no order for a first start")
+	// ErrMoved: the configuration names another partition than the one that has the
+	// source's transactions.
+	ErrMoved = errors.New("the source belongs to another partition")
 	// ErrUnsupported: the log holds something that isn't understood and that can't be
 	// pinned on one table (e.g. XA PREPARE). The source stops.
 	ErrUnsupported = errors.New("not supported in the source's log")
@@ -96,6 +99,17 @@ func (e *Coded) Error() string { return fmt.Sprintf("%v [%s]", e.Err, e.Code) }
 // Unwrap returns the wrapped error.
 func (e *Coded) Unwrap() error { return e.Err }
 
+// codes are the codes of this package's errors where nothing says it closer.
+var codes = []struct {
+	err  error
+	code string
+}{
+	{ErrOtherAgent, "OTHER_AGENT"},
+	{ErrNoFirstStart, "NO_FIRST_START"},
+	{ErrMoved, "PARTITION_CHANGED"},
+	{ErrConnection, "SOURCE_UNREACHABLE"},
+}
+
 // CodeOf gives an error's stable code, and what to do about it here; both are empty
 // if it has none.
 func CodeOf(err error) (code, hint string) {
@@ -107,7 +121,12 @@ func CodeOf(err error) (code, hint string) {
 	if errors.As(err, &g) {
 		return g.Code, ""
 	}
-	return "", ""
+	for _, c := range codes {
+		if errors.Is(err, c.err) {
+			return c.code, ""
+		}
+	}
+	return log.CodeOf(err), ""
 }
 
 // GapError says that the source's log doesn't provably continue after From.
@@ -134,8 +153,8 @@ func ActionOf(err error) Action {
 		return StayDown
 	case errors.Is(err, ErrConnection), errors.Is(err, log.ErrUnavailable), errors.Is(err, log.ErrUnknownOutcome):
 		return Retry
-	case errors.Is(err, ErrAccess), errors.Is(err, ErrSettings), errors.Is(err, ErrNoFirstStart),
-		errors.Is(err, log.ErrTopicConfig), errors.Is(err, log.ErrUnknownTopic):
+	case errors.Is(err, ErrAccess), errors.Is(err, ErrSettings), errors.Is(err, ErrNoFirstStart), errors.Is(err, ErrMoved),
+		errors.Is(err, log.ErrTopicConfig), errors.Is(err, log.ErrNotDurable), errors.Is(err, log.ErrUnknownTopic):
 		return AskOperator
 	}
 	return StopSource

@@ -198,7 +198,10 @@ func (w *writer) run(ctx context.Context) error {
 
 func (w *writer) append(ctx context.Context, b *batch) error {
 	p := w.p
-	if age := time.Since(p.opened); !p.dirty && (age > p.opts.ReopenEvery || p.records > maxRecords) {
+	if age := time.Since(p.opened); !p.dirty && (age > p.opts.ReopenEvery || p.records > p.opts.ReopenRecords) {
+		if err := p.stillOurs(ctx, p.reign); err != nil {
+			return err
+		}
 		if err := p.open(ctx); err != nil {
 			return err
 		}
@@ -232,7 +235,7 @@ func (w *writer) append(ctx context.Context, b *batch) error {
 		return nil
 	}
 	w.mu.Lock()
-	w.saved.Last, w.saved.Restart, w.saved.At = b.mark.last, b.mark.restart, now
+	w.saved.Last, w.saved.Restart, w.saved.At, w.saved.Reign = b.mark.last, b.mark.restart, now, p.reign
 	if b.mark.state != nil { // transactions after a state are found again behind its offset
 		w.saved.State, w.saved.Offset, w.fresh = b.mark.state, base+log.Offset(b.mark.record), true
 	}
@@ -272,15 +275,49 @@ func (w *writer) save(ctx context.Context) error {
 		return nil
 	}
 	c.Producer, c.Agent = log.NoProducer, w.p.opts.Agent // the tail's first record tells the producer
+	if p := w.p.opts.Partition; p != (log.Partition{}) {
+		c.Partition = p.String()
+	}
+	err := w.replace(ctx, &c)
+	if err != nil {
+		w.mu.Lock()
+		w.fresh = true
+		w.mu.Unlock()
+	}
+	return err
+}
+
+// replace saves a checkpoint, unless the source isn't ours any more.
+func (w *writer) replace(ctx context.Context, c *checkpoint) error {
+	if err := w.p.stillOurs(ctx, c.Reign); err != nil {
+		return err
+	}
 	value, err := json.Marshal(c)
 	if err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
 	if err := w.p.opts.Checkpoints.Save(ctx, w.p.opts.Source.ID, value); err != nil {
-		w.mu.Lock()
-		w.fresh = true
-		w.mu.Unlock()
 		return fmt.Errorf("save checkpoint: %w", err)
+	}
+	return nil
+}
+
+// stillOurs refuses to go on if a newer agent has saved a checkpoint: the broker
+// forgets whom it should fence.
+func (p *Pipeline) stillOurs(ctx context.Context, reign int64) error {
+	there, err := p.opts.Checkpoints.Load(ctx, p.opts.Source.ID)
+	if err != nil {
+		return fmt.Errorf("look at the checkpoint: %w", err)
+	}
+	if there == nil {
+		return nil
+	}
+	var c checkpoint
+	if err := json.Unmarshal(there, &c); err != nil {
+		return fmt.Errorf("read checkpoint: %w", err)
+	}
+	if c.Reign > reign {
+		return fmt.Errorf("agent %s has taken the source: %w", c.Agent, log.ErrFenced)
 	}
 	return nil
 }

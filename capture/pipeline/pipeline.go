@@ -57,6 +57,9 @@ type Options struct {
 	Tail        log.Fetcher // reads the partition that Log appends to
 	Checkpoints Checkpoints
 	Schemas     Schemas
+	// Partition names what Log and Tail belong to. A checkpoint of another partition
+	// is refused. The zero value checks nothing.
+	Partition log.Partition
 
 	// Force takes the source although another agent wrote within OtherAgentAge.
 	Force bool
@@ -86,6 +89,9 @@ type Options struct {
 	// ReopenLimit is the time after which nothing is written any more without a new
 	// open: half the broker's expiry. Default 84h.
 	ReopenLimit time.Duration
+	// ReopenRecords is the number of records after which the producer is opened again
+	// between two transactions, 1 to 2^30. Default 2^30, half of the sequence numbers.
+	ReopenRecords int
 	// StopTimeout bounds the drain after a stop is asked. Default 10s.
 	StopTimeout time.Duration
 	// MaxBackoff caps the pause between two attempts. Default 5s.
@@ -104,8 +110,7 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// maxRecords is the number of records after which the producer is opened again:
-// half of the range of sequence numbers (RecordBatch baseSequence, int32).
+// maxRecords is half of the range of sequence numbers (RecordBatch baseSequence, int32).
 const maxRecords = 1 << 30
 
 func (o *Options) fill() error {
@@ -128,6 +133,10 @@ func (o *Options) fill() error {
 	setDuration(&o.StopTimeout, 10*time.Second)
 	setDuration(&o.MaxBackoff, 5*time.Second)
 	setDuration(&o.AskEvery, 30*time.Second)
+	setInt(&o.ReopenRecords, maxRecords)
+	if o.ReopenRecords < 1 || o.ReopenRecords > maxRecords {
+		return fmt.Errorf("pipeline options: ReopenRecords %d is outside 1 to %d", o.ReopenRecords, maxRecords)
+	}
 	if o.BatchBytes < 64<<10 || o.BatchBytes > 16<<20 {
 		return fmt.Errorf("pipeline options: BatchBytes %d is outside 65536 to 16777216", o.BatchBytes)
 	}
@@ -166,11 +175,14 @@ type Pipeline struct {
 	status status
 
 	// What follows belongs to Run's goroutine, and to the writer while a session runs.
-	opened  time.Time // of the last successful open; zero if there was none, or the next failed
-	took    bool      // an open of ours has succeeded
-	records int       // appended since
-	dirty   bool      // the log may hold an unfinished transaction of this producer
-	scan    *scanner  // what the log says about the source
+	opened   time.Time    // of the last successful open; zero if there was none, or the next failed
+	took     bool         // an open of ours has succeeded
+	openAt   log.Offset   // of the open record
+	identity log.Producer // that wrote it
+	reign    int64        // of the checkpoints to come
+	records  int          // appended since
+	dirty    bool         // the log may hold an unfinished transaction of this producer
+	scan     *scanner     // what the log says about the source
 }
 
 // New checks the options. It starts nothing and connects to nothing.

@@ -23,6 +23,22 @@ type checkpoint struct {
 	Producer log.Producer   `json:"producer"`
 	Agent    string         `json:"agent"` // whose open record counts; it may lie before Offset
 	At       time.Time      `json:"at"`
+	// Reign rises with each open: the higher one is the newer agent's. It is
+	// max(last + 1, Unix microseconds), so that a lost checkpoint doesn't set it back.
+	Reign int64 `json:"reign"`
+	// Partition is that of the offsets, empty if unknown.
+	Partition string `json:"partition,omitempty"`
+}
+
+// NewerCheckpoint reports whether the second of two checkpoints of a source, which
+// was saved later, also counts. It doesn't if an agent saved it that had lost the
+// source already and hadn't noticed yet.
+func NewerCheckpoint(old, new []byte) bool {
+	var a, b checkpoint
+	if json.Unmarshal(old, &a) != nil || json.Unmarshal(new, &b) != nil {
+		return true // whoever loads it says what is wrong with it
+	}
+	return b.Reign >= a.Reign
 }
 
 // scanner follows a source through its partition: which producer counts, and
@@ -32,6 +48,8 @@ type scanner struct {
 	next     log.Offset   // where to read on
 	producer log.Producer // of the latest open; NoProducer while none is known
 	agent    string       // of the latest open
+	opened   log.Offset   // of the latest open record behind the checkpoint
+	reign    int64        // of the checkpoint
 	seen     time.Time    // append time of the source's latest record
 	known    bool         // a checkpoint, commit or heartbeat was found
 	last     event.Position
@@ -60,7 +78,10 @@ func (p *Pipeline) load(ctx context.Context) (*scanner, error) {
 	if err := json.Unmarshal(value, &c); err != nil {
 		return nil, fmt.Errorf("read checkpoint: %w", err)
 	}
-	s.producer, s.agent, s.known = c.Producer, c.Agent, true
+	if want := p.opts.Partition; want != (log.Partition{}) && c.Partition != "" && c.Partition != want.String() {
+		return nil, fmt.Errorf("the source's transactions up to %s lie in %s, not in %s: %w", c.Last, c.Partition, want, capture.ErrMoved)
+	}
+	s.producer, s.agent, s.reign, s.known = c.Producer, c.Agent, c.Reign, true
 	s.last, s.restart, s.state, s.offset = c.Last, c.Restart, c.State, c.Offset
 	if c.Offset >= end {
 		return nil, &capture.GapError{Code: "TOPIC_REPLACED", From: c.Last,
@@ -104,7 +125,7 @@ func (s *scanner) record(b *log.Batch, o log.Offset, r *log.Record, end log.Offs
 		return fmt.Errorf("offset %d: %w", o, err)
 	}
 	if c.Open != nil {
-		s.producer, s.agent, s.seen = b.Producer, c.Open.Agent, b.Appended
+		s.producer, s.agent, s.opened, s.seen = b.Producer, c.Open.Agent, o, b.Appended
 		return nil
 	}
 	if s.producer == log.NoProducer { // retention has taken the open record
@@ -145,6 +166,10 @@ func (p *Pipeline) openAndScan(ctx context.Context) error {
 	if err := s.advance(ctx, p.opts.Tail, end); err != nil {
 		return err
 	}
+	if p.took && (s.reign > p.reign || s.opened > p.openAt && s.producer != p.identity) {
+		return fmt.Errorf("agent %s has taken the source: %w", s.agent, log.ErrFenced)
+	}
+	p.reign = max(p.reign, s.reign)
 	if other := s.agent != "" && s.agent != p.opts.Agent; other {
 		switch {
 		case p.took: // its open stands behind ours; an unfinished write must not take the source back
@@ -174,15 +199,18 @@ func (p *Pipeline) openAndScan(ctx context.Context) error {
 // broker refuses older agents and readers drop what they left unfinished.
 func (p *Pipeline) open(ctx context.Context) error {
 	p.opened = time.Time{}
-	if _, err := p.opts.Log.Open(ctx); err != nil {
+	identity, err := p.opts.Log.Open(ctx)
+	if err != nil {
 		return fmt.Errorf("take the source in the log: %w", err)
 	}
+	p.identity = identity // the open record may reach the log although its answer doesn't
 	var r log.Records
 	envelope.AddOpen(&r, p.opts.Source.ID, envelope.Open{Agent: p.opts.Agent, At: time.Now(), Version: p.opts.Version})
-	if _, err := p.opts.Log.Append(ctx, &r); err != nil {
+	if p.openAt, err = p.opts.Log.Append(ctx, &r); err != nil {
 		return fmt.Errorf("write the open record: %w", err)
 	}
 	p.opened, p.records, p.dirty = time.Now(), 1, false
+	p.reign = max(p.reign+1, p.opened.UnixMicro())
 	p.took = true
 	return nil
 }

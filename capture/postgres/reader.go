@@ -178,11 +178,11 @@ func (r *Reader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 	if r.sql, err = pgx.ConnectConfig(ctx, plain); err != nil {
 		return 0, connection(what, err)
 	}
+	if err := r.probe(ctx); err != nil { // first: a server that is too old refuses the other connection for reasons of its own
+		return 0, err
+	}
 	if r.conn, err = pgconn.ConnectConfig(ctx, &repl.Config); err != nil {
 		return 0, connection(what, err)
-	}
-	if err := r.probe(ctx); err != nil {
-		return 0, err
 	}
 	if err := r.resume(ctx, res); err != nil {
 		return 0, err
@@ -206,14 +206,14 @@ func (r *Reader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 
 func (r *Reader) probe(ctx context.Context) error {
 	var version int
-	var level string
-	err := r.sql.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, current_setting('wal_level')`).Scan(&version, &level)
+	var name, level string
+	err := r.sql.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, current_setting('server_version'), current_setting('wal_level')`).Scan(&version, &name, &level)
 	if err != nil {
 		return connection("read settings", err)
 	}
 	if version < 100000 {
 		return &capture.Coded{Code: "PG_VERSION", Hint: "upgrade to PostgreSQL 10 or newer",
-			Err: fmt.Errorf("server version %d has no logical replication by publication: %w", version, capture.ErrSettings)}
+			Err: fmt.Errorf("the server is PostgreSQL %s, which has no logical replication by publication: %w", name, capture.ErrSettings)}
 	}
 	if level != "logical" {
 		return &capture.Coded{Code: "PG_WAL_LEVEL", Hint: "ALTER SYSTEM SET wal_level = 'logical'; then restart the server",

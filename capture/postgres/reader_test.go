@@ -488,6 +488,16 @@ func testNoTable(t *testing.T, g *rig) {
 	g.refuses("PG_NO_TABLE", "nothing*")
 }
 
+// TestPostgres96 meets a server that is too old.
+func TestPostgres96(t *testing.T) {
+	db := servers.OldPostgres(t)
+	if !strings.HasPrefix(db.Server.Version, "9.6.") {
+		t.Fatalf("the server is %s", db.Server.Version)
+	}
+	g := newRig(t, db)
+	g.refuses("PG_VERSION", "9.6.24", "PostgreSQL 10 or newer")
+}
+
 // TestServerSettings starts a server as a DBA left it.
 func TestServerSettings(t *testing.T) {
 	g := newRig(t, servers.Postgres(t, map[string]string{"wal_level": "replica"}))

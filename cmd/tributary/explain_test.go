@@ -12,6 +12,7 @@ import (
 	"github.com/tributary-cdc/tributary/cmd/internal/codes"
 	"github.com/tributary-cdc/tributary/sinks/worker"
 	"github.com/tributary-cdc/tributary/stream/event"
+	"github.com/tributary-cdc/tributary/stream/log"
 )
 
 func TestExplain(t *testing.T) {
@@ -32,6 +33,8 @@ func TestStatusSaysWhatToDo(t *testing.T) {
 	waiting := report{Role: "agent", Name: "a1", Sources: []pipeline.Status{
 		{Source: "330108-chengji", State: pipeline.Retrying, Error: "wal_level is replica [PG_WAL_LEVEL]", Code: "PG_WAL_LEVEL", Hint: "ALTER SYSTEM SET wal_level = 'logical'"},
 		{Source: "330106-xueji", State: pipeline.Streaming, Committed: at, Logged: at.Add(250 * time.Millisecond), Stopped: []event.TableStop{{Table: "xueji.t", Code: "TABLE_NO_KEY", Reason: "no key"}}}}}
+	stopped := report{Role: "worker", Name: "province", Partitions: []worker.PartitionStatus{{Partition: log.Partition{Topic: "tributary.330106.changes"}, State: worker.Failed, Next: 4711,
+		Error: "batch at offset 4711: checksum 01020304", Code: "LOG_CORRUPT", Foreign: 2, LastForeign: 99}}}
 	well := report{Role: "worker", Name: "city", Stores: []worker.SourceStatus{{Source: "330106-xueji", Txns: 3}}}
 	serveReport := func(r report) string {
 		srv := httptest.NewServer(handler(answers{status: func() report { return r }}))
@@ -45,16 +48,28 @@ func TestStatusSaysWhatToDo(t *testing.T) {
 			t.Errorf("lacks %q:\n%s", want, out)
 		}
 	}
-	if code != exitUnwell {
+	if code != exitFailed {
 		t.Errorf("exit %d", code)
+	}
+	code, out, _ = call("status", serveReport(stopped), "--lang", "zh-CN")
+	for _, want := range []string{"tributary.330106.changes/0", "failed", "LOG_CORRUPT", "日志中有损坏的记录", "offset 4711", "搁置了 2 条外来记录，最新一条的偏移量为 99"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("lacks %q:\n%s", want, out)
+		}
+	}
+	if code != exitFailed {
+		t.Errorf("exit %d for a stopped partition", code)
 	}
 	if code, out, _ := call("status", good, "--output", "json"); code != 0 || !bytes.Contains([]byte(out), []byte(`"transactions": 3`)) {
 		t.Errorf("exit %d, %s", code, out)
 	}
 	other := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(other.Close)
-	for _, address := range []string{"127.0.0.1:1", other.URL} {
-		if code, out, _ := call("status", address); code != exitUnwell || !strings.Contains(out, "unreachable") {
+	if code, _, errs := call("status", "127.0.0.1:1"); code != exitUsage || !strings.Contains(errs, "isn't an address") {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+	for _, address := range []string{"http://127.0.0.1:1", other.URL} {
+		if code, out, _ := call("status", good, address); code != exitUnreachable || !strings.Contains(out, "unreachable") {
 			t.Errorf("%s: exit %d, %s", address, code, out)
 		}
 	}

@@ -13,7 +13,7 @@ const (
 // catalogue is every text for people, once per language.
 type catalogue struct {
 	root, lang, config, agent, worker, hub, log, configs, check, example, valid, version string
-	trace, traceLong, status, statusLong, output, explain, registry                      string
+	trace, traceLong, status, statusLong, output, explain, registry, foreign             string
 
 	fieldRow, fieldSource, fieldPosition, fieldOp, fieldCommitted, fieldApplied, fieldBatch, fieldLog, fieldProof string
 	fieldProgram, fieldState, fieldLag, fieldTxns, fieldRows, fieldNote                                           string
@@ -38,9 +38,10 @@ var texts = map[language]catalogue{
 			"and the command that shows the event at the source without this program.\n" +
 			"STORE is the worker's configuration file, KEY the key's values in the table's order.",
 		status:     "show what agents and workers are doing",
-		statusLong: "Asks agents and workers at their http addresses. Ends with 3 if one of them\ncan't be reached or needs a person.",
+		statusLong: "Asks agents and workers at their http addresses. Ends with 3 if one of them\ncan't be reached, with 1 if one needs a person.",
 		output:     "table or json",
 		registry:   "answer the Schema Registry's read calls from the log",
+		foreign:    "%d foreign records set aside, the newest at offset %d",
 		explain:    "say what an error's code means and what to do; without a code, all of them",
 		fieldRow:   "row", fieldSource: "source", fieldPosition: "position", fieldOp: "operation", fieldCommitted: "committed", fieldApplied: "applied",
 		fieldBatch: "batch", fieldLog: "log", fieldProof: "at the source", fieldProgram: "program", fieldState: "state", fieldLag: "lag",
@@ -64,9 +65,10 @@ var texts = map[language]catalogue{
 			"以及不借助本程序在源端查看该事件的命令。\n" +
 			"STORE 是 worker 的配置文件，KEY 是按表键顺序给出的键值。",
 		status:     "查看 agent 与 worker 的运行状况",
-		statusLong: "按 http 地址询问 agent 与 worker。有一个无法访问或需要人工处理时，退出码为 3。",
+		statusLong: "按 http 地址询问 agent 与 worker。有一个无法访问时退出码为 3，需要人工处理时为 1。",
 		output:     "table（表格）或 json",
 		registry:   "依据日志应答 Schema Registry 的读取接口",
+		foreign:    "搁置了 %d 条外来记录，最新一条的偏移量为 %d",
 		explain:    "说明错误代码的含义与处理办法；不给代码则列出全部",
 		fieldRow:   "数据行", fieldSource: "数据源", fieldPosition: "位点", fieldOp: "操作", fieldCommitted: "源端提交", fieldApplied: "入库",
 		fieldBatch: "批次", fieldLog: "日志", fieldProof: "源端查看", fieldProgram: "程序", fieldState: "状态", fieldLag: "延迟",

@@ -18,8 +18,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/cmd/internal/config"
 	languages "github.com/tributary-cdc/tributary/cmd/internal/language"
+	"github.com/tributary-cdc/tributary/sinks/worker"
+	"github.com/tributary-cdc/tributary/stream/log"
 )
 
 // version is set by the linker for a release.
@@ -27,9 +30,9 @@ var version = "development"
 
 // Exit codes.
 const (
-	exitFailed = 1
-	exitUsage  = 2
-	exitUnwell = 3 // what was asked about needs a person
+	exitFailed      = 1 // also: what was asked about needs a person, or isn't there
+	exitUsage       = 2
+	exitUnreachable = 3 // of a program, the log or the store
 )
 
 func main() {
@@ -48,24 +51,39 @@ func run(args []string, stdout, stderr io.Writer) int {
 			os.Exit(128 + int(s)) // asked twice: at once
 		}
 	}()
-	root := command(speaks(args, os.Getenv("LANG")))
+	lang := speaks(args, os.Getenv("LANG"))
+	root := command(lang)
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
-	switch {
-	case err == nil:
+	if err == nil {
 		return 0
-	case errors.Is(err, config.ErrInvalid), errors.Is(err, errUsage):
-		fmt.Fprintln(stderr, "tributary:", err)
-		return exitUsage
-	case errors.Is(err, errUnwell), errors.Is(err, errNotFound):
-		fmt.Fprintln(stderr, "tributary:", err)
-		return exitUnwell
 	}
 	fmt.Fprintln(stderr, "tributary:", err)
+	code, hint := codeOf(err)
+	for _, line := range note(lang, code, "", hint) {
+		fmt.Fprintln(stderr, line)
+	}
+	switch {
+	case errors.Is(err, config.ErrInvalid), errors.Is(err, errUsage):
+		return exitUsage
+	case errors.Is(err, errUnreachable), errors.Is(err, worker.ErrStoreAway), errors.Is(err, log.ErrUnavailable):
+		return exitUnreachable
+	}
 	return exitFailed
 }
+
+// codeOf gives an error's stable code and a hint, whichever part it comes from.
+func codeOf(err error) (code, hint string) {
+	if code := worker.CodeOf(err); code != "" {
+		return code, ""
+	}
+	return capture.CodeOf(err)
+}
+
+// errUnreachable: a program that was asked for didn't answer. The output says which.
+var errUnreachable = errors.New("unreachable")
 
 var errUsage = errors.New("usage")
 

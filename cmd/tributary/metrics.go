@@ -31,6 +31,7 @@ var (
 	storeLag      = metric("store_lag_seconds", "From the last transaction's commit at the source to its commit in the store. Absent before the first one. MariaDB gives whole seconds.", "source")
 	storeLogLag   = metric("store_log_lag_seconds", "From the last transaction's place in the log to its commit in the store. Absent before the first one.", "source")
 	storeParts    = metric("store_partitions", "Partitions that this worker applies now.")
+	partState     = metric("partition_state", "1 for the state that the partition is in: starting, applying, retrying, failed.", "partition", "state")
 	setAside      = metric("log_records_set_aside_total", "Records and transactions that didn't count: foreign, fenced, void, known, unknown.", "reason")
 
 	statusDropped  = metric("status_records_dropped_total", "Status records that the hub doesn't hold: malformed, or beyond its memory.")
@@ -95,6 +96,16 @@ func workerMetrics(status func() (map[string]worker.SourceStatus, worker.Counts)
 		}
 		for reason, n := range map[string]int64{"foreign": counts.Foreign, "fenced": counts.Fenced, "void": counts.Void, "known": counts.Known, "unknown": counts.Unknown} {
 			counter(out, setAside, n, reason)
+		}
+	}
+}
+
+// partitionMetrics are the figures of a worker's partitions.
+func partitionMetrics(w *worker.Worker) collector {
+	return func(out chan<- prometheus.Metric) {
+		gauge(out, storeParts, float64(len(w.Held())))
+		for _, p := range w.Partitions() {
+			gauge(out, partState, 1, p.Partition.String(), string(p.State))
 		}
 	}
 }

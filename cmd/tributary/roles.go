@@ -2,15 +2,12 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"runtime/debug"
-	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
@@ -50,27 +47,6 @@ func runLog(ctx context.Context, file string, out io.Writer, l *slog.Logger) err
 	return s.Close()
 }
 
-// instance names this agent's installation. Whoever was fenced gets a new name,
-// so that a restart meets the newer agent's fresh records and stays down.
-func instance(dir string) (string, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fmt.Errorf("data_dir: %w", err)
-	}
-	name := filepath.Join(dir, "instance")
-	b, err := os.ReadFile(name)
-	if err == nil && len(b) > 0 {
-		return strings.TrimSpace(string(b)), nil
-	}
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return "", fmt.Errorf("data_dir: %w", err)
-	}
-	id := rand.Text()[:12]
-	if err := os.WriteFile(name, []byte(id+"\n"), 0o600); err != nil {
-		return "", fmt.Errorf("data_dir: %w", err)
-	}
-	return id, nil
-}
-
 // runAgent runs one pipeline per source. A source that stops for good doesn't
 // stop the others; the agent fails only when none is left.
 func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) error {
@@ -81,10 +57,11 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 	if os.Getenv("GOGC") == "" { // rows leave no garbage, so that collecting twice as often costs nothing
 		debug.SetGCPercent(50)
 	}
-	id, err := instance(c.DataDir)
+	home, err := openHome(c.DataDir)
 	if err != nil {
 		return err
 	}
+	defer func() { _ = home.Close() }() // the kernel frees the folder either way
 	client, err := kafka.New(kafka.Options{Brokers: c.Log.Brokers})
 	if err != nil {
 		return err
@@ -104,7 +81,7 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 		return err
 	}
 	defer said.close()
-	parts := agentParts{client: client, versions: schemas.New(client), config: &c, name: c.Name + "/" + id, said: said, times: times, log: l}
+	parts := agentParts{client: client, versions: schemas.New(client), config: &c, name: c.Name + "/" + home.id, points: client.LatestBy(kafka.Checkpoints(c.Org), pipeline.NewerCheckpoint), said: said, times: times, log: l}
 	for i, s := range c.Sources {
 		if pipes[i], err = parts.pipeline(s); err != nil {
 			return fmt.Errorf("source %s-%s: %w", c.Org, s.Name, err)
@@ -126,7 +103,7 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 			figures: []prometheus.Collector{agentMetrics(statuses), said.metrics()},
 		}), l)
 	})
-	if err := awaitTopics(ctx, client, c.Org, c.Partitions, &topics, l); err != nil {
+	if err := awaitTopics(ctx, client, &c, &topics, l); err != nil {
 		if ctx.Err() != nil { // asked to stop while the log was away
 			err = nil
 		}
@@ -144,7 +121,7 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 				l.Error("source stopped", "source", p.Status().Source, "err", err)
 			}
 			if errors.Is(err, log.ErrFenced) {
-				err = errors.Join(err, os.Remove(filepath.Join(c.DataDir, "instance")))
+				err = errors.Join(err, home.forget())
 			}
 			return err
 		})
@@ -159,6 +136,7 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 type agentParts struct {
 	client   *kafka.Client
 	versions *schemas.Catalogue
+	points   *kafka.Latest
 	config   *config.Agent
 	name     string // of the agent and this instance of it
 	said     *records
@@ -186,7 +164,7 @@ func (a *agentParts) pipeline(s config.Source) (*pipeline.Pipeline, error) {
 		Source: src, Agent: a.name, Version: version, Reader: reader, FirstStart: s.FirstStart == "now", StopTimeout: c.StopTimeout, Codec: codec, Logger: a.log,
 		Log: client.Producer(kafka.ProducerOptions{Partition: part, TransactionalID: kafka.Prefix + c.Org + "." + src.ID,
 			Compression: kafka.LZ4, KeepsState: !c.Log.Embedded}),
-		Tail: client.Fetcher(part, 1<<20), Checkpoints: client.Latest(kafka.Checkpoints(c.Org)), Schemas: a.versions.Publisher(kafka.Schemas(c.Org)),
+		Tail: client.Fetcher(part, 1<<20), Partition: part, Checkpoints: a.points, Schemas: a.versions.Publisher(kafka.Schemas(c.Org)),
 		OnChange: a.said.writer.Changed, OnLogged: a.times.logged(src.ID),
 	})
 }
@@ -199,17 +177,24 @@ func newReader(src event.Source, s config.Source, password string) (capture.Read
 	return mysqlcapture.New(mysqlcapture.Options{Source: src, Host: s.Host, Port: s.Port, User: s.User, Password: password, Tables: s.Tables, Datasets: s.Datasets})
 }
 
-// awaitTopics makes and checks an org's topics, as soon as the log answers. Until
+// awaitTopics makes and checks the org's topics, as soon as the log answers. Until
 // then ready says why it doesn't.
-func awaitTopics(ctx context.Context, client *kafka.Client, org string, partitions int, ready *readiness, l *slog.Logger) error {
+func awaitTopics(ctx context.Context, client *kafka.Client, c *config.Agent, ready *readiness, l *slog.Logger) error {
+	o := kafka.TopicOptions{Partitions: c.Partitions, Replication: 1}
+	if c.Log.Durability == config.Replicated {
+		o.Replication = 3
+	}
 	return capture.Retrying(ctx, func() error {
-		err := client.CreateTopics(ctx, org, kafka.TopicOptions{Partitions: partitions})
+		err := client.CreateTopics(ctx, c.Org, o)
 		if err == nil {
-			err = client.CheckTopics(ctx, org)
+			err = client.CheckTopics(ctx, c.Org)
+		}
+		if err == nil && c.Log.Durability == config.Replicated {
+			err = client.CheckDurable(ctx, c.Org)
 		}
 		ready.set(err)
 		if err != nil {
-			l.Warn("topics", "org", org, "err", err)
+			l.Warn("topics", "org", c.Org, "err", err)
 		}
 		return err
 	})

@@ -27,6 +27,9 @@ type report struct {
 	Stores  []worker.SourceStatus `json:"applied,omitempty"` // of a worker
 	// Partitions are those that are a worker's now.
 	Partitions []worker.PartitionStatus `json:"partitions,omitempty"`
+	// Waits says why a worker has no partitions yet, Code is that of the trouble.
+	Waits string `json:"waits,omitempty"`
+	Code  string `json:"code,omitempty"`
 	// Error says why there is no report.
 	Error string `json:"error,omitempty"`
 }
@@ -39,21 +42,31 @@ func statusCommand(say catalogue, lang language) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		for _, a := range args {
+			if u, err := url.Parse(a); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+				return fmt.Errorf("%w: %q isn't an address like http://127.0.0.1:8061", errUsage, a)
+			}
+		}
 		reports := make([]report, len(args))
-		bad := false
+		unwell, away := false, false
 		for i, a := range args {
 			reports[i] = ask(c.Context(), a)
-			bad = bad || !reports[i].well()
+			unwell, away = unwell || !reports[i].well(), away || reports[i].Error != ""
 		}
 		if asJSON {
 			err = printJSON(c.OutOrStdout(), reports)
 		} else {
 			err = printStatus(c.OutOrStdout(), say, lang, reports)
 		}
-		if err == nil && bad {
-			err = errUnwell
+		switch {
+		case err != nil:
+			return err
+		case away:
+			return errUnreachable
+		case unwell:
+			return errUnwell
 		}
-		return err
+		return nil
 	}
 	return c
 }
@@ -64,8 +77,8 @@ var errUnwell = errors.New("not everything is well")
 func ask(ctx context.Context, address string) report {
 	r := report{Name: address}
 	u, err := url.Parse(address)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		r.Error = "not an address like http://127.0.0.1:8080"
+	if err != nil {
+		r.Error = err.Error()
 		return r
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
@@ -111,7 +124,7 @@ func (r *report) well() bool {
 			return false
 		}
 	}
-	return true
+	return r.Code == ""
 }
 
 func printStatus(out io.Writer, say catalogue, lang language, reports []report) error {
@@ -137,9 +150,16 @@ func printStatus(out io.Writer, say catalogue, lang language, reports []report) 
 			}
 			line(r.Role+" "+r.Name, s.Source, s.State, lagText(s.Committed, s.Logged), s.Txns, s.Rows, s.Position.String(), strings.Join(notes, "; "))
 		}
+		if r.Waits != "" {
+			line(r.Role+" "+r.Name, "-", "waiting", "-", "-", "-", "-", strings.Join(note(lang, r.Code, r.Waits, ""), "; "))
+		}
 		for _, p := range r.Partitions {
-			if p.State != worker.Applying {
-				line(r.Role+" "+r.Name, p.Partition, p.State, "-", "-", "-", "-", p.Error)
+			notes := note(lang, p.Code, p.Error, "")
+			if p.Foreign > 0 {
+				notes = append(notes, fmt.Sprintf(say.foreign, p.Foreign, p.LastForeign))
+			}
+			if p.State != worker.Applying || p.Foreign > 0 { // those that are well stand in their sources' lines
+				line(r.Role+" "+r.Name, p.Partition, p.State, "-", "-", "-", p.Next, strings.Join(notes, "; "))
 			}
 		}
 		for _, s := range r.Stores {

@@ -62,7 +62,7 @@ func runWorker(ctx context.Context, file string, _ io.Writer, l *slog.Logger) er
 		return err
 	}
 	s := &share{member: &readiness{}, w: w, name: c.Group, given: make(chan worker.Assignment), drained: make(chan struct{}), l: l}
-	s.member.set(errors.New("not a member of the consumer group " + c.Group + " yet"))
+	s.member.set(s.notYet())
 	for _, org := range c.Orgs {
 		s.topics = append(s.topics, kafka.Changes(org))
 	}
@@ -73,14 +73,17 @@ func runWorker(ctx context.Context, file string, _ io.Writer, l *slog.Logger) er
 			return f()
 		})
 	}
-	held := collector(func(out chan<- prometheus.Metric) { gauge(out, storeParts, float64(len(w.Held()))) })
 	part(func() error {
 		return serve(ctx, ln, handler(answers{
 			status: func() report {
-				return report{Role: "worker", Name: c.Name, Stores: applied(w), Partitions: w.Partitions()}
+				r := report{Role: "worker", Name: c.Name, Stores: applied(w), Partitions: w.Partitions()}
+				if err := s.member.get(); err != nil {
+					r.Waits, r.Code = err.Error(), worker.CodeOf(err)
+				}
+				return r
 			},
 			ready:   func() error { return workerReady(s.member.get(), w.Partitions()) },
-			figures: []prometheus.Collector{workerMetrics(w.Status), held, said.metrics()},
+			figures: []prometheus.Collector{workerMetrics(w.Status), partitionMetrics(w), said.metrics()},
 		}), l)
 	})
 	if c.Registry != "" {
@@ -112,6 +115,13 @@ type share struct {
 // tell is the time between two commits of offsets, which are for tools only.
 const tell = 5 * time.Second
 
+func (s *share) notYet() error {
+	return fmt.Errorf("not a member of the consumer group %s yet", s.name)
+}
+
+// askEvery is the pause while only a person can help, e.g. with a wrong password.
+const askEvery = 30 * time.Second
+
 // run is a member of the group until ctx ends. It leaves after the worker has drained,
 // so that whoever takes over finds nobody at work.
 func (s *share) run(ctx context.Context, client *kafka.Client, store *postgres.Store) error {
@@ -119,6 +129,7 @@ func (s *share) run(ctx context.Context, client *kafka.Client, store *postgres.S
 	if err != nil {
 		return nil // only because ctx has ended
 	}
+	s.member.set(s.notYet())
 	group, err := client.Group(kafka.GroupOptions{Name: s.name, Scope: identity, Topics: s.topics, Holding: s.w.Held, Logger: s.l})
 	if err != nil {
 		return err
@@ -136,11 +147,16 @@ func (s *share) identity(ctx context.Context, store *postgres.Store) (string, er
 				return id, nil
 			}
 		}
+		wait := pause
+		if errors.Is(err, worker.ErrStoreAccess) { // an account may be locked after some attempts
+			wait = askEvery
+		}
 		if ctx.Err() == nil {
-			s.l.Warn("the store doesn't say who it is, asking again", "err", err, "pause", pause)
+			s.member.set(err)
+			s.l.Warn("the store doesn't say who it is, asking again", "code", worker.CodeOf(err), "err", err, "pause", wait)
 		}
 		select {
-		case <-time.After(pause/2 + rand.N(pause/2+1)):
+		case <-time.After(wait/2 + rand.N(wait/2+1)):
 		case <-ctx.Done():
 			return "", ctx.Err()
 		}

@@ -109,7 +109,7 @@ func (s *system) programs() error {
 	if err := s.addresses(); err != nil {
 		return err
 	}
-	source := "name: a-%s\norg: %q\nhttp: %q\ndata_dir: %q\nlog: {brokers: [%q], embedded: %t}\nsources:\n  - {name: %s, engine: %s, host: 127.0.0.1, port: %d, %suser: %s, password_file: %q, tables: [%q], first_start: now}\n"
+	source := "name: a-%s\norg: %q\nhttp: %q\ndata_dir: %q\nlog: {brokers: [%q], embedded: %t, durability: single}\nsources:\n  - {name: %s, engine: %s, host: 127.0.0.1, port: %d, %suser: %s, password_file: %q, tables: [%q], first_start: now}\n"
 	x, c := s.servers[0], s.servers[1]
 	type file struct{ role, name, text string }
 	files := []file{
@@ -120,7 +120,7 @@ func (s *system) programs() error {
 		files = append([]file{{"log", "log", fmt.Sprintf("data_dir: %q\nport: %d\n", filepath.Join(s.o.dir, "log"), port)}}, files...)
 	}
 	for _, st := range s.stores {
-		files = append(files, file{"worker", "worker-" + st.name, fmt.Sprintf("name: %s\norgs: [\"330106\", \"330108\"]\nhttp: %q\nlog: {brokers: [%q], embedded: %t}\nstore: %s\n", st.name, s.workers[st.name], s.broker, s.o.embedded, st.config())})
+		files = append(files, file{"worker", "worker-" + st.name, fmt.Sprintf("name: %s\norgs: [\"330106\", \"330108\"]\nhttp: %q\nlog: {brokers: [%q], embedded: %t, durability: single}\nstore: %s\n", st.name, s.workers[st.name], s.broker, s.o.embedded, st.config())})
 	}
 	for _, f := range files {
 		p, err := s.launch(f.role, f.name, f.text)

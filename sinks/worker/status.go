@@ -2,6 +2,7 @@ package worker
 
 import (
 	"cmp"
+	"math/bits"
 	"slices"
 	"time"
 
@@ -25,7 +26,15 @@ type PartitionStatus struct {
 	Partition log.Partition `json:"partition"`
 	State     State         `json:"state"`
 	Error     string        `json:"error,omitempty"` // why it isn't applied
+	Code      string        `json:"code,omitempty"`  // of the error, stable
 	Since     time.Time     `json:"since"`
+	// Next is the record from which reading goes on; where it has failed, the first of
+	// the batch that can't be read.
+	Next log.Offset `json:"next"`
+	// Foreign counts records that no agent wrote. They were set aside; LastForeign is
+	// the newest one's offset.
+	Foreign     int64      `json:"foreign,omitempty"`
+	LastForeign log.Offset `json:"last_foreign,omitempty"`
 }
 
 // Applied is one transaction that the store has.
@@ -54,17 +63,48 @@ func (w *Worker) Partitions() []PartitionStatus {
 
 // partition notes a state and tells whoever wants to know.
 func (w *Worker) partition(p log.Partition, state State, err error) {
-	s := PartitionStatus{Partition: p, State: state, Since: time.Now()}
+	w.mu.Lock()
+	s := w.parts[p]
+	if s.State != state {
+		s.Since = time.Now()
+	}
+	s.Partition, s.State, s.Error, s.Code = p, state, "", CodeOf(err)
 	if err != nil {
 		s.Error = err.Error()
-	}
-	w.mu.Lock()
-	if old := w.parts[p]; old.State == state {
-		s.Since = old.Since
 	}
 	w.parts[p] = s
 	w.mu.Unlock()
 	w.o.OnChange()
+}
+
+// at notes where reading goes on.
+func (w *Worker) at(p log.Partition, next log.Offset) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := w.parts[p]
+	s.Partition, s.Next = p, next
+	w.parts[p] = s
+}
+
+// count adds what the assembler has set aside since the last time, and says so the
+// first time and whenever the number of foreign records has doubled.
+func (s *session) count() {
+	now, before, w := s.asm.counts, s.counted, s.w
+	s.counted = now
+	w.mu.Lock()
+	w.counts.add(now, 1)
+	w.counts.add(before, -1)
+	part := w.parts[s.p]
+	had := part.Foreign
+	part.Foreign += now.Foreign - before.Foreign
+	if now.Foreign > before.Foreign {
+		part.LastForeign = s.asm.lastForeign
+		w.parts[s.p] = part
+	}
+	w.mu.Unlock()
+	if bits.Len64(uint64(part.Foreign)) > bits.Len64(uint64(had)) {
+		w.o.Logger.Warn("records that no agent wrote set aside", "partition", s.p.String(), "offset", part.LastForeign, "number", part.Foreign)
+	}
 }
 
 // leave forgets a partition that somebody else may run now.

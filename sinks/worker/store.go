@@ -82,6 +82,9 @@ var (
 	ErrOutcomeUnknown = errors.New("outcome of the store's commit is unknown")
 	// ErrStoreAway: the store can't be reached. Trying again is safe.
 	ErrStoreAway = errors.New("store unavailable")
+	// ErrStoreAccess: the store refuses the user, the password or a privilege. Only a
+	// person can help.
+	ErrStoreAccess = errors.New("access to the store refused")
 	// ErrRetry: the store rolled back for a passing reason (deadlock, serialisation).
 	ErrRetry = errors.New("store transaction rolled back, try again")
 	// ErrTableRefused: the store's table can't take this version or these rows (altered

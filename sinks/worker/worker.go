@@ -48,6 +48,9 @@ type Options struct {
 	Wait time.Duration
 	// MaxBackoff caps the pause between two attempts. Default 3s.
 	MaxBackoff time.Duration
+	// AskEvery is the pause while only a person can help, e.g. with a wrong password.
+	// Default 30s.
+	AskEvery time.Duration
 	// OnChange is called after a partition's state has changed or a source has fallen
 	// into a gap. It must not block.
 	OnChange func()
@@ -117,6 +120,9 @@ func New(o Options) (*Worker, error) {
 	if o.MaxBackoff == 0 {
 		o.MaxBackoff = 3 * time.Second
 	}
+	if o.AskEvery == 0 {
+		o.AskEvery = 30 * time.Second
+	}
 	if o.OnChange == nil {
 		o.OnChange = func() {}
 	}
@@ -176,11 +182,15 @@ func (w *Worker) RunPartition(ctx context.Context, held Claim) error {
 			w.o.Logger.Error("table stopped", "source", te.Table.Source, "table", te.Table.ID(), "err", te.Err)
 		}
 		w.partition(p, Retrying, err)
-		w.o.Logger.Warn("partition interrupted, trying again", "partition", p.String(), "err", err, "pause", pause)
 		if s.applied > 0 {
 			pause = 100 * time.Millisecond
 		}
-		t := time.NewTimer(pause/2 + rand.N(pause/2+1))
+		wait := pause
+		if errors.Is(err, ErrStoreAccess) {
+			wait = w.o.AskEvery
+		}
+		w.o.Logger.Warn("partition interrupted, trying again", "partition", p.String(), "code", CodeOf(err), "err", err, "pause", wait)
+		t := time.NewTimer(wait/2 + rand.N(wait/2+1))
 		select {
 		case <-ctx.Done():
 			t.Stop()

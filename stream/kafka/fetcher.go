@@ -81,7 +81,8 @@ func (f *Fetcher) Fetch(ctx context.Context, from log.Offset, wait time.Duration
 	return f.decode(set, from)
 }
 
-// decode splits a record set into batches and drops those below from.
+// decode splits a record set into batches and drops those below from. A damaged
+// batch is an error only once it is the first one.
 func (f *Fetcher) decode(set []byte, from log.Offset) ([]log.Batch, error) {
 	f.batches, f.plain = f.batches[:0], f.plain[:0]
 	type span struct{ start, end int }
@@ -89,10 +90,10 @@ func (f *Fetcher) decode(set []byte, from log.Offset) ([]log.Batch, error) {
 	for len(set) > 0 {
 		start := len(f.plain)
 		b, n, plain, err := decodeBatch(set, f.plain)
-		if err != nil {
+		if err != nil && len(f.batches) == 0 {
 			return nil, fmt.Errorf("%s: %w", f.p, err)
 		}
-		if n == 0 {
+		if err != nil || n == 0 { // a damaged batch waits until those before it are taken
 			break
 		}
 		set = set[n:]

@@ -26,8 +26,8 @@ func Status(org string) string      { return Prefix + org + ".status" }      // 
 type TopicOptions struct {
 	// Partitions of .changes. Default 1.
 	Partitions int
-	// Replication is the number of replicas. Default 1; the log is durable with 3
-	// and two in-sync replicas.
+	// Replication is the number of replicas, at most that of the brokers. Default 1;
+	// the log is durable with 3, of which 2 must have a record before it is acknowledged.
 	Replication int
 	// Retention of .changes. Default 168h; less than 24h is refused by CheckTopics.
 	Retention time.Duration
@@ -43,6 +43,10 @@ type topicSpec struct {
 }
 
 func specs(org string, o TopicOptions) []topicSpec {
+	insync := "1"
+	if o.Replication > 2 {
+		insync = "2"
+	}
 	forever := map[string]string{"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 	compact := map[string]string{"cleanup.policy": "compact"}
 	// Every source writes here every few seconds, and the active segment is never compacted.
@@ -51,10 +55,14 @@ func specs(org string, o TopicOptions) []topicSpec {
 		"cleanup.policy": "delete", "message.timestamp.type": "LogAppendTime",
 		"retention.ms": strconv.FormatInt(o.Retention.Milliseconds(), 10), "max.message.bytes": "16777216",
 	}
-	return []topicSpec{
+	all := []topicSpec{
 		{Changes(org), o.Partitions, changes}, {Schemas(org), 1, forever},
 		{Checkpoints(org), 1, compact}, {Status(org), 1, status},
 	}
+	for _, s := range all { // the broker's default may be more than there are replicas
+		s.configs["min.insync.replicas"] = insync
+	}
+	return all
 }
 
 // CreateTopics makes the topics of an org that don't exist yet, and waits until
@@ -80,6 +88,9 @@ func (c *Client) CreateTopics(ctx context.Context, org string, o TopicOptions) e
 		return fmt.Errorf("create topics of %s: %w", org, classify(err))
 	}
 	for name, err := range res.Errors {
+		if errors.Is(err, kafkago.InvalidReplicationFactor) {
+			return fmt.Errorf("create topic %s: %d replicas, more than there are brokers: %w: %w", name, o.Replication, log.ErrNotDurable, err)
+		}
 		if err != nil && !errors.Is(err, kafkago.TopicAlreadyExists) {
 			return fmt.Errorf("create topic %s: %w", name, classify(err))
 		}
@@ -121,11 +132,28 @@ func setDefault(v *int, d int) {
 // CheckTopics refuses settings under which a promise can't be kept. The error
 // wraps log.ErrTopicConfig and names topic, setting, value, and what is wanted.
 func (c *Client) CheckTopics(ctx context.Context, org string) error {
+	return c.eachTopic(ctx, org, func(name string, have map[string]string) []error { return checkTopic(org, name, have) },
+		"cleanup.policy", "message.timestamp.type", "retention.ms", "retention.bytes")
+}
+
+// CheckDurable refuses topics whose acknowledged records can be lost with one
+// broker. The error wraps log.ErrNotDurable and names the topics.
+func (c *Client) CheckDurable(ctx context.Context, org string) error {
+	return c.eachTopic(ctx, org, func(name string, have map[string]string) []error {
+		const key = "min.insync.replicas"
+		if n, err := strconv.Atoi(have[key]); err == nil && n >= 2 {
+			return nil
+		}
+		return []error{fmt.Errorf("topic %s: %s is %q, wanted at least 2: an acknowledged record could be lost with one broker: %w", name, key, have[key], log.ErrNotDurable)}
+	}, "min.insync.replicas")
+}
+
+// eachTopic holds the settings of an org's topics against a rule.
+func (c *Client) eachTopic(ctx context.Context, org string, check func(name string, have map[string]string) []error, names ...string) error {
 	req := &kafkago.DescribeConfigsRequest{}
 	for _, s := range specs(org, TopicOptions{}) {
 		req.Resources = append(req.Resources, kafkago.DescribeConfigRequestResource{
-			ResourceType: kafkago.ResourceTypeTopic, ResourceName: s.name,
-			ConfigNames: []string{"cleanup.policy", "message.timestamp.type", "retention.ms", "retention.bytes"},
+			ResourceType: kafkago.ResourceTypeTopic, ResourceName: s.name, ConfigNames: names,
 		})
 	}
 	rctx, cancel := c.bounded(ctx, 0)
@@ -144,7 +172,7 @@ func (c *Client) CheckTopics(ctx context.Context, org string) error {
 		for _, e := range r.ConfigEntries {
 			have[e.ConfigName] = e.ConfigValue
 		}
-		all = append(all, checkTopic(org, r.ResourceName, have)...)
+		all = append(all, check(r.ResourceName, have)...)
 	}
 	return errors.Join(all...)
 }

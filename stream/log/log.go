@@ -86,6 +86,9 @@ var (
 	ErrUnknownTopic = errors.New("unknown topic or partition")
 	// ErrTopicConfig: a topic's settings would break a promise.
 	ErrTopicConfig = errors.New("topic settings refused")
+	// ErrNotDurable: one broker's loss would take acknowledged records with it, and
+	// nobody has declared that this is wanted.
+	ErrNotDurable = errors.New("log isn't durable")
 	// ErrUnavailable: no answer from the broker. Retrying is safe.
 	ErrUnavailable = errors.New("log unavailable")
 )
@@ -130,16 +133,20 @@ type Batch struct {
 }
 
 // Each calls f for each record in order, until f fails. It returns f's error, or
-// one that wraps ErrCorrupt. The record's bytes are views into the batch.
+// one that wraps ErrCorrupt: also for an offset that doesn't rise within the
+// batch's own. The record's bytes are views into the batch.
 func (b *Batch) Each(f func(Offset, *Record) error) error {
 	var rec Record
-	rest := b.Data
+	rest, least := b.Data, int64(0)
 	for i := range b.Count {
 		delta, n, err := rec.parse(rest)
 		if err != nil {
 			return fmt.Errorf("record %d of the batch at offset %d: %w", i, b.Base, err)
 		}
-		rest = rest[n:]
+		if delta < least || delta > int64(b.Last-b.Base) {
+			return fmt.Errorf("record %d of the batch at offset %d is at %d of %d: %w", i, b.Base, delta, b.Last-b.Base, ErrCorrupt)
+		}
+		rest, least = rest[n:], delta+1
 		if err := f(b.Base+Offset(delta), &rec); err != nil {
 			return err
 		}

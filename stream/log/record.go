@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Header is one record header.
+// Header is one record header. A nil Value is a null; an empty one isn't.
 type Header struct {
 	Key   string
 	Value []byte
@@ -116,7 +116,11 @@ func (r *Record) parse(b []byte) (delta int64, n int, err error) {
 	}
 	r.Headers = r.Headers[:0]
 	for range count {
-		r.Headers = append(r.Headers, HeaderView{Key: c.bytes(), Value: c.bytes()})
+		h := HeaderView{Key: c.bytes(), Value: c.bytes()}
+		if h.Key == nil { // only a value may be null
+			return 0, 0, fmt.Errorf("header without a name: %w", ErrCorrupt)
+		}
+		r.Headers = append(r.Headers, h)
 	}
 	if c.bad || len(c.b) != 0 {
 		return 0, 0, fmt.Errorf("record body: %w", ErrCorrupt)

@@ -128,7 +128,7 @@ func (s *system) programs(t *testing.T) {
 		s.port = s.links["kafka"].Port()
 	}
 	dir, port := s.dir, s.port
-	agent := "name: a-%[1]s\norg: %[1]q\ndata_dir: %[2]s\nlog: {brokers: [\"127.0.0.1:%[3]d\"], embedded: %[11]t}\nsources:\n" +
+	agent := "name: a-%[1]s\norg: %[1]q\ndata_dir: %[2]s\nlog: {brokers: [\"127.0.0.1:%[3]d\"], embedded: %[11]t, durability: single}\nsources:\n" +
 		"  - {name: %[4]s, engine: %[5]s, host: 127.0.0.1, port: %[6]d, %[7]suser: %[8]s, password_file: %[9]s, tables: [%[10]q], first_start: now}\n"
 	start := func(role, name, format string, args ...any) { s.start(t, role, name, format, args...) }
 	embedded := s.kafka == nil
@@ -142,7 +142,7 @@ func (s *system) programs(t *testing.T) {
 
 // worker starts a worker of this name on the store.
 func (s *system) worker(t *testing.T, name string) *program.Process {
-	return s.start(t, "worker", name, "name: %s\norgs: [\"330106\", \"330108\"]\nlog: {brokers: [\"127.0.0.1:%d\"], embedded: %t}\nstore: {host: 127.0.0.1, port: %d, database: province, user: %s, password_file: %s}\n",
+	return s.start(t, "worker", name, "name: %s\norgs: [\"330106\", \"330108\"]\nlog: {brokers: [\"127.0.0.1:%d\"], embedded: %t, durability: single}\nstore: {host: 127.0.0.1, port: %d, database: province, user: %s, password_file: %s}\n",
 		name, s.port, s.kafka == nil, s.links["province"].Port(), s.databases["province"].User, s.password(t, "province"))
 }
 

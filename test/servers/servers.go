@@ -115,6 +115,14 @@ func postgres(t testing.TB, release string, settings map[string]string) DB {
 	return db
 }
 
+// OldPostgres starts PostgreSQL 9.6, which is older than any that can be captured.
+func OldPostgres(t testing.TB) DB {
+	t.Helper()
+	db := programs(local.StartPostgres).start(t, "9.6.24", nil)
+	db.Database = "postgres"
+	return db
+}
+
 // MariaDB starts MariaDB with a row-based binary log and full metadata.
 func MariaDB(t testing.TB, settings map[string]string) DB {
 	t.Helper()

@@ -20,9 +20,15 @@ type explanation struct{ what, do string }
 
 // explanations are the codes of every error that an operator can meet.
 var explanations = map[string]map[language.Language]explanation{
+	"AGENT_FENCED": {
+		english: {"another agent has taken the source; this one has stopped writing it", "make sure that only one agent has the source in its configuration; a restart of this one is refused while the other runs"},
+		chinese: {"另一个 agent 已接管该数据源，本 agent 已停止写入", "确认只有一个 agent 配置了该数据源；另一个在运行时，本 agent 重启会被拒绝"}},
 	"BINLOG_PURGED": {
 		english: {"the server has deleted binary log that had not been read", "read the source's tables again; raise binlog_expire_logs_seconds"},
 		chinese: {"服务器删除了尚未读取的 binlog", "重新读取该数据源的表；调大 binlog_expire_logs_seconds"}},
+	"CLAIM_LOST": {
+		english: {"another worker has taken the partition", "nothing, if it was wanted; else see which workers run on this store"},
+		chinese: {"另一个 worker 已接管该分区", "若是预期的则无需处理；否则检查有哪些 worker 在使用这个汇聚库"}},
 	"GROUP_OTHER_STORE": {
 		english: {"the consumer group has members that work for another store", "give each store's workers a group of their own: the key group in the worker's file"},
 		chinese: {"该消费者组中已有为其他库工作的成员", "每个库的应用程序使用自己的消费者组：配置文件中的 group"}},
@@ -38,9 +44,27 @@ var explanations = map[string]map[language.Language]explanation{
 	"KEYS_QUARANTINED": {
 		english: {"the store refuses some rows; they are kept by their keys in tributary.quarantine, with what follows for them", "see code and error there; repair the store's table, then read these keys again"},
 		chinese: {"汇聚库拒绝了部分行；这些行及其后续变更按主键保存在 tributary.quarantine 中", "查看其中的 code 与 error；修复汇聚库中的表，然后重新读取这些主键"}},
+	"LOG_BATCH_TOO_LARGE": {
+		english: {"the log refuses a batch of this size", "raise max.message.bytes of the topic and the broker to 16777216"},
+		chinese: {"日志拒绝这样大的批次", "把主题和 broker 的 max.message.bytes 调到 16777216"}},
+	"LOG_CORRUPT": {
+		english: {"a record in the log is damaged; the partition is stopped at its offset", "find out what wrote or damaged it, see the broker's disks, then read the sources' tables again"},
+		chinese: {"日志中有损坏的记录，该分区停在其偏移量处", "查明是谁写入或损坏的，检查 broker 的磁盘，然后重新读取这些数据源的表"}},
+	"LOG_MALFORMED": {
+		english: {"a record in the log isn't what an agent of this version writes; the partition is stopped at its offset", "find out who writes to the topic; a newer agent needs a newer worker"},
+		chinese: {"日志中有一条记录不符合本版本 agent 的格式，该分区停在其偏移量处", "查明是谁在写该主题；agent 升级后 worker 也要升级"}},
+	"LOG_NOT_DURABLE": {
+		english: {"acknowledged records can be lost with one broker", "use three brokers and min.insync.replicas=2 on the org's topics; or declare durability: single under log, if that loss is accepted"},
+		chinese: {"一个 broker 损坏就会丢失已确认的记录", "使用三个 broker，并把该机构各主题的 min.insync.replicas 设为 2；若接受这种丢失，在 log 下声明 durability: single"}},
+	"LOG_OFFSET_GONE": {
+		english: {"the log doesn't hold the wanted record any more, or not yet", "raise the topic's retention; see whether it was deleted and made again"},
+		chinese: {"日志中已没有（或还没有）所需的记录", "调大主题的保留时间；检查它是否被删除重建过"}},
 	"LOG_RESET": {
 		english: {"the source's log was made anew or set back: RESET MASTER, or a restored backup", "read the source's tables again"},
 		chinese: {"源端日志被重置或回退：RESET MASTER，或从备份恢复", "重新读取该数据源的表"}},
+	"LOG_UNAVAILABLE": {
+		english: {"the log doesn't answer", "check the brokers and the network; nothing is lost, the way goes on by itself"},
+		chinese: {"日志没有应答", "检查 broker 和网络；不会丢失数据，恢复后自动继续"}},
 	"MYSQL_BINLOG_FORMAT": {
 		english: {"binlog_format is not ROW", "SET GLOBAL binlog_format = 'ROW', and the same in the server's configuration; sessions that are open keep the old one"},
 		chinese: {"binlog_format 不是 ROW", "执行 SET GLOBAL binlog_format = 'ROW'，并写入服务器配置；已打开的会话仍用旧值"}},
@@ -65,9 +89,15 @@ var explanations = map[string]map[language.Language]explanation{
 	"MYSQL_XA": {
 		english: {"an XA transaction was prepared; its rows can't be placed yet", "end it at the source (XA RECOVER lists them), then let the source begin anew"},
 		chinese: {"出现 XA PREPARE，暂不支持", "在源端结束该 XA 事务（XA RECOVER 可列出），然后让数据源重新开始"}},
+	"NO_FIRST_START": {
+		english: {"nothing is known of this source, and nobody has ordered a first start", "set first_start: now to begin at its present end"},
+		chinese: {"没有该数据源的任何进度，也没有首次启动的指令", "设置 first_start: now，从当前末尾开始"}},
 	"NO_STATE": {
 		english: {"the log has transactions of this source, but nothing proves where they continue", "read the source's tables again"},
 		chinese: {"日志中已有该数据源的事务，但无法证明从何处继续", "重新读取该数据源的表"}},
+	"OTHER_AGENT": {
+		english: {"another agent wrote for the source within the last 30 s", "stop one of the two; a copied configuration or data folder makes a second agent of the same name"},
+		chinese: {"另一个 agent 在最近 30 秒内写过该数据源", "停掉其中一个；复制配置文件或数据目录会产生同名的第二个 agent"}},
 	"OTHER_SERVER": {
 		english: {"another server answers than last time", "correct the address, or read the source's tables again from this one"},
 		chinese: {"应答的服务器与上次不是同一台", "更正地址，或从这台服务器重新读取各表"}},
@@ -77,6 +107,9 @@ var explanations = map[string]map[language.Language]explanation{
 	"PARTIAL_JSON": {
 		english: {"the binary log has JSON differences instead of values", "SET GLOBAL binlog_row_value_options = '', then read the table again"},
 		chinese: {"binlog 记录的是 JSON 差异而不是完整的值", "执行 SET GLOBAL binlog_row_value_options = ''，然后重新读取该表"}},
+	"PARTITION_CHANGED": {
+		english: {"the source's transactions lie in another partition than the configuration says", "set partition back; a source keeps its partition"},
+		chinese: {"该数据源的事务在另一个分区，与配置不符", "把 partition 改回原值；数据源不能更换分区"}},
 	"PG_ACCESS": {
 		english: {"the server refuses the user, the password or a privilege", "the capture user needs LOGIN, REPLICATION and SELECT on the tables"},
 		chinese: {"服务器拒绝用户、口令或权限", "采集用户需要 LOGIN、REPLICATION 以及各表的 SELECT"}},
@@ -98,6 +131,9 @@ var explanations = map[string]map[language.Language]explanation{
 	"PREV_MISMATCH": {
 		english: {"transactions between the last applied one and the next are missing in the log", "read the source's tables again"},
 		chinese: {"日志中，上一个已应用事务与下一个事务之间有缺失", "重新读取该数据源的表"}},
+	"PROGRESS_MOVED": {
+		english: {"the source's position in the store was moved by somebody else", "nothing, if it goes on; else see whether somebody edits tributary.progress"},
+		chinese: {"该数据源在汇聚库中的位点被别人改动", "若已自行恢复则无需处理；否则检查是否有人修改 tributary.progress"}},
 	"ROW_COUNT": {
 		english: {"a transaction has fewer or more rows in the log than its commit says", "read the source's tables again"},
 		chinese: {"日志中某个事务的行数与其提交记录不符", "重新读取该数据源的表"}},
@@ -116,9 +152,21 @@ var explanations = map[string]map[language.Language]explanation{
 	"SLOT_OTHER": {
 		english: {"the slot of this name belongs to somebody else", "drop it or rename the source, then read its tables again"},
 		chinese: {"同名复制槽属于别的程序", "删除该槽或更改数据源名称，再重新读取各表"}},
+	"SOURCE_UNREACHABLE": {
+		english: {"the source database doesn't answer", "check address, network and server; reading goes on by itself"},
+		chinese: {"源库没有应答", "检查地址、网络和服务器；恢复后会自动继续"}},
 	"STATEMENT_LOGGED": {
 		english: {"rows of this table were changed by a statement in the log", "binlog_format must be ROW in every session; read the table again"},
 		chinese: {"该表的数据被按语句记录的 SQL 修改", "所有会话都须使用 binlog_format=ROW；重新读取该表"}},
+	"STORE_ACCESS": {
+		english: {"the store refuses the user, the password or a privilege", "check user and password of the store; the user must own its schemas or have CREATE on the database"},
+		chinese: {"汇聚库拒绝用户、口令或权限", "检查汇聚库的用户名和口令；该用户须拥有相应模式，或有数据库的 CREATE 权限"}},
+	"STORE_TABLE_REFUSED": {
+		english: {"the store's table can't take the rows, e.g. because a person altered it", "undo what the text names, then read the table again"},
+		chinese: {"汇聚库的表无法接收数据，例如被人改过结构", "按文字所说恢复原状，然后重新读取该表"}},
+	"STORE_UNREACHABLE": {
+		english: {"the store doesn't answer", "check address, network and server; applying goes on by itself"},
+		chinese: {"汇聚库没有应答", "检查地址、网络和服务器；恢复后会自动继续"}},
 	"TABLE_CHANGED": {
 		english: {"the table's definition has changed", "read the table again"},
 		chinese: {"表结构已变更", "重新读取该表"}},
@@ -128,12 +176,18 @@ var explanations = map[string]map[language.Language]explanation{
 	"TABLE_REFUSED": {
 		english: {"the table can't be described", "the text beside the code says why"},
 		chinese: {"无法描述该表", "原因见代码旁的文字"}},
+	"TOPIC_MISSING": {
+		english: {"a topic of the org doesn't exist", "find out who deleted it; an agent makes missing topics when it starts"},
+		chinese: {"该机构的主题不存在", "查明是谁删除的；agent 启动时会创建缺少的主题"}},
 	"TOPIC_REPLACED": {
 		english: {"the log's topic is not the one that was written or read before", "find out who deleted it, then read the source's tables again"},
 		chinese: {"日志主题已不是原来的那个", "查明是谁删除的，再重新读取该数据源的表"}},
 	"TRUNCATE_UNSEEN": {
 		english: {"the table was truncated or rewritten, and the server (PostgreSQL 10) doesn't say which", "read the table again; avoid TRUNCATE, VACUUM FULL and CLUSTER on captured tables there"},
 		chinese: {"该表被清空（TRUNCATE）或重写，而服务器（PostgreSQL 10）没有说明是哪一种", "重新读取该表；在该版本上不要对被采集的表执行 TRUNCATE、VACUUM FULL、CLUSTER"}},
+	"TOPIC_SETTINGS": {
+		english: {"a topic's settings would break a promise", "set what the error names: kafka-configs.sh --alter --entity-type topics"},
+		chinese: {"主题的设置会使承诺无法兑现", "按错误中所说修改：kafka-configs.sh --alter --entity-type topics"}},
 	"TYPE_UNSUPPORTED": {
 		english: {"a column has a type that can't be carried yet", "leave the table out, or change the column"},
 		chinese: {"某列的类型暂不支持", "不采集该表，或更改该列"}},

@@ -23,7 +23,17 @@ type Log struct {
 	// Embedded says that the brokers are the embedded log, which forgets producers
 	// when it dies.
 	Embedded bool `yaml:"embedded"`
+	// Durability is "replicated" (the default: two brokers have a record before it is
+	// acknowledged) or "single": one broker holds everything, its loss is accepted. The
+	// embedded log is always single.
+	Durability string `yaml:"durability"`
 }
+
+// The values of Log.Durability.
+const (
+	Replicated = "replicated"
+	Single     = "single"
+)
 
 // Secret is where a password comes from: exactly one of a file or the environment.
 type Secret struct {
@@ -159,7 +169,7 @@ var keys = map[string][]string{
 	"Hub":       {"http", "log", "orgs", "stores"},
 	"Registry":  {"log", "orgs", "http"},
 	"LogServer": {"data_dir", "port"},
-	"Log":       {"brokers", "embedded"},
+	"Log":       {"brokers", "embedded", "durability"},
 	"Source": {"name", "engine", "host", "port", "database", "user", "password_file", "password_env", "sslmode", "tables",
 		"datasets", "partition", "first_start"},
 	"StoreDB": {"name", "host", "port", "database", "user", "password_file", "password_env", "sslmode", "schema"},
@@ -208,9 +218,20 @@ func distance(a, b string) int {
 
 var orgCode = regexp.MustCompile(`^[0-9A-Za-z_-]{1,64}$`)
 
-func (l Log) check() error {
-	if len(l.Brokers) == 0 {
+func (l *Log) check() error {
+	if l.Durability == "" && l.Embedded {
+		l.Durability = Single
+	}
+	if l.Durability == "" {
+		l.Durability = Replicated
+	}
+	switch {
+	case len(l.Brokers) == 0:
 		return errors.New("log.brokers: at least one host:port")
+	case l.Durability != Replicated && l.Durability != Single:
+		return fmt.Errorf("log.durability %q: %s or %s", l.Durability, Replicated, Single)
+	case l.Embedded && l.Durability == Replicated:
+		return fmt.Errorf("log.durability %s: the embedded log has one node; leave it out, or set embedded: false", Replicated)
 	}
 	return nil
 }

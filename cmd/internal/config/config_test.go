@@ -18,20 +18,24 @@ sources:
 
 func TestAgent(t *testing.T) {
 	for name, tt := range map[string]struct{ from, to, want string }{
-		"good":              {"", "", ""},
-		"unknown key":       {"data_dir:", "data_dri:", `line 4: unknown key "data_dri", the nearest known one is "data_dir"`},
-		"password in file":  {"password_env: PW", "password: hunter2", "use password_file or password_env"},
-		"no password":       {"password_env: PW, ", "", "set one of password_file and password_env"},
-		"another engine":    {"engine: postgres", "engine: oracle", "one of postgres, mysql, mariadb"},
-		"mariadb":           {"engine: postgres, host: 127.0.0.1, database: renshi", "engine: mariadb, host: 127.0.0.1", ""},
-		"mysql database":    {"engine: postgres", "engine: mysql", "the table patterns name the databases"},
-		"bad first start":   {"first_start: now", "first_start: yesterday", "first_start"},
-		"bad duration":      {"5s", "5 parsecs", "cannot unmarshal"},
-		"json":              {"stop_timeout", "codec: json\nstop_timeout", ""},
-		"another codec":     {"stop_timeout", "codec: protobuf\nstop_timeout", `codec "protobuf": one of avro, json`},
-		"no brokers":        {`["127.0.0.1:9092"]`, "[]", "log.brokers"},
-		"org with a slash":  {`"330108"`, `"33/01"`, "org"},
-		"partition too big": {"first_start: now", "partition: 4", "outside 0 to 0"},
+		"good":                 {"", "", ""},
+		"unknown key":          {"data_dir:", "data_dri:", `line 4: unknown key "data_dri", the nearest known one is "data_dir"`},
+		"password in file":     {"password_env: PW", "password: hunter2", "use password_file or password_env"},
+		"no password":          {"password_env: PW, ", "", "set one of password_file and password_env"},
+		"another engine":       {"engine: postgres", "engine: oracle", "one of postgres, mysql, mariadb"},
+		"mariadb":              {"engine: postgres, host: 127.0.0.1, database: renshi", "engine: mariadb, host: 127.0.0.1", ""},
+		"mysql database":       {"engine: postgres", "engine: mysql", "the table patterns name the databases"},
+		"bad first start":      {"first_start: now", "first_start: yesterday", "first_start"},
+		"bad duration":         {"5s", "5 parsecs", "cannot unmarshal"},
+		"json":                 {"stop_timeout", "codec: json\nstop_timeout", ""},
+		"another codec":        {"stop_timeout", "codec: protobuf\nstop_timeout", `codec "protobuf": one of avro, json`},
+		"no brokers":           {`["127.0.0.1:9092"]`, "[]", "log.brokers"},
+		"org with a slash":     {`"330108"`, `"33/01"`, "org"},
+		"partition too big":    {"first_start: now", "partition: 4", "outside 0 to 0"},
+		"log of one broker":    {"embedded: true", "durability: single", ""},
+		"durability misspelt":  {"embedded: true", "durability: singel", `log.durability "singel": replicated or single`},
+		"embedded, replicated": {"embedded: true", "embedded: true, durability: replicated", "the embedded log has one node"},
+		"key of the log":       {"embedded: true", "durabilty: single", `the nearest known one is "durability"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var a Agent
