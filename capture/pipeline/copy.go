@@ -143,7 +143,7 @@ func (r *reader) rowsInto(b *batch, seg *event.Segment, rows []event.Row) ([]eve
 
 func (r *reader) commit(b *batch, seg *event.Segment) {
 	envelope.AddCommit(&b.records, r.p.opts.Source.ID, &envelope.Commit{
-		Txn: seg.Txn, Prev: r.last, Restart: seg.Restart, Rows: r.rows, Skipped: seg.Skipped})
+		Txn: seg.Txn, Prev: r.last, Restart: seg.Restart, Rows: r.rows, Skipped: seg.Skipped, Loads: seg.Loads})
 	r.last, r.restart = seg.Txn.Position, seg.Restart
 	r.heartbeat = time.Now()
 	b.open = false
@@ -151,8 +151,13 @@ func (r *reader) commit(b *batch, seg *event.Segment) {
 	b.commits = append(b.commits, seg.Txn.Committed)
 	b.mark = mark{set: true, record: b.records.Count() - 1, last: r.last, restart: seg.Restart, state: b.mark.state,
 		committed: seg.Txn.Committed, precision: seg.Txn.Precision}
-	if seg.State != nil {
-		b.mark.state = bytes.Clone(seg.State)
+	if seg.State == nil {
+		return
+	}
+	b.mark.state = bytes.Clone(seg.State)
+	if seg.Durable { // in the same batch as the transaction
+		envelope.AddHeartbeat(&b.records, r.p.opts.Source.ID, envelope.Heartbeat{Last: r.last, Restart: seg.Restart, At: r.heartbeat, State: seg.State})
+		b.mark.record++
 	}
 }
 

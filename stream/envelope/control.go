@@ -37,6 +37,7 @@ type Commit struct {
 	Restart event.Place    // where capture must read again after this one
 	Rows    int            // row and truncate records of this transaction
 	Skipped int            // rows it had for stopped tables; above 0 it is partial
+	Loads   []event.Load   // loads of tables that begin or end with it
 }
 
 // Heartbeat says that the source is idle and its log has been read up to Restart.

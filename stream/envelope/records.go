@@ -48,7 +48,14 @@ func AddCommit(r *log.Records, source string, c *Commit) {
 	b = putLong(b, c.Txn.Captured.UnixMicro())
 	b = putLong(b, int64(c.Txn.Precision))
 	b = putLong(b, int64(c.Txn.ServerID))
-	add(r, source, commitHeader, putBytes(b, c.Txn.File))
+	b = putBytes(b, c.Txn.File)
+	b = putLong(b, int64(len(c.Loads)))
+	for _, l := range c.Loads {
+		b = putBytes(b, l.Table)
+		b = append(b, byte(l.Phase), bit(l.Sweep))
+		b = putPosition(b, l.Since)
+	}
+	add(r, source, commitHeader, b)
 }
 
 // AddHeartbeat appends a heartbeat record.
@@ -147,6 +154,25 @@ func ParseControl(r *log.Record) (c Control, err error) {
 	return Control{}, fmt.Errorf("record without a control header: %w", ErrMalformed)
 }
 
+func (s *scan) loads() (out []event.Load) {
+	n := s.long()
+	if n < 0 || n > int64(len(s.b)) {
+		s.fail("loads")
+		return nil
+	}
+	for range n {
+		l := event.Load{Table: s.text()}
+		how := s.fixed(2)
+		l.Phase, l.Sweep = event.LoadPhase(how[0]), how[1] == 1
+		if l.Phase > event.LoadEnded || how[1] > 1 {
+			s.fail("load")
+		}
+		l.Since = s.position()
+		out = append(out, l)
+	}
+	return out
+}
+
 func (s *scan) control(name string, c *Control) bool {
 	switch name {
 	case openHeader:
@@ -157,6 +183,7 @@ func (s *scan) control(name string, c *Control) bool {
 		k.Rows, k.Skipped = int(s.long()), int(s.long())
 		k.Txn.ID, k.Txn.Committed, k.Txn.Captured = s.text(), s.time(), s.time()
 		k.Txn.Precision, k.Txn.ServerID, k.Txn.File = event.Precision(s.long()), uint32(s.long()), s.text()
+		k.Loads = s.loads()
 		c.Commit = k
 	case heartbeatHeader:
 		c.Heartbeat = &Heartbeat{Last: s.position(), Restart: s.place(), At: s.time(), State: bytes.Clone(s.bytes())}

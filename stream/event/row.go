@@ -112,7 +112,31 @@ type Segment struct {
 	// transaction at least once a second, and whenever a table stops; nil means unchanged
 	// but for the GTIDs of the transactions since.
 	State []byte
+	// Durable says, on a last segment with State, that State must stand in the log as
+	// soon as the transaction does, not with the next checkpoint only.
+	Durable bool
+	// Loads says, on a last segment, which loads of tables begin or end with it.
+	Loads []Load
 	Stop  *TableStop
+}
+
+// LoadPhase is one of the ends of a table's load.
+type LoadPhase uint8
+
+// The ends.
+const (
+	LoadBegun LoadPhase = iota // rows may be missing from here on, and changes come for missing ones
+	LoadEnded                  // all of the table is in the log
+)
+
+// Load says that a table's load begins or ends.
+type Load struct {
+	Table string // schema.Table.ID
+	Phase LoadPhase
+	// Since is the position at which the load began.
+	Since Position
+	// Sweep says at the end that rows of before Since don't exist any more.
+	Sweep bool
 }
 
 // TableStop says why a table stopped. Its rows are not delivered any more until

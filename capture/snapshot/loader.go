@@ -1,0 +1,369 @@
+// Package snapshot loads what tables hold while their changes stream on. It decides
+// which part of a table is read when, what a view must show, and how rows that were
+// read and changes that were delivered become one order; it knows no database and no
+// broker.
+package snapshot
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/tributary-cdc/tributary/capture"
+	"github.com/tributary-cdc/tributary/schema"
+	"github.com/tributary-cdc/tributary/stream/event"
+)
+
+// Options tunes a Loader. Reader and Open are required; the rest is fit for production.
+type Options struct {
+	// Reader delivers the stream. The loader owns it.
+	Reader capture.Reader
+	// Open connects to the same server as Reader, for one table's load.
+	Open func(ctx context.Context) (Source, error)
+	// First orders the load of all tables of a source of which nothing is known.
+	First bool
+	// Parallel is the number of tables that are read at once, 1 to 16. Each has a
+	// connection of its own. Default 2.
+	Parallel int
+	// Ahead is the number of chunks of a table that are read before the first of them
+	// is handed out, 1 to 16. Default 3.
+	Ahead int
+	// Bytes bounds a chunk, 64 KiB to 64 MiB. Memory is at most Parallel × Ahead × Bytes,
+	// and one row. Default 4 MiB.
+	Bytes int
+	// Target is how long reading a chunk should take, 10ms to 10s. Default 200ms.
+	Target time.Duration
+	// Rate bounds the rows read per second of one table; 0 for no bound.
+	Rate   int
+	Logger *slog.Logger
+}
+
+func (o *Options) fill() error {
+	if o.Reader == nil || o.Open == nil {
+		return errors.New("snapshot options: Reader and Open must be set")
+	}
+	for _, f := range []struct {
+		name           string
+		v              *int
+		def, low, high int
+	}{{"Parallel", &o.Parallel, 2, 1, 16}, {"Ahead", &o.Ahead, 3, 1, 16}, {"Bytes", &o.Bytes, 4 << 20, 64 << 10, 64 << 20}} {
+		if *f.v == 0 {
+			*f.v = f.def
+		}
+		if *f.v < f.low || *f.v > f.high {
+			return fmt.Errorf("snapshot options: %s %d is outside %d to %d", f.name, *f.v, f.low, f.high)
+		}
+	}
+	if o.Target == 0 {
+		o.Target = 200 * time.Millisecond
+	}
+	if o.Target < 10*time.Millisecond || o.Target > 10*time.Second {
+		return fmt.Errorf("snapshot options: Target %s is outside 10ms to 10s", o.Target)
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return nil
+}
+
+// Loader is a capture.Reader that hands out its inner reader's stream and, between two
+// transactions, chunks of tables that are being loaded.
+type Loader struct {
+	o Options
+
+	// What follows belongs to the goroutine that calls Start, Next and Close.
+	epoch   uint32
+	origin  event.Place
+	last    event.Position // of what was handed out
+	place   event.Place    // end of what the stream has delivered
+	reader  []byte         // the reader's own state
+	since   []string
+	recent  []string
+	owing   bool // rows must be read by themselves, and no durable state says so yet
+	inside  bool // within a transaction of the stream
+	settled bool // the first segment after Start was handed out
+	turn    bool // the last thing handed out was a chunk
+	asked   bool // the pump is reading
+	pace    int
+	parts   []*capture.Buffer // of a chunk that is being handed out
+	pump    *pump
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+
+	begins chan *chunk   // chunks that are about to be read
+	reads  chan *chunk   // chunks that were read
+	wake   chan struct{} // something to hand out has come up; capacity 1
+	work   chan struct{} // something to be read has come up; capacity 1
+
+	mu     sync.Mutex
+	listed bool
+	tasks  []*task // in the order in which they were asked for
+}
+
+// New checks the options. It starts nothing.
+func New(o Options) (*Loader, error) {
+	if err := o.fill(); err != nil {
+		return nil, err
+	}
+	return &Loader{o: o}, nil
+}
+
+// Start implements capture.Reader.
+func (l *Loader) Start(ctx context.Context, res capture.Resume) (uint32, error) {
+	if err := l.Close(); err != nil {
+		return 0, err
+	}
+	var s state
+	first := res.State == nil
+	if !first {
+		var err error
+		if s, err = parseState(res.State); err != nil {
+			return 0, err
+		}
+		res.State = s.Reader
+		res.Since = append(s.Since, res.Since...)
+	}
+	l.origin, l.last, l.place = s.Origin, res.Last, res.Restart
+	l.reader, l.since = s.Reader, res.Since
+	l.recent = trim(append(s.Recent, res.Since...))
+	if res.Last.Index > 0 { // a chunk; the reader knows its own transactions only
+		res.Last.Index = 0
+		if res.Last.Place == before(l.origin) {
+			res.Last = event.Position{}
+		}
+	}
+	epoch, err := l.o.Reader.Start(ctx, res)
+	if err != nil {
+		return 0, err
+	}
+	l.epoch = epoch
+	l.mu.Lock()
+	l.listed = s.Listed || first && !l.o.First
+	l.tasks = nil
+	for _, p := range s.Tables {
+		l.tasks = append(l.tasks, &task{progress: p})
+	}
+	l.mu.Unlock()
+	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	l.cancel, l.pump = cancel, newPump(l.o.Reader)
+	l.begins, l.reads, l.wake = make(chan *chunk), make(chan *chunk), make(chan struct{}, 1)
+	l.work = make(chan struct{}, 1)
+	l.running.Go(func() { l.pump.run(own) })
+	l.running.Go(func() { l.manage(own) })
+	return epoch, nil
+}
+
+// before gives the place of chunks that come before any transaction.
+func before(p event.Place) event.Place { return event.Place{File: p.File, Offset: p.Offset - 1} }
+
+// Ack implements capture.Reader.
+func (l *Loader) Ack(p event.Place) { l.o.Reader.Ack(p) }
+
+// Close implements capture.Reader.
+func (l *Loader) Close() error {
+	if l.cancel != nil {
+		l.cancel()
+		l.running.Wait()
+		l.cancel = nil
+	}
+	l.inside, l.settled, l.turn, l.asked, l.owing, l.pace, l.parts = false, false, false, false, false, 0, nil
+	return l.o.Reader.Close()
+}
+
+// Next implements capture.Reader.
+func (l *Loader) Next(ctx context.Context) (*event.Segment, error) {
+	for {
+		if len(l.parts) > 0 {
+			b := l.parts[0]
+			l.parts = l.parts[1:]
+			return &b.Segment, nil
+		}
+		// A chunk after each transaction at most, so that neither waits for the other's end.
+		if !l.inside && !l.turn && l.settled {
+			seg, err := l.emit()
+			if err != nil {
+				return nil, err
+			}
+			if seg != nil {
+				l.turn = true
+				return seg, nil
+			}
+		}
+		busy := l.busy()
+		if !busy && !l.asked {
+			seg, err := l.o.Reader.Next(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return l.took(seg)
+		}
+		if !l.asked {
+			l.pump.ask()
+			l.asked = true
+		}
+		var begins, reads chan *chunk
+		if !l.inside && l.settled {
+			begins, reads = l.begins, l.reads
+		}
+		var idle <-chan struct{}
+		if l.turn { // the stream had its turn if it has nothing
+			idle = closed
+		}
+		select {
+		case a := <-l.pump.answers:
+			l.asked = false
+			if a.err != nil {
+				return nil, a.err
+			}
+			return l.took(a.seg)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		default:
+		}
+		select {
+		case a := <-l.pump.answers:
+			l.asked = false
+			if a.err != nil {
+				return nil, a.err
+			}
+			return l.took(a.seg)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case c := <-begins:
+			l.begin(c)
+		case c := <-reads:
+			l.read(c)
+		case <-l.wake:
+		case <-idle:
+			l.turn = false
+		}
+	}
+}
+
+var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
+
+// busy reports whether anything is being loaded, and keeps the reader's pace.
+func (l *Loader) busy() bool {
+	l.mu.Lock()
+	busy := !l.listed
+	for _, t := range l.tasks {
+		busy = busy || t.active()
+	}
+	l.mu.Unlock()
+	pace := 0
+	if busy {
+		pace = 10
+	}
+	if p, ok := l.o.Reader.(Pacer); ok && pace != l.pace {
+		p.Pace(pace)
+	}
+	l.pace = pace
+	return busy
+}
+
+// took notes what the stream delivers, and puts the loader's state into it.
+func (l *Loader) took(seg *event.Segment) (*event.Segment, error) {
+	l.turn = false
+	switch seg.Kind {
+	case event.TableStopped:
+		l.fail(seg.Stop.Table, fmt.Errorf("the table stopped: %s", seg.Stop.Reason))
+		return seg, nil
+	case event.Idle:
+		l.place, l.inside, l.settled = seg.Restart, false, true
+		if l.last.IsZero() && l.origin == (event.Place{}) {
+			l.origin = seg.Restart
+		}
+	default:
+		l.inside = !seg.Last
+		l.note(seg.Rows)
+		if seg.Last {
+			l.last, l.place = seg.Txn.Position, seg.Restart
+			if id := seg.Txn.ID; id != "" {
+				l.since, l.recent = append(l.since, id), append(l.recent, id)
+				if len(l.recent) > 2*recentLimit {
+					l.recent = trim(l.recent)
+				}
+			}
+		}
+	}
+	if seg.State != nil {
+		l.reader, l.since = bytes.Clone(seg.State), nil
+	} else if !seg.Last || !l.owing {
+		return seg, nil
+	}
+	// The stream isn't delivered again after a restart, so what it asked for must be known.
+	seg.Durable, l.owing = seg.Durable || l.owing, false
+	var err error
+	seg.State, err = l.encode()
+	return seg, err
+}
+
+// note looks at the rows of a transaction for tables that are being loaded.
+func (l *Loader) note(rows []event.Row) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.tasks) == 0 {
+		return
+	}
+	var table *schema.Table
+	var own *task
+	var children []*task
+	for i := range rows {
+		row := &rows[i]
+		if row.Table != table {
+			table, own, children = row.Table, nil, nil
+			for _, t := range l.tasks {
+				if t.Table == table.ID() && t.active() {
+					own = t
+				}
+				if t.active() && t.cascades(table.ID()) {
+					children = append(children, t)
+				}
+			}
+		}
+		if own != nil && own.note(row) {
+			l.owing = true
+		}
+		if row.Op == event.Delete || row.Op == event.Update && row.Before != nil {
+			for _, t := range children {
+				t.stale()
+			}
+		}
+	}
+}
+
+func (l *Loader) encode() ([]byte, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.encodeLocked()
+}
+
+func (l *Loader) encodeLocked() ([]byte, error) {
+	l.recent = trim(l.recent)
+	s := state{Reader: l.reader, Origin: l.origin, Since: l.since, Recent: l.recent}
+	s.Listed = l.listed
+	for _, t := range l.tasks {
+		s.Tables = append(s.Tables, t.progress)
+	}
+	b, err := json.Marshal(s)
+	if err != nil {
+		return nil, fmt.Errorf("write the state of loads: %w", err)
+	}
+	return b, nil
+}
+
+// Progress tells how far the loads have come.
+func (l *Loader) Progress() []Progress {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := make([]Progress, len(l.tasks))
+	for i, t := range l.tasks {
+		out[i] = t.Progress
+	}
+	return out
+}

@@ -1,0 +1,278 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tributary-cdc/tributary/capture"
+)
+
+// manage lists the tables of a first load and keeps up to Parallel tables being read.
+func (l *Loader) manage(ctx context.Context) {
+	var reading sync.WaitGroup
+	defer reading.Wait()
+	slots := make(chan struct{}, l.o.Parallel)
+	for ctx.Err() == nil {
+		l.mu.Lock()
+		listed := l.listed
+		var next *task
+		for _, t := range l.tasks {
+			if t.active() && !t.reader {
+				next = t
+				break
+			}
+		}
+		l.mu.Unlock()
+		switch {
+		case !listed:
+			l.again(ctx, "list tables", func(src Source) error { return l.list(ctx, src) }, func(error) bool { return false })
+		case next == nil:
+			select {
+			case <-ctx.Done():
+			case <-l.work:
+			}
+		default:
+			select {
+			case <-ctx.Done():
+				return
+			case slots <- struct{}{}:
+			}
+			l.mu.Lock()
+			next.reader, next.Phase, next.moved = true, Loading, make(chan struct{}, 1)
+			next.readTo, next.ended = next.After, next.Read
+			l.mu.Unlock()
+			signal(l.wake)
+			reading.Go(func() {
+				l.again(ctx, "load "+next.Table, func(src Source) error { return l.load(ctx, next, src) }, func(err error) bool { return l.trouble(next, err) })
+				l.mu.Lock()
+				next.reader = false
+				l.mu.Unlock()
+				<-slots
+				signal(l.work)
+			})
+		}
+	}
+}
+
+// again opens a source and works on it until that ends well, somebody gives up, or ctx
+// ends. Between two attempts lies a growing pause.
+func (l *Loader) again(ctx context.Context, what string, work func(Source) error, giveUp func(error) bool) {
+	for pause := 200 * time.Millisecond; ctx.Err() == nil; pause = min(2*pause, 30*time.Second) {
+		src, err := l.o.Open(ctx)
+		if err == nil {
+			err = errors.Join(work(src), src.Close())
+		}
+		if err == nil || ctx.Err() != nil || giveUp(err) {
+			return
+		}
+		l.o.Logger.Warn("load interrupted, trying again", "what", what, "err", err, "pause", pause)
+		wait(ctx, pause/2+rand.N(pause/2+1), nil)
+	}
+}
+
+// wait pauses until something is signalled.
+func wait(ctx context.Context, d time.Duration, c <-chan struct{}) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	case <-c:
+	}
+}
+
+// trouble shows why a load doesn't go on, and ends it if it never will.
+func (l *Loader) trouble(t *task, err error) (final bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t.Error = err.Error()
+	if capture.ActionOf(err) == capture.StopSource {
+		t.Phase = Failed
+		l.o.Logger.Error("load of a table failed", "table", t.Table, "err", err)
+		return true
+	}
+	return false
+}
+
+// fail ends a table's load because of the stream.
+func (l *Loader) fail(table string, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, t := range l.tasks {
+		if t.Table == table && t.active() {
+			t.again()
+			t.Phase, t.Error = Failed, err.Error()
+			signal(t.moved)
+		}
+	}
+}
+
+func (l *Loader) list(ctx context.Context, src Source) error {
+	tables, err := src.Tables(ctx)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range tables {
+		l.tasks = append(l.tasks, &task{progress: progress{Progress: Progress{Table: tables[i].Schema.ID(), Phase: Queued, Estimate: tables[i].Rows}}})
+	}
+	l.listed = true
+	signal(l.wake)
+	return nil
+}
+
+// describe finds the task's table among those that exist.
+func (l *Loader) describe(ctx context.Context, t *task, src Source) error {
+	tables, err := src.Tables(ctx)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range tables {
+		if tables[i].Schema.ID() == t.Table {
+			t.table = &tables[i]
+			if t.Estimate == 0 {
+				t.Estimate = tables[i].Rows
+			}
+			return nil
+		}
+	}
+	return fmt.Errorf("table %s: %w", t.Table, ErrTable)
+}
+
+// load reads a table's chunks until all of it is handed out.
+func (l *Loader) load(ctx context.Context, t *task, src Source) error {
+	size := pace{rows: 500, max: l.o.Bytes, target: l.o.Target}
+	for ctx.Err() == nil {
+		l.mu.Lock()
+		if t.Phase != Loading {
+			l.mu.Unlock()
+			return nil
+		}
+		described := t.table != nil
+		c := l.next(t, size.rows)
+		l.mu.Unlock()
+		switch {
+		case !described:
+			if err := l.describe(ctx, t, src); err != nil {
+				return err
+			}
+			continue
+		case c == nil:
+			select {
+			case <-ctx.Done():
+			case <-t.moved:
+			}
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case l.begins <- c:
+			<-c.begun
+		}
+		if c.void {
+			continue
+		}
+		began := time.Now()
+		res, err := l.view(ctx, src, c)
+		took := time.Since(began)
+		if errors.Is(err, errVoid) {
+			continue
+		}
+		l.mu.Lock()
+		c.res, c.err = res, err
+		if err == nil && c.turn == t.turn && c.req.Keys == nil {
+			t.ended = res.End
+			if res.Last != nil {
+				t.readTo = res.Last
+			}
+		}
+		l.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return nil
+		case l.reads <- c:
+		}
+		if errors.Is(err, ErrTable) { // described anew, once
+			l.mu.Lock()
+			t.table = nil
+			l.mu.Unlock()
+		}
+		if err != nil {
+			return err
+		}
+		size.adapt(len(res.Rows), res.Bytes, took)
+		if l.o.Rate > 0 {
+			wait(ctx, time.Duration(len(res.Rows))*time.Second/time.Duration(l.o.Rate)-took, nil)
+		}
+	}
+	return nil
+}
+
+// next gives the chunk that is to be read next, nil if there is none now.
+func (l *Loader) next(t *task, rows int) *chunk {
+	if t.table == nil || t.Since.IsZero() || len(t.flight) >= l.o.Ahead {
+		return nil
+	}
+	c := &chunk{task: t, turn: t.turn, begun: make(chan struct{}), req: Request{Table: t.table.Schema, Rows: rows, Bytes: l.o.Bytes}}
+	if !t.ended {
+		c.req.After = t.readTo
+		return c
+	}
+	if left := t.Keys[t.keysUnder():]; len(left) > 0 {
+		c.req.Keys = slices.Clone(left[:min(len(left), mostKeys)])
+		return c
+	}
+	return nil
+}
+
+// mostKeys is the number of rows that are asked for by their keys at once.
+const mostKeys = 200
+
+// errVoid: what was to be read isn't wanted any more.
+var errVoid = errors.New("void")
+
+// view reads a chunk as soon as the server shows what its log has delivered.
+func (l *Loader) view(ctx context.Context, src Source, c *chunk) (*Chunk, error) {
+	for pause := 2 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
+		res, err := src.Read(ctx, c.req)
+		if !errors.Is(err, ErrView) {
+			return res, err
+		}
+		wait(ctx, pause, nil)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		l.mu.Lock()
+		void := c.turn != c.task.turn
+		l.mu.Unlock()
+		if void {
+			return nil, errVoid
+		}
+	}
+}
+
+// pace finds the number of rows that take the target time and fit the bytes.
+type pace struct {
+	rows, max int
+	target    time.Duration
+}
+
+const mostRows = 200_000
+
+func (p *pace) adapt(rows, bytes int, took time.Duration) {
+	if rows == 0 {
+		return
+	}
+	byTime := int(float64(rows) * float64(p.target) / float64(max(took, time.Millisecond)))
+	byBytes := int(float64(rows) * float64(p.max) / float64(max(bytes, 1)))
+	p.rows = max(1, min(byTime, byBytes, 4*p.rows, mostRows))
+}

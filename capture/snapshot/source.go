@@ -1,0 +1,83 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+
+	"github.com/tributary-cdc/tributary/schema"
+	"github.com/tributary-cdc/tributary/stream/event"
+)
+
+// Errors of a Source.
+var (
+	// ErrView: the server's view doesn't show yet what its log has delivered, e.g.
+	// because commits wait for a replica. The same request may be made again.
+	ErrView = errors.New("the view lacks transactions that the log has delivered")
+	// ErrTable: the table can't be read as it is described: dropped or altered.
+	ErrTable = errors.New("the table isn't as it was described")
+)
+
+// Table is a table that can be loaded.
+type Table struct {
+	Schema *schema.Table
+	// Rows is the server's own estimate, -1 if it has none.
+	Rows int64
+	// Parents are the IDs of tables whose changes the server hands on to this one by a
+	// foreign key without writing that to its log.
+	Parents []string
+}
+
+// Delivered is what the stream has handed out.
+type Delivered struct {
+	// Place is the end of the last transaction or idle segment.
+	Place event.Place
+	// Txns are the names (event.Txn.ID) of transactions that no view has shown yet.
+	Txns []string
+}
+
+// Request asks for one chunk of a table.
+type Request struct {
+	Table *schema.Table
+	// After is the key (values in the order of Table.Key) behind which the chunk
+	// begins; nil for the table's start.
+	After []event.Value
+	// Keys asks for the rows with these keys instead, in any order.
+	Keys [][]event.Value
+	// Rows and Bytes bound the chunk: it ends with the row that reaches one of them.
+	Rows, Bytes int
+	// Delivered must be visible in the view that is read, else ErrView.
+	Delivered Delivered
+}
+
+// Chunk is what was read: rows in the order of the key, as one view shows them.
+// It is the caller's.
+type Chunk struct {
+	Rows []event.Row // Op is event.Read, images are whole
+	// Bytes is the size of the rows, as Source counts it.
+	Bytes int
+	// Last is the key of the last row; nil if there is none.
+	Last []event.Value
+	// End says that nothing followed the last row.
+	End bool
+	// High is a place in the log at or behind everything that the view shows.
+	High event.Place
+}
+
+// Source reads tables of one server. It is used by one goroutine at a time.
+type Source interface {
+	// Tables lists the captured tables that exist. Tables that can't be captured are
+	// left out: the stream says why.
+	Tables(ctx context.Context) ([]Table, error)
+	// Read reads one chunk in a view of its own, without locking anything.
+	Read(ctx context.Context, r Request) (*Chunk, error)
+	// Close ends the connection. It is safe to call twice.
+	Close() error
+}
+
+// Pacer is what a capture.Reader may be besides: one that can say more often than
+// once a second where it stands, so that chunks needn't wait for it.
+type Pacer interface {
+	// Pace makes the reader hand out an Idle segment once it has been silent for
+	// about so many milliseconds; 0 goes back to its own pace. It may be called at any time.
+	Pace(milliseconds int)
+}

@@ -1,0 +1,85 @@
+package snapshot
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tributary-cdc/tributary/stream/event"
+)
+
+// Phase is how far a table's load has come.
+type Phase string
+
+// The phases.
+const (
+	Queued  Phase = "queued"
+	Loading Phase = "loading"
+	Paused  Phase = "paused"
+	Loaded  Phase = "loaded"
+	Failed  Phase = "failed"
+)
+
+// Progress is a table's load, for people.
+type Progress struct {
+	Table string `json:"table"` // schema.Table.ID
+	Phase Phase  `json:"phase"`
+	// Rows is the number of rows handed out, Estimate the server's own count at the
+	// beginning, -1 if it has none.
+	Rows     int64  `json:"rows"`
+	Estimate int64  `json:"estimate"`
+	Error    string `json:"error,omitempty"`
+	// Begun and Ended are when the load began and ended; zero if it hasn't.
+	Begun time.Time `json:"begun,omitzero"`
+	Ended time.Time `json:"ended,omitzero"`
+}
+
+// progress is what must be known to go on with a load.
+type progress struct {
+	Progress
+	// After is the key up to which everything is handed out; nil for nothing.
+	After []event.Value `json:"after,omitempty"`
+	// Read says that the table's end is handed out.
+	Read bool `json:"read,omitempty"`
+	// Keys are rows that must be read by themselves before the load can end.
+	Keys [][]event.Value `json:"keys,omitempty"`
+	// Since is the position of the load's beginning in the log, zero before that.
+	Since event.Position `json:"since"`
+	// Sweep says that the store may have rows of before Since that don't exist any more.
+	Sweep bool `json:"sweep,omitempty"`
+}
+
+// state is the loader's durable state, with the reader's own within.
+type state struct {
+	Reader []byte `json:"reader"`
+	// Origin is where the reader stood when nothing was known of the source.
+	Origin event.Place `json:"origin"`
+	// Since are the transactions handed out after Reader was taken.
+	Since []string `json:"since,omitempty"`
+	// Recent are transactions that no view has shown yet.
+	Recent []string   `json:"recent,omitempty"`
+	Tables []progress `json:"tables,omitempty"`
+	// Listed says that the tables of a first load are known.
+	Listed bool `json:"listed,omitempty"`
+}
+
+func parseState(b []byte) (state, error) {
+	var s state
+	if err := json.Unmarshal(b, &s); err != nil {
+		return s, fmt.Errorf("read the state of loads: %w", err)
+	}
+	return s, nil
+}
+
+// recentLimit bounds the transactions whose visibility isn't known. A server has at
+// most as many in that state as it has connections.
+const recentLimit = 4096
+
+// trim keeps the newest.
+func trim(ids []string) []string {
+	if n := len(ids) - recentLimit; n > 0 {
+		return slices.Delete(ids, 0, n)
+	}
+	return ids
+}

@@ -1,0 +1,264 @@
+package snapshot
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tributary-cdc/tributary/capture"
+	"github.com/tributary-cdc/tributary/schema"
+	"github.com/tributary-cdc/tributary/stream/event"
+)
+
+// task is the load of one table. Loader.mu guards it.
+type task struct {
+	progress
+	table  *Table // as it was described last
+	reader bool   // somebody reads it
+	win    window
+	flight []*chunk      // begun and not handed out, oldest first
+	turn   int           // rises when what is under way must be read again
+	readTo []event.Value // key up to which chunks were read
+	ended  bool          // the table's end was read
+	moved  chan struct{} // tells its reader that something has changed; capacity 1
+}
+
+// chunk is one chunk on its way.
+type chunk struct {
+	task  *task
+	turn  int // of the task when it began
+	req   Request
+	from  int // index of the window's first change that counts
+	begun chan struct{}
+	void  bool // the task has changed meanwhile
+	res   *Chunk
+	err   error
+	stale bool
+}
+
+func (t *task) active() bool { return t.Phase == Queued || t.Phase == Loading }
+
+func (t *task) cascades(parent string) bool {
+	return t.table != nil && slices.Contains(t.table.Parents, parent)
+}
+
+// stale has everything that is under way read again.
+func (t *task) stale() {
+	for _, c := range t.flight {
+		c.stale = true
+	}
+}
+
+// again throws away what is under way from the oldest chunk on.
+func (t *task) again() {
+	if len(t.flight) == 0 {
+		return
+	}
+	t.turn++
+	t.flight = nil
+	t.readTo, t.ended = t.After, t.Read
+	t.win.clear()
+	signal(t.moved)
+}
+
+// note takes a change that the stream delivers. It reports whether a row must be read
+// by itself because of it.
+func (t *task) note(row *event.Row) (owing bool) {
+	if len(t.flight) > 0 {
+		t.win.note(row)
+	}
+	if t.Since.IsZero() || row.Op != event.Update || row.Before == nil || !partial(row.After) {
+		return false
+	}
+	// The store may not have the row that this one was: then nobody has the columns
+	// that are absent here.
+	was, now := keyValues(row.Table, row.Before), keyValues(row.Table, row.After)
+	if sameKey(was, now) {
+		return false
+	}
+	if !slices.ContainsFunc(t.Keys[min(t.keysUnder(), len(t.Keys)):], func(k []event.Value) bool { return sameKey(k, now) }) {
+		t.Keys = append(t.Keys, now)
+	}
+	signal(t.moved)
+	return true
+}
+
+// keysUnder is the number of Keys that are being read.
+func (t *task) keysUnder() (n int) {
+	for _, c := range t.flight {
+		n += len(c.req.Keys)
+	}
+	return n
+}
+
+func partial(image []event.Value) bool {
+	return slices.ContainsFunc(image, func(v event.Value) bool { return v.State == event.Absent })
+}
+
+// keyValues copies a row's key out of an image.
+func keyValues(t *schema.Table, image []event.Value) []event.Value {
+	out := make([]event.Value, len(t.Key))
+	for n, i := range t.Key {
+		out[n] = image[i]
+		out[n].B = bytes.Clone(image[i].B)
+	}
+	return out
+}
+
+func sameKey(a, b []event.Value) bool {
+	return slices.EqualFunc(a, b, func(x, y event.Value) bool { return x.State == y.State && x.N == y.N && bytes.Equal(x.B, y.B) })
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// begin opens a chunk's window: from here on the stream's changes count for it.
+func (l *Loader) begin(c *chunk) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer close(c.begun)
+	t := c.task
+	if c.void = c.turn != t.turn || t.Phase != Loading; c.void {
+		return
+	}
+	c.from = len(t.win.changes)
+	c.req.Delivered = Delivered{Place: l.place, Txns: slices.Clone(l.recent)}
+	t.flight = append(t.flight, c)
+}
+
+// read takes a chunk that was read, or couldn't be.
+func (l *Loader) read(c *chunk) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := c.task
+	if c.turn != t.turn {
+		return
+	}
+	if c.err != nil {
+		t.again()
+		return
+	}
+	seen := make(map[string]bool, len(c.req.Delivered.Txns))
+	for _, id := range c.req.Delivered.Txns {
+		seen[id] = true
+	}
+	l.recent = slices.DeleteFunc(l.recent, func(id string) bool { return seen[id] })
+}
+
+// emit gives the first part of something that is due, nil if nothing is.
+func (l *Loader) emit() (*event.Segment, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, t := range l.tasks {
+		if t.Phase != Loading {
+			continue
+		}
+		if t.Since.IsZero() {
+			return l.transaction(nil, func(p event.Position) *event.Load {
+				t.Since, t.Begun = p, time.Now()
+				signal(t.moved)
+				return &event.Load{Table: t.Table, Phase: event.LoadBegun, Since: p}
+			})
+		}
+		if len(t.flight) == 0 {
+			if t.Read && len(t.Keys) == 0 {
+				return l.transaction(nil, func(event.Position) *event.Load {
+					t.Phase, t.Ended = Loaded, time.Now()
+					signal(t.moved)
+					l.o.Logger.Info("table loaded", "table", t.Table, "rows", t.Rows)
+					return &event.Load{Table: t.Table, Phase: event.LoadEnded, Since: t.Since, Sweep: t.Sweep}
+				})
+			}
+			continue
+		}
+		c := t.flight[0]
+		if c.res == nil || c.res.High.Compare(l.place) > 0 {
+			continue
+		}
+		rows, ok, err := overlay(c.req.Table, c.res.Rows, t.win.changes[c.from:])
+		if err != nil {
+			return nil, fmt.Errorf("chunk of table %s: %w", t.Table, err)
+		}
+		if c.stale || !ok {
+			t.table = nil // it may have been altered
+			t.again()
+			continue
+		}
+		l.arrived(t, c, len(rows))
+		return l.transaction(rows, func(event.Position) *event.Load { return nil })
+	}
+	return nil, nil
+}
+
+// arrived notes that the oldest chunk is being handed out.
+func (l *Loader) arrived(t *task, c *chunk, rows int) {
+	t.Rows += int64(rows)
+	t.Error = ""
+	if c.req.Keys != nil {
+		t.Keys = slices.Delete(t.Keys, 0, len(c.req.Keys))
+	} else {
+		t.Read = c.res.End
+		if c.res.Last != nil {
+			t.After = c.res.Last
+		}
+	}
+	t.flight = t.flight[1:]
+	if len(t.flight) == 0 {
+		t.win.clear()
+	} else if drop := t.flight[0].from; drop > 0 {
+		t.win.changes = slices.Delete(t.win.changes, 0, drop)
+		for _, c := range t.flight {
+			c.from -= drop
+		}
+	}
+	signal(t.moved)
+}
+
+// transaction makes rows into a transaction of their own, behind what was handed out
+// last, and gives its first part.
+func (l *Loader) transaction(rows []event.Row, about func(event.Position) *event.Load) (*event.Segment, error) {
+	p := l.last
+	if p.Epoch != l.epoch {
+		p = event.Position{Epoch: l.epoch, Place: before(l.origin)}
+	}
+	p.Index++
+	now := time.Now()
+	txn := event.Txn{Position: p, Committed: now.UTC(), Captured: now}
+	l.last = p
+	load := about(p)
+	l.parts = l.parts[:0]
+	for len(rows) > 0 || len(l.parts) == 0 {
+		n, size := 0, 0
+		for n < len(rows) && size < capture.SegmentBytes {
+			size += rowSize(&rows[n])
+			n++
+		}
+		l.parts = append(l.parts, &capture.Buffer{Segment: event.Segment{Txn: txn, Rows: rows[:n]}})
+		rows = rows[n:]
+	}
+	l.parts[0].First = true
+	end := &l.parts[len(l.parts)-1].Segment
+	end.Last, end.Restart, end.Durable = true, l.place, true
+	if load != nil {
+		end.Loads = []event.Load{*load}
+	}
+	var err error
+	if end.State, err = l.encodeLocked(); err != nil {
+		return nil, err
+	}
+	first := &l.parts[0].Segment
+	l.parts = l.parts[1:]
+	return first, nil
+}
+
+func rowSize(r *event.Row) (n int) {
+	for i := range r.After {
+		n += len(r.After[i].B) + 16
+	}
+	return n
+}

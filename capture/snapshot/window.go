@@ -1,0 +1,160 @@
+package snapshot
+
+import (
+	"github.com/tributary-cdc/tributary/schema"
+	"github.com/tributary-cdc/tributary/stream/envelope"
+	"github.com/tributary-cdc/tributary/stream/event"
+)
+
+// window is what the stream delivers for one table while chunks of it are under way.
+type window struct {
+	changes []event.Row
+	arena   event.Arena
+}
+
+// note keeps a copy of a change.
+func (w *window) note(row *event.Row) {
+	c := event.Row{Op: row.Op, Table: row.Table, Before: w.image(row.Before), After: w.image(row.After), Anomalies: row.Anomalies}
+	w.changes = append(w.changes, c)
+}
+
+func (w *window) image(in []event.Value) []event.Value {
+	if in == nil {
+		return nil
+	}
+	out := make([]event.Value, len(in))
+	for i, v := range in {
+		if v.B != nil {
+			v.B = w.arena.Copy(v.B)
+		}
+		out[i] = v
+	}
+	return out
+}
+
+// clear forgets everything; nobody looks at it any more.
+func (w *window) clear() { w.changes, w.arena = nil, event.Arena{} }
+
+// sameShape reports whether images of two versions of a table mean the same slot by slot.
+func sameShape(a, b *schema.Table) bool {
+	if a == b {
+		return true
+	}
+	if len(a.Columns) != len(b.Columns) || len(a.Key) != len(b.Key) {
+		return false
+	}
+	for i := range a.Columns {
+		if a.Columns[i].Name != b.Columns[i].Name || a.Columns[i].Type.Kind != b.Columns[i].Type.Kind {
+			return false
+		}
+	}
+	for i := range a.Key {
+		if a.Key[i] != b.Key[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// overlay brings a chunk up to date with the changes of its window, in their order. A
+// row that a change moved away, or removed, leaves the chunk; one that is changed in
+// part keeps the rest of what was read. Rows that the chunk doesn't hold are the
+// stream's own business. It reports false if the chunk can't be brought up to date and
+// must be read again.
+func overlay(t *schema.Table, rows []event.Row, changes []event.Row) ([]event.Row, bool, error) {
+	if len(changes) == 0 {
+		return rows, true, nil
+	}
+	at := make(map[string]int, len(rows))
+	gone := make([]bool, len(rows), len(rows)+len(changes))
+	var scratch []byte
+	key := func(image []event.Value) (string, error) {
+		var err error
+		scratch, err = envelope.AppendKeyColumns(scratch[:0], t, image)
+		return string(scratch), err
+	}
+	for i := range rows {
+		k, err := key(rows[i].After)
+		if err != nil {
+			return nil, false, err
+		}
+		at[k] = i
+	}
+	for i := range changes {
+		c := &changes[i]
+		if c.Op == event.Truncate || !sameShape(t, c.Table) {
+			return nil, false, nil
+		}
+		if c.Op == event.Delete {
+			k, err := key(c.Before)
+			if err != nil {
+				return nil, false, err
+			}
+			if n, ok := at[k]; ok {
+				gone[n] = true
+				delete(at, k)
+			}
+			continue
+		}
+		now, err := key(c.After)
+		if err != nil {
+			return nil, false, err
+		}
+		was := now
+		if c.Before != nil {
+			if was, err = key(c.Before); err != nil {
+				return nil, false, err
+			}
+		}
+		n, ok := at[was]
+		if ok && was != now { // moved: it stands under its new key from here on
+			delete(at, was)
+			moved := event.Row{Op: event.Read, Table: rows[n].Table, After: append([]event.Value(nil), rows[n].After...), Anomalies: rows[n].Anomalies}
+			gone[n] = true
+			if m, there := at[now]; there {
+				n = m
+			} else {
+				n = len(rows)
+				rows, gone = append(rows, moved), append(gone, false)
+				at[now] = n
+			}
+			rows[n].After = moved.After
+		} else if !ok {
+			if n, ok = at[now]; !ok {
+				continue
+			}
+		}
+		lay(&rows[n], c)
+	}
+	out := rows[:0]
+	for i := range rows {
+		if !gone[i] {
+			out = append(out, rows[i])
+		}
+	}
+	return out, true, nil
+}
+
+// lay puts what a change carries over a row.
+func lay(row *event.Row, c *event.Row) {
+	after := append([]event.Value(nil), row.After...)
+	changed := map[int]bool{}
+	for i, v := range c.After {
+		if v.State != event.Absent {
+			after[i], changed[i] = v, true
+		}
+	}
+	row.After = after
+	var left []event.Anomaly
+	for _, a := range row.Anomalies {
+		if !changed[a.Column] {
+			left = append(left, a)
+		}
+	}
+	for _, a := range c.Anomalies {
+		if !a.Before {
+			left = append(left, a)
+		}
+	}
+	row.Anomalies = left
+}
