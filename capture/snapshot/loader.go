@@ -194,7 +194,15 @@ func (l *Loader) Next(ctx context.Context) (*event.Segment, error) {
 				return seg, nil
 			}
 		}
-		busy := l.busy()
+		busy, listed := l.busy()
+		if !listed && l.settled { // no change may come before the beginning of its table's load
+			select {
+			case <-l.wake:
+				continue
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
 		if !busy && !l.asked {
 			seg, err := l.o.Reader.Next(ctx)
 			if err != nil {
@@ -247,10 +255,11 @@ func (l *Loader) Next(ctx context.Context) (*event.Segment, error) {
 
 var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
 
-// busy reports whether anything is being loaded, and keeps the reader's pace.
-func (l *Loader) busy() bool {
+// busy reports whether anything is to be loaded and what is known, and keeps the reader's pace.
+func (l *Loader) busy() (busy, listed bool) {
 	l.mu.Lock()
-	busy := !l.listed
+	listed = l.listed
+	busy = !listed
 	for _, t := range l.tasks {
 		busy = busy || t.active()
 	}
@@ -263,7 +272,7 @@ func (l *Loader) busy() bool {
 		p.Pace(pace)
 	}
 	l.pace = pace
-	return busy
+	return busy, listed
 }
 
 // took notes what the stream delivers, and puts the loader's state into it.

@@ -154,24 +154,27 @@ func (l *Loader) read(c *chunk) {
 func (l *Loader) emit() (*event.Segment, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if fresh := l.fresh(); len(fresh) > 0 { // before any change of them comes
+		return l.transaction(nil, func(p event.Position) (loads []event.Load) {
+			for _, t := range fresh {
+				t.Since, t.Begun = p, time.Now()
+				signal(t.moved)
+				loads = append(loads, event.Load{Table: t.Table, Phase: event.LoadBegun, Since: p})
+			}
+			return loads
+		})
+	}
 	for _, t := range l.tasks {
 		if t.Phase != Loading {
 			continue
 		}
-		if t.Since.IsZero() {
-			return l.transaction(nil, func(p event.Position) *event.Load {
-				t.Since, t.Begun = p, time.Now()
-				signal(t.moved)
-				return &event.Load{Table: t.Table, Phase: event.LoadBegun, Since: p}
-			})
-		}
 		if len(t.flight) == 0 {
 			if t.Read && len(t.Keys) == 0 {
-				return l.transaction(nil, func(event.Position) *event.Load {
+				return l.transaction(nil, func(event.Position) []event.Load {
 					t.Phase, t.Ended = Loaded, time.Now()
 					signal(t.moved)
 					l.o.Logger.Info("table loaded", "table", t.Table, "rows", t.Rows)
-					return &event.Load{Table: t.Table, Phase: event.LoadEnded, Since: t.Since, Sweep: t.Sweep}
+					return []event.Load{{Table: t.Table, Phase: event.LoadEnded, Since: t.Since, Sweep: t.Sweep}}
 				})
 			}
 			continue
@@ -190,9 +193,19 @@ func (l *Loader) emit() (*event.Segment, error) {
 			continue
 		}
 		l.arrived(t, c, len(rows))
-		return l.transaction(rows, func(event.Position) *event.Load { return nil })
+		return l.transaction(rows, func(event.Position) []event.Load { return nil })
 	}
 	return nil, nil
+}
+
+// fresh gives the tasks whose beginning isn't in the log yet.
+func (l *Loader) fresh() (out []*task) {
+	for _, t := range l.tasks {
+		if t.Since.IsZero() && t.active() {
+			out = append(out, t)
+		}
+	}
+	return out
 }
 
 // arrived notes that the oldest chunk is being handed out.
@@ -221,7 +234,7 @@ func (l *Loader) arrived(t *task, c *chunk, rows int) {
 
 // transaction makes rows into a transaction of their own, behind what was handed out
 // last, and gives its first part.
-func (l *Loader) transaction(rows []event.Row, about func(event.Position) *event.Load) (*event.Segment, error) {
+func (l *Loader) transaction(rows []event.Row, about func(event.Position) []event.Load) (*event.Segment, error) {
 	p := l.last
 	if p.Epoch != l.epoch {
 		p = event.Position{Epoch: l.epoch, Place: before(l.origin)}
@@ -230,7 +243,7 @@ func (l *Loader) transaction(rows []event.Row, about func(event.Position) *event
 	now := time.Now()
 	txn := event.Txn{Position: p, Committed: now.UTC(), Captured: now}
 	l.last = p
-	load := about(p)
+	loads := about(p)
 	l.parts = l.parts[:0]
 	for len(rows) > 0 || len(l.parts) == 0 {
 		n, size := 0, 0
@@ -243,10 +256,7 @@ func (l *Loader) transaction(rows []event.Row, about func(event.Position) *event
 	}
 	l.parts[0].First = true
 	end := &l.parts[len(l.parts)-1].Segment
-	end.Last, end.Restart, end.Durable = true, l.place, true
-	if load != nil {
-		end.Loads = []event.Load{*load}
-	}
+	end.Last, end.Restart, end.Durable, end.Loads = true, l.place, true, loads
 	var err error
 	if end.State, err = l.encodeLocked(); err != nil {
 		return nil, err
