@@ -14,6 +14,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-mysql-org/go-mysql/client"
@@ -58,6 +59,8 @@ type Reader struct {
 	state      state
 	gtids      gomysql.GTIDSet // executed up to the end of the last transaction; nil without GTIDs
 	last       event.Position
+	begun      string         // gtids as Start found them
+	pace       atomic.Int64   // milliseconds between two idle segments; 0 for a second
 	torn       event.Position // a transaction without end, parts of which were handed out
 	at         event.Place    // end of what was read
 	maps       map[uint64]*relation
@@ -113,10 +116,9 @@ func (r *Reader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 	if err := r.Close(); err != nil {
 		return 0, err
 	}
-	addr := r.addr()
 	var err error
-	if r.sql, err = client.ConnectWithContext(ctx, addr, r.o.User, r.o.Password, "", 5*time.Second); err != nil {
-		return 0, connection("connect to "+addr, err)
+	if r.sql, err = r.connect(ctx); err != nil {
+		return 0, err
 	}
 	defer context.AfterFunc(ctx, func() { _ = r.sql.Close() })() // ends a query under way
 	if err := r.probe(); err != nil {
@@ -137,6 +139,10 @@ func (r *Reader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 	}
 	if err != nil {
 		return 0, err
+	}
+	r.begun = ""
+	if r.gtids != nil {
+		r.begun = r.gtids.String()
 	}
 	if err := r.dump(ctx, res); err != nil {
 		return 0, err
@@ -231,6 +237,9 @@ func lastID(res capture.Resume, s *state) string {
 
 // Ack implements capture.Reader. The server keeps its log by its own rules.
 func (r *Reader) Ack(event.Place) {}
+
+// Pace implements snapshot.Pacer.
+func (r *Reader) Pace(milliseconds int) { r.pace.Store(int64(milliseconds)) }
 
 // Close implements capture.Reader.
 func (r *Reader) Close() error {

@@ -33,12 +33,15 @@ func testReader(t *testing.T, db servers.DB) {
 			}
 			testValues(t, g)
 		},
-		"large transaction in parts": testParts,
-		"rollback and savepoint":     testRollback,
-		"table without transactions": testMyISAM,
-		"minimal images":             testMinimal,
-		"compressed events":          testCompressed,
-		"idle":                       testIdle,
+		"attack 1, held commits":      testAttack1,
+		"load while rows are written": testRaces,
+		"keys":                        testKeys,
+		"large transaction in parts":  testParts,
+		"rollback and savepoint":      testRollback,
+		"table without transactions":  testMyISAM,
+		"minimal images":              testMinimal,
+		"compressed events":           testCompressed,
+		"idle":                        testIdle,
 		"table without key": func(t *testing.T, g *rig) {
 			testStopped(t, g, "id int", "VALUES (1)", "TABLE_NO_KEY", "ADD PRIMARY KEY")
 		},

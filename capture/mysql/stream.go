@@ -273,9 +273,13 @@ func (r *Reader) encodeState() ([]byte, error) {
 	return b, nil
 }
 
-// idleNow hands out an idle segment, once a second at most and between transactions only.
+// idleNow hands out an idle segment, at the reader's pace at most and between transactions only.
 func (r *Reader) idleNow() error {
-	if r.txn.open || !r.queue.Empty() || time.Since(r.idleAt) < time.Second {
+	every := time.Second
+	if ms := r.pace.Load(); ms > 0 {
+		every = time.Duration(ms) * time.Millisecond
+	}
+	if r.txn.open || !r.queue.Empty() || time.Since(r.idleAt) < every {
 		return nil
 	}
 	return r.idle()

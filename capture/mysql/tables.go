@@ -106,7 +106,7 @@ func (r *Reader) describe(rel, old *relation) error {
 	if err != nil {
 		return err
 	}
-	t := r.table(rel, &d)
+	t := r.table(string(m.Schema), string(m.Table), &d)
 	switch {
 	case d.bad != "":
 		r.stop(rel, d.code, d.bad)
@@ -133,11 +133,10 @@ func (r *Reader) describe(rel, old *relation) error {
 	return nil
 }
 
-func (r *Reader) table(rel *relation, d *description) *schema.Table {
-	m := rel.source
-	t := &schema.Table{Source: r.o.Source.ID, Dataset: string(m.Table), Database: string(m.Schema), Name: string(m.Table), Key: d.key}
+func (r *Reader) table(database, name string, d *description) *schema.Table {
+	t := &schema.Table{Source: r.o.Source.ID, Dataset: name, Database: database, Name: name, Key: d.key}
 	for table, dataset := range r.o.Datasets {
-		if r.fold(table) == rel.name && dataset != "" {
+		if r.fold(table) == database+"."+name && dataset != "" {
 			t.Dataset = dataset
 		}
 	}
@@ -258,7 +257,7 @@ func (r *Reader) lookup(name, database, table string) (*relation, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := r.table(rel, &d)
+	t := r.table(database, table, &d)
 	if d.bad == "" {
 		if err := t.Validate(); err != nil {
 			d.code, d.bad = "TABLE_REFUSED", err.Error()

@@ -87,16 +87,37 @@ func testValues(t *testing.T, g *rig) {
 	for _, a := range row.Anomalies {
 		anomalies[a.Column] = a.Raw
 	}
-	for i, v := range values {
-		got := row.After[i+1]
-		if got.State != v.want.State || got.N != v.want.N || string(got.B) != string(v.want.B) || anomalies[i+1] != v.anomaly {
-			t.Errorf("%s %.60s = state %d, %d, %.60q, anomaly %q; want %d %.60q", v.typ, v.literal, got.State, int64(got.N), got.B, anomalies[i+1], int64(v.want.N), v.want.B)
+	compare := func(way string, row event.Row, anomalies map[int]string) {
+		for i, v := range values {
+			got := row.After[i+1]
+			if got.State != v.want.State || got.N != v.want.N || string(got.B) != string(v.want.B) || anomalies[i+1] != v.anomaly {
+				t.Errorf("%s: %s %.60s = state %d, %d, %.60q, anomaly %q; want %d %.60q", way, v.typ, v.literal, got.State, int64(got.N), got.B, anomalies[i+1], int64(v.want.N), v.want.B)
+			}
 		}
 	}
+	compare("stream", row, anomalies)
+	streamed := row.Table
 	row = g.busy().Rows[0]
 	for i, v := range values {
 		if row.After[i+1].State != event.Null || len(row.Anomalies) != 0 {
 			t.Errorf("%s: %+v, want NULL", v.typ, row.After[i+1])
 		}
+	}
+	chunk := g.loaded("v")
+	if len(chunk.Rows) != 2 || !chunk.End {
+		t.Fatalf("%d rows by load, want 2", len(chunk.Rows))
+	}
+	anomalies = map[int]string{}
+	for _, a := range chunk.Rows[0].Anomalies {
+		anomalies[a.Column] = a.Raw
+	}
+	compare("load", chunk.Rows[0], anomalies)
+	for i, v := range values {
+		if chunk.Rows[1].After[i+1].State != event.Null {
+			t.Errorf("load: %s: %+v, want NULL", v.typ, chunk.Rows[1].After[i+1])
+		}
+	}
+	if got := chunk.Rows[0].Table; got.Version() != streamed.Version() {
+		t.Errorf("load and stream have different versions of the table:\n%+v\n%+v", got, streamed)
 	}
 }

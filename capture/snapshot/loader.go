@@ -110,7 +110,7 @@ func New(o Options) (*Loader, error) {
 	if err := o.fill(); err != nil {
 		return nil, err
 	}
-	return &Loader{o: o}, nil
+	return &Loader{o: o, wake: make(chan struct{}, 1), work: make(chan struct{}, 1)}, nil
 }
 
 // Start implements capture.Reader.
@@ -151,8 +151,7 @@ func (l *Loader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 	l.mu.Unlock()
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	l.cancel, l.pump = cancel, newPump(l.o.Reader)
-	l.begins, l.reads, l.wake = make(chan *chunk), make(chan *chunk), make(chan struct{}, 1)
-	l.work = make(chan struct{}, 1)
+	l.begins, l.reads = make(chan *chunk), make(chan *chunk)
 	l.running.Go(func() { l.pump.run(own) })
 	l.running.Go(func() { l.manage(own) })
 	return epoch, nil

@@ -14,11 +14,12 @@ type Phase string
 
 // The phases.
 const (
-	Queued  Phase = "queued"
-	Loading Phase = "loading"
-	Paused  Phase = "paused"
-	Loaded  Phase = "loaded"
-	Failed  Phase = "failed"
+	Queued   Phase = "queued"
+	Loading  Phase = "loading"
+	Paused   Phase = "paused"
+	Loaded   Phase = "loaded"
+	Failed   Phase = "failed"
+	Canceled Phase = "canceled"
 )
 
 // Progress is a table's load, for people.

@@ -1,0 +1,406 @@
+package mysql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-mysql-org/go-mysql/client"
+	gomysql "github.com/go-mysql-org/go-mysql/mysql"
+
+	"github.com/tributary-cdc/tributary/capture"
+	"github.com/tributary-cdc/tributary/capture/mysql/rowimage"
+	"github.com/tributary-cdc/tributary/capture/snapshot"
+	"github.com/tributary-cdc/tributary/schema"
+	"github.com/tributary-cdc/tributary/stream/event"
+)
+
+// loader implements snapshot.Source.
+type loader struct {
+	r     *Reader      // with a session of its own, for the catalogue
+	data  *client.Conn // for the rows: text comes in the columns' character sets
+	plans map[*schema.Table]*rowimage.TextPlan
+	// executed is the GTID set of what the stream had delivered before it began.
+	executed string
+}
+
+// Source connects to the reader's server to load tables. It is called after Start.
+func (r *Reader) Source(ctx context.Context) (snapshot.Source, error) {
+	aux, err := New(r.o)
+	if err != nil {
+		return nil, err
+	}
+	l := &loader{r: aux, plans: map[*schema.Table]*rowimage.TextPlan{}, executed: r.begun}
+	if aux.sql, err = aux.connect(ctx); err == nil {
+		defer context.AfterFunc(ctx, func() { _ = aux.sql.Close() })() // ends a query under way
+		if err = aux.probe(); err == nil {
+			err = l.open(ctx)
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+func (r *Reader) connect(ctx context.Context) (*client.Conn, error) {
+	addr := r.addr()
+	c, err := client.ConnectWithContext(ctx, addr, r.o.User, r.o.Password, "", 5*time.Second)
+	if err != nil {
+		return nil, connection("connect to "+addr, err)
+	}
+	return c, nil
+}
+
+// open makes the session that reads rows.
+func (l *loader) open(ctx context.Context) (err error) {
+	if l.data, err = l.r.connect(ctx); err != nil {
+		return err
+	}
+	for _, sql := range []string{"SET SESSION time_zone = '+00:00'", "SET NAMES utf8mb4", "SET SESSION character_set_results = NULL",
+		"SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", "SET SESSION sql_mode = ''"} {
+		if _, err := l.data.Execute(sql); err != nil {
+			return connection("set the session", err)
+		}
+	}
+	return nil
+}
+
+// Close implements snapshot.Source.
+func (l *loader) Close() error {
+	if l.data != nil {
+		_ = l.data.Close() // only read from
+		l.data = nil
+	}
+	return l.r.Close()
+}
+
+// Tables implements snapshot.Source.
+func (l *loader) Tables(ctx context.Context) ([]snapshot.Table, error) {
+	defer context.AfterFunc(ctx, func() { _ = l.r.sql.Close() })()
+	if err := l.r.list(); err != nil {
+		return nil, err
+	}
+	parents, err := l.parents()
+	if err != nil {
+		return nil, err
+	}
+	counts, err := l.r.query("estimate the tables' sizes", "SELECT TABLE_SCHEMA, TABLE_NAME, COALESCE(TABLE_ROWS, -1) FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE'")
+	if err != nil {
+		return nil, err
+	}
+	var out []snapshot.Table
+	for _, row := range counts {
+		name := row[0] + "." + row[1]
+		if !l.r.known[name] {
+			continue
+		}
+		t, cols, err := l.describe(row[0], row[1])
+		if err != nil {
+			return nil, err
+		}
+		if t == nil {
+			continue
+		}
+		n, err := strconv.ParseInt(row[2], 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("size of table %s: %w", name, err)
+		}
+		plan, err := rowimage.CompileText(t, cols)
+		if err != nil {
+			return nil, err
+		}
+		l.plans[t] = plan
+		out = append(out, snapshot.Table{Schema: t, Rows: n, Parents: parents[name]})
+	}
+	return out, nil
+}
+
+// describe gives a table as the catalogue has it; nil if it can't be captured.
+func (l *loader) describe(database, name string) (*schema.Table, []rowimage.Column, error) {
+	d, err := l.r.fromCatalogue(database, name, nil)
+	if err != nil || d.bad != "" {
+		return nil, nil, err
+	}
+	t := l.r.table(database, name, &d)
+	if d.bad != "" || t.Validate() != nil {
+		return nil, nil, nil
+	}
+	return t, d.columns, nil
+}
+
+// parents gives for each table those whose deletes and key changes InnoDB hands on to
+// it, over any number of steps (MySQL manual, "FOREIGN KEY Constraints": such changes
+// aren't in the binary log).
+func (l *loader) parents() (map[string][]string, error) {
+	rows, err := l.r.query("read the foreign keys", `SELECT CONSTRAINT_SCHEMA, TABLE_NAME, UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS
+		WHERE DELETE_RULE IN ('CASCADE', 'SET NULL', 'SET DEFAULT') OR UPDATE_RULE IN ('CASCADE', 'SET NULL', 'SET DEFAULT')`)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string][]string{}
+	for _, row := range rows {
+		out[row[0]+"."+row[1]] = append(out[row[0]+"."+row[1]], row[2]+"."+row[3])
+	}
+	for grown := true; grown; {
+		grown = false
+		for child, parents := range out {
+			for _, p := range parents {
+				for _, g := range out[p] {
+					if !slices.Contains(out[child], g) {
+						out[child], grown = append(out[child], g), true
+					}
+				}
+			}
+		}
+	}
+	return out, nil
+}
+
+// errEnough ends the reading of a chunk that is full before its number of rows is.
+var errEnough = errors.New("enough")
+
+// Read implements snapshot.Source.
+func (l *loader) Read(ctx context.Context, r snapshot.Request) (*snapshot.Chunk, error) {
+	if l.data == nil {
+		if err := l.open(ctx); err != nil {
+			return nil, err
+		}
+	}
+	plan := l.plans[r.Table]
+	if plan == nil {
+		return nil, fmt.Errorf("table %s wasn't described on this connection: %w", r.Table.ID(), snapshot.ErrTable)
+	}
+	defer context.AfterFunc(ctx, func() { _ = l.data.Close() })()
+	high, err := l.begin(r.Delivered)
+	if err != nil {
+		return nil, errors.Join(err, l.end())
+	}
+	c, err := l.rows(plan, &r)
+	if err != nil && !errors.Is(err, errEnough) {
+		_ = l.data.Close() // what is left of the answer would come first
+		l.data = nil
+		return nil, l.refused(r.Table, err)
+	}
+	if errors.Is(err, errEnough) {
+		_ = l.data.Close()
+		l.data = nil
+	} else if err := l.end(); err != nil {
+		return nil, err
+	}
+	if !l.r.mariadb { // everything that the view shows stands in the log by now
+		if high, _, err = l.r.end(); err != nil {
+			return nil, err
+		}
+	}
+	c.High = high
+	return c, nil
+}
+
+func (l *loader) refused(t *schema.Table, err error) error {
+	var me *gomysql.MyError
+	if errors.As(err, &me) && (me.Code == gomysql.ER_NO_SUCH_TABLE || me.Code == gomysql.ER_BAD_FIELD_ERROR) {
+		return fmt.Errorf("read table %s: %w: %w: %w", t.ID(), snapshot.ErrTable, capture.ErrConnection, err)
+	}
+	if errors.Is(err, rowimage.ErrMalformed) {
+		return fmt.Errorf("read table %s: %w", t.ID(), err)
+	}
+	return connection("read table "+t.ID(), err)
+}
+
+func (l *loader) end() error {
+	if l.data == nil {
+		return nil
+	}
+	if _, err := l.data.Execute("ROLLBACK"); err != nil {
+		return connection("end the view", err)
+	}
+	return nil
+}
+
+// begin opens a view that shows what was delivered, or fails with ErrView.
+func (l *loader) begin(d snapshot.Delivered) (high event.Place, err error) {
+	if !l.r.mariadb {
+		if err := l.visible(d); err != nil {
+			return high, err
+		}
+	}
+	if _, err := l.data.Execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"); err != nil {
+		return high, connection("open a view", err)
+	}
+	if !l.r.mariadb {
+		return high, nil
+	}
+	// MariaDB says at which place of its log the view was taken (Knowledge Base,
+	// "Enhancements for START TRANSACTION WITH CONSISTENT SNAPSHOT").
+	res, err := l.data.Execute("SHOW STATUS LIKE 'binlog_snapshot_%'")
+	if err != nil {
+		return high, connection("read the view's place", err)
+	}
+	defer res.Close()
+	for i := range res.RowNumber() {
+		name, _ := res.GetString(i, 0)
+		value, _ := res.GetString(i, 1)
+		switch strings.ToLower(name) {
+		case "binlog_snapshot_file":
+			if _, high.File, err = parseFile(value); err != nil {
+				return high, err
+			}
+		case "binlog_snapshot_position":
+			if high.Offset, err = strconv.ParseUint(value, 10, 64); err != nil {
+				return high, fmt.Errorf("the view's place %q: %w", value, err)
+			}
+		}
+	}
+	if high.File == 0 || high.Offset == 0 {
+		return high, &capture.Coded{Code: "MYSQL_NO_VIEW_PLACE", Hint: "load the tables from a server that writes a binary log itself",
+			Err: fmt.Errorf("the server doesn't say at which place of its log a view was taken: %w", capture.ErrSettings)}
+	}
+	if high.Compare(d.Place) < 0 {
+		return high, fmt.Errorf("view at %s, delivered up to %s: %w", high, d.Place, snapshot.ErrView)
+	}
+	return high, nil
+}
+
+// visible compares what was delivered with what MySQL has committed: gtid_executed is
+// read before the view is opened, and a transaction enters it after it can be seen.
+func (l *loader) visible(d snapshot.Delivered) error {
+	if l.executed == "" && len(d.Txns) == 0 {
+		mode, _, err := l.r.variable("gtid_mode")
+		if err != nil {
+			return err
+		}
+		if !strings.EqualFold(mode, "ON") {
+			return &capture.Coded{Code: "MYSQL_GTID_MODE", Hint: "switch it on online, step by step: SET GLOBAL enforce_gtid_consistency = WARN, then ON; SET GLOBAL gtid_mode = OFF_PERMISSIVE, then ON_PERMISSIVE, then ON",
+				Err: fmt.Errorf("gtid_mode is %s: without GTIDs nothing tells which commits a view shows: %w", mode, capture.ErrSettings)}
+		}
+	}
+	want := strings.Join(append([]string{l.executed}, d.Txns...), ",")
+	want = strings.TrimPrefix(want, ",")
+	if want == "" {
+		return nil
+	}
+	rows, err := l.r.query("compare GTIDs", "SELECT GTID_SUBSET(?, @@GLOBAL.gtid_executed)", want)
+	if err != nil {
+		return err
+	}
+	if rows[0][0] != "1" {
+		return fmt.Errorf("gtid_executed lacks delivered transactions: %w", snapshot.ErrView)
+	}
+	return nil
+}
+
+// rows reads the chunk's rows in the view.
+func (l *loader) rows(plan *rowimage.TextPlan, r *snapshot.Request) (*snapshot.Chunk, error) {
+	c, t := &snapshot.Chunk{}, r.Table
+	var arena event.Arena
+	var slots []event.Value
+	n := len(t.Columns)
+	each := func(fields []gomysql.FieldValue) error {
+		if len(slots) < n {
+			slots = make([]event.Value, 64*n)
+		}
+		row := event.Row{Op: event.Read, Table: t, After: slots[:n:n]}
+		slots = slots[n:]
+		for i := range row.After {
+			v, size, anomaly, err := value(plan, i, &fields[i], &arena)
+			if err != nil {
+				return err
+			}
+			if row.After[i] = v; anomaly != "" {
+				row.Anomalies = append(row.Anomalies, event.Anomaly{Column: i, Raw: anomaly})
+			}
+			c.Bytes += size
+		}
+		c.Rows = append(c.Rows, row)
+		if c.Bytes >= r.Bytes && len(c.Rows) < r.Rows {
+			return errEnough
+		}
+		return nil
+	}
+	sql, err := selectSQL(plan, r)
+	if err != nil {
+		return nil, err
+	}
+	err = l.data.ExecuteSelectStreaming(sql, &gomysql.Result{}, each, nil)
+	if err != nil && !errors.Is(err, errEnough) {
+		return nil, err
+	}
+	if len(c.Rows) > 0 {
+		last := c.Rows[len(c.Rows)-1].After
+		c.Last = make([]event.Value, len(t.Key))
+		for k, i := range t.Key {
+			c.Last[k] = last[i]
+		}
+	}
+	c.End = err == nil && (r.Keys != nil || len(c.Rows) < r.Rows)
+	return c, err
+}
+
+// value turns a column of an answer into a slot; size is what it takes.
+func value(plan *rowimage.TextPlan, i int, f *gomysql.FieldValue, a *event.Arena) (v event.Value, size int, anomaly string, err error) {
+	switch f.Type {
+	case gomysql.FieldValueTypeNull:
+		return event.NullValue, 1, "", nil
+	case gomysql.FieldValueTypeString:
+		b := f.AsString()
+		v, anomaly, err = plan.Value(i, b, a)
+		return v, len(b) + 16, anomaly, err
+	case gomysql.FieldValueTypeFloat:
+		return plan.Float(i, f.AsFloat64()), 16, "", nil
+	}
+	return event.Number(f.AsUint64()), 16, "", nil
+}
+
+// selectSQL reads a chunk in the order of the primary key.
+func selectSQL(plan *rowimage.TextPlan, r *snapshot.Request) (string, error) {
+	t := r.Table
+	cols := make([]string, len(t.Columns))
+	for i, c := range t.Columns {
+		cols[i] = plan.Select(i, quote(c.Name))
+	}
+	names := make([]string, len(t.Key))
+	for k, i := range t.Key {
+		names[k] = quote(t.Columns[i].Name)
+	}
+	sql := "SELECT " + strings.Join(cols, ", ") + " FROM " + quote(t.Database) + "." + quote(t.Name)
+	switch {
+	case r.Keys != nil:
+		var tuples []string
+		for _, key := range r.Keys {
+			text, err := plan.Literals(key)
+			if err != nil {
+				return "", err
+			}
+			tuples = append(tuples, "("+strings.Join(text, ", ")+")")
+		}
+		return sql + " WHERE (" + strings.Join(names, ", ") + ") IN (" + strings.Join(tuples, ", ") + ")", nil
+	case r.After != nil:
+		text, err := plan.Literals(r.After)
+		if err != nil {
+			return "", err
+		}
+		sql += " WHERE " + behind(names, text)
+	}
+	return fmt.Sprintf("%s ORDER BY %s LIMIT %d", sql, strings.Join(names, ", "), r.Rows), nil
+}
+
+// behind compares a key in the order of its columns. The first column stands alone as
+// well, because the servers find no range in the rest.
+func behind(names, values []string) string {
+	n := len(names) - 1
+	out := names[n] + " > " + values[n]
+	for n--; n >= 0; n-- {
+		out = fmt.Sprintf("%s > %s OR %s = %s AND (%s)", names[n], values[n], names[n], values[n], out)
+	}
+	if len(names) > 1 {
+		return fmt.Sprintf("%s >= %s AND (%s)", names[0], values[0], out)
+	}
+	return out
+}
+
+func quote(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }

@@ -1,0 +1,352 @@
+package mysql_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tributary-cdc/tributary/capture"
+	"github.com/tributary-cdc/tributary/capture/mysql"
+	"github.com/tributary-cdc/tributary/capture/snapshot"
+	"github.com/tributary-cdc/tributary/stream/event"
+)
+
+// loaded reads a table by its load, in one chunk.
+func (g *rig) loaded(table string) *snapshot.Chunk {
+	g.t.Helper()
+	src, err := g.r.Source(g.t.Context())
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	defer func() {
+		if err := src.Close(); err != nil {
+			g.t.Error(err)
+		}
+	}()
+	tables, err := src.Tables(g.t.Context())
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	for _, t := range tables {
+		if t.Schema.Name != table {
+			continue
+		}
+		c, err := src.Read(g.t.Context(), snapshot.Request{Table: t.Schema, Rows: 1000, Bytes: 64 << 20})
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		return c
+	}
+	g.t.Fatalf("table %s isn't among those that can be loaded", table)
+	return nil
+}
+
+// image is what a store would have.
+type image map[string]string
+
+func (m image) apply(seg *event.Segment) {
+	for i := range seg.Rows {
+		r := &seg.Rows[i]
+		if r.Op == event.Truncate {
+			clear(m)
+			continue
+		}
+		if r.Before != nil {
+			delete(m, shown(r.Before[0]))
+		}
+		if r.After != nil {
+			m[shown(r.After[0])] = shown(r.After[1])
+		}
+	}
+}
+
+func shown(v event.Value) string {
+	switch {
+	case v.State != event.Present:
+		return fmt.Sprint(v.State)
+	case v.B != nil:
+		return string(v.B)
+	}
+	return fmt.Sprint(v.Int())
+}
+
+// feed is a loader that is read in a goroutine of its own.
+type feed struct {
+	l    *snapshot.Loader
+	segs chan *event.Segment // copies
+	errs chan error
+}
+
+func (g *rig) feed(first bool) *feed {
+	g.t.Helper()
+	r, err := mysql.New(g.o)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	f := &feed{segs: make(chan *event.Segment), errs: make(chan error, 1)}
+	f.l, err = snapshot.New(snapshot.Options{Reader: r, Open: r.Source, First: first, Bytes: 64 << 10})
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	if _, err := f.l.Start(ctx, capture.Resume{FirstStart: true}); err != nil {
+		g.t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			seg, err := f.l.Next(ctx)
+			if err != nil {
+				f.errs <- err
+				return
+			}
+			c := *seg
+			c.Rows = nil
+			for _, row := range seg.Rows {
+				c.Rows = append(c.Rows, event.Row{Op: row.Op, Table: row.Table, Before: cloned(row.Before), After: cloned(row.After)})
+			}
+			select {
+			case f.segs <- &c:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	g.t.Cleanup(func() {
+		cancel()
+		<-done
+		if err := f.l.Close(); err != nil {
+			g.t.Error(err)
+		}
+	})
+	return f
+}
+
+func cloned(in []event.Value) []event.Value {
+	out := append([]event.Value(nil), in...)
+	for i := range out {
+		out[i].B = bytes.Clone(out[i].B)
+	}
+	return out
+}
+
+// until applies what comes to m, up to the first segment that is wanted.
+func (f *feed) until(t *testing.T, m image, wanted func(*event.Segment) bool) {
+	t.Helper()
+	limit := time.After(60 * time.Second)
+	for {
+		select {
+		case seg := <-f.segs:
+			m.apply(seg)
+			if wanted(seg) {
+				return
+			}
+		case err := <-f.errs:
+			t.Fatal(err)
+		case <-limit:
+			t.Fatalf("it didn't come; %+v", f.l.Progress())
+		}
+	}
+}
+
+func ended(table string) func(*event.Segment) bool {
+	return func(seg *event.Segment) bool {
+		for _, l := range seg.Loads {
+			if l.Phase == event.LoadEnded && strings.HasSuffix(l.Table, "."+table) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// testAttack1 holds commits between log and visibility while their rows are read: the
+// newer value must win, and the deleted row stay away.
+func testAttack1(t *testing.T, g *rig) {
+	if !g.maria() {
+		t.Skip("MySQL needs the plugin semisync_source")
+	}
+	g.run("CREATE TABLE h (k int PRIMARY KEY, v varchar(20))")
+	g.run("INSERT INTO h VALUES (1, 'old'), (2, 'deleted'), (3, 'same')")
+	f, m := g.feed(false), image{}
+	f.until(t, m, func(seg *event.Segment) bool { return seg.Kind == event.Idle })
+	g.run("SET GLOBAL rpl_semi_sync_master_wait_point = 'AFTER_SYNC'")
+	g.run("SET GLOBAL rpl_semi_sync_master_timeout = 3600000")
+	g.run("SET GLOBAL rpl_semi_sync_master_enabled = ON")
+	defer g.run("SET GLOBAL rpl_semi_sync_master_enabled = OFF")
+	held := g.db.Connect(t, g.name)
+	done := make(chan error, 1)
+	go func() {
+		_, err := held.Execute("UPDATE h SET v = 'new' WHERE k = 1")
+		if err == nil {
+			_, err = held.Execute("DELETE FROM h WHERE k = 2")
+		}
+		done <- err
+	}()
+	f.until(t, m, func(seg *event.Segment) bool { return len(seg.Rows) > 0 }) // in the log, not to be seen yet
+	if got := g.query("SELECT v FROM h WHERE k = 1"); got[0] != "old" {
+		t.Fatalf("the held row shows %q: nothing is held", got[0])
+	}
+	if err := f.l.Load(g.name + ".h"); err != nil {
+		t.Fatal(err)
+	}
+	f.until(t, m, func(seg *event.Segment) bool { return len(seg.Loads) > 0 })
+	// Views are tried meanwhile, and none of them may be taken.
+	for range 3 {
+		f.until(t, m, func(seg *event.Segment) bool {
+			if len(seg.Rows) > 0 {
+				t.Fatalf("a chunk came from a view that lacks the held commit: %+v", seg.Rows)
+			}
+			return seg.Kind == event.Idle
+		})
+	}
+	g.run("SET GLOBAL rpl_semi_sync_master_enabled = OFF")
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	f.until(t, m, ended("h"))
+	if len(m) != 2 || m["1"] != "new" || m["3"] != "same" {
+		t.Errorf("the store has %v, want 1 new and 3 same", m)
+	}
+}
+
+// testRaces loads a table again and again while its rows are written, and compares.
+func testRaces(t *testing.T, g *rig) {
+	g.run("CREATE TABLE r (k int PRIMARY KEY, v varchar(60), INDEX (v))")
+	var rows []string
+	for k := range 3000 {
+		rows = append(rows, fmt.Sprintf("(%d, 'v%d')", 2*k, k))
+	}
+	g.run("INSERT INTO r VALUES " + strings.Join(rows, ", "))
+	f, m := g.feed(true), image{}
+	stop := make(chan struct{})
+	wrote := make(chan error, 2)
+	for w := range 2 {
+		c, rng := g.db.Connect(t, g.name), rand.New(rand.NewPCG(uint64(w), 3))
+		go func() {
+			for n := 0; ; n++ {
+				select {
+				case <-stop:
+					wrote <- nil
+					return
+				default:
+				}
+				sql := fmt.Sprintf("UPDATE IGNORE r SET v = 'w%d-%d' WHERE k = %d", w, n, rng.IntN(6000))
+				switch rng.IntN(4) {
+				case 0:
+					sql = fmt.Sprintf("DELETE FROM r WHERE k = %d", rng.IntN(6000))
+				case 1:
+					sql = fmt.Sprintf("INSERT IGNORE INTO r VALUES (%d, 'i%d-%d')", rng.IntN(6000), w, n)
+				case 2:
+					sql = fmt.Sprintf("UPDATE IGNORE r SET k = %d WHERE k = %d", rng.IntN(6000), rng.IntN(6000))
+				}
+				if _, err := c.Execute(sql); err != nil && !strings.Contains(err.Error(), "1213") { // a deadlock is rolled back
+					wrote <- err
+					return
+				}
+			}
+		}()
+	}
+	for range 8 {
+		f.until(t, m, ended("r"))
+		if err := f.l.Load(g.name + ".r"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.until(t, m, ended("r"))
+	close(stop)
+	for range 2 {
+		if err := <-wrote; err != nil {
+			t.Fatal(err)
+		}
+	}
+	g.run("INSERT INTO r VALUES (-1, 'last')")
+	f.until(t, m, func(*event.Segment) bool { return m["-1"] == "last" })
+	keys, values := g.query("SELECT k FROM r ORDER BY k"), g.query("SELECT v FROM r ORDER BY k")
+	for i, k := range keys {
+		if m[k] != values[i] {
+			t.Errorf("row %s is %q, want %q", k, m[k], values[i])
+		}
+	}
+	if len(m) != len(keys) {
+		t.Errorf("%d rows, want %d", len(m), len(keys))
+	}
+}
+
+// testKeys pages through keys of every kind that a chunk can begin behind.
+func testKeys(t *testing.T, g *rig) {
+	g.run("CREATE TABLE any_table (id int PRIMARY KEY)")
+	g.first()
+	for name, def := range map[string]string{
+		"ci":     "k varchar(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci",
+		"gbk":    "k varchar(20) CHARACTER SET gbk",
+		"bin":    "k varbinary(20)",
+		"dec":    "k decimal(20,5)",
+		"date":   "k date",
+		"stamp":  "k timestamp(3)",
+		"time":   "k time(6)",
+		"double": "k double",
+		"float":  "k float",
+		"u":      "k bigint unsigned",
+		"enum":   "k enum('丙','乙','甲')",
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := &rig{t: t, db: g.db, name: g.name, sql: g.sql, o: g.o, r: g.r}
+			g.run("SET SESSION time_zone = '+00:00'")
+			g.run("CREATE TABLE k_" + name + " (" + def + ", n int, v int, PRIMARY KEY (k, n))")
+			source := map[string]string{"ci": "CONCAT('Ab中', seq %% 7, CHAR(65 + seq %% 26))", "gbk": "CONCAT('镕', seq %% 7)", "bin": "UNHEX(LPAD(HEX(seq %% 5 * 50), 4, '0'))",
+				"dec": "seq %% 11 - 5.5", "date": "'2000-01-01' + INTERVAL seq %% 9 DAY", "stamp": "'2000-01-01 00:00:00.123' + INTERVAL seq %% 9 SECOND",
+				"time": "SEC_TO_TIME(seq %% 9 - 4.5)", "double": "(seq %% 9 - 4) / 3", "float": "(seq %% 9 - 4) / 3", "u": "18446744073709551615 - seq %% 9", "enum": "1 + seq %% 3"}[name]
+			var rows []string
+			for n := range 200 {
+				rows = append(rows, "("+strings.ReplaceAll(strings.ReplaceAll(source, "%%", "%"), "seq", fmt.Sprint(n))+fmt.Sprintf(", %d, %d)", n, n))
+			}
+			g.run("INSERT INTO k_" + name + " VALUES " + strings.Join(rows, ", "))
+			src, err := g.r.Source(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = src.Close() }() // read only
+			tables, err := src.Tables(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, table := range tables {
+				if table.Schema.Name != "k_"+name {
+					continue
+				}
+				seen := map[int64]bool{}
+				req := snapshot.Request{Table: table.Schema, Rows: 7, Bytes: 1 << 20}
+				for {
+					c, err := src.Read(t.Context(), req)
+					if err != nil {
+						t.Fatal(err)
+					}
+					for _, r := range c.Rows {
+						if n := r.After[1].Int(); seen[n] {
+							t.Fatalf("row %d came twice", n)
+						} else {
+							seen[n] = true
+						}
+					}
+					if c.End {
+						break
+					}
+					req.After = c.Last
+				}
+				if len(seen) != 200 {
+					t.Errorf("%d of 200 rows", len(seen))
+				}
+				c, err := src.Read(t.Context(), snapshot.Request{Table: table.Schema, Keys: [][]event.Value{req.After}, Rows: 9, Bytes: 1 << 20})
+				if err != nil || len(c.Rows) != 1 || !c.End {
+					t.Errorf("by its key: %+v, %v", c, err)
+				}
+			}
+		})
+	}
+}
