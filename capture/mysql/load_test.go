@@ -1,17 +1,14 @@
 package mysql_test
 
 import (
-	"bytes"
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/capture/mysql"
 	"github.com/tributary-cdc/tributary/capture/snapshot"
+	"github.com/tributary-cdc/tributary/capture/snapshot/loadtest"
 	"github.com/tributary-cdc/tributary/stream/event"
 )
 
@@ -45,124 +42,13 @@ func (g *rig) loaded(table string) *snapshot.Chunk {
 	return nil
 }
 
-// image is what a store would have.
-type image map[string]string
-
-func (m image) apply(seg *event.Segment) {
-	for i := range seg.Rows {
-		r := &seg.Rows[i]
-		if r.Op == event.Truncate {
-			clear(m)
-			continue
-		}
-		if r.Before != nil {
-			delete(m, shown(r.Before[0]))
-		}
-		if r.After != nil {
-			m[shown(r.After[0])] = shown(r.After[1])
-		}
-	}
-}
-
-func shown(v event.Value) string {
-	switch {
-	case v.State != event.Present:
-		return fmt.Sprint(v.State)
-	case v.B != nil:
-		return string(v.B)
-	}
-	return fmt.Sprint(v.Int())
-}
-
-// feed is a loader that is read in a goroutine of its own.
-type feed struct {
-	l    *snapshot.Loader
-	segs chan *event.Segment // copies
-	errs chan error
-}
-
-func (g *rig) feed(first bool) *feed {
+func (g *rig) feed(first bool) *loadtest.Feed {
 	g.t.Helper()
 	r, err := mysql.New(g.o)
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	f := &feed{segs: make(chan *event.Segment), errs: make(chan error, 1)}
-	f.l, err = snapshot.New(snapshot.Options{Reader: r, Open: r.Source, First: first, Bytes: 64 << 10})
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	if _, err := f.l.Start(ctx, capture.Resume{FirstStart: true}); err != nil {
-		g.t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			seg, err := f.l.Next(ctx)
-			if err != nil {
-				f.errs <- err
-				return
-			}
-			c := *seg
-			c.Rows = nil
-			for _, row := range seg.Rows {
-				c.Rows = append(c.Rows, event.Row{Op: row.Op, Table: row.Table, Before: cloned(row.Before), After: cloned(row.After)})
-			}
-			select {
-			case f.segs <- &c:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	g.t.Cleanup(func() {
-		cancel()
-		<-done
-		if err := f.l.Close(); err != nil {
-			g.t.Error(err)
-		}
-	})
-	return f
-}
-
-func cloned(in []event.Value) []event.Value {
-	out := append([]event.Value(nil), in...)
-	for i := range out {
-		out[i].B = bytes.Clone(out[i].B)
-	}
-	return out
-}
-
-// until applies what comes to m, up to the first segment that is wanted.
-func (f *feed) until(t *testing.T, m image, wanted func(*event.Segment) bool) {
-	t.Helper()
-	limit := time.After(60 * time.Second)
-	for {
-		select {
-		case seg := <-f.segs:
-			m.apply(seg)
-			if wanted(seg) {
-				return
-			}
-		case err := <-f.errs:
-			t.Fatal(err)
-		case <-limit:
-			t.Fatalf("it didn't come; %+v", f.l.Progress())
-		}
-	}
-}
-
-func ended(table string) func(*event.Segment) bool {
-	return func(seg *event.Segment) bool {
-		for _, l := range seg.Loads {
-			if l.Phase == event.LoadEnded && strings.HasSuffix(l.Table, "."+table) {
-				return true
-			}
-		}
-		return false
-	}
+	return loadtest.Start(g.t, r, r.Source, first)
 }
 
 // testAttack1 holds commits between log and visibility while their rows are read: the
@@ -173,8 +59,8 @@ func testAttack1(t *testing.T, g *rig) {
 	}
 	g.run("CREATE TABLE h (k int PRIMARY KEY, v varchar(20))")
 	g.run("INSERT INTO h VALUES (1, 'old'), (2, 'deleted'), (3, 'same')")
-	f, m := g.feed(false), image{}
-	f.until(t, m, func(seg *event.Segment) bool { return seg.Kind == event.Idle })
+	f, m := g.feed(false), loadtest.Image{}
+	f.Until(m, func(seg *event.Segment) bool { return seg.Kind == event.Idle })
 	g.run("SET GLOBAL rpl_semi_sync_master_wait_point = 'AFTER_SYNC'")
 	g.run("SET GLOBAL rpl_semi_sync_master_timeout = 3600000")
 	g.run("SET GLOBAL rpl_semi_sync_master_enabled = ON")
@@ -188,28 +74,16 @@ func testAttack1(t *testing.T, g *rig) {
 		}
 		done <- err
 	}()
-	f.until(t, m, func(seg *event.Segment) bool { return len(seg.Rows) > 0 }) // in the log, not to be seen yet
+	f.Until(m, func(seg *event.Segment) bool { return len(seg.Rows) > 0 }) // in the log, not to be seen yet
 	if got := g.query("SELECT v FROM h WHERE k = 1"); got[0] != "old" {
 		t.Fatalf("the held row shows %q: nothing is held", got[0])
 	}
-	if err := f.l.Load(g.name + ".h"); err != nil {
-		t.Fatal(err)
-	}
-	f.until(t, m, func(seg *event.Segment) bool { return len(seg.Loads) > 0 })
-	// Views are tried meanwhile, and none of them may be taken.
-	for range 3 {
-		f.until(t, m, func(seg *event.Segment) bool {
-			if len(seg.Rows) > 0 {
-				t.Fatalf("a chunk came from a view that lacks the held commit: %+v", seg.Rows)
-			}
-			return seg.Kind == event.Idle
-		})
-	}
-	g.run("SET GLOBAL rpl_semi_sync_master_enabled = OFF")
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
-	f.until(t, m, ended("h"))
+	f.Held(m, g.name+".h", func() {
+		g.run("SET GLOBAL rpl_semi_sync_master_enabled = OFF")
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	})
 	if len(m) != 2 || m["1"] != "new" || m["3"] != "same" {
 		t.Errorf("the store has %v, want 1 new and 3 same", m)
 	}
@@ -223,7 +97,7 @@ func testRaces(t *testing.T, g *rig) {
 		rows = append(rows, fmt.Sprintf("(%d, 'v%d')", 2*k, k))
 	}
 	g.run("INSERT INTO r VALUES " + strings.Join(rows, ", "))
-	f, m := g.feed(true), image{}
+	f, m := g.feed(true), loadtest.Image{}
 	stop := make(chan struct{})
 	wrote := make(chan error, 2)
 	for w := range 2 {
@@ -252,13 +126,7 @@ func testRaces(t *testing.T, g *rig) {
 			}
 		}()
 	}
-	for range 8 {
-		f.until(t, m, ended("r"))
-		if err := f.l.Load(g.name + ".r"); err != nil {
-			t.Fatal(err)
-		}
-	}
-	f.until(t, m, ended("r"))
+	f.Races(m, g.name+".r", 8)
 	close(stop)
 	for range 2 {
 		if err := <-wrote; err != nil {
@@ -266,16 +134,8 @@ func testRaces(t *testing.T, g *rig) {
 		}
 	}
 	g.run("INSERT INTO r VALUES (-1, 'last')")
-	f.until(t, m, func(*event.Segment) bool { return m["-1"] == "last" })
-	keys, values := g.query("SELECT k FROM r ORDER BY k"), g.query("SELECT v FROM r ORDER BY k")
-	for i, k := range keys {
-		if m[k] != values[i] {
-			t.Errorf("row %s is %q, want %q", k, m[k], values[i])
-		}
-	}
-	if len(m) != len(keys) {
-		t.Errorf("%d rows, want %d", len(m), len(keys))
-	}
+	f.Until(m, func(*event.Segment) bool { return m["-1"] == "last" })
+	m.Compare(t, g.query("SELECT k FROM r ORDER BY k"), g.query("SELECT v FROM r ORDER BY k"))
 }
 
 // testKeys pages through keys of every kind that a chunk can begin behind.

@@ -1,0 +1,205 @@
+// Package loadtest runs a loader as a pipeline would and keeps what a store would have,
+// for the tests of each database's reader.
+package loadtest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tributary-cdc/tributary/capture"
+	"github.com/tributary-cdc/tributary/capture/snapshot"
+	"github.com/tributary-cdc/tributary/stream/event"
+)
+
+// Image is a table of two columns as a store would have it, by the first one.
+type Image map[string]string
+
+// Apply brings the image up to date with a segment.
+func (m Image) Apply(seg *event.Segment) {
+	for i := range seg.Rows {
+		r := &seg.Rows[i]
+		if r.Op == event.Truncate {
+			clear(m)
+			continue
+		}
+		old := ""
+		if r.Before != nil {
+			old = m[Text(r.Before[0])]
+			delete(m, Text(r.Before[0]))
+		}
+		if r.After == nil {
+			continue
+		}
+		if r.After[1].State == event.Absent {
+			if r.Before == nil {
+				old = m[Text(r.After[0])]
+			}
+			if old == "" { // not loaded yet: the load brings it
+				continue
+			}
+			m[Text(r.After[0])] = old
+			continue
+		}
+		m[Text(r.After[0])] = Text(r.After[1])
+	}
+}
+
+// Text gives a value for people.
+func Text(v event.Value) string {
+	switch {
+	case v.State != event.Present:
+		return fmt.Sprint(v.State)
+	case v.B != nil:
+		return string(v.B)
+	}
+	return fmt.Sprint(v.Int())
+}
+
+// Compare reports what an image has wrong.
+func (m Image) Compare(t *testing.T, keys, values []string) {
+	t.Helper()
+	for i, k := range keys {
+		if got, ok := m[k]; !ok || got != values[i] {
+			t.Errorf("row %s is %.60q (%t), want %.60q", k, got, ok, values[i])
+		}
+	}
+	if len(m) != len(keys) {
+		t.Errorf("%d rows, want %d", len(m), len(keys))
+	}
+}
+
+// Feed is a loader that is read in a goroutine of its own.
+type Feed struct {
+	Loader *snapshot.Loader
+	t      *testing.T
+	segs   chan *event.Segment // copies
+	errs   chan error
+}
+
+// Start starts a loader over a reader of which nothing is known. With first all of its
+// tables are loaded.
+func Start(t *testing.T, r capture.Reader, open func(context.Context) (snapshot.Source, error), first bool) *Feed {
+	t.Helper()
+	f := &Feed{t: t, segs: make(chan *event.Segment), errs: make(chan error, 1)}
+	var err error
+	if f.Loader, err = snapshot.New(snapshot.Options{Reader: r, Open: open, First: first, Bytes: 64 << 10}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	if _, err := f.Loader.Start(ctx, capture.Resume{FirstStart: true}); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f.run(ctx)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+		if err := f.Loader.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return f
+}
+
+func (f *Feed) run(ctx context.Context) {
+	for {
+		seg, err := f.Loader.Next(ctx)
+		if err != nil {
+			f.errs <- err
+			return
+		}
+		c := *seg
+		c.Rows = nil
+		for _, row := range seg.Rows {
+			c.Rows = append(c.Rows, event.Row{Op: row.Op, Table: row.Table, Before: cloned(row.Before), After: cloned(row.After)})
+		}
+		select {
+		case f.segs <- &c:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func cloned(in []event.Value) []event.Value {
+	if in == nil {
+		return nil
+	}
+	out := append([]event.Value(nil), in...)
+	for i := range out {
+		out[i].B = bytes.Clone(out[i].B)
+	}
+	return out
+}
+
+// Until applies what comes to m, up to the first segment that is wanted.
+func (f *Feed) Until(m Image, wanted func(*event.Segment) bool) {
+	f.t.Helper()
+	limit := time.NewTimer(60 * time.Second)
+	defer limit.Stop()
+	for {
+		select {
+		case seg := <-f.segs:
+			m.Apply(seg)
+			if wanted(seg) {
+				return
+			}
+		case err := <-f.errs:
+			f.t.Fatal(err)
+		case <-limit.C:
+			f.t.Fatalf("it didn't come; %+v", f.Loader.Progress())
+		}
+	}
+}
+
+// Ended wants the end of a table's load.
+func Ended(table string) func(*event.Segment) bool {
+	return func(seg *event.Segment) bool {
+		for _, l := range seg.Loads {
+			if l.Phase == event.LoadEnded && strings.HasSuffix(l.Table, "."+table) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// Held follows a load while commits of its table are in the log and can't be seen. table
+// is its ID; the log has delivered the commits already.
+func (f *Feed) Held(m Image, table string, release func()) {
+	f.t.Helper()
+	if err := f.Loader.Load(table); err != nil {
+		f.t.Fatal(err)
+	}
+	f.Until(m, func(seg *event.Segment) bool { return len(seg.Loads) > 0 })
+	for range 3 { // views are tried meanwhile, and none of them may be taken
+		f.Until(m, func(seg *event.Segment) bool {
+			if len(seg.Rows) > 0 {
+				f.t.Fatalf("a chunk came from a view that lacks a held commit: %+v", seg.Rows)
+			}
+			return seg.Kind == event.Idle
+		})
+	}
+	release()
+	f.Until(m, Ended(table[strings.LastIndexByte(table, '.')+1:]))
+}
+
+// Races loads a table n times while somebody writes it.
+func (f *Feed) Races(m Image, table string, n int) {
+	f.t.Helper()
+	name := table[strings.LastIndexByte(table, '.')+1:]
+	f.Until(m, Ended(name))
+	for range n {
+		if err := f.Loader.Load(table); err != nil {
+			f.t.Fatal(err)
+		}
+		f.Until(m, Ended(name))
+	}
+}
