@@ -82,6 +82,7 @@ type Reader struct {
 	idleAt   time.Time
 	statusAt time.Time
 	stateAt  time.Time
+	pace     atomic.Int64    // milliseconds between two idle segments; 0 for a second
 	done     <-chan struct{} // of the context whose end interrupts reading
 	unwatch  func() bool
 }
@@ -221,6 +222,17 @@ func (r *Reader) probe(ctx context.Context) error {
 	}
 	r.truncateUnseen, err = r.blind(ctx)
 	return err
+}
+
+// Pace implements snapshot.Pacer.
+func (r *Reader) Pace(milliseconds int) { r.pace.Store(int64(milliseconds)) }
+
+// every is the time between two idle segments.
+func (r *Reader) every() time.Duration {
+	if ms := r.pace.Load(); ms > 0 {
+		return time.Duration(ms) * time.Millisecond
+	}
+	return time.Second
 }
 
 // Ack implements capture.Reader.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/capture/postgres"
+	"github.com/tributary-cdc/tributary/capture/snapshot"
 	"github.com/tributary-cdc/tributary/schema"
 	"github.com/tributary-cdc/tributary/stream/event"
 	"github.com/tributary-cdc/tributary/test/servers"
@@ -26,6 +27,9 @@ func TestReader(t *testing.T) {
 // testReader runs the rules against one server, each in a database of its own.
 func testReader(t *testing.T, db servers.DB) {
 	for name, f := range map[string]func(*testing.T, *rig){
+		"attack 2, held commits":        testAttack2,
+		"load while rows are written":   testRaces,
+		"keys":                          testKeys,
 		"values":                        testValues,
 		"unchanged TOAST is absent":     testToast,
 		"large transaction in parts":    testParts,
@@ -227,11 +231,27 @@ func testValues(t *testing.T, g *rig) {
 			t.Errorf("%s %s = %s %d %q, want %s %d %q", v.typ, v.literal, kind, got.N, got.B, v.kind, v.want.N, v.want.B)
 		}
 	}
+	streamed := seg.Rows[0].Table
 	seg = g.busy()
 	for i := range values {
 		if got := slot(t, seg, fmt.Sprintf("c%d", i)); got.State != event.Null {
 			t.Errorf("c%d is %v, want NULL", i, got)
 		}
+	}
+	chunk := g.loaded("v", snapshot.Request{Rows: 10, Bytes: 1 << 20})
+	if len(chunk.Rows) != 2 || !chunk.End {
+		t.Fatalf("%d rows by load, want 2", len(chunk.Rows))
+	}
+	for i, v := range values {
+		if got := chunk.Rows[0].After[i+1]; got.State != event.Present || got.N != v.want.N || string(got.B) != string(v.want.B) {
+			t.Errorf("load: %s %s = %d %q, want %d %q", v.typ, v.literal, got.N, got.B, v.want.N, v.want.B)
+		}
+		if chunk.Rows[1].After[i+1].State != event.Null {
+			t.Errorf("load: c%d is %v, want NULL", i, chunk.Rows[1].After[i+1])
+		}
+	}
+	if got := chunk.Rows[0].Table; got.Version() != streamed.Version() {
+		t.Errorf("load and stream have different versions of the table:\n%+v\n%+v", got, streamed)
 	}
 }
 

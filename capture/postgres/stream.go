@@ -47,7 +47,8 @@ func (r *Reader) receive(ctx context.Context) error {
 		return fmt.Errorf("reader isn't started: %w", capture.ErrConnection)
 	}
 	r.watch(ctx)
-	if time.Since(r.statusAt) > time.Second {
+	every := r.every()
+	if time.Since(r.statusAt) > every {
 		if err := r.status(ctx); err != nil {
 			return err
 		}
@@ -58,7 +59,7 @@ func (r *Reader) receive(ctx context.Context) error {
 		}
 		// One deadline per second, none per message: a context per message costs more
 		// than the message.
-		if err := r.conn.Conn().SetReadDeadline(r.statusAt.Add(time.Second)); err != nil {
+		if err := r.conn.Conn().SetReadDeadline(r.statusAt.Add(every)); err != nil {
 			return connection("receive", err)
 		}
 	}
@@ -117,7 +118,7 @@ func (r *Reader) copyData(ctx context.Context, b []byte) error {
 		if end := uint64(k.ServerWALEnd); end > r.end.Offset {
 			r.end.Offset = end
 		}
-		if time.Since(r.idleAt) >= time.Second {
+		if time.Since(r.idleAt) >= r.every() {
 			return r.idle()
 		}
 		return nil

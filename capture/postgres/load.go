@@ -1,0 +1,332 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/tributary-cdc/tributary/capture"
+	"github.com/tributary-cdc/tributary/capture/postgres/pgoutput"
+	"github.com/tributary-cdc/tributary/capture/snapshot"
+	"github.com/tributary-cdc/tributary/stream/event"
+)
+
+// loader implements snapshot.Source.
+type loader struct {
+	r        *Reader // with a session of its own
+	snapshot string  // the function that tells a view's transactions
+}
+
+// Source connects to the reader's database to load tables.
+func (r *Reader) Source(ctx context.Context) (snapshot.Source, error) {
+	aux, err := New(r.o)
+	if err != nil {
+		return nil, err
+	}
+	l := &loader{r: aux}
+	if err := l.open(ctx); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *loader) open(ctx context.Context) error {
+	cfg, err := l.r.config(false)
+	if err != nil {
+		return err
+	}
+	if l.r.sql, err = pgx.ConnectConfig(ctx, cfg); err != nil {
+		return connection("connect to load tables", err)
+	}
+	var standby bool
+	err = l.r.sql.QueryRow(ctx, `SELECT CASE WHEN current_setting('server_version_num')::int >= 130000 THEN 'pg_current_snapshot' ELSE 'txid_current_snapshot' END, pg_is_in_recovery()`).Scan(&l.snapshot, &standby)
+	if err != nil {
+		return connection("read settings", err)
+	}
+	if standby {
+		return &capture.Coded{Code: "PG_STANDBY", Hint: "load the tables from the primary", Err: fmt.Errorf("a standby's views say nothing of the primary's log: %w", capture.ErrSettings)}
+	}
+	return nil
+}
+
+// Close implements snapshot.Source.
+func (l *loader) Close() error { return l.r.Close() }
+
+// Tables implements snapshot.Source. It lists what the publication holds.
+func (l *loader) Tables(ctx context.Context) ([]snapshot.Table, error) {
+	rows, err := l.r.sql.Query(ctx, `SELECT c.oid, n.nspname::text, c.relname::text, c.relreplident::text, c.reltuples::bigint,
+		ARRAY(SELECT attname::text FROM pg_attribute a WHERE a.attrelid = c.oid AND attnum > 0 AND NOT attisdropped ORDER BY attnum),
+		ARRAY(SELECT atttypid FROM pg_attribute a WHERE a.attrelid = c.oid AND attnum > 0 AND NOT attisdropped ORDER BY attnum)
+		FROM pg_publication_tables p JOIN pg_namespace n ON n.nspname = p.schemaname JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename
+		WHERE p.pubname = $1 ORDER BY 2, 3`, l.r.o.Publication)
+	if err != nil {
+		return nil, connection("list tables", err)
+	}
+	type entry struct {
+		m        pgoutput.Msg
+		estimate int64
+	}
+	var list []entry
+	var e entry
+	var ident string
+	var columns []string
+	var types []uint32
+	_, err = pgx.ForEachRow(rows, []any{&e.m.RelationID, &e.m.Namespace, &e.m.Name, &ident, &e.estimate, &columns, &types}, func() error {
+		e.m.Identity, e.m.Columns = ident[0], nil
+		for i, name := range columns {
+			e.m.Columns = append(e.m.Columns, pgoutput.Column{Name: name, TypeOID: types[i]})
+		}
+		list = append(list, e)
+		return nil
+	})
+	if err != nil {
+		return nil, connection("list tables", err)
+	}
+	var out []snapshot.Table
+	for i := range list {
+		l.r.relations = map[uint32]*relation{}
+		rel, err := l.r.announce(ctx, &list[i].m)
+		if err != nil {
+			return nil, err
+		}
+		if rel.table != nil {
+			out = append(out, snapshot.Table{Schema: rel.table, Rows: list[i].estimate})
+		}
+	}
+	return out, nil
+}
+
+// Read implements snapshot.Source.
+func (l *loader) Read(ctx context.Context, r snapshot.Request) (*snapshot.Chunk, error) {
+	if l.r.sql == nil || l.r.sql.IsClosed() {
+		if err := l.open(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := l.r.sql.Exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"); err != nil {
+		return nil, connection("open a view", err)
+	}
+	c, err := l.view(ctx, &r)
+	if !l.r.sql.IsClosed() { // a chunk that was cut short has closed it
+		if _, rerr := l.r.sql.Exec(ctx, "ROLLBACK"); rerr != nil {
+			err = errors.Join(err, connection("end the view", rerr))
+		}
+	} else if err == nil {
+		err = l.open(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var high pgtypeLSN
+	if err := l.r.sql.QueryRow(ctx, "SELECT pg_current_wal_insert_lsn()::text").Scan(&high); err != nil {
+		return nil, connection("read the end of the log", err)
+	}
+	c.High = event.Place{Offset: uint64(high)}
+	return c, nil
+}
+
+func (l *loader) view(ctx context.Context, r *snapshot.Request) (*snapshot.Chunk, error) {
+	var text string
+	if err := l.r.sql.QueryRow(ctx, "SELECT "+l.snapshot+"()::text").Scan(&text); err != nil {
+		return nil, connection("read the view's transactions", err)
+	}
+	seen, err := parseView(text)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range r.Delivered.Txns {
+		xid, err := strconv.ParseUint(id, 10, 32)
+		if err != nil {
+			return nil, fmt.Errorf("transaction %q: %w", id, err)
+		}
+		if !seen.shows(uint32(xid)) {
+			return nil, fmt.Errorf("transaction %s can't be seen: %w", id, snapshot.ErrView)
+		}
+	}
+	return l.rows(ctx, r)
+}
+
+// view is a snapshot in PostgreSQL's sense (manual, 9.27.9 "Transaction ID and Snapshot
+// Information"): transactions from max on, and those in running, can't be seen.
+type view struct {
+	max     uint64
+	running []uint64
+}
+
+func parseView(text string) (v view, err error) {
+	parts := strings.Split(text, ":")
+	if len(parts) != 3 {
+		return v, fmt.Errorf("snapshot %q: %w", text, pgoutput.ErrMalformed)
+	}
+	if v.max, err = strconv.ParseUint(parts[1], 10, 64); err != nil {
+		return v, fmt.Errorf("snapshot %q: %w", text, err)
+	}
+	for _, x := range strings.Split(parts[2], ",") {
+		if x == "" {
+			continue
+		}
+		n, err := strconv.ParseUint(x, 10, 64)
+		if err != nil {
+			return v, fmt.Errorf("snapshot %q: %w", text, err)
+		}
+		v.running = append(v.running, n)
+	}
+	return v, nil
+}
+
+// shows reports whether a transaction, by the lower half of its id, can be seen. Ids
+// that could be compared lie within 2^31 of each other.
+func (v *view) shows(xid uint32) bool {
+	d := int32(xid - uint32(v.max))
+	return d < 0 && !slices.Contains(v.running, v.max+uint64(int64(d)))
+}
+
+// errEnough ends the reading of a chunk that is full before its number of rows is.
+var errEnough = errors.New("enough")
+
+// rows reads the chunk's rows by COPY, in the form in which the stream has them as well.
+func (l *loader) rows(ctx context.Context, r *snapshot.Request) (*snapshot.Chunk, error) {
+	sql, err := selectSQL(r)
+	if err != nil {
+		return nil, err
+	}
+	w := &copied{r: r, c: &snapshot.Chunk{}}
+	_, err = l.r.sql.PgConn().CopyTo(ctx, w, "COPY ("+sql+") TO STDOUT")
+	if w.err != nil && !errors.Is(w.err, errEnough) {
+		return nil, w.err
+	}
+	if w.err == nil && err != nil {
+		var pe *pgconn.PgError
+		if errors.As(err, &pe) && (pe.Code == "42P01" || pe.Code == "42703") { // undefined table, column
+			return nil, fmt.Errorf("read table %s: %w: %w: %w", r.Table.ID(), snapshot.ErrTable, capture.ErrConnection, err)
+		}
+		return nil, connection("read table "+r.Table.ID(), err)
+	}
+	c := w.c
+	if n := len(c.Rows); n > 0 {
+		c.Last = make([]event.Value, len(r.Table.Key))
+		for k, i := range r.Table.Key {
+			c.Last[k] = c.Rows[n-1].After[i]
+		}
+	}
+	c.End = w.err == nil && (r.Keys != nil || len(c.Rows) < r.Rows)
+	return c, nil
+}
+
+// copied takes COPY's text rows.
+type copied struct {
+	r     *snapshot.Request
+	c     *snapshot.Chunk
+	rest  []byte // of a row whose end hasn't come
+	arena event.Arena
+	slots []event.Value
+	plain []byte
+	err   error
+}
+
+// Write implements io.Writer.
+func (w *copied) Write(p []byte) (int, error) {
+	data := p
+	if len(w.rest) > 0 {
+		data = append(w.rest, p...)
+	}
+	for {
+		line, rest, ok := bytes.Cut(data, []byte{'\n'})
+		if !ok {
+			w.rest = append(w.rest[:0], data...)
+			return len(p), nil
+		}
+		data = rest
+		if w.err = w.row(line); w.err != nil {
+			return 0, w.err
+		}
+	}
+}
+
+func (w *copied) row(line []byte) error {
+	t := w.r.Table
+	n := len(t.Columns)
+	if len(w.slots) < n {
+		w.slots = make([]event.Value, 64*n)
+	}
+	row := event.Row{Op: event.Read, Table: t, After: w.slots[:n:n]}
+	w.slots = w.slots[n:]
+	for i := range row.After {
+		field, rest, more := bytes.Cut(line, []byte{'\t'})
+		if more == (i == n-1) {
+			return fmt.Errorf("row of table %s with other columns than %d: %w", t.ID(), n, pgoutput.ErrMalformed)
+		}
+		line = rest
+		w.c.Bytes += len(field) + 16
+		if string(field) == `\N` {
+			row.After[i] = event.NullValue
+			continue
+		}
+		w.plain = unescape(w.plain[:0], field)
+		var err error
+		if row.After[i], err = parse(&t.Columns[i].Type, w.plain, &w.arena); err != nil {
+			return fmt.Errorf("column %q of table %s: %w", t.Columns[i].Name, t.ID(), err)
+		}
+	}
+	w.c.Rows = append(w.c.Rows, row)
+	if w.c.Bytes >= w.r.Bytes && len(w.c.Rows) < w.r.Rows {
+		return errEnough
+	}
+	return nil
+}
+
+// unescape undoes COPY's text format (PostgreSQL manual, "COPY", "Text Format").
+func unescape(dst, b []byte) []byte {
+	for {
+		i := bytes.IndexByte(b, '\\')
+		if i < 0 || i == len(b)-1 {
+			return append(dst, b...)
+		}
+		dst = append(dst, b[:i]...)
+		c := b[i+1]
+		if at := strings.IndexByte("bfnrtv", c); at >= 0 {
+			c = "\b\f\n\r\t\v"[at]
+		}
+		dst, b = append(dst, c), b[i+2:]
+	}
+}
+
+// selectSQL reads a chunk in the order of the key.
+func selectSQL(r *snapshot.Request) (string, error) {
+	t := r.Table
+	var cols, names []string
+	for _, c := range t.Columns {
+		cols = append(cols, pgx.Identifier{c.Name}.Sanitize())
+	}
+	for _, i := range t.Key {
+		names = append(names, cols[i])
+	}
+	key := "(" + strings.Join(names, ", ") + ")"
+	sql := "SELECT " + strings.Join(cols, ", ") + " FROM " + pgx.Identifier{t.Schema, t.Name}.Sanitize()
+	if r.Keys != nil {
+		var tuples []string
+		for _, k := range r.Keys {
+			text, err := literals(t, k)
+			if err != nil {
+				return "", err
+			}
+			tuples = append(tuples, text)
+		}
+		return sql + " WHERE " + key + " IN (" + strings.Join(tuples, ", ") + ")", nil
+	}
+	if r.After != nil {
+		text, err := literals(t, r.After)
+		if err != nil {
+			return "", err
+		}
+		sql += " WHERE " + key + " > " + text
+	}
+	return fmt.Sprintf("%s ORDER BY %s LIMIT %d", sql, strings.Join(names, ", "), r.Rows), nil
+}

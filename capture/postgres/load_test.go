@@ -1,0 +1,201 @@
+package postgres_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tributary-cdc/tributary/capture/postgres"
+	"github.com/tributary-cdc/tributary/capture/snapshot"
+	"github.com/tributary-cdc/tributary/capture/snapshot/loadtest"
+	"github.com/tributary-cdc/tributary/stream/event"
+)
+
+// loaded reads one chunk of a table.
+func (g *rig) loaded(table string, req snapshot.Request) *snapshot.Chunk {
+	g.t.Helper()
+	src, err := g.r.Source(g.t.Context())
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	defer func() {
+		if err := src.Close(); err != nil {
+			g.t.Error(err)
+		}
+	}()
+	tables, err := src.Tables(g.t.Context())
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	for _, t := range tables {
+		if t.Schema.Name == table {
+			req.Table = t.Schema
+			c, err := src.Read(g.t.Context(), req)
+			if err != nil {
+				g.t.Fatal(err)
+			}
+			return c
+		}
+	}
+	g.t.Fatalf("table %s isn't among those that can be loaded", table)
+	return nil
+}
+
+func (g *rig) feed(first bool) *loadtest.Feed {
+	g.t.Helper()
+	r, err := postgres.New(g.o)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return loadtest.Start(g.t, r, r.Source, first)
+}
+
+// texts gives the first column.
+func (g *rig) texts(sql string) []string {
+	g.t.Helper()
+	rows, err := g.sql.Query(context.Background(), sql)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	out, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return out
+}
+
+// testAttack2 holds commits between log and visibility while their rows are read: the
+// newer value must win, and the deleted row stay away.
+func testAttack2(t *testing.T, g *rig) {
+	run(t, g.sql, `CREATE TABLE h (k int PRIMARY KEY, v text); INSERT INTO h VALUES (1, 'old'), (2, 'deleted'), (3, 'same')`)
+	f, m := g.feed(false), loadtest.Image{}
+	f.Until(m, func(seg *event.Segment) bool { return seg.Kind == event.Idle })
+	release := func() {
+		run(t, g.sql, `ALTER SYSTEM RESET synchronous_standby_names`)
+		run(t, g.sql, `SELECT pg_reload_conf()`)
+	}
+	run(t, g.sql, `ALTER SYSTEM SET synchronous_standby_names = 'nobody'`)
+	run(t, g.sql, `SELECT pg_reload_conf()`)
+	held, err := pgx.Connect(t.Context(), g.sql.Config().ConnString())
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := held.Exec(t.Context(), `UPDATE h SET v = 'new' WHERE k = 1; DELETE FROM h WHERE k = 2`)
+		done <- err
+	}()
+	f.Until(m, func(seg *event.Segment) bool { return len(seg.Rows) > 0 }) // in the log, not to be seen yet
+	if got := g.texts("SELECT v FROM h WHERE k = 1"); got[0] != "old" {
+		t.Fatalf("the held row shows %q: nothing is held", got[0])
+	}
+	f.Held(m, g.o.Database+".public.h", func() {
+		release()
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	})
+	if len(m) != 2 || m["1"] != "new" || m["3"] != "same" {
+		t.Errorf("the store has %v, want 1 new and 3 same", m)
+	}
+	if err := held.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+}
+
+// testRaces loads a table again and again while its rows are written and moved, with
+// updates that lack an unchanged large value (attacks 4 and 5).
+func testRaces(t *testing.T, g *rig) {
+	run(t, g.sql, `CREATE TABLE r (k int PRIMARY KEY, body text, n int); ALTER TABLE r ALTER body SET STORAGE EXTERNAL;
+		INSERT INTO r SELECT 2 * i, repeat('b' || i, 800), 0 FROM generate_series(0, 999) i`)
+	f, m := g.feed(true), loadtest.Image{}
+	stop := make(chan struct{})
+	wrote := make(chan error, 2)
+	for w := range 2 {
+		c, err := pgx.Connect(t.Context(), g.sql.Config().ConnString())
+		if err != nil {
+			t.Fatal(err)
+		}
+		rng := rand.New(rand.NewPCG(uint64(w), 3))
+		go func() {
+			for n := 0; ; n++ {
+				select {
+				case <-stop:
+					wrote <- c.Close(context.Background())
+					return
+				default:
+				}
+				k := rng.IntN(2000)
+				sql := fmt.Sprintf("UPDATE r SET n = n + 1 WHERE k = %d", k)
+				switch rng.IntN(5) {
+				case 0:
+					sql = fmt.Sprintf("DELETE FROM r WHERE k = %d", k)
+				case 1:
+					sql = fmt.Sprintf("INSERT INTO r VALUES (%d, repeat('i%d-%d', 800), 1) ON CONFLICT DO NOTHING", k, w, n)
+				case 2:
+					sql = fmt.Sprintf("UPDATE r SET k = %d WHERE k = %d", rng.IntN(2000), k)
+				case 3:
+					sql = fmt.Sprintf("UPDATE r SET body = repeat('u%d-%d', 800) WHERE k = %d", w, n, k)
+				}
+				if _, err := c.Exec(context.Background(), sql); err != nil && !strings.Contains(err.Error(), "23505") && !strings.Contains(err.Error(), "40P01") {
+					wrote <- err
+					return
+				}
+			}
+		}()
+	}
+	f.Races(m, g.o.Database+".public.r", 8)
+	close(stop)
+	for range 2 {
+		if err := <-wrote; err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(t, g.sql, `INSERT INTO r VALUES (-1, 'last', 0)`)
+	f.Until(m, func(*event.Segment) bool { return m["-1"] == "last" })
+	m.Compare(t, g.texts("SELECT k::text FROM r ORDER BY r.k"), g.texts("SELECT body FROM r ORDER BY k"))
+}
+
+// testKeys pages through keys of every kind that a chunk can begin behind.
+func testKeys(t *testing.T, g *rig) {
+	run(t, g.sql, `CREATE TYPE mood AS ENUM ('丙', '乙', '甲')`)
+	kinds := map[string][2]string{
+		"text": {"text", "'Ab中''' || i % 7 || E'\\\\'"}, "icu": {`varchar(20) COLLATE "en-x-icu"`, "chr(65 + i % 26) || chr(97 + i % 7)"}, "bytea": {"bytea", `decode(lpad(to_hex(i % 5 * 50), 4, '0'), 'hex')`},
+		"num": {"numeric(20,5)", "i % 11 - 5.5"}, "date": {"date", "date '2000-01-01' - 800000 + (i % 9)"}, "ts": {"timestamp", "timestamp '1969-12-31 23:59:58.5' + (i % 9) * interval '1 second'"},
+		"tstz": {"timestamptz", "timestamptz '1969-12-31 23:59:58.5+08' + (i % 9) * interval '1 second'"}, "time": {"time", "time '00:00:00.5' + (i % 9) * interval '1 hour'"},
+		"double": {"double precision", "(i % 9 - 4) / 3.0::double precision"}, "real": {"real", "((i % 9 - 4) / 3.0)::real"}, "uuid": {"uuid", "md5((i % 9)::text)::uuid"},
+		"enum": {"mood", "(enum_range(NULL::mood))[1 + i % 3]"}, "bool": {"boolean", "i % 2 = 0"},
+	}
+	for name, k := range kinds {
+		run(t, g.sql, fmt.Sprintf(`CREATE TABLE k_%s (k %s, n int, PRIMARY KEY (k, n)); INSERT INTO k_%s SELECT %s, i FROM generate_series(0, 199) i`, name, k[0], name, k[1]))
+	}
+	g.first()
+	for name := range kinds {
+		seen := map[int64]bool{}
+		req := snapshot.Request{Rows: 7, Bytes: 1 << 20}
+		for {
+			c := g.loaded("k_"+name, req)
+			for _, r := range c.Rows {
+				if n := r.After[1].Int(); seen[n] {
+					t.Fatalf("%s: row %d came twice", name, n)
+				} else {
+					seen[n] = true
+				}
+			}
+			if c.End {
+				break
+			}
+			req.After = c.Last
+		}
+		if len(seen) != 200 {
+			t.Errorf("%s: %d of 200 rows", name, len(seen))
+		}
+		if c := g.loaded("k_"+name, snapshot.Request{Keys: [][]event.Value{req.After}, Rows: 9, Bytes: 1 << 20}); len(c.Rows) != 1 || !c.End {
+			t.Errorf("%s by its key: %+v", name, c)
+		}
+	}
+}
