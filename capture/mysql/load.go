@@ -99,11 +99,12 @@ func (l *loader) Tables(ctx context.Context) ([]snapshot.Table, error) {
 		if !l.r.known[name] {
 			continue
 		}
-		t, cols, err := l.describe(row[0], row[1])
+		t, cols, refused, err := l.describe(row[0], row[1])
 		if err != nil {
 			return nil, err
 		}
-		if t == nil {
+		if refused != "" {
+			out = append(out, snapshot.Table{ID: name, Refused: refused})
 			continue
 		}
 		n, err := strconv.ParseInt(row[2], 10, 64)
@@ -115,22 +116,23 @@ func (l *loader) Tables(ctx context.Context) ([]snapshot.Table, error) {
 			return nil, err
 		}
 		l.plans[t] = plan
-		out = append(out, snapshot.Table{Schema: t, Rows: n, Parents: parents[name]})
+		out = append(out, snapshot.Table{ID: name, Schema: t, Rows: n, Parents: parents[name]})
 	}
 	return out, nil
 }
 
-// describe gives a table as the catalogue has it; nil if it can't be captured.
-func (l *loader) describe(database, name string) (*schema.Table, []rowimage.Column, error) {
+// describe gives a table as the catalogue has it, or says why it can't be captured.
+func (l *loader) describe(database, name string) (t *schema.Table, cols []rowimage.Column, refused string, err error) {
 	d, err := l.r.fromCatalogue(database, name, nil)
-	if err != nil || d.bad != "" {
-		return nil, nil, err
+	if err != nil {
+		return nil, nil, "", err
 	}
-	t := l.r.table(database, name, &d)
-	if d.bad != "" || t.Validate() != nil {
-		return nil, nil, nil
+	if t = l.r.table(database, name, &d); d.bad == "" {
+		if verr := t.Validate(); verr != nil {
+			d.bad = verr.Error()
+		}
 	}
-	return t, d.columns, nil
+	return t, d.columns, d.bad, nil
 }
 
 // parents gives for each table those whose deletes and key changes InnoDB hands on to

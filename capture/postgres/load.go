@@ -96,8 +96,12 @@ func (l *loader) Tables(ctx context.Context) ([]snapshot.Table, error) {
 		if err != nil {
 			return nil, err
 		}
-		if rel.table != nil {
-			out = append(out, snapshot.Table{Schema: rel.table, Rows: list[i].estimate})
+		t := snapshot.Table{ID: l.r.o.Database + "." + list[i].m.Namespace + "." + list[i].m.Name, Schema: rel.table, Rows: list[i].estimate}
+		if rel.stop != nil {
+			t.Refused = rel.stop.Reason
+		}
+		if t.Schema != nil || t.Refused != "" { // else nobody has asked for it
+			out = append(out, t)
 		}
 	}
 	return out, nil

@@ -73,7 +73,6 @@ func (r *Reader) announce(ctx context.Context, m *pgoutput.Msg) (*relation, erro
 	}
 	type keyed struct{ at, column int }
 	var key []keyed
-	var bad string
 	var got []pgoutput.Column
 	var c struct {
 		name, native, kind, elem, category string
@@ -92,8 +91,9 @@ func (r *Reader) announce(ctx context.Context, m *pgoutput.Msg) (*relation, erro
 			typ.Kind = kinds[c.native]
 		case c.category == "A" && isElem:
 			typ.Kind, typ.Elem = schema.Array, &schema.Type{Kind: elem, Native: c.elem}
-		default:
-			bad = fmt.Sprintf("column %q has the type %s", c.name, c.native)
+		case c.native == "bit" || c.native == "bit varying":
+			typ.Kind = schema.Bit
+		default: // as the server prints it: ranges, composite types, networks, those of extensions
 			typ.Kind = schema.Text
 		}
 		if c.key >= 0 {
@@ -114,8 +114,6 @@ func (r *Reader) announce(ctx context.Context, m *pgoutput.Msg) (*relation, erro
 	switch {
 	case !same:
 		return r.stopped(m, "TABLE_CHANGED", fmt.Sprintf("the log has the columns %v, the catalogue %v", names(m.Columns), names(got))), nil
-	case bad != "":
-		return r.stopped(m, "TYPE_UNSUPPORTED", bad), nil
 	case len(t.Key) == 0 || m.Identity == 'n':
 		return r.stopped(m, "TABLE_NO_KEY", fmt.Sprintf("no key: ALTER TABLE %s ADD PRIMARY KEY (...), with REPLICA IDENTITY DEFAULT", pgx.Identifier{m.Namespace, m.Name}.Sanitize())), nil
 	}

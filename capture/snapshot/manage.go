@@ -120,7 +120,12 @@ func (l *Loader) list(ctx context.Context, src Source) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := range tables {
-		l.tasks = append(l.tasks, &task{progress: progress{Progress: Progress{Table: tables[i].Schema.ID(), Phase: Queued, Estimate: tables[i].Rows}}})
+		t := &task{progress: progress{Progress: Progress{Table: tables[i].ID, Phase: Queued, Estimate: tables[i].Rows}}}
+		if tables[i].Schema == nil {
+			t.Phase, t.Error = Failed, tables[i].Refused
+			l.o.Logger.Error("table can't be loaded", "table", t.Table, "err", t.Error)
+		}
+		l.tasks = append(l.tasks, t)
 	}
 	l.listed = true
 	signal(l.wake)
@@ -136,7 +141,10 @@ func (l *Loader) describe(ctx context.Context, t *task, src Source) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := range tables {
-		if tables[i].Schema.ID() == t.Table {
+		if tables[i].ID == t.Table {
+			if tables[i].Schema == nil {
+				return fmt.Errorf("table %s: %s: %w", t.Table, tables[i].Refused, ErrTable)
+			}
 			t.table = &tables[i]
 			if t.Estimate == 0 {
 				t.Estimate = tables[i].Rows

@@ -168,7 +168,7 @@ func (s *server) view() map[int64]row {
 
 // Tables implements Source.
 func (s *server) Tables(context.Context) ([]Table, error) {
-	return []Table{{Schema: s.table, Rows: 7}}, nil
+	return []Table{{ID: s.table.ID(), Schema: s.table, Rows: 7}}, nil
 }
 
 // Close implements Source and capture.Reader.

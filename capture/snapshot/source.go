@@ -17,9 +17,13 @@ var (
 	ErrTable = errors.New("the table isn't as it was described")
 )
 
-// Table is a table that can be loaded.
+// Table is a captured table.
 type Table struct {
-	Schema *schema.Table
+	// ID is schema.Table.ID.
+	ID     string
+	Schema *schema.Table // nil if the table can't be loaded
+	// Refused says why it can't be loaded; empty if it can.
+	Refused string
 	// Rows is the server's own estimate, -1 if it has none.
 	Rows int64
 	// Parents are the IDs of tables whose changes the server hands on to this one by a
@@ -65,8 +69,7 @@ type Chunk struct {
 
 // Source reads tables of one server. It is used by one goroutine at a time.
 type Source interface {
-	// Tables lists the captured tables that exist. Tables that can't be captured are
-	// left out: the stream says why.
+	// Tables lists the captured tables that exist.
 	Tables(ctx context.Context) ([]Table, error)
 	// Read reads one chunk in a view of its own, without locking anything.
 	Read(ctx context.Context, r Request) (*Chunk, error)

@@ -62,12 +62,19 @@ func columnType(t schema.Type) string {
 			return columnType(*t.Elem) + "[]"
 		}
 	case schema.Text:
-		if t.Native == "time with time zone" {
-			return "timetz"
+		if native[t.Native] {
+			return t.Native
 		}
 	}
 	return "text"
 }
+
+// native are the types without a portable kind that every PostgreSQL since 12 has, and
+// that read what any other prints. Those of extensions are kept as text: the store may
+// not have the extension.
+var native = map[string]bool{"time with time zone": true, "inet": true, "cidr": true, "macaddr": true, "macaddr8": true, "int4range": true, "int8range": true,
+	"numrange": true, "tsrange": true, "tstzrange": true, "daterange": true, "tsvector": true, "tsquery": true, "point": true, "line": true, "lseg": true,
+	"box": true, "path": true, "polygon": true, "circle": true, "pg_lsn": true}
 
 // argument renders a slot as a statement's parameter, in text form where the
 // driver has no cheaper way.
