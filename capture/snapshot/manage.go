@@ -121,7 +121,9 @@ func (l *Loader) list(ctx context.Context, src Source) error {
 	defer l.mu.Unlock()
 	for i := range tables {
 		t := &task{progress: progress{Progress: Progress{Table: tables[i].ID, Phase: Queued, Estimate: tables[i].Rows}}}
-		if tables[i].Schema == nil {
+		if tables[i].Schema != nil {
+			t.Dataset = tables[i].Schema.Dataset
+		} else {
 			t.Phase, t.Error = Failed, tables[i].Refused
 			l.o.Logger.Error("table can't be loaded", "table", t.Table, "err", t.Error)
 		}
@@ -145,7 +147,7 @@ func (l *Loader) describe(ctx context.Context, t *task, src Source) error {
 			if tables[i].Schema == nil {
 				return fmt.Errorf("table %s: %s: %w", t.Table, tables[i].Refused, ErrTable)
 			}
-			t.table = &tables[i]
+			t.table, t.Dataset = &tables[i], tables[i].Schema.Dataset
 			if t.Estimate == 0 {
 				t.Estimate = tables[i].Rows
 			}
@@ -274,7 +276,7 @@ type pace struct {
 	target    time.Duration
 }
 
-const mostRows = 200_000
+const mostRows = 10_000
 
 func (p *pace) adapt(rows, bytes int, took time.Duration) {
 	if rows == 0 {

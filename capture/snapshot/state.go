@@ -41,6 +41,8 @@ type progress struct {
 	Progress
 	// After is the key up to which everything is handed out; nil for nothing.
 	After []event.Value `json:"after,omitempty"`
+	// Dataset is the store's table, once it is known.
+	Dataset string `json:"dataset,omitempty"`
 	// Read says that the table's end is handed out.
 	Read bool `json:"read,omitempty"`
 	// Keys are rows that must be read by themselves before the load can end.

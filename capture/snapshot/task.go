@@ -159,7 +159,7 @@ func (l *Loader) emit() (*event.Segment, error) {
 			for _, t := range fresh {
 				t.Since, t.Begun = p, time.Now()
 				signal(t.moved)
-				loads = append(loads, event.Load{Table: t.Table, Phase: event.LoadBegun, Since: p})
+				loads = append(loads, event.Load{Table: t.Table, Dataset: t.Dataset, Phase: event.LoadBegun, Since: p, Sweep: t.Sweep})
 			}
 			return loads
 		})
@@ -174,7 +174,7 @@ func (l *Loader) emit() (*event.Segment, error) {
 					t.Phase, t.Ended = Loaded, time.Now()
 					signal(t.moved)
 					l.o.Logger.Info("table loaded", "table", t.Table, "rows", t.Rows)
-					return []event.Load{{Table: t.Table, Phase: event.LoadEnded, Since: t.Since, Sweep: t.Sweep}}
+					return []event.Load{{Table: t.Table, Dataset: t.Dataset, Phase: event.LoadEnded, Since: t.Since, Sweep: t.Sweep}}
 				})
 			}
 			continue

@@ -110,7 +110,10 @@ func (s *Store) write(ctx context.Context, l *lane, b *worker.Batch) (next int64
 	if err := a.send(ctx); err != nil {
 		return 0, err
 	}
-	return next, a.changes(ctx, b.Tables)
+	if err := a.changes(ctx, b.Tables); err != nil {
+		return 0, err
+	}
+	return next, a.loads(ctx, b.Loads)
 }
 
 // begin opens the transaction, if the claim still holds.
@@ -250,6 +253,9 @@ func (a *applying) change(ctx context.Context, c *worker.TableChange) error {
 	}
 	for i := range single {
 		u := &single[i]
+		if rows[i] == nil {
+			continue
+		}
 		q := a.queue.Queue(p.upsert, append(rows[i], c.Source, u.Position.String(), string(rune(u.Op)), u.Committed, a.id)...)
 		if u.Base != nil && sameKey(c.Table.Key, u) {
 			q.QueryRow(func(row pgx.Row) error { return d.look(row, u) })
@@ -259,7 +265,9 @@ func (a *applying) change(ctx context.Context, c *worker.TableChange) error {
 	if err := a.send(ctx); err != nil {
 		return err
 	}
-	a.anomaly(c, "ROW_MISSING", d.rows, d.first, "")
+	if !c.Loading {
+		a.anomaly(c, "ROW_MISSING", d.rows, d.first, "")
+	}
 	a.anomaly(c, "VALUE_NULLED", c.Nulled.Values, c.Nulled.First, c.Nulled.Detail)
 	return nil
 }
@@ -272,7 +280,8 @@ func (p *plan) keyArgs(source string, values []event.Value) []any {
 	return args
 }
 
-// row renders a row's columns; absent ones come from the row under its base key.
+// row renders a row's columns; absent ones come from the row under its base key. It gives
+// nil if that isn't loaded yet.
 func (a *applying) row(ctx context.Context, p *plan, c *worker.TableChange, u *worker.NetRow) ([]any, error) {
 	args := make([]any, len(c.Table.Columns), len(c.Table.Columns)+5)
 	var absent []int
@@ -298,6 +307,9 @@ func (a *applying) row(ctx context.Context, p *plan, c *worker.TableChange, u *w
 	}
 	err := a.conn.QueryRow(ctx, "SELECT "+strings.Join(names, ", ")+" FROM "+p.table+" WHERE "+p.where, p.keyArgs(c.Source, u.Base)...).Scan(found...)
 	if errors.Is(err, pgx.ErrNoRows) {
+		if c.Loading {
+			return nil, nil
+		}
 		return nil, absentBase(c.Table, u.Position.String())
 	}
 	if err != nil {

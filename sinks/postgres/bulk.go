@@ -128,7 +128,7 @@ func (b *bulk) write(ctx context.Context, a *applying, d *drift) error {
 			continue
 		}
 		a.queue.Queue(b.p.updateStaged(g.carries), source, i, a.id).Exec(func(tag pgconn.CommandTag) error {
-			if int(tag.RowsAffected()) != len(g.rows) {
+			if int(tag.RowsAffected()) != len(g.rows) && !b.c.Loading {
 				return absentBase(b.c.Table, g.rows[0].Position.String())
 			}
 			return nil

@@ -33,7 +33,7 @@ CREATE TABLE IF NOT EXISTS tributary.batch_source (batch bigint NOT NULL REFEREN
 CREATE TABLE IF NOT EXISTS tributary.gap (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, source text COLLATE "C" NOT NULL, last_position text COLLATE "C" NOT NULL,
   code text NOT NULL, reason text NOT NULL, log_offset bigint NOT NULL, found_at timestamptz NOT NULL, closed_at timestamptz);
 CREATE TABLE IF NOT EXISTS tributary.table_state (source text COLLATE "C" NOT NULL, "table" text COLLATE "C" NOT NULL, state text NOT NULL,
-  since_position text COLLATE "C" NOT NULL, error text NOT NULL, batch bigint NOT NULL, since timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (source, "table"));
+  since_position text COLLATE "C" NOT NULL, error text NOT NULL, batch bigint NOT NULL, since timestamptz NOT NULL DEFAULT now(), sweep boolean NOT NULL DEFAULT false, PRIMARY KEY (source, "table"));
 CREATE TABLE IF NOT EXISTS tributary.anomaly (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, batch bigint NOT NULL, source text COLLATE "C" NOT NULL,
   dataset text NOT NULL, code text NOT NULL, rows bigint NOT NULL, first_position text COLLATE "C" NOT NULL, detail text NOT NULL, found_at timestamptz NOT NULL DEFAULT now());
 CREATE TABLE IF NOT EXISTS tributary.store (id text NOT NULL);

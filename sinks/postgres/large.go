@@ -115,7 +115,7 @@ func (t *large) blame(ctx context.Context, tables []worker.TableChange, cause er
 func (t *large) Commit(ctx context.Context, b *worker.Batch) error {
 	err := t.a.book(b)
 	if err == nil {
-		err = t.a.send(ctx)
+		err = t.a.loads(ctx, b.Loads)
 	}
 	if err != nil {
 		return fmt.Errorf("apply to %s: %w", t.claim.Partition, classify(err, false))

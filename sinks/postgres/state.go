@@ -20,6 +20,9 @@ func (s *Store) Recall(ctx context.Context, claim worker.Claim) (worker.Recalled
 	if r.Halts, err = halts(ctx, c); err == nil {
 		r.Keys, err = heldKeys(ctx, c)
 	}
+	if err == nil {
+		r.Loads, err = unfinished(ctx, c)
+	}
 	if err != nil {
 		return worker.Recalled{}, fmt.Errorf("read what is stopped: %w", classify(err, false))
 	}

@@ -17,6 +17,8 @@ type builder struct {
 	refused map[tableKey]error // stopped tables; nobody writes while a session lasts
 	// recorded are those of them that the store knows of.
 	recorded map[tableKey]bool
+	// loading are tables whose load goes on; true for one that was loaded before.
+	loading map[tableKey]bool
 	// ensure prepares a table before its first row.
 	ensure func(context.Context, *schema.Table) error
 
@@ -39,7 +41,7 @@ type builder struct {
 }
 
 func newBuilder(w *Worker, topic string, refused map[tableKey]error) *builder {
-	return &builder{w: w, topic: topic, refused: refused, recorded: map[tableKey]bool{}, mem: &memory{}, mergers: map[*schema.Table]*merger{},
+	return &builder{w: w, topic: topic, refused: refused, recorded: map[tableKey]bool{}, loading: map[tableKey]bool{}, mem: &memory{}, mergers: map[*schema.Table]*merger{},
 		keys: map[string]sourceKeys{}, noted: map[QuarantinedKey]int{}, lineage: newLineage()}
 }
 
@@ -76,8 +78,12 @@ func (u *builder) txn(ctx context.Context, b *Batch, t *txn) error {
 	st := b.step(t)
 	for r := t.read(); ; {
 		c, ok, err := r.next(&u.mem.bytes)
-		if err != nil || !ok {
+		if err != nil {
 			return err
+		}
+		if !ok {
+			u.loads(b, t)
+			return nil
 		}
 		table, err := u.table(ctx, t, c.schemaID)
 		if err == nil {
@@ -121,6 +127,7 @@ func (u *builder) add(ctx context.Context, b *Batch, st *Step, t *txn, table *sc
 		}
 		m = newMerger(u.mem, t.source, table)
 		m.held = u.keysOf(t.source).table(table.ID())
+		m.sweep, m.loading = u.loading[keyOf(table)]
 		u.mergers[table] = m
 		u.order = append(u.order, m)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 
 	"github.com/tributary-cdc/tributary/schema"
@@ -90,7 +91,9 @@ func (s *session) apply(ctx context.Context, n int, next log.Offset) error {
 		if err != nil {
 			return err
 		}
-		again = changed != s.changed
+		if again = changed != s.changed; again {
+			s.build.loading = b.loading
+		}
 	}
 	for i := range b.Steps {
 		s.asm.flows[b.Steps[i].Source.ID].kept = b.Steps[i].Commit
@@ -108,7 +111,7 @@ func (s *session) apply(ctx context.Context, n int, next log.Offset) error {
 func (s *session) merge(ctx context.Context, u *builder, group []*txn, halts []Halt) (*Batch, error) {
 	u.reset()
 	u.content.Reset()
-	b := &Batch{Claim: s.claim, Topics: s.p.Topic, Halts: halts}
+	b := &Batch{Claim: s.claim, Topics: s.p.Topic, Halts: halts, loading: maps.Clone(u.loading)}
 	for _, t := range group {
 		if err := u.txn(ctx, b, t); err != nil {
 			return b, err
@@ -184,6 +187,7 @@ func (s *session) again(ctx context.Context, f *flight, refused *RowsError) erro
 	s.changed++
 	u := newBuilder(s.w, s.p.Topic, s.build.refused)
 	u.mem, u.keys, u.recorded, u.ensure = f.mem, s.build.keys, s.build.recorded, prepared
+	u.loading = f.batch.loading
 	b, err := s.merge(ctx, u, f.group, f.batch.Halts)
 	if err != nil {
 		return err

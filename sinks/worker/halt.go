@@ -29,6 +29,9 @@ func (s *session) restore(ctx context.Context) error {
 	for source := range s.asm.flows {
 		s.update(source, func(st *SourceStatus) { st.Keys = s.build.keysOf(source).count() })
 	}
+	for _, l := range r.Loads {
+		s.build.loading[tableKey{l.Source, l.Table}] = l.Sweep
+	}
 	return nil
 }
 

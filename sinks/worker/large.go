@@ -60,7 +60,9 @@ func (s *session) beginLarge(ctx context.Context, next log.Offset) error {
 	f.kept = kept
 	l := &beside{f: f, t: t, batch: b, done: make(chan error, 1), build: newBuilder(s.w, s.p.Topic, s.build.refused)}
 	l.build.recorded, l.build.ensure = maps.Clone(s.build.recorded), prepared
+	l.build.loading = maps.Clone(s.build.loading)
 	l.build.keys[t.source] = s.build.keysOf(t.source) // nobody else looks at them meanwhile
+	s.build.loads(b, t)
 	s.beside = l
 	go func() { l.done <- l.run(ctx, s.w.o.Store) }()
 	return nil

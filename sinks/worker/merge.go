@@ -22,6 +22,8 @@ type merger struct {
 	held     *heldKeys // what goes elsewhere; the merger itself doesn't look
 	source   string
 	truncate bool
+	loading  bool // rows may be missing in the store
+	sweep    bool // they were there before the load
 	rows     map[string]*net
 	nulled   Nulled
 	order    []*net // as first touched, so that the result doesn't depend on map order
@@ -110,7 +112,7 @@ func (m *merger) insert(row *event.Row, pos event.Position, committed time.Time)
 		}
 	}
 	_, known := m.rows[id]
-	m.at(id, key).live = m.live(NetRow{Op: row.Op, Position: pos, Committed: committed, Values: row.After, New: row.Op == event.Create && !known})
+	m.at(id, key).live = m.live(NetRow{Op: row.Op, Position: pos, Committed: committed, Values: row.After, New: !known && (row.Op == event.Create || m.loading && !m.sweep)})
 	return nil
 }
 
@@ -154,7 +156,7 @@ func (m *merger) update(row *event.Row, pos event.Position, committed time.Time)
 
 // result gives the net effect.
 func (m *merger) result() TableChange {
-	c := TableChange{Source: m.source, Table: m.table, Truncate: m.truncate, Nulled: m.nulled, Upserts: m.mem.result.take(len(m.order))[:0]}
+	c := TableChange{Source: m.source, Table: m.table, Truncate: m.truncate, Loading: m.loading, Nulled: m.nulled, Upserts: m.mem.result.take(len(m.order))[:0]}
 	for _, n := range m.order {
 		if n.live == nil {
 			c.Deletes = append(c.Deletes, n.key)

@@ -171,12 +171,20 @@ type Batch struct {
 	// Content is the digest of the batch's records (stream/envelope/FORMAT.md). The
 	// store chains it to that of the partition's batch before.
 	Content envelope.Digest
+	// Loads are loads that begin or end with this batch, in order. A halt of a table ends
+	// with the beginning of its load. A load that ends is swept: see event.Load.
+	Loads []Load
+
+	// loading is what was loading before this batch.
+	loading map[tableKey]bool
 }
 
 // Recalled is what a store knows of trouble before this claim, of all its sources.
 type Recalled struct {
 	Halts []Halt
 	Keys  []QuarantinedKey
+	// Loads have begun and not ended.
+	Loads []Load
 }
 
 // Halt is a stopped table. Its rows from Since on are not in the store: only
@@ -192,6 +200,9 @@ type Halt struct {
 type TableChange struct {
 	Source string
 	Table  *schema.Table
+	// Loading says that rows may be missing in the store which the load is still to bring:
+	// a change of columns of a missing row has no effect, and no missing row is an anomaly.
+	Loading bool
 	// Truncate removes all rows of the source from the dataset's table first. Fetch
 	// of base rows (NetRow.Base) happens before it.
 	Truncate bool

@@ -51,7 +51,7 @@ func AddCommit(r *log.Records, source string, c *Commit) {
 	b = putBytes(b, c.Txn.File)
 	b = putLong(b, int64(len(c.Loads)))
 	for _, l := range c.Loads {
-		b = putBytes(b, l.Table)
+		b = putBytes(putBytes(b, l.Table), l.Dataset)
 		b = append(b, byte(l.Phase), bit(l.Sweep))
 		b = putPosition(b, l.Since)
 	}
@@ -161,7 +161,7 @@ func (s *scan) loads() (out []event.Load) {
 		return nil
 	}
 	for range n {
-		l := event.Load{Table: s.text()}
+		l := event.Load{Table: s.text(), Dataset: s.text()}
 		how := s.fixed(2)
 		l.Phase, l.Sweep = event.LoadPhase(how[0]), how[1] == 1
 		if l.Phase > event.LoadEnded || how[1] > 1 {

@@ -131,11 +131,13 @@ const (
 
 // Load says that a table's load begins or ends.
 type Load struct {
-	Table string // schema.Table.ID
-	Phase LoadPhase
+	Table   string // schema.Table.ID
+	Dataset string // the store's table
+	Phase   LoadPhase
 	// Since is the position at which the load began.
 	Since Position
-	// Sweep says at the end that rows of before Since don't exist any more.
+	// Sweep says that the table was loaded before: at the end, rows of before Since don't
+	// exist any more.
 	Sweep bool
 }
 

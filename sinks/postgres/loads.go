@@ -1,0 +1,66 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tributary-cdc/tributary/sinks/worker"
+	"github.com/tributary-cdc/tributary/stream/event"
+)
+
+// unfinished gives the loads that have begun and not ended.
+func unfinished(ctx context.Context, c *pgx.Conn) ([]worker.Load, error) {
+	rows, err := c.Query(ctx, `SELECT source, "table", since_position, sweep FROM tributary.table_state WHERE state = 'loading'`)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (worker.Load, error) {
+		var l worker.Load
+		var since string
+		err := row.Scan(&l.Source, &l.Table, &since, &l.Sweep)
+		if err == nil {
+			l.Since, err = event.ParsePosition(since)
+		}
+		return l, err
+	})
+}
+
+// loads notes which tables aren't complete, and sweeps those that are again: rows that
+// neither the load nor the stream has brought since it began don't exist any more.
+func (a *applying) loads(ctx context.Context, loads []worker.Load) error {
+	for _, l := range loads {
+		if l.Phase == event.LoadBegun {
+			a.queue.Queue(`INSERT INTO tributary.table_state (source, "table", state, since_position, error, batch, sweep) VALUES ($1, $2, 'loading', $3, '', $4, $5)
+				ON CONFLICT (source, "table") DO UPDATE SET state = 'loading', since_position = excluded.since_position, error = '', batch = excluded.batch,
+				since = now(), sweep = excluded.sweep`, l.Source, l.Table, l.Since.String(), a.id, l.Sweep)
+			a.queue.Queue(`DELETE FROM tributary.quarantine WHERE source = $1 AND "table" = $2`, l.Source, l.Table) // all of it comes again
+			continue
+		}
+		a.queue.Queue(`DELETE FROM tributary.table_state WHERE source = $1 AND "table" = $2 AND state = 'loading'`, l.Source, l.Table)
+		if !l.Sweep {
+			continue
+		}
+		if err := a.sweep(ctx, l); err != nil {
+			return err
+		}
+	}
+	return a.send(ctx)
+}
+
+func (a *applying) sweep(ctx context.Context, l worker.Load) error {
+	table := ident(a.store.o.Schema, l.Dataset)
+	var there bool
+	if err := a.conn.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, table).Scan(&there); err != nil || !there {
+		return err
+	}
+	tag, err := a.conn.Exec(ctx, "DELETE FROM "+table+" WHERE _source = $1 AND _position < $2", l.Source, l.Since.String())
+	if err != nil {
+		return err
+	}
+	if n := tag.RowsAffected(); n > 0 {
+		a.queue.Queue(`INSERT INTO tributary.anomaly (batch, source, dataset, code, rows, first_position, detail) VALUES ($1, $2, $3, 'ROW_SURPLUS', $4, $5, '')`,
+			a.id, l.Source, l.Dataset, n, l.Since.String())
+	}
+	return nil
+}

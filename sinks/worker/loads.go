@@ -1,0 +1,26 @@
+package worker
+
+import "github.com/tributary-cdc/tributary/stream/event"
+
+// Load is the beginning or the end of a table's load, as a batch brings it.
+type Load struct {
+	Source string
+	event.Load
+}
+
+// loads takes what a transaction says of loads. It comes after the transaction's rows.
+func (u *builder) loads(b *Batch, t *txn) {
+	for _, l := range t.commit.Loads {
+		k := tableKey{t.source, l.Table}
+		if l.Phase == event.LoadBegun {
+			// What was missing because the table, or a key, had stopped comes again.
+			delete(u.refused, k)
+			delete(u.recorded, k)
+			clear(u.keysOf(t.source).table(l.Table).ids)
+			u.loading[k] = l.Sweep
+		} else {
+			delete(u.loading, k)
+		}
+		b.Loads = append(b.Loads, Load{Source: t.source, Load: l})
+	}
+}
