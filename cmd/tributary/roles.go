@@ -16,6 +16,7 @@ import (
 	mysqlcapture "github.com/tributary-cdc/tributary/capture/mysql"
 	"github.com/tributary-cdc/tributary/capture/pipeline"
 	pgcapture "github.com/tributary-cdc/tributary/capture/postgres"
+	"github.com/tributary-cdc/tributary/capture/snapshot"
 	"github.com/tributary-cdc/tributary/cmd/internal/config"
 	"github.com/tributary-cdc/tributary/stream/embedded"
 	"github.com/tributary-cdc/tributary/stream/envelope"
@@ -151,7 +152,7 @@ func (a *agentParts) pipeline(s config.Source) (*pipeline.Pipeline, error) {
 		return nil, err
 	}
 	src := event.Source{ID: c.Org + "-" + s.Name, Org: c.Org, Engine: event.Engine(s.Engine), Agent: c.Name}
-	reader, err := newReader(src, s, password)
+	reader, err := newReader(src, s, password, a.log)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +162,7 @@ func (a *agentParts) pipeline(s config.Source) (*pipeline.Pipeline, error) {
 	}
 	part := log.Partition{Topic: kafka.Changes(c.Org), Index: s.Partition}
 	return pipeline.New(pipeline.Options{
-		Source: src, Agent: a.name, Version: version, Reader: reader, FirstStart: s.FirstStart == "now", StopTimeout: c.StopTimeout, Codec: codec, Logger: a.log,
+		Source: src, Agent: a.name, Version: version, Reader: reader, FirstStart: s.FirstStart != "", StopTimeout: c.StopTimeout, Codec: codec, Logger: a.log,
 		Log: client.Producer(kafka.ProducerOptions{Partition: part, TransactionalID: kafka.Prefix + c.Org + "." + src.ID,
 			Compression: kafka.LZ4, KeepsState: !c.Log.Embedded}),
 		Tail: client.Fetcher(part, 1<<20), Partition: part, Checkpoints: a.points, Schemas: a.versions.Publisher(kafka.Schemas(c.Org)),
@@ -169,12 +170,24 @@ func (a *agentParts) pipeline(s config.Source) (*pipeline.Pipeline, error) {
 	})
 }
 
-func newReader(src event.Source, s config.Source, password string) (capture.Reader, error) {
+// newReader makes a source's reader, which loads tables as well.
+func newReader(src event.Source, s config.Source, password string, l *slog.Logger) (*snapshot.Loader, error) {
+	o := snapshot.Options{First: s.FirstStart == "load", Logger: l.With("source", src.ID)}
 	if src.Engine == event.Postgres {
-		return pgcapture.New(pgcapture.Options{Source: src, Host: s.Host, Port: s.Port, Database: s.Database, User: s.User,
+		r, err := pgcapture.New(pgcapture.Options{Source: src, Host: s.Host, Port: s.Port, Database: s.Database, User: s.User,
 			Password: password, SSLMode: s.SSLMode, Tables: s.Tables, Datasets: s.Datasets})
+		if err != nil {
+			return nil, err
+		}
+		o.Reader, o.Open = r, r.Source
+		return snapshot.New(o)
 	}
-	return mysqlcapture.New(mysqlcapture.Options{Source: src, Host: s.Host, Port: s.Port, User: s.User, Password: password, Tables: s.Tables, Datasets: s.Datasets})
+	r, err := mysqlcapture.New(mysqlcapture.Options{Source: src, Host: s.Host, Port: s.Port, User: s.User, Password: password, Tables: s.Tables, Datasets: s.Datasets})
+	if err != nil {
+		return nil, err
+	}
+	o.Reader, o.Open = r, r.Source
+	return snapshot.New(o)
 }
 
 // awaitTopics makes and checks the org's topics, as soon as the log answers. Until

@@ -279,8 +279,8 @@ func (a *Agent) Check() error {
 		default:
 			all = append(all, fmt.Errorf("%s.engine %q: one of postgres, mysql, mariadb", where, s.Engine))
 		}
-		if s.FirstStart != "" && s.FirstStart != "now" {
-			all = append(all, fmt.Errorf("%s.first_start %q: now, or nothing", where, s.FirstStart))
+		if s.FirstStart != "" && s.FirstStart != "now" && s.FirstStart != "load" {
+			all = append(all, fmt.Errorf("%s.first_start %q: load, now, or nothing", where, s.FirstStart))
 		}
 		if s.Partition < 0 || int(s.Partition) >= a.Partitions {
 			all = append(all, fmt.Errorf("%s.partition %d is outside 0 to %d", where, s.Partition, a.Partitions-1))
