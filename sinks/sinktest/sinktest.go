@@ -51,7 +51,7 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
 	for name, f := range map[string]func(*fixture){
 		"claim fences the former holder": fences, "apply compares and sets": comparesAndSets, "a replay changes nothing": replay,
 		"absent columns": absentColumns, "keys swap and chain": keys, "truncate": truncate, "gap recorded once": gapOnce,
-		"progress comes back": progress, "halt recorded once": haltOnce,
+		"progress comes back": progress, "halt recorded once": haltOnce, "loads": loads, "a load ends a halt": loadEndsHalt,
 		"attack 28, random histories": histories, "new rows that are there already": thereAlready,
 		"many rows lack a base": manyWithoutBase, "reclaim takes from nobody": reclaims, "what a worker left": left,
 		"pieces become one": pieces, "a key in quarantine comes back": quarantine,

@@ -1,0 +1,80 @@
+package sinktest
+
+import (
+	"slices"
+
+	"github.com/tributary-cdc/tributary/sinks/worker"
+	"github.com/tributary-cdc/tributary/stream/event"
+)
+
+// load makes a batch in which a table's load begins or ends.
+func (x *fixture) load(l event.Load, c worker.TableChange) {
+	x.Helper()
+	b := x.batch(c)
+	l.Table, l.Dataset = x.table.ID(), x.table.Dataset
+	b.Loads = []worker.Load{{Source: x.table.Source, Load: l}}
+	if err := x.store.Apply(x.Context(), b); err != nil {
+		x.Fatal(err)
+	}
+	x.at = b.Steps[0].To
+}
+
+// loading gives the loads that go on, as another worker finds them.
+func (x *fixture) loading() []worker.Load {
+	x.Helper()
+	other := x.h.Open(x.T)
+	got, err := other.Loading(x.Context(), x.take(other))
+	if err != nil {
+		x.Fatal(err)
+	}
+	x.claim = x.take(x.store)
+	return got
+}
+
+// loads begins a load, brings rows and changes of rows that aren't there yet, ends it, and
+// reads the table again after rows have vanished at the source.
+func loads(x *fixture) {
+	since := event.Position{Epoch: 1, Place: event.Place{Offset: x.at.Place.Offset + 10}}
+	x.load(event.Load{Phase: event.LoadBegun, Since: since}, worker.TableChange{})
+	want := []worker.Load{{Source: x.table.Source, Load: event.Load{Table: x.table.ID(), Since: since}}}
+	if got := x.loading(); !slices.Equal(got, want) {
+		x.Errorf("loads %+v, want %+v", got, want)
+	}
+	// Changes of a part of rows that the load hasn't brought have no effect, be they few or many.
+	x.apply(worker.TableChange{Loading: true, Deletes: [][]event.Value{key(8)}, Upserts: []worker.NetRow{moved(1, 1, text("A")), moved(2, 3, text("C"))}})
+	var many []worker.NetRow
+	for id := range int64(300) {
+		many = append(many, moved(1000+id, 1000+id, text("many")))
+	}
+	x.apply(worker.TableChange{Loading: true, Upserts: many})
+	x.want()
+	x.load(event.Load{Phase: event.LoadEnded, Since: since}, worker.TableChange{Loading: true, Upserts: []worker.NetRow{made(1, "a", "one"), made(2, "b", "two")}})
+	x.want("1|a|one", "2|b|two")
+	if got := x.loading(); len(got) != 0 {
+		x.Errorf("loads that have ended: %+v", got)
+	}
+
+	// The second load doesn't bring row 1: it doesn't exist any more.
+	again := event.Position{Epoch: 1, Place: event.Place{Offset: x.at.Place.Offset + 10}}
+	x.load(event.Load{Phase: event.LoadBegun, Since: again, Sweep: true}, worker.TableChange{})
+	x.apply(worker.TableChange{Loading: true, Upserts: []worker.NetRow{{Op: event.Read, Values: []event.Value{event.Signed(2), text("b"), text("two")}}}})
+	x.want("1|a|one", "2|b|two")
+	x.load(event.Load{Phase: event.LoadEnded, Since: again, Sweep: true}, worker.TableChange{})
+	x.want("2|b|two")
+}
+
+// loadEndsHalt: a table that had stopped is whole again after its load.
+func loadEndsHalt(x *fixture) {
+	b := x.batch(worker.TableChange{})
+	b.Halts = []worker.Halt{{Source: x.table.Source, Table: x.table.ID(), Since: b.Steps[0].To, Error: "altered"}}
+	if err := x.store.Apply(x.Context(), b); err != nil {
+		x.Fatal(err)
+	}
+	x.at = b.Steps[0].To
+	since := event.Position{Epoch: 1, Place: event.Place{Offset: x.at.Place.Offset + 10}}
+	x.load(event.Load{Phase: event.LoadBegun, Since: since}, worker.TableChange{})
+	other := x.h.Open(x.T)
+	if halts, err := other.Halted(x.Context(), x.take(other)); err != nil || len(halts) != 0 {
+		x.Errorf("halts %+v, %v while the table is loaded anew", halts, err)
+	}
+}
