@@ -26,6 +26,8 @@ type loader struct {
 	plans map[*schema.Table]*rowimage.TextPlan
 	// executed is the GTID set of what the stream had delivered before it began.
 	executed string
+	// owned are transactions of before a first start that couldn't be seen then.
+	owned []string
 }
 
 // Source connects to the reader's server to load tables. It is called after Start.
@@ -34,7 +36,7 @@ func (r *Reader) Source(ctx context.Context) (snapshot.Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &loader{r: aux, plans: map[*schema.Table]*rowimage.TextPlan{}, executed: r.begun}
+	l := &loader{r: aux, plans: map[*schema.Table]*rowimage.TextPlan{}, executed: r.begun, owned: r.owned}
 	if aux.sql, err = aux.connect(ctx); err == nil {
 		defer context.AfterFunc(ctx, func() { _ = aux.sql.Close() })() // ends a query under way
 		if err = aux.probe(); err == nil {
@@ -280,6 +282,18 @@ func (l *loader) visible(d snapshot.Delivered) error {
 			return &capture.Coded{Code: "MYSQL_GTID_MODE", Hint: "switch it on online, step by step: SET GLOBAL enforce_gtid_consistency = WARN, then ON; SET GLOBAL gtid_mode = OFF_PERMISSIVE, then ON_PERMISSIVE, then ON",
 				Err: fmt.Errorf("gtid_mode is %s: without GTIDs nothing tells which commits a view shows: %w", mode, capture.ErrSettings)}
 		}
+	}
+	if len(l.owned) > 0 {
+		now, err := l.r.ownedGTIDs()
+		if err != nil {
+			return err
+		}
+		for _, id := range l.owned {
+			if slices.Contains(now, id) {
+				return fmt.Errorf("transaction %s can't be seen: %w", id, snapshot.ErrView)
+			}
+		}
+		l.owned = nil
 	}
 	want := strings.Join(append([]string{l.executed}, d.Txns...), ",")
 	want = strings.TrimPrefix(want, ",")

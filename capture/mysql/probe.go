@@ -265,7 +265,30 @@ func (r *Reader) first() error {
 		return err
 	}
 	r.at, r.last = place, event.Position{}
+	if !r.mariadb {
+		if r.owned, err = r.ownedGTIDs(); err != nil {
+			return err
+		}
+	}
 	return r.parseGTIDs(gtids)
+}
+
+// ownedGTIDs names the transactions that have a GTID and can't be seen yet (MySQL manual,
+// gtid_owned). The server prints uuid:number#thread:number#thread, uuid:….
+func (r *Reader) ownedGTIDs() ([]string, error) {
+	rows, err := r.query("read the GTIDs in use", "SELECT @@GLOBAL.gtid_owned")
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, part := range strings.Split(rows[0][0], ",") {
+		names := strings.Split(strings.TrimSpace(part), ":")
+		for _, n := range names[1:] {
+			number, _, _ := strings.Cut(n, "#")
+			out = append(out, names[0]+":"+number)
+		}
+	}
+	return out, nil
 }
 
 func (r *Reader) parseGTIDs(text string) error {

@@ -60,6 +60,7 @@ type Reader struct {
 	gtids      gomysql.GTIDSet // executed up to the end of the last transaction; nil without GTIDs
 	last       event.Position
 	begun      string         // gtids as Start found them
+	owned      []string       // transactions before a first start that couldn't be seen then
 	pace       atomic.Int64   // milliseconds between two idle segments; 0 for a second
 	torn       event.Position // a transaction without end, parts of which were handed out
 	at         event.Place    // end of what was read
