@@ -93,6 +93,11 @@ func (a *applying) send(ctx context.Context) error {
 
 // write does everything but the commit. It returns the id for the next batch.
 func (s *Store) write(ctx context.Context, l *lane, b *worker.Batch) (next int64, err error) {
+	if l.stale.Swap(false) {
+		if err := l.conn.QueryRow(ctx, nextBatch).Scan(&l.batch); err != nil {
+			return 0, err
+		}
+	}
 	a := &applying{lane: l, store: s, id: l.batch, queue: &pgx.Batch{}}
 	a.begin(b.Claim)
 	if err := a.book(b); err != nil {

@@ -79,7 +79,8 @@ func (s *Store) briefly(ctx context.Context, f func(*pgx.Conn) error) error {
 
 const self = `(SELECT pid::text || ' ' || backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid())`
 
-// holds tells whether a backend is one that a claim names.
+// holds tells whether a backend is one that a claim names: the partition's, or that
+// of a large transaction beside it.
 const holds = `a.pid::text || ' ' || a.backend_start::text = ANY(string_to_array(c.backend, ','))`
 
 // gone is true for a claim whose holder has no connection any more.
@@ -157,7 +158,7 @@ func (s *Store) acquire(ctx context.Context, p log.Partition, name string, take 
 	}
 	claim, l := worker.Claim{Partition: p, Worker: name}, &lane{conn: c, plans: map[*schema.Table]*plan{}}
 	var known []worker.Progress
-	// A backend that has only just come to the claim's row is met at the next attempt.
+	// A large transaction that has come to the claim just now is met at the next attempt.
 	if _, err = c.Exec(ctx, "SET lock_timeout = '5s'"); err == nil {
 		err = take(c, &claim.Fence)
 	}

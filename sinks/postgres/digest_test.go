@@ -100,6 +100,11 @@ func TestDigestsFollowFromTheLog(t *testing.T) {
 	if err := w.stop(); err != nil {
 		t.Fatal(err)
 	}
+	for n := range int64(20) { // a backlog becomes groups; rows of both lie among each other
+		a.rows(2, func(i int) event.Row { return insert(100+2*n+int64(i), "a", "grouped") })
+		b.apply(insert(200+n, "b", "grouped"))
+		last = a.commit(2)
+	}
 	w = apply(t, l, h.Open(t), o) // the chain goes on under another claim
 	w.await(t, a.table.Source, last)
 	w.await(t, b.table.Source, b.apply(insert(9, "b", "")))
@@ -149,6 +154,9 @@ func wantChain(t *testing.T, c *pgx.Conn, txns []logged) {
 	all := texts(t, c, "SELECT concat_ws(' ', (SELECT count(*) FROM tributary.batch), (SELECT batch FROM tributary.head))")
 	if want := fmt.Sprint(n, " ", batch); len(all) != 1 || all[0] != want || covered != len(txns) {
 		t.Errorf("the chain has %s batches and head, the store %q; it covers %d of %d transactions", want, all, covered, len(txns))
+	}
+	if n > covered-10 {
+		t.Errorf("%d batches for %d transactions: no groups", n, covered)
 	}
 	t.Logf("%d batches with %d transactions", n, covered)
 }

@@ -120,7 +120,14 @@ func (t *large) Commit(ctx context.Context, b *worker.Batch) error {
 	if err != nil {
 		return fmt.Errorf("apply to %s: %w", t.claim.Partition, classify(err, false))
 	}
-	return t.a.lane.commit(ctx, t.claim)
+	if err := t.a.lane.commit(ctx, t.claim); err != nil {
+		return err
+	}
+	l, err := t.a.store.lane(t.claim.Partition)
+	if err == nil {
+		l.stale.Store(true)
+	}
+	return err
 }
 
 // Close implements worker.Large: the server rolls back what a connection leaves.

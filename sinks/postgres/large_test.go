@@ -233,6 +233,9 @@ func TestOrderAroundLargeTransactions(t *testing.T) {
 	if got := texts(t, c, "SELECT concat_ws('|', id, name, note) FROM ods.student ORDER BY id LIMIT 6"); !slices.Equal(got, want) {
 		t.Errorf("rows %q, want %q", got, want)
 	}
+	if got := texts(t, c, "SELECT from_position FROM (SELECT from_position, lag(to_position) OVER (PARTITION BY source ORDER BY batch) p FROM tributary.batch_source) x WHERE from_position <> p"); len(got) > 0 {
+		t.Errorf("batches that don't begin where the one of the id before ended: %q", got)
+	}
 	spooled := texts(t, c, "SELECT concat_ws(' ', transactions, rows) FROM tributary.batch WHERE rows >= 1000 ORDER BY id")
 	if !slices.Equal(spooled, []string{"1 6000", "1 12000"}) {
 		t.Errorf("batches of more than 999 rows: %q", spooled)

@@ -1,10 +1,12 @@
 package postgres_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -61,7 +63,7 @@ func (l *written) Table(_ context.Context, _ string, id uint32) (*schema.Table, 
 // reader implements log.Fetcher.
 type reader struct {
 	l    *written
-	recs log.Records
+	recs []*log.Records // one per batch of a fetch
 }
 
 // Bounds implements log.Fetcher.
@@ -71,33 +73,18 @@ func (r *reader) Bounds(context.Context) (first, end log.Offset, err error) {
 	return 0, r.l.end, nil
 }
 
-// Fetch implements log.Fetcher: a batch at a time.
+// Fetch implements log.Fetcher: about a thousand records at a time.
 func (r *reader) Fetch(ctx context.Context, from log.Offset, wait time.Duration) ([]log.Batch, error) {
 	t := time.NewTimer(wait)
 	defer t.Stop()
 	for {
 		r.l.mu.Lock()
-		more := r.l.more
-		lo, hi := 0, len(r.l.batches)
-		for lo < hi {
-			if mid := (lo + hi) / 2; r.l.batches[mid].base+log.Offset(r.l.batches[mid].count) <= from {
-				lo = mid + 1
-			} else {
-				hi = mid
-			}
-		}
-		if lo < len(r.l.batches) {
-			b := r.l.batches[lo]
-			r.l.mu.Unlock()
-			r.recs.Reset()
-			b.fill(&r.recs)
-			if r.recs.Count() != b.count {
-				return nil, errors.New("a batch has another number of records than it was appended with")
-			}
-			return []log.Batch{{Base: b.base, Last: b.base + log.Offset(b.count) - 1, Count: b.count, Data: r.recs.Data(), Size: r.recs.Size(),
-				Producer: log.Producer{ID: 1, Epoch: b.epoch}}}, nil
-		}
+		more, all := r.l.more, r.l.batches
 		r.l.mu.Unlock()
+		at, _ := slices.BinarySearchFunc(all, from, func(b writtenBatch, from log.Offset) int { return cmp.Compare(b.base+log.Offset(b.count), from+1) })
+		if at < len(all) {
+			return r.render(all[at:])
+		}
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
@@ -106,6 +93,26 @@ func (r *reader) Fetch(ctx context.Context, from log.Offset, wait time.Duration)
 		case <-more:
 		}
 	}
+}
+
+func (r *reader) render(batches []writtenBatch) ([]log.Batch, error) {
+	var out []log.Batch
+	for i, records := 0, 0; i < len(batches) && records < 1000; i++ {
+		b := &batches[i]
+		if len(r.recs) == i {
+			r.recs = append(r.recs, &log.Records{})
+		}
+		recs := r.recs[i]
+		recs.Reset()
+		b.fill(recs)
+		if recs.Count() != b.count {
+			return nil, errors.New("a batch has another number of records than it was appended with")
+		}
+		records += b.count
+		out = append(out, log.Batch{Base: b.base, Last: b.base + log.Offset(b.count) - 1, Count: b.count, Data: recs.Data(), Size: recs.Size(),
+			Producer: log.Producer{ID: 1, Epoch: b.epoch}})
+	}
+	return out, nil
 }
 
 // writer is one source of a written log, as its agent writes it.

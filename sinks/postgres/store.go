@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -46,6 +47,9 @@ type Store struct {
 type lane struct {
 	conn  *pgx.Conn
 	batch int64 // the id of the next batch
+	// stale says that a large transaction has got a later id and has committed: what
+	// follows it must have one that is later still.
+	stale atomic.Bool
 	plans map[*schema.Table]*plan
 	buf   []byte // of COPY
 }

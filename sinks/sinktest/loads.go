@@ -23,12 +23,12 @@ func (x *fixture) load(l event.Load, c worker.TableChange) {
 func (x *fixture) loading() []worker.Load {
 	x.Helper()
 	other := x.h.Open(x.T)
-	got, err := other.Loading(x.Context(), x.take(other))
+	got, err := other.Recall(x.Context(), x.take(other))
 	if err != nil {
 		x.Fatal(err)
 	}
 	x.claim = x.take(x.store)
-	return got
+	return got.Loads
 }
 
 // loads begins a load, brings rows and changes of rows that aren't there yet, ends it, and
@@ -74,7 +74,7 @@ func loadEndsHalt(x *fixture) {
 	since := event.Position{Epoch: 1, Place: event.Place{Offset: x.at.Place.Offset + 10}}
 	x.load(event.Load{Phase: event.LoadBegun, Since: since}, worker.TableChange{})
 	other := x.h.Open(x.T)
-	if halts, err := other.Halted(x.Context(), x.take(other)); err != nil || len(halts) != 0 {
-		x.Errorf("halts %+v, %v while the table is loaded anew", halts, err)
+	if r, err := other.Recall(x.Context(), x.take(other)); err != nil || len(r.Halts) != 0 {
+		x.Errorf("halts %+v, %v while the table is loaded anew", r.Halts, err)
 	}
 }

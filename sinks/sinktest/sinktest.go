@@ -53,8 +53,8 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
 		"absent columns": absentColumns, "keys swap and chain": keys, "truncate": truncate, "gap recorded once": gapOnce,
 		"progress comes back": progress, "halt recorded once": haltOnce, "loads": loads, "a load ends a halt": loadEndsHalt,
 		"attack 28, random histories": histories, "new rows that are there already": thereAlready,
-		"many rows lack a base": manyWithoutBase, "reclaim takes from nobody": reclaims, "what a worker left": left,
-		"pieces become one": pieces, "a key in quarantine comes back": quarantine,
+		"reclaim takes from nobody": reclaims, "what a worker left": left,
+		"many rows lack a base": manyWithoutBase, "pieces become one": pieces, "a key in quarantine comes back": quarantine,
 		"pieces, random histories": pieceHistories, "pieces of a lost claim": lostPieces,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -35,7 +35,7 @@ func BenchmarkGroup(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			s := newSession(w, log.Partition{}, map[tableKey]error{})
+			s := newSession(w, Claim{}, map[tableKey]error{})
 			b.ReportAllocs()
 			for b.Loop() {
 				s.asm = newAssembler(nil, spool{limit: 16 << 20})

@@ -175,7 +175,7 @@ func (w *Worker) hold(p log.Partition) {
 func (w *Worker) reach(p log.Partition, next log.Offset) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.held[p] = next
+	w.held[p] = max(w.held[p], next) // a large transaction arrives late
 }
 
 func (w *Worker) release(p log.Partition) {

@@ -30,8 +30,9 @@ type session struct {
 	counted Counts // what the worker knows of asm's counts
 }
 
-func newSession(w *Worker, p log.Partition, refused map[tableKey]error) *session {
-	s := &session{w: w, p: p, ensured: map[*schema.Table]bool{}}
+func newSession(w *Worker, held Claim, refused map[tableKey]error) *session {
+	p := held.Partition
+	s := &session{w: w, p: p, claim: held, ensured: map[*schema.Table]bool{}}
 	s.build = newBuilder(w, p.Topic, refused)
 	s.build.ensure = s.ensure
 	return s
@@ -119,7 +120,9 @@ func (s *session) loop(reading, ctx context.Context, from log.Offset) error {
 			if err := s.settle(ctx); err != nil {
 				return err
 			}
-			s.w.reach(s.p, from)
+			if s.beside == nil && len(s.blocked) == 0 {
+				s.w.reach(s.p, from)
+			}
 		}
 		s.w.at(s.p, from)
 	}

@@ -148,21 +148,26 @@ func (w *Worker) Status() (map[string]SourceStatus, Counts) {
 
 // RunPartition claims a partition and applies it until ctx ends (nil), another
 // worker has the claim (ErrClaimLost), or the log is damaged (log.ErrCorrupt). Every
-// other trouble is tried again: claim, look what the store has, go on from there. Once
-// ctx ends it reads nothing more, and has StopTimeout for what is under way.
+// other trouble is tried again: claim, look what the store has, go on from there.
 // With a worker's first claim it takes the partition from whoever has it; from then
-// on, or if held says that the worker had it, it takes it from nobody.
+// on, or if held says that the worker had it, it takes it from nobody. Once ctx ends
+// it reads nothing more, and has StopTimeout for what is under way.
 func (w *Worker) RunPartition(ctx context.Context, held Claim) error {
 	grace, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() {
-		time.AfterFunc(w.o.StopTimeout*9/10, cancel) // the rest is for closing
+		t := time.NewTimer(w.o.StopTimeout * 9 / 10) // the rest is for closing
+		defer t.Stop()
+		select {
+		case <-t.C:
+			cancel()
+		case <-grace.Done():
+		}
 	})()
 	refused, p := map[tableKey]error{}, held.Partition
 	w.partition(p, Starting, nil)
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, w.o.MaxBackoff) {
-		s := newSession(w, p, refused)
-		s.claim = held
+		s := newSession(w, held, refused)
 		err := s.run(ctx, grace)
 		held = s.claim
 		if ctx.Err() != nil {

@@ -221,10 +221,12 @@ func stopInsideACopy(t *testing.T, kafka bool) {
 	s.judge(t, &v)
 }
 
-// A sheet that doesn't fit into what lies between a worker and its backend.
+// A transaction of which no piece fits into what lies between a worker and its
+// backend: sheets with long names, and one with many scores.
 const (
 	largeSheet  = 1_000_000
 	largeScores = 60_000
+	wideSheets  = 2000 // of 8 KB each
 )
 
 // insideACopy has the worker of the scores begin a COPY, stops it there by SIGSTOP, and
@@ -236,7 +238,7 @@ func (s *system) insideACopy(t *testing.T, w *program.Process) (pid int64) {
 		t.Fatal(err)
 	}
 	defer func() { _ = lock.Rollback() }() // again, if all went well
-	if _, err := lock.ExecContext(t.Context(), "LOCK TABLE ods.score IN SHARE MODE"); err != nil {
+	if _, err := lock.ExecContext(t.Context(), "LOCK TABLE ods.score, ods.score_sheet IN SHARE MODE"); err != nil {
 		t.Fatal(err)
 	}
 	sheet, err := s.scores.BeginTx(t.Context(), nil)
@@ -244,6 +246,9 @@ func (s *system) insideACopy(t *testing.T, w *program.Process) (pid int64) {
 		t.Fatal(err)
 	}
 	defer func() { _ = sheet.Rollback() }() // nothing, once it is committed
+	if _, err := sheet.ExecContext(t.Context(), "INSERT INTO score_sheet SELECT $1 + i, repeat('K', 8000), '2026-2027', 0 FROM generate_series(1, $2::int) i", largeSheet, wideSheets); err != nil {
+		t.Fatal(err)
+	}
 	for _, q := range []string{"INSERT INTO score_sheet VALUES ($1, 'K99', '2026-2027', $2)",
 		"INSERT INTO score SELECT $1, i, 50, clock_timestamp() AT TIME ZONE 'UTC' FROM generate_series(1, $2::int) i"} {
 		if _, err := sheet.ExecContext(t.Context(), q, largeSheet, largeScores); err != nil {
@@ -254,7 +259,8 @@ func (s *system) insideACopy(t *testing.T, w *program.Process) (pid int64) {
 		t.Fatal(err)
 	}
 	backend := func(wait string) bool {
-		return s.store.QueryRowContext(t.Context(), `SELECT a.pid FROM pg_stat_activity a JOIN tributary.claim c ON c.backend LIKE a.pid || ' %'
+		return s.store.QueryRowContext(t.Context(), `SELECT a.pid FROM pg_stat_activity a JOIN tributary.claim c
+			ON EXISTS (SELECT FROM unnest(string_to_array(c.backend, ',')) b WHERE b LIKE a.pid || ' %')
 			WHERE c.partition = $1 AND a.state = 'active' AND a.query ILIKE 'copy%score%' AND a.wait_event_type = $2 AND a.xact_start IS NOT NULL`, scoresPartition, wait).Scan(&pid) == nil
 	}
 	s.await(t, 30*time.Second, "a COPY that waits for the lock", func() bool { return backend("Lock") })

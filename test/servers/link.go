@@ -69,6 +69,9 @@ func (l *Link) accept() {
 	}
 }
 
+// linkBuffer is the size in bytes of each of a connection's buffers in a link.
+const linkBuffer = 64 << 10
+
 func (l *Link) serve(client net.Conn) {
 	l.mu.Lock()
 	down, upstream := l.down, l.upstream
@@ -81,6 +84,13 @@ func (l *Link) serve(client net.Conn) {
 	if err != nil {
 		reset(client)
 		return
+	}
+	// What a link holds is little and the same each time; kernels grow their buffers to
+	// many megabytes.
+	for _, c := range []net.Conn{client, server} {
+		if tcp, ok := c.(*net.TCPConn); ok {
+			_, _ = tcp.SetReadBuffer(linkBuffer), tcp.SetWriteBuffer(linkBuffer) // a wish
+		}
 	}
 	l.mu.Lock()
 	l.conns[client], l.conns[server] = true, true
