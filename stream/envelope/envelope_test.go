@@ -246,7 +246,7 @@ func controls() (*log.Records, []Control) {
 
 func TestControlRoundTrip(t *testing.T) {
 	r, want := controls()
-	b := log.Batch{Count: r.Count(), Data: r.Data()}
+	b := log.Batch{Last: log.Offset(r.Count() - 1), Count: r.Count(), Data: r.Data()}
 	n := 0
 	err := b.Each(func(_ log.Offset, rec *log.Record) error {
 		if class, src := Classify(rec); class != ControlRecord || string(src) != source.ID {
@@ -309,7 +309,7 @@ func FuzzDecode(f *testing.F) {
 
 func FuzzParseControl(f *testing.F) {
 	r, _ := controls()
-	b := log.Batch{Count: r.Count(), Data: r.Data()}
+	b := log.Batch{Last: log.Offset(r.Count() - 1), Count: r.Count(), Data: r.Data()}
 	if err := b.Each(func(_ log.Offset, rec *log.Record) error {
 		f.Add(string(rec.Headers[1].Key), rec.Headers[1].Value)
 		return nil

@@ -71,6 +71,9 @@ var explanations = map[string]map[language.Language]explanation{
 	"MYSQL_GRANT": {
 		english: {"the capture user lacks a privilege", "GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* and SELECT on the captured databases"},
 		chinese: {"采集用户缺少权限", "授予 REPLICATION SLAVE、REPLICATION CLIENT ON *.*，以及被采集数据库的 SELECT"}},
+	"MYSQL_GTID_MODE": {
+		english: {"without GTIDs nothing tells which commits a MySQL view shows, so its tables can't be loaded", "switch gtid_mode on online, step by step"},
+		chinese: {"没有 GTID 就无法判断 MySQL 的一致性视图包含哪些提交，因此不能装载其表", "在线逐步开启 gtid_mode"}},
 	"MYSQL_LOGIN": {
 		english: {"the server refuses user or password", "check user and password of the source, and from which host the user may come"},
 		chinese: {"服务器拒绝用户名或口令", "检查数据源的用户名、口令，以及允许该用户登录的主机"}},
@@ -80,6 +83,9 @@ var explanations = map[string]map[language.Language]explanation{
 	"MYSQL_NO_TABLE": {
 		english: {"no table matches the source's patterns", "check the patterns, and GRANT SELECT on the database to the capture user"},
 		chinese: {"没有表与数据源的匹配规则相符", "检查匹配规则，并授予采集用户该数据库的 SELECT"}},
+	"MYSQL_NO_VIEW_PLACE": {
+		english: {"the server doesn't say at which place of its binary log a view was taken", "load the tables from a server that writes a binary log itself"},
+		chinese: {"服务器没有给出一致性视图在二进制日志中的位置", "从自身写二进制日志的服务器装载这些表"}},
 	"MYSQL_STATEMENT": {
 		english: {"rows were changed by a statement whose tables can't be told", "binlog_format must be ROW in every session; then read the source's tables again"},
 		chinese: {"有数据被按语句记录的 SQL 修改，无法判断涉及哪些表", "所有会话都须使用 binlog_format=ROW，然后重新读取该数据源的表"}},
@@ -122,6 +128,9 @@ var explanations = map[string]map[language.Language]explanation{
 	"PG_SLOT": {
 		english: {"the replication slot can't be created", "a slot of this name may be left: SELECT pg_drop_replication_slot(…); or max_replication_slots is reached"},
 		chinese: {"无法创建复制槽", "可能有同名旧槽：SELECT pg_drop_replication_slot(…)；或已达 max_replication_slots"}},
+	"PG_STANDBY": {
+		english: {"tables can't be loaded from a standby", "give the primary's address"},
+		chinese: {"不能从备库装载表", "改用主库的地址"}},
 	"PG_VERSION": {
 		english: {"the server is older than PostgreSQL 10, which has no logical replication of its own", "upgrade the server"},
 		chinese: {"服务器早于 PostgreSQL 10，没有内置逻辑复制", "升级服务器"}},
