@@ -58,6 +58,9 @@ func testAttack1(t *testing.T, g *rig) {
 	if !g.maria() {
 		g.run("INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so'")
 		half = "rpl_semi_sync_source"
+	} else if len(g.query("SHOW GLOBAL VARIABLES LIKE 'rpl_semi_sync_master_enabled'")) == 0 {
+		t.Log("NOT RUN: a plugin before MariaDB 10.3, which the package of this release lacks")
+		return
 	}
 	g.run("CREATE TABLE h (k int PRIMARY KEY, v varchar(20))")
 	g.run("INSERT INTO h VALUES (1, 'old'), (2, 'deleted'), (3, 'same')")
