@@ -12,6 +12,8 @@ var (
 	ErrUnknown = errors.New("no such load")
 	// ErrBusy: the table is being loaded already.
 	ErrBusy = errors.New("the table is being loaded")
+	// ErrStopped: the stream doesn't deliver the table, so a load would soon be stale.
+	ErrStopped = errors.New("the table has stopped at the source's reader")
 )
 
 // Load orders the load of a table (schema.Table.ID). One that was loaded before is read
@@ -21,6 +23,9 @@ var (
 func (l *Loader) Load(table string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.stopped[table] {
+		return fmt.Errorf("table %s: %w", table, ErrStopped)
+	}
 	for _, t := range l.tasks {
 		if t.Table == table && (t.active() || t.Phase == Paused) {
 			return fmt.Errorf("table %s: %w", table, ErrBusy)

@@ -102,7 +102,9 @@ type Loader struct {
 
 	mu     sync.Mutex
 	listed bool
-	tasks  []*task // in the order in which they were asked for
+	// stopped are tables that the reader doesn't deliver, by schema.Table.ID.
+	stopped map[string]bool
+	tasks   []*task // in the order in which they were asked for
 }
 
 // New checks the options. It starts nothing.
@@ -144,7 +146,10 @@ func (l *Loader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 	l.epoch = epoch
 	l.mu.Lock()
 	l.listed = s.Listed || first && !l.o.First
-	l.tasks = nil
+	l.tasks, l.stopped = nil, map[string]bool{}
+	for _, stop := range stops(s.Reader) {
+		l.stopped[stop.Table] = true
+	}
 	for _, p := range s.Tables {
 		l.tasks = append(l.tasks, &task{progress: p})
 	}
@@ -279,6 +284,9 @@ func (l *Loader) took(seg *event.Segment) (*event.Segment, error) {
 	l.turn = false
 	switch seg.Kind {
 	case event.TableStopped:
+		l.mu.Lock()
+		l.stopped[seg.Stop.Table] = true
+		l.mu.Unlock()
 		l.fail(seg.Stop.Table, fmt.Errorf("the table stopped: %s", seg.Stop.Reason))
 		return seg, nil
 	case event.Idle:

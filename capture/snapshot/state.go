@@ -75,6 +75,17 @@ func parseState(b []byte) (state, error) {
 	return s, nil
 }
 
+// stops reads which tables a reader has stopped. Readers keep that under this name.
+func stops(reader []byte) []event.TableStop {
+	var s struct {
+		Stopped []event.TableStop `json:"stopped"`
+	}
+	if err := json.Unmarshal(reader, &s); err != nil {
+		return nil // a reader without such a state
+	}
+	return s.Stopped
+}
+
 // recentLimit bounds the transactions whose visibility isn't known. A server has at
 // most as many in that state as it has connections.
 const recentLimit = 4096

@@ -18,6 +18,8 @@ type answers struct {
 	// waits for a person.
 	ready   func() error
 	figures []prometheus.Collector
+	// orders are what a person may want; nil for none.
+	orders http.Handler
 }
 
 // handler answers health checks, the status as JSON, metrics, and profiles.
@@ -37,6 +39,9 @@ func handler(a answers) http.Handler {
 		}
 		_, _ = io.WriteString(w, "ok\n")
 	})
+	if a.orders != nil {
+		mux.Handle("POST /api/sources/{source}/tables/{table}/{order}", a.orders)
+	}
 	mux.HandleFunc("GET /api/status", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(map[string]any{"data": a.status()})

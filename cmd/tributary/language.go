@@ -14,6 +14,8 @@ const (
 type catalogue struct {
 	root, lang, config, agent, worker, hub, log, configs, check, example, valid, version string
 	trace, traceLong, status, statusLong, output, explain, registry, foreign             string
+	table, tableAgent, tableReread, tablePause, tableResume, tableCancel, ordered        string
+	fieldLoad                                                                            string
 
 	fieldRow, fieldSource, fieldPosition, fieldOp, fieldCommitted, fieldApplied, fieldBatch, fieldLog, fieldProof string
 	fieldProgram, fieldState, fieldLag, fieldTxns, fieldRows, fieldNote                                           string
@@ -45,7 +47,9 @@ var texts = map[language]catalogue{
 		explain:    "say what an error's code means and what to do; without a code, all of them",
 		fieldRow:   "row", fieldSource: "source", fieldPosition: "position", fieldOp: "operation", fieldCommitted: "committed", fieldApplied: "applied",
 		fieldBatch: "batch", fieldLog: "log", fieldProof: "at the source", fieldProgram: "program", fieldState: "state", fieldLag: "lag",
-		fieldTxns: "transactions", fieldRows: "rows", fieldNote: "note",
+		fieldTxns: "transactions", fieldRows: "rows", fieldNote: "note", fieldLoad: "load of %s, about %d rows",
+		table: "load tables of a source again, and pause or end a load", tableAgent: "the agent's http address", tableReread: "read a table again while its changes go on; rows that don't exist any more leave the store",
+		tablePause: "let a load rest", tableResume: "go on with a load that rests or has failed", tableCancel: "end a load; the table stays incomplete", ordered: "ordered; tributary status shows how far it is",
 	},
 	chinese: {
 		root:    "变更数据捕获：从区县数据库到市级、省级汇聚库",
@@ -72,6 +76,8 @@ var texts = map[language]catalogue{
 		explain:    "说明错误代码的含义与处理办法；不给代码则列出全部",
 		fieldRow:   "数据行", fieldSource: "数据源", fieldPosition: "位点", fieldOp: "操作", fieldCommitted: "源端提交", fieldApplied: "入库",
 		fieldBatch: "批次", fieldLog: "日志", fieldProof: "源端查看", fieldProgram: "程序", fieldState: "状态", fieldLag: "延迟",
-		fieldTxns: "事务数", fieldRows: "行数", fieldNote: "说明",
+		fieldTxns: "事务数", fieldRows: "行数", fieldNote: "说明", fieldLoad: "装载 %s，约 %d 行",
+		table: "重新装载数据源的表，暂停或结束装载", tableAgent: "agent 的 http 地址", tableReread: "在变更继续的同时重新读取一张表；源端已不存在的行会从汇聚库移除",
+		tablePause: "暂停装载", tableResume: "继续已暂停或已失败的装载", tableCancel: "结束装载，该表保持不完整", ordered: "已下达；用 tributary status 查看进度",
 	},
 }

@@ -151,7 +151,7 @@ func command(lang language) *cobra.Command {
 		}
 		return err
 	}})
-	root.AddCommand(cfg, traceCommand(say), statusCommand(say, lang), explainCommand(say, lang), &cobra.Command{Use: "version", Short: say.version, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+	root.AddCommand(cfg, traceCommand(say), statusCommand(say, lang), explainCommand(say, lang), tableCommand(say), &cobra.Command{Use: "version", Short: say.version, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
 		_, err := fmt.Fprintln(c.OutOrStdout(), "tributary", version)
 		return err
 	}})

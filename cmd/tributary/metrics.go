@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tributary-cdc/tributary/capture/pipeline"
+	"github.com/tributary-cdc/tributary/capture/snapshot"
 	"github.com/tributary-cdc/tributary/sinks/worker"
 )
 
@@ -34,6 +35,9 @@ var (
 	partState     = metric("partition_state", "1 for the state that the partition is in: starting, applying, retrying, failed.", "partition", "state")
 	setAside      = metric("log_records_set_aside_total", "Records and transactions that didn't count: foreign, fenced, void, known, unknown.", "reason")
 
+	loadRows   = metric("source_load_rows_total", "Rows handed out by loads of tables.", "source")
+	loadTables = metric("source_load_tables", "Tables by the phase of their load: queued, loading, paused, loaded, failed, canceled.", "source", "phase")
+
 	statusDropped  = metric("status_records_dropped_total", "Status records that the hub doesn't hold: malformed, or beyond its memory.")
 	statusFailures = metric("status_write_failures_total", "Writes of status records that the log didn't take. Data flows on.")
 )
@@ -53,6 +57,24 @@ func counter(out chan<- prometheus.Metric, d *prometheus.Desc, v int64, labels .
 
 func gauge(out chan<- prometheus.Metric, d *prometheus.Desc, v float64, labels ...string) {
 	out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+}
+
+// loadMetrics gives the figures of loads.
+func loadMetrics(progress func() map[string][]snapshot.Progress) prometheus.Collector {
+	return collector(func(out chan<- prometheus.Metric) {
+		for source, loads := range progress() {
+			var rows int64
+			phases := map[snapshot.Phase]int{}
+			for _, p := range loads {
+				rows += p.Rows
+				phases[p.Phase]++
+			}
+			counter(out, loadRows, rows, source)
+			for phase, n := range phases {
+				gauge(out, loadTables, float64(n), source, string(phase))
+			}
+		}
+	})
 }
 
 // lag gives a metric of the time between two moments, if both are known.

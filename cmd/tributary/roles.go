@@ -82,7 +82,7 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 		return err
 	}
 	defer said.close()
-	parts := agentParts{client: client, versions: schemas.New(client), config: &c, name: c.Name + "/" + home.id, points: client.LatestBy(kafka.Checkpoints(c.Org), pipeline.NewerCheckpoint), said: said, times: times, log: l}
+	parts := agentParts{client: client, versions: schemas.New(client), config: &c, name: c.Name + "/" + home.id, points: client.LatestBy(kafka.Checkpoints(c.Org), pipeline.NewerCheckpoint), said: said, times: times, log: l, loaders: loaders{}}
 	for i, s := range c.Sources {
 		if pipes[i], err = parts.pipeline(s); err != nil {
 			return fmt.Errorf("source %s-%s: %w", c.Org, s.Name, err)
@@ -99,9 +99,12 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 	g := errgroup.Group{}
 	g.Go(func() error {
 		return serve(ctx, ln, handler(answers{
-			status:  func() report { return report{Role: "agent", Name: c.Name, Sources: statuses()} },
+			status: func() report {
+				return report{Role: "agent", Name: c.Name, Sources: statuses(), Loads: parts.loaders.progress()}
+			},
 			ready:   func() error { return errors.Join(topics.get(), agentReady(statuses())) },
-			figures: []prometheus.Collector{agentMetrics(statuses), said.metrics()},
+			figures: []prometheus.Collector{agentMetrics(statuses), loadMetrics(parts.loaders.progress), said.metrics()},
+			orders:  parts.loaders,
 		}), l)
 	})
 	if err := awaitTopics(ctx, client, &c, &topics, l); err != nil {
@@ -143,6 +146,7 @@ type agentParts struct {
 	said     *records
 	times    *times
 	log      *slog.Logger
+	loaders  loaders
 }
 
 func (a *agentParts) pipeline(s config.Source) (*pipeline.Pipeline, error) {
@@ -156,6 +160,7 @@ func (a *agentParts) pipeline(s config.Source) (*pipeline.Pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.loaders[src.ID] = reader
 	codec, err := envelope.ParseCodec(c.Codec)
 	if err != nil {
 		return nil, err

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -16,15 +18,18 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tributary-cdc/tributary/capture/pipeline"
+	"github.com/tributary-cdc/tributary/capture/snapshot"
 	"github.com/tributary-cdc/tributary/sinks/worker"
 )
 
 // report is what an agent or a worker answers under /api/status.
 type report struct {
-	Role    string                `json:"role"`
-	Name    string                `json:"name"`
-	Sources []pipeline.Status     `json:"sources,omitempty"` // of an agent
-	Stores  []worker.SourceStatus `json:"applied,omitempty"` // of a worker
+	Role    string            `json:"role"`
+	Name    string            `json:"name"`
+	Sources []pipeline.Status `json:"sources,omitempty"` // of an agent
+	// Loads are the loads of tables, by source.
+	Loads  map[string][]snapshot.Progress `json:"loads,omitempty"`
+	Stores []worker.SourceStatus          `json:"applied,omitempty"` // of a worker
 	// Partitions are those that are a worker's now.
 	Partitions []worker.PartitionStatus `json:"partitions,omitempty"`
 	// Waits says why a worker has no partitions yet, Code is that of the trouble.
@@ -114,6 +119,11 @@ func (r *report) well() bool {
 			return false
 		}
 	}
+	for _, loads := range r.Loads {
+		if slices.ContainsFunc(loads, func(p snapshot.Progress) bool { return p.Phase == snapshot.Failed || p.Phase == snapshot.Canceled }) {
+			return false
+		}
+	}
 	for _, s := range r.Stores {
 		if s.Gap != "" || s.Keys > 0 {
 			return false
@@ -160,6 +170,13 @@ func printStatus(out io.Writer, say catalogue, lang language, reports []report) 
 			}
 			if p.State != worker.Applying || p.Foreign > 0 { // those that are well stand in their sources' lines
 				line(r.Role+" "+r.Name, p.Partition, p.State, "-", "-", "-", p.Next, strings.Join(notes, "; "))
+			}
+		}
+		for _, source := range slices.Sorted(maps.Keys(r.Loads)) {
+			for _, p := range r.Loads[source] {
+				if p.Phase != snapshot.Loaded {
+					line(r.Role+" "+r.Name, source, p.Phase, "-", "-", p.Rows, "-", strings.TrimSpace(fmt.Sprintf(say.fieldLoad, p.Table, p.Estimate)+" "+p.Error))
+				}
 			}
 		}
 		for _, s := range r.Stores {

@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/tributary-cdc/tributary/test/program"
 	"github.com/tributary-cdc/tributary/test/servers"
@@ -46,7 +49,7 @@ func TestFirstLoadKilledAnywhere(t *testing.T) {
 		}
 	}
 	bin, dir := program.Build(t), t.TempDir()
-	logPort := program.Port(t)
+	logPort, httpPort := program.Port(t), program.Port(t)
 	secret := func(name, password string) string {
 		return program.Write(t, filepath.Join(dir, name), "%s\n", password)
 	}
@@ -57,11 +60,12 @@ name: a1
 org: "330108"
 data_dir: %s
 log: {brokers: ["127.0.0.1:%d"], embedded: true}
+http: 127.0.0.1:%d
 sources:
   - {name: renshi, engine: postgres, host: 127.0.0.1, port: %d, database: renshi, user: postgres, password_file: %s, tables: ["public.*"], first_start: load}
   - {name: xueji, engine: mariadb, host: 127.0.0.1, port: %d, user: root, password_file: %s, tables: ["xueji.*"], first_start: load,
      datasets: {xueji.school: m_school, xueji.student: m_student}}
-`, filepath.Join(dir, "agent"), logPort, db.Port, secret("pg", db.Password), maria.Port, secret("maria", maria.Password))}},
+`, filepath.Join(dir, "agent"), logPort, httpPort, db.Port, secret("pg", db.Password), maria.Port, secret("maria", maria.Password))}},
 		{Name: "city", Args: []string{"worker", "--config", program.Write(t, filepath.Join(dir, "city.yml"), `
 name: city
 orgs: ["330108"]
@@ -135,6 +139,7 @@ store: {host: 127.0.0.1, port: %d, database: city, user: postgres, password_file
 			t.Errorf("table m_%s: %d rows, want %d; first difference %s", table, len(got), len(want), difference(got, want))
 		}
 	}
+	reread(t, bin, httpPort, source, store)
 	for i := len(procs) - 1; i >= 0; i-- {
 		if !procs[i].Signal(syscall.SIGTERM) || !procs[i].Clean() {
 			t.Errorf("%s didn't stop cleanly", procs[i].Name)
@@ -158,4 +163,26 @@ func texts(t *testing.T, w *enrolWorkload, sql string) []string {
 		out[i] = strings.Clone(s)
 	}
 	return out
+}
+
+// reread spoils a table of the store, a row missing, one too many, one different, and
+// orders it to be read again.
+func reread(t *testing.T, bin string, port int, source, store *pgx.Conn) {
+	t.Helper()
+	mustExec(t, store, `DELETE FROM ods.student WHERE xh = (SELECT min(xh) FROM ods.student)`)
+	mustExec(t, store, `UPDATE ods.student SET xm = 'other' WHERE xh = (SELECT min(xh) FROM ods.student)`)
+	mustExec(t, store, `INSERT INTO ods.student SELECT (jsonb_populate_record(s, '{"xh": 999999999}')).* FROM ods.student s LIMIT 1`)
+	order := exec.CommandContext(t.Context(), bin, "table", "reread", "--agent", fmt.Sprintf("http://127.0.0.1:%d", port), "330108-renshi", "renshi.public.student")
+	if out, err := order.CombinedOutput(); err != nil {
+		t.Fatalf("reread: %v\n%s", err, out)
+	}
+	compare(t, source, store, "city, read again")
+	var surplus int
+	if err := store.QueryRow(context.Background(), `SELECT coalesce(sum(rows), 0) FROM tributary.anomaly WHERE code = 'ROW_SURPLUS'`).Scan(&surplus); err != nil || surplus != 1 {
+		t.Errorf("%d surplus rows were noted, %v", surplus, err)
+	}
+	order = exec.CommandContext(t.Context(), bin, "table", "reread", "--agent", fmt.Sprintf("http://127.0.0.1:%d", port), "330108-nobody", "t")
+	if out, err := order.CombinedOutput(); err == nil || !strings.Contains(string(out), "SOURCE_UNKNOWN") {
+		t.Errorf("an order for an unknown source: %v\n%s", err, out)
+	}
 }
