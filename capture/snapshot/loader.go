@@ -361,7 +361,14 @@ func (l *Loader) encode() ([]byte, error) {
 
 func (l *Loader) encodeLocked() ([]byte, error) {
 	l.recent = trim(l.recent)
-	s := state{Reader: l.reader, Origin: l.origin, Since: l.since, Recent: l.recent}
+	recent, active := l.recent, false
+	for _, t := range l.tasks {
+		active = active || t.active()
+	}
+	if n := len(recent) - quietLimit; n > 0 && !active { // this goes with every checkpoint
+		recent = recent[n:]
+	}
+	s := state{Reader: l.reader, Origin: l.origin, Since: l.since, Recent: recent}
 	s.Listed = l.listed
 	for _, t := range l.tasks {
 		s.Tables = append(s.Tables, t.progress)

@@ -90,6 +90,9 @@ func stops(reader []byte) []event.TableStop {
 // most as many in that state as it has connections.
 const recentLimit = 4096
 
+// quietLimit is how many of them are kept over a restart while nothing is loaded.
+const quietLimit = 256
+
 // trim keeps the newest.
 func trim(ids []string) []string {
 	if n := len(ids) - recentLimit; n > 0 {
