@@ -11,6 +11,7 @@ import (
 
 	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/stream/event"
+	"github.com/tributary-cdc/tributary/test/values"
 )
 
 func testParts(t *testing.T, g *rig) {
@@ -90,6 +91,104 @@ func testMinimal(t *testing.T, g *rig) {
 	row := g.busy().Rows[0]
 	if row.After[0].Int() != 1 || row.After[1].Int() != 3 || row.After[2].State != event.Absent || row.Before[1].State != event.Absent {
 		t.Errorf("before %v, after %v", row.Before, row.After)
+	}
+}
+
+// testMinimalInsert has inserts that leave columns to their defaults, which minimal images
+// leave out as well.
+func testMinimalInsert(t *testing.T, g *rig) {
+	g.run("SET SESSION sql_mode = ''")
+	g.run("SET SESSION time_zone = '+00:00'")
+	g.run("SET SESSION binlog_row_image = MINIMAL")
+	g.run(`CREATE TABLE s (id int PRIMARY KEY, a int NOT NULL DEFAULT 7, b varchar(9) CHARACTER SET gbk DEFAULT '镕''\\', c int, d timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP,
+		e int NOT NULL, f blob, g enum('x','y') NOT NULL DEFAULT 'y', h int AS (a + 1) STORED, i decimal(5,2) DEFAULT 1, j bit(3) DEFAULT b'10', k date NOT NULL, l varchar(9) NOT NULL DEFAULT '',
+		m datetime(3) DEFAULT '2026-09-01 08:00:00.5', n double DEFAULT -1.5, o bigint unsigned DEFAULT 18446744073709551615)`)
+	g.first()
+	g.run("INSERT INTO s (id) VALUES (1)")
+	row := g.rowOf()
+	if row == nil {
+		return
+	}
+	load := g.loaded("s").Rows[0]
+	for i, v := range row.After {
+		if l := load.After[i]; v.State != l.State || v.N != l.N || string(v.B) != string(l.B) {
+			t.Errorf("column %s: %+v %q by stream, %+v %q by load", row.Table.Columns[i].Name, v, v.B, l, l.B)
+		}
+	}
+	if len(row.Anomalies) != 1 || row.Anomalies[0].Raw != "0000-00-00" {
+		t.Errorf("anomalies %+v", row.Anomalies)
+	}
+	g.run("CREATE TABLE good (id int PRIMARY KEY)")
+	g.run("CREATE TABLE virtual_column (id int PRIMARY KEY, a int, v int AS (a + 1) VIRTUAL)")
+	if !g.maria() {
+		g.run("INSERT INTO virtual_column (id, a) VALUES (1, 2)")
+		if row := g.rowOf(); row != nil && row.After[2].Int() != 3 {
+			t.Errorf("%+v", row.After)
+		}
+		return
+	}
+	for _, sql := range []string{"BEGIN", "INSERT INTO virtual_column (id, a) VALUES (1, 2)", "INSERT INTO good VALUES (1)", "COMMIT"} {
+		g.run(sql)
+	}
+	g.stops("IMAGE_INCOMPLETE", `virtual column "v"`, 1)
+}
+
+// testVirtual updates what a virtual column is computed from, with full images.
+func testVirtual(t *testing.T, g *rig) {
+	g.run("CREATE TABLE s (id int PRIMARY KEY, a int, v int AS (a + 1) VIRTUAL)")
+	g.run("CREATE TABLE good (id int PRIMARY KEY)")
+	g.first()
+	old := strings.HasPrefix(g.query("SELECT VERSION()")[0], "10.2.")
+	for i, change := range []string{"INSERT INTO s (id, a) VALUES (1, 2)", "UPDATE s SET a = 5"} {
+		for _, sql := range []string{"BEGIN", change, fmt.Sprintf("INSERT INTO good VALUES (%d)", i), "COMMIT"} {
+			g.run(sql)
+		}
+		if old {
+			g.stops("IMAGE_INCOMPLETE", `virtual column "v"`, 1)
+			return
+		}
+		if seg := g.busy(); len(seg.Rows) != 2 || seg.Rows[0].After[2].Int() != []int64{3, 6}[i] {
+			t.Errorf("%s: %+v, %+v", change, seg, seg.Stop)
+		}
+	}
+}
+
+// testZlibFrames has compressed values in zlib's frame, which a variable of MariaDB 10.3
+// and newer brings.
+func testZlibFrames(t *testing.T, g *rig) {
+	if len(g.query("SHOW VARIABLES LIKE 'column_compression_zlib_wrap'")) == 0 {
+		return
+	}
+	g.run("SET SESSION column_compression_zlib_wrap = ON")
+	g.run("CREATE TABLE s (id int PRIMARY KEY, a text COMPRESSED)")
+	g.first()
+	g.run("INSERT INTO s VALUES (1, REPEAT('学', 300))")
+	if row := g.rowOf(); row != nil && string(row.After[1].B) != strings.Repeat("学", 300) {
+		t.Errorf("%.60q", row.After[1].B)
+	}
+}
+
+// testOldFractions has MariaDB's temporal types in the form of 5.3, whose fractions the
+// log doesn't tell.
+func testOldFractions(t *testing.T, g *rig) {
+	if !g.maria() {
+		return
+	}
+	g.run("SET GLOBAL mysql56_temporal_format = OFF")
+	defer g.run("SET GLOBAL mysql56_temporal_format = ON")
+	g.again()
+	g.run("SET SESSION sql_mode = ''")
+	g.run("SET SESSION time_zone = '+00:00'")
+	var old []values.Group
+	for _, group := range values.For(g.query("SELECT VERSION()")[0]) {
+		if group.Name == "times" {
+			old = append(old, group)
+			g.run(group.Create())
+		}
+	}
+	g.first()
+	for _, group := range old {
+		g.values(&group)
 	}
 }
 

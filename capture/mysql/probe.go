@@ -133,6 +133,13 @@ func (r *Reader) probe() error {
 		return err
 	}
 	r.mariadb = strings.Contains(rows[0][0], "MariaDB")
+	// Measured: 10.2 writes NULL, 10.11 and 11.4 write the value. Nothing but a write at the
+	// server would tell, so releases between count as the old one.
+	var major, minor int
+	if _, err := fmt.Sscanf(rows[0][0], "%d.%d", &major, &minor); err != nil {
+		return fmt.Errorf("version %q: %w", rows[0][0], err)
+	}
+	r.doubtful = r.mariadb && (major < 10 || major == 10 && minor < 11)
 	for _, want := range []struct{ name, value, code, hint string }{
 		{"log_bin", "ON", "MYSQL_LOG_BIN", "set log_bin in the server's configuration and restart it"},
 		{"binlog_format", "ROW", "MYSQL_BINLOG_FORMAT", "SET GLOBAL binlog_format = 'ROW'; and the same in the server's configuration; sessions that are open keep the old one"},

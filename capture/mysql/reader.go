@@ -52,6 +52,7 @@ type Reader struct {
 	annotate  bool                      // the server must send all events, see event
 
 	mariadb    bool
+	doubtful   bool              // rows may have NULL in place of a virtual column's value
 	caseless   bool              // the server keeps names in lower case, whatever statements say
 	collations map[uint64]string // character set of each collation id
 	known      map[string]bool   // captured tables that exist, as "database.table"

@@ -33,6 +33,7 @@ func testReader(t *testing.T, db servers.DB) {
 			}
 			testValues(t, g)
 		},
+		"character sets":              testCharsets,
 		"attack 1, held commits":      testAttack1,
 		"load while rows are written": testRaces,
 		"keys":                        testKeys,
@@ -40,13 +41,17 @@ func testReader(t *testing.T, db servers.DB) {
 		"rollback and savepoint":      testRollback,
 		"table without transactions":  testMyISAM,
 		"minimal images":              testMinimal,
+		"minimal inserts":             testMinimalInsert,
+		"virtual columns":             testVirtual,
+		"compressed in zlib's frame":  testZlibFrames,
+		"fractions of before 10.1":    testOldFractions,
 		"compressed events":           testCompressed,
 		"idle":                        testIdle,
 		"table without key": func(t *testing.T, g *rig) {
 			testStopped(t, g, "id int", "VALUES (1)", "TABLE_NO_KEY", "ADD PRIMARY KEY")
 		},
 		"unsupported type": func(t *testing.T, g *rig) {
-			testStopped(t, g, "id int PRIMARY KEY, p point", "(id) VALUES (1)", "TYPE_UNSUPPORTED", `column "p"`)
+			testStopped(t, g, "id int PRIMARY KEY, p varchar(9) CHARACTER SET sjis", "(id) VALUES (1)", "TYPE_UNSUPPORTED", `column "p"`)
 		},
 		"table changed":              testChanged,
 		"statements without effect":  testHarmless,

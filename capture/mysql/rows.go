@@ -185,8 +185,11 @@ func (r *Reader) rows(typ replication.EventType, body []byte) error {
 	if err != nil {
 		return err
 	}
+	if err := r.complete(rel, &im); err != nil {
+		return err
+	}
 	r.keep(&im)
-	for len(im.data) > 0 {
+	for len(im.data) > 0 && rel.stop == nil {
 		before := len(im.data)
 		if err := r.row(rel, &im); err != nil {
 			return err
@@ -194,6 +197,9 @@ func (r *Reader) rows(typ replication.EventType, body []byte) error {
 		if len(im.data) == before { // a row of no bytes would never end
 			return fmt.Errorf("row of table %s without bytes: %w", rel.name, errMalformed)
 		}
+	}
+	if rel.stop != nil {
+		r.txn.skipped++
 	}
 	return nil
 }
@@ -245,6 +251,15 @@ func (r *Reader) row(rel *relation, im *image) error {
 				row.After[k] = row.Before[k]
 			}
 		}
+	}
+	if im.op == event.Create {
+		if name := rel.fill(&row); name != "" {
+			r.stop(rel, "IMAGE_INCOMPLETE", fmt.Sprintf("an inserted row lacks column %q, whose default isn't a constant: SET GLOBAL binlog_row_image = 'FULL'", name))
+			return nil
+		}
+	}
+	if r.doubt(rel, &row) {
+		return nil
 	}
 	r.seg.Rows = append(r.seg.Rows, row)
 	r.txn.rows++

@@ -7,9 +7,6 @@ import (
 	"slices"
 	"time"
 
-	gomysql "github.com/go-mysql-org/go-mysql/mysql"
-	"github.com/go-mysql-org/go-mysql/replication"
-
 	"github.com/tributary-cdc/tributary/capture/mysql/rowimage"
 	"github.com/tributary-cdc/tributary/schema"
 	"github.com/tributary-cdc/tributary/stream/event"
@@ -20,25 +17,15 @@ var errMalformed = errors.New("malformed event")
 // relation is what the reader knows of a table that the log has announced.
 type relation struct {
 	name   string // database.table
-	source *replication.TableMapEvent
+	source *tableMap
 	table  *schema.Table // nil if nobody asked for the table, or it is stopped
 	plan   *rowimage.Plan
+	cols   []rowimage.Column
 	stop   *event.TableStop
-	// raw is the announcement without its table id: the same bytes say the same.
-	raw []byte
-}
-
-// sameShape reports whether two announcements of a table say the same.
-func sameShape(a, b *replication.TableMapEvent) bool {
-	deep := func(x, y [][][]byte) bool {
-		return slices.EqualFunc(x, y, func(p, q [][]byte) bool { return slices.EqualFunc(p, q, bytes.Equal) })
-	}
-	return bytes.Equal(a.ColumnType, b.ColumnType) && slices.Equal(a.ColumnMeta, b.ColumnMeta) && bytes.Equal(a.NullBitmap, b.NullBitmap) &&
-		bytes.Equal(a.SignednessBitmap, b.SignednessBitmap) && slices.EqualFunc(a.ColumnName, b.ColumnName, bytes.Equal) &&
-		slices.Equal(a.DefaultCharset, b.DefaultCharset) && slices.Equal(a.ColumnCharset, b.ColumnCharset) &&
-		slices.Equal(a.EnumSetDefaultCharset, b.EnumSetDefaultCharset) && slices.Equal(a.EnumSetColumnCharset, b.EnumSetColumnCharset) &&
-		slices.Equal(a.PrimaryKey, b.PrimaryKey) && slices.Equal(a.PrimaryKeyPrefix, b.PrimaryKeyPrefix) &&
-		deep(a.EnumStrValue, b.EnumStrValue) && deep(a.SetStrValue, b.SetStrValue)
+	// What images leave out; filled is nil until one does.
+	filled  []event.Value // what columns become that an insert doesn't name; Absent if that isn't known
+	raw     []string      // of filled, where the column can't hold it
+	virtual []int         // columns of MariaDB that aren't stored
 }
 
 // tableMap takes a TABLE_MAP event. Nearly all of them repeat what is known.
@@ -46,36 +33,28 @@ func (r *Reader) tableMap(e *logEvent) error {
 	if len(e.body) < r.idSize {
 		return fmt.Errorf("table map of %d bytes: %w", len(e.body), errMalformed)
 	}
-	id, raw := gomysql.FixedLengthInt(e.body[:r.idSize]), e.body[r.idSize:]
-	if rel := r.maps[id]; rel != nil && rel.raw != nil && bytes.Equal(rel.raw, raw) && r.relations[rel.name] == rel {
+	id, raw := littleEndian(e.body[:r.idSize]), e.body[r.idSize:]
+	if rel := r.maps[id]; rel != nil && bytes.Equal(rel.source.raw, raw) && r.relations[rel.name] == rel {
 		return nil
 	}
-	own := *e
-	own.raw = bytes.Clone(e.raw) // what is made of it points there
-	ev, err := r.decode(&own)
+	m, err := parseTableMap(e.body, r.idSize, r.mariadb)
 	if err != nil {
 		return err
-	}
-	m, ok := ev.(*replication.TableMapEvent)
-	if !ok {
-		return fmt.Errorf("table map: %w", errMalformed)
 	}
 	rel, err := r.announce(m)
 	if err != nil {
 		return err
 	}
-	if !bytes.Equal(rel.raw, raw) {
-		rel.raw = bytes.Clone(raw)
-	}
-	r.maps[id] = rel
+	rel.source = m // of a table that isn't read it may say something new
+	r.maps[m.id] = rel
 	return nil
 }
 
-// announce takes a TABLE_MAP event and returns what the table is from here on.
-func (r *Reader) announce(m *replication.TableMapEvent) (*relation, error) {
-	name := string(m.Schema) + "." + string(m.Table)
+// announce takes what a TABLE_MAP event says and returns what the table is from here on.
+func (r *Reader) announce(m *tableMap) (*relation, error) {
+	name := m.database + "." + m.table
 	old := r.relations[name]
-	if old != nil && (old.stop != nil || old.table == nil || sameShape(old.source, m)) {
+	if old != nil && (old.stop != nil || old.table == nil || bytes.Equal(old.source.raw, m.raw)) {
 		return old, nil
 	}
 	rel := &relation{name: name, source: m}
@@ -98,15 +77,18 @@ func (r *Reader) describe(rel, old *relation) error {
 	m := rel.source
 	var d description
 	var err error
-	if len(m.ColumnName) == int(m.ColumnCount) && m.ColumnCount > 0 {
+	switch {
+	case m.strange != 0:
+		d.code, d.bad = "TYPE_UNSUPPORTED", fmt.Sprintf("a column of the unknown wire type %d", m.strange)
+	case m.names != nil:
 		d, err = r.fromLog(m)
-	} else {
-		d, err = r.fromCatalogue(string(m.Schema), string(m.Table), m)
+	default:
+		d, err = r.fromCatalogue(m.database, m.table, m)
 	}
 	if err != nil {
 		return err
 	}
-	t := r.table(string(m.Schema), string(m.Table), &d)
+	t := r.table(m.database, m.table, &d)
 	switch {
 	case d.bad != "":
 		r.stop(rel, d.code, d.bad)
@@ -116,7 +98,7 @@ func (r *Reader) describe(rel, old *relation) error {
 		return nil
 	}
 	if err := t.Validate(); errors.Is(err, schema.ErrNoKey) {
-		r.stop(rel, "TABLE_NO_KEY", fmt.Sprintf("no key: ALTER TABLE `%s`.`%s` ADD PRIMARY KEY (...)", m.Schema, m.Table))
+		r.stop(rel, "TABLE_NO_KEY", fmt.Sprintf("no key: ALTER TABLE %s.%s ADD PRIMARY KEY (...)", quote(m.database), quote(m.table)))
 		return nil
 	} else if err != nil {
 		r.stop(rel, "TABLE_REFUSED", err.Error())
@@ -129,7 +111,7 @@ func (r *Reader) describe(rel, old *relation) error {
 		r.stop(rel, "TYPE_UNSUPPORTED", err.Error())
 		return nil
 	}
-	rel.table = t
+	rel.table, rel.cols = t, d.columns
 	return nil
 }
 
@@ -178,63 +160,99 @@ type description struct {
 	code, bad string
 }
 
-// fromLog reads what binlog_row_metadata=FULL puts beside each table.
-func (r *Reader) fromLog(m *replication.TableMapEvent) (description, error) {
-	var d description
-	unsigned, texts, labelled := m.UnsignedMap(), m.CollationMap(), m.EnumSetCollationMap()
-	enums, sets := m.EnumStrValueMap(), m.SetStrValueMap()
-	for i := range m.ColumnType {
-		c := rowimage.Column{Type: m.ColumnType[i], Meta: m.ColumnMeta[i], Unsigned: unsigned[i]}
-		id, isText := texts[i]
-		if !isText {
-			id = labelled[i]
+// fromLog reads what binlog_row_metadata=FULL puts beside each table, and asks the
+// catalogue for what the log doesn't say even then.
+func (r *Reader) fromLog(m *tableMap) (description, error) {
+	d := description{names: m.names, columns: m.columns, nullable: m.nullable, key: m.key}
+	hidden := false
+	for i := range d.columns {
+		c := &d.columns[i]
+		if m.collations != nil && m.collations[i] != 0 {
+			id := m.collations[i]
+			if c.Charset = r.collations[id]; c.Charset == "" {
+				c.Charset = fmt.Sprintf("collation %d", id)
+			}
 		}
-		c.Charset = r.collations[id]
-		if isText && c.Charset == "" {
-			c.Charset = fmt.Sprintf("collation %d", id)
-		}
-		for _, label := range append(enums[i], sets[i]...) {
+		for n, label := range c.Labels {
 			text, ok := rowimage.ToUTF8(c.Charset, []byte(label))
 			if !ok {
-				d.code, d.bad = "TYPE_UNSUPPORTED", fmt.Sprintf("column %q: label %q isn't text in %s", m.ColumnName[i], label, c.Charset)
+				d.code, d.bad = "TYPE_UNSUPPORTED", fmt.Sprintf("column %q: label %q isn't text in %s", d.names[i], label, c.Charset)
 			}
-			c.Labels = append(c.Labels, string(text))
+			c.Labels[n] = string(text)
 		}
-		_, nullable := m.Nullable(i)
-		d.names, d.columns, d.nullable = append(d.names, string(m.ColumnName[i])), append(d.columns, c), append(d.nullable, nullable)
+		hidden = hidden || r.mariadb && c.Hidden()
 	}
-	for _, k := range m.PrimaryKey {
-		d.key = append(d.key, int(k))
+	if !hidden || d.bad != "" {
+		return d, nil
+	}
+	infos, err := r.infos(m.database, m.table)
+	if err != nil {
+		return d, err
+	}
+	if !slices.EqualFunc(infos, d.names, func(i info, name string) bool { return i.name == name }) {
+		d.code, d.bad = "TABLE_CHANGED", fmt.Sprintf("the log has the columns %v, the catalogue %v", d.names, infos)
+		return d, nil
+	}
+	for i := range d.columns {
+		if d.columns[i].Hidden() {
+			d.declare(i, infos[i])
+		}
 	}
 	return d, nil
 }
 
-// fromCatalogue reads today's description and holds it against the log's types;
-// m is nil for a table that the log hasn't announced.
-func (r *Reader) fromCatalogue(database, table string, m *replication.TableMapEvent) (description, error) {
-	var d description
+// declare gives a column of the log what only the catalogue knows of it.
+func (d *description) declare(i int, in info) {
+	c, err := d.columns[i].Declared(in.Info)
+	switch {
+	case errors.Is(err, rowimage.ErrUnsupported):
+		d.code, d.bad = "TYPE_UNSUPPORTED", fmt.Sprintf("column %q: %v", in.name, err)
+	case err != nil:
+		d.code, d.bad = "TABLE_CHANGED", fmt.Sprintf("column %q: %v: set binlog_row_metadata = FULL", in.name, err)
+	}
+	d.columns[i] = c
+}
+
+// info is a column as the catalogue has it.
+type info struct {
+	rowimage.Info
+	name     string
+	nullable bool
+}
+
+// infos reads today's columns of a table, invisible and generated ones as well.
+func (r *Reader) infos(database, table string) ([]info, error) {
 	rows, err := r.query("describe table "+database+"."+table, `SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, COALESCE(CHARACTER_SET_NAME, ''), IS_NULLABLE
 		FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION`, database, table)
+	out := make([]info, len(rows))
+	for i, row := range rows {
+		out[i] = info{Info: rowimage.Info{DataType: row[1], ColumnType: row[2], Charset: row[3]}, name: row[0], nullable: row[4] == "YES"}
+	}
+	return out, err
+}
+
+// fromCatalogue reads today's description and holds it against the log's types;
+// m is nil for a table that the log hasn't announced.
+func (r *Reader) fromCatalogue(database, table string, m *tableMap) (description, error) {
+	var d description
+	infos, err := r.infos(database, table)
 	if err != nil {
 		return d, err
 	}
-	if len(rows) == 0 || m != nil && len(rows) != len(m.ColumnType) {
-		d.code, d.bad = "TABLE_CHANGED", fmt.Sprintf("the log and the catalogue have different columns (%d there): set binlog_row_metadata = FULL", len(rows))
+	if len(infos) == 0 || m != nil && len(infos) != len(m.columns) {
+		d.code, d.bad = "TABLE_CHANGED", fmt.Sprintf("the log and the catalogue have different columns (%d there): set binlog_row_metadata = FULL", len(infos))
 		return d, nil
 	}
-	for i, row := range rows {
-		c, err := rowimage.Info{DataType: row[1], ColumnType: row[2], Charset: row[3]}.Column()
-		if err == nil && m != nil {
-			want, terr := rowimage.TypeOf(c)
-			c.Type, c.Meta = m.ColumnType[i], m.ColumnMeta[i]
-			if got, gerr := rowimage.TypeOf(c); gerr != nil || terr != nil || got.String() != want.String() {
-				d.code, d.bad = "TABLE_CHANGED", fmt.Sprintf("column %q is %s in the log, %s in the catalogue: set binlog_row_metadata = FULL", row[0], got, want)
-			}
+	for i, in := range infos {
+		c, err := in.Column()
+		d.names, d.columns, d.nullable = append(d.names, in.name), append(d.columns, c), append(d.nullable, in.nullable)
+		switch {
+		case err != nil:
+			d.code, d.bad = "TYPE_UNSUPPORTED", fmt.Sprintf("column %q: %v", in.name, err)
+		case m != nil:
+			d.columns[i].Type, d.columns[i].Meta = m.columns[i].Type, m.columns[i].Meta
+			d.declare(i, in)
 		}
-		if err != nil {
-			d.code, d.bad = "TYPE_UNSUPPORTED", fmt.Sprintf("column %q: %v", row[0], err)
-		}
-		d.names, d.columns, d.nullable = append(d.names, row[0]), append(d.columns, c), append(d.nullable, row[4] == "YES")
 	}
 	keys, err := r.query("read the key of "+database+"."+table, `SELECT COLUMN_NAME FROM information_schema.STATISTICS
 		WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND INDEX_NAME = 'PRIMARY' ORDER BY SEQ_IN_INDEX`, database, table)
@@ -249,7 +267,7 @@ func (r *Reader) lookup(name, database, table string) (*relation, error) {
 	if rel := r.relations[name]; rel != nil {
 		return rel, nil
 	}
-	rel := &relation{name: name, source: &replication.TableMapEvent{Schema: []byte(database), Table: []byte(table)}}
+	rel := &relation{name: name, source: &tableMap{database: database, table: table}}
 	if rel.stop = r.state.stopOf(name); rel.stop != nil {
 		return rel, nil
 	}

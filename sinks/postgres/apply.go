@@ -225,6 +225,9 @@ func (a *applying) plan(t *schema.Table) *plan {
 // removed, then truncate, deletes, inserts and updates.
 func (a *applying) change(ctx context.Context, c *worker.TableChange) error {
 	p := a.plan(c.Table)
+	if err := p.unstorable(c); err != nil {
+		return err
+	}
 	single := c.Upserts
 	var parts *bulk
 	if len(c.Upserts)+len(c.Deletes) >= bulkRows {

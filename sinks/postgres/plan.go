@@ -24,13 +24,18 @@ type plan struct {
 	stage  string   // name of the staging table
 	inUse  bool     // it may hold rows
 	copy   string   // columns of COPY into the table
+	texts  []int    // columns whose values are characters
 }
 
 func newPlan(schemaName string, t *schema.Table, number int) *plan {
 	p := &plan{schema: t, table: ident(schemaName, t.Dataset), where: "_source = $1", direct: true, stage: "tributary_stage_" + strconv.Itoa(number)}
-	for _, col := range t.Columns {
+	for i, col := range t.Columns {
 		p.names = append(p.names, ident(col.Name))
 		p.direct = p.direct && binaryForm(col.Type)
+		switch col.Type.Kind {
+		case schema.String, schema.Enum, schema.Set, schema.JSON, schema.Array, schema.Text:
+			p.texts = append(p.texts, i)
+		}
 	}
 	for n, i := range t.Key {
 		p.key = append(p.key, p.names[i])

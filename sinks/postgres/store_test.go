@@ -93,6 +93,8 @@ func TestStore(t *testing.T) {
 	t.Run("bookkeeping isn't a table's fault", func(t *testing.T) { h, c := b.fresh(t); bookkeeping(t, h.Open(t), c) })
 	t.Run("a value that isn't one", func(t *testing.T) { h, _ := b.fresh(t); notAValue(t, h.Open(t)) })
 	t.Run("identity stays", func(t *testing.T) { h, _ := b.fresh(t); identity(t, h) })
+	t.Run("text without a form", func(t *testing.T) { h, c := b.fresh(t); noText(t, h.Open(t), c) })
+	t.Run("names without a place", func(t *testing.T) { h, _ := b.fresh(t); badNames(t, h.Open(t)) })
 	t.Run("a stopped holder is ended", func(t *testing.T) { h, c := b.fresh(t); stopped(t, h, c) })
 	t.Run("people look at it", func(t *testing.T) { h, c := b.fresh(t); viewed(t, h.Open(t), c) })
 }

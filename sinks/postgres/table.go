@@ -62,8 +62,11 @@ func columnType(t schema.Type) string {
 			return columnType(*t.Elem) + "[]"
 		}
 	case schema.Text:
-		if native[t.Native] {
+		switch {
+		case native[t.Native]:
 			return t.Native
+		case t.Native == "inet4" || t.Native == "inet6": // MariaDB's addresses
+			return "inet"
 		}
 	}
 	return "text"
@@ -156,6 +159,12 @@ func (s *Store) EnsureTable(ctx context.Context, claim worker.Claim, t *schema.T
 	if err != nil {
 		return err
 	}
+	refuse := func(format string, args ...any) error {
+		return &worker.TableError{Table: t, Err: fmt.Errorf("store table %s.%s: %s: %w", s.o.Schema, t.Dataset, fmt.Sprintf(format, args...), worker.ErrTableRefused)}
+	}
+	if err := refuseNames(t, refuse); err != nil {
+		return err
+	}
 	err = pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error {
 		// Whoever waits for a table lets all others wait behind it.
 		if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '1s'"); err != nil {
@@ -167,7 +176,7 @@ func (s *Store) EnsureTable(ctx context.Context, claim worker.Claim, t *schema.T
 		if _, err := tx.Exec(ctx, createSQL(s.o.Schema, t)); err != nil {
 			return err
 		}
-		return s.compare(ctx, tx, t)
+		return s.compare(ctx, tx, t, refuse)
 	})
 	if err != nil {
 		return fmt.Errorf("table %s.%s for %s: %w", s.o.Schema, t.Dataset, t.ID(), classify(err, false))
@@ -196,10 +205,29 @@ func createSQL(schemaName string, t *schema.Table) string {
 	return "CREATE TABLE IF NOT EXISTS " + ident(schemaName, t.Dataset) + " (" + strings.Join(cols, ", ") + ") WITH (fillfactor = 80)"
 }
 
-func (s *Store) compare(ctx context.Context, tx pgx.Tx, t *schema.Table) error {
-	refuse := func(format string, args ...any) error {
-		return &worker.TableError{Table: t, Err: fmt.Errorf("store table %s.%s: %s: %w", s.o.Schema, t.Dataset, fmt.Sprintf(format, args...), worker.ErrTableRefused)}
+// maxName is the longest name in bytes; PostgreSQL cuts longer ones (manual, "Identifiers
+// and Key Words").
+const maxName = 63
+
+// refuseNames refuses names that the store's table can't have.
+func refuseNames(t *schema.Table, refuse func(string, ...any) error) error {
+	if len(t.Dataset) > maxName {
+		return refuse("the name has %d bytes, PostgreSQL takes %d: name the dataset in the agent's configuration", len(t.Dataset), maxName)
 	}
+	for _, col := range t.Columns {
+		if len(col.Name) > maxName {
+			return refuse("column %q has a name of %d bytes, PostgreSQL takes %d", col.Name, len(col.Name), maxName)
+		}
+		for _, l := range lineage {
+			if col.Name == l.name {
+				return refuse("column %q has the name of a lineage column", col.Name)
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Store) compare(ctx context.Context, tx pgx.Tx, t *schema.Table, refuse func(string, ...any) error) error {
 	table := ident(s.o.Schema, t.Dataset)
 	rows, err := tx.Query(ctx, `SELECT attname, format_type(atttypid, NULL), $1::regclass IS NOT NULL FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped`, table)
 	if err != nil {

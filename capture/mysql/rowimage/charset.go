@@ -1,14 +1,13 @@
 package rowimage
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"unicode/utf16"
 	"unicode/utf8"
 
-	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
-	"golang.org/x/text/encoding/simplifiedchinese"
-	"golang.org/x/text/encoding/unicode"
 
 	"github.com/tributary-cdc/tributary/stream/event"
 )
@@ -16,17 +15,18 @@ import (
 // charset is how a character set's bytes become UTF-8: as they are if enc is nil.
 type charset struct {
 	width int // bytes of the longest character
-	enc   encoding.Encoding
-	wide  bool // its ASCII characters take more than their one byte
+	// enc appends the text of b, and reports false for bytes that are none.
+	enc  func(out, b []byte) ([]byte, bool)
+	wide bool // its ASCII characters take more than their one byte
 }
 
 // charsets are the character sets with a rule. MySQL's latin1 is Windows-1252
 // (MySQL 8.0 manual, 10.10.2).
 var charsets = map[string]charset{
 	"binary": {width: 1}, "utf8mb4": {width: 4}, "utf8mb3": {width: 3}, "utf8": {width: 3}, "ascii": {width: 1},
-	"latin1": {1, charmap.Windows1252, false}, "gbk": {2, simplifiedchinese.GBK, false}, "gb2312": {2, simplifiedchinese.GBK, false},
-	"gb18030": {4, simplifiedchinese.GB18030, false},
-	"utf16":   {4, unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM), true}, "ucs2": {2, unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM), true},
+	"latin1": {1, latin1, false}, "gbk": {2, gbk.append, false}, "gb2312": {2, gb2312.append, false}, "big5": {2, big5.append, false},
+	"gb18030": {4, gb18030.append, false}, "utf16": {4, utf16Text(binary.BigEndian), true}, "ucs2": {2, ucs2, true},
+	"utf16le": {4, utf16Text(binary.LittleEndian), true}, "utf32": {4, utf32, true},
 }
 
 // ToUTF8 converts text of a character set. It reports false for bytes that are
@@ -42,18 +42,7 @@ func ToUTF8(name string, b []byte) ([]byte, bool) {
 	if !cs.wide && isASCII(b) {
 		return b, true
 	}
-	out, err := cs.enc.NewDecoder().Bytes(b)
-	if err != nil {
-		return nil, false
-	}
-	for rest := out; len(rest) > 0; {
-		r, n := utf8.DecodeRune(rest)
-		if r == utf8.RuneError { // the decoders put it in place of what they can't read
-			return nil, false
-		}
-		rest = rest[n:]
-	}
-	return out, true
+	return cs.enc(make([]byte, 0, 2*len(b)), b)
 }
 
 func isASCII(b []byte) bool {
@@ -63,6 +52,70 @@ func isASCII(b []byte) bool {
 		}
 	}
 	return true
+}
+
+// latin1 is total: what Windows-1252 leaves out are control characters, as at the server.
+func latin1(out, b []byte) ([]byte, bool) {
+	for _, c := range b {
+		r := charmap.Windows1252.DecodeByte(c)
+		if r == utf8.RuneError {
+			r = rune(c)
+		}
+		out = utf8.AppendRune(out, r)
+	}
+	return out, true
+}
+
+func utf16Text(order binary.ByteOrder) func(out, b []byte) ([]byte, bool) {
+	return func(out, b []byte) ([]byte, bool) {
+		for len(b) > 0 {
+			if len(b) < 2 {
+				return nil, false
+			}
+			r := rune(order.Uint16(b))
+			b = b[2:]
+			if utf16.IsSurrogate(r) {
+				if len(b) < 2 {
+					return nil, false
+				}
+				if r = utf16.DecodeRune(r, rune(order.Uint16(b))); r == utf8.RuneError {
+					return nil, false
+				}
+				b = b[2:]
+			}
+			out = utf8.AppendRune(out, r)
+		}
+		return out, true
+	}
+}
+
+// ucs2 has no characters of two units: a half of one has no text at the server either.
+func ucs2(out, b []byte) ([]byte, bool) {
+	if len(b)%2 != 0 {
+		return nil, false
+	}
+	for ; len(b) > 0; b = b[2:] {
+		r := rune(binary.BigEndian.Uint16(b))
+		if utf16.IsSurrogate(r) {
+			return nil, false
+		}
+		out = utf8.AppendRune(out, r)
+	}
+	return out, true
+}
+
+func utf32(out, b []byte) ([]byte, bool) {
+	for len(b) > 0 {
+		if len(b) < 4 {
+			return nil, false
+		}
+		n := binary.BigEndian.Uint32(b)
+		if n > utf8.MaxRune || !utf8.ValidRune(rune(n)) {
+			return nil, false
+		}
+		out, b = utf8.AppendRune(out, rune(n)), b[4:]
+	}
+	return out, true
 }
 
 // text makes the reader of a string column.

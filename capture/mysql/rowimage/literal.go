@@ -66,6 +66,8 @@ func literal(t *schema.Type, v event.Value) (string, error) {
 		return "X'" + hex.EncodeToString(v.B) + "'", nil
 	case schema.Bit:
 		return "b'" + string(v.B) + "'", nil
+	case schema.UUID, schema.Text: // compared as their own type
+		return "'" + string(v.B) + "'", nil
 	case schema.String:
 		return "_utf8mb4 X'" + hex.EncodeToString(v.B) + "'", nil
 	case schema.Enum: // enums are ordered, and compared with numbers, by their place

@@ -67,7 +67,7 @@ func quickly(c Column, typ schema.Type) quick {
 	case typeTimestamp2:
 		return quick{form: timestamp, size: n, power: power}
 	case typeVarchar, typeVarString, typeString:
-		if real == typeString && c.Charset == "binary" || charsets[c.Charset].wide {
+		if c.Native != "" || real == typeString && c.Charset == "binary" || charsets[c.Charset].wide {
 			break
 		}
 		if length > 255 {

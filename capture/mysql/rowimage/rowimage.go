@@ -37,6 +37,8 @@ type Column struct {
 	Unsigned bool
 	// Labels of an enum or set, in UTF-8.
 	Labels []string
+	// Native is "uuid", "inet4" or "inet6" for MariaDB's types that the log has as BINARY.
+	Native string
 }
 
 // decoder reads one present value from the front of data.
@@ -243,10 +245,16 @@ func compile(c Column, typ schema.Type) decoder {
 		return enum(int(c.Meta&0xff), typ.Labels)
 	case typeSet:
 		return set(int(c.Meta&0xff), typ.Labels)
-	case typeVarchar, typeVarString, typeString:
+	case typeVarchar, typeVarString, typeString, typePackedChar:
 		n := 1
 		if length > 255 {
 			n = 2
+		}
+		switch {
+		case c.Native != "":
+			return prefixed(n, hidden(c.Native, length))
+		case real == typePackedChar:
+			return prefixed(n, unpacked(text(c.Charset)))
 		}
 		if real == typeString && c.Charset == "binary" {
 			return prefixed(n, padded(length))
@@ -254,6 +262,12 @@ func compile(c Column, typ schema.Type) decoder {
 		return prefixed(n, text(c.Charset))
 	case typeBlob:
 		return prefixed(int(c.Meta), text(c.Charset))
+	case typePackedBlob:
+		return prefixed(int(c.Meta), unpacked(text(c.Charset)))
+	case typeGeometry:
+		return prefixed(int(c.Meta), text("binary"))
+	case typeVector:
+		return prefixed(int(c.Meta), vector)
 	case typeJSON:
 		return prefixed(int(c.Meta), jsonText)
 	}

@@ -109,6 +109,26 @@ func cases() map[string]struct {
 		"set empty":              {Column{Type: typeString, Meta: typeSet<<8 | 1, Labels: []string{"语"}}, "00", text(""), ""},
 		"gbk of ASCII":           {Column{Type: typeVarchar, Meta: 40, Charset: gbk}, "02 6162", text("ab"), ""},
 		"utf16":                  {Column{Type: typeVarchar, Meta: 40, Charset: "utf16"}, "04 676d0061", text("杭a"), ""},
+		"utf16 half a pair":      {Column{Type: typeVarchar, Meta: 40, Charset: "utf16"}, "02 d800", event.NullValue, `utf16 \xd800`},
+		"utf16le pair":           {Column{Type: typeVarchar, Meta: 40, Charset: "utf16le"}, "04 42d8b7df", text("𠮷"), ""},
+		"utf32":                  {Column{Type: typeVarchar, Meta: 40, Charset: "utf32"}, "04 00020bb7", text("𠮷"), ""},
+		"ucs2 has no pairs":      {Column{Type: typeVarchar, Meta: 40, Charset: "ucs2"}, "04 d842dfb7", event.NullValue, `ucs2 \xd842dfb7`},
+		"gb2312 of the server":   {Column{Type: typeVarchar, Meta: 40, Charset: "gb2312"}, "04 a1a4a1aa", text("・―"), ""},
+		"big5 of the server":     {Column{Type: typeVarchar, Meta: 40, Charset: "big5"}, "04 a145b3 5c", text("•許"), ""},
+		"gb18030 made by a user": {Column{Type: typeVarchar, Meta: 40, Charset: "gb18030"}, "02 aaa1", text("\ue000"), ""},
+		"gb18030 U+FFFD":         {Column{Type: typeVarchar, Meta: 40, Charset: "gb18030"}, "04 8431a437", text("\ufffd"), ""},
+		"geometry":               {Column{Type: typeGeometry, Meta: 4}, "02000000 0102", event.Raw([]byte{1, 2}), ""},
+		"vector":                 {Column{Type: typeVector, Meta: 4}, "08000000 0000803f 0000c0bf", text("{1,-1.5}"), ""},
+		"uuid, version 4":        {Column{Type: typeString, Meta: 0xfe10, Charset: "binary", Native: "uuid"}, "10 426655440000 a456 42d3 e89b 123e4567", text("123e4567-e89b-42d3-a456-426655440000"), ""},
+		"uuid, version 7":        {Column{Type: typeString, Meta: 0xfe10, Charset: "binary", Native: "uuid"}, "10 0192f0c1 2345 7abc 8def 0123456789ab", text("0192f0c1-2345-7abc-8def-0123456789ab"), ""},
+		"uuid of zeros":          {Column{Type: typeString, Meta: 0xfe10, Charset: "binary", Native: "uuid"}, "00", text("00000000-0000-0000-0000-000000000000"), ""},
+		"inet6":                  {Column{Type: typeString, Meta: 0xfe10, Charset: "binary", Native: "inet6"}, "04 20010db8", text("2001:db8::"), ""},
+		"inet4":                  {Column{Type: typeString, Meta: 0xfe04, Charset: "binary", Native: "inet4"}, "01 0a", text("10.0.0.0"), ""},
+		"compressed, not worth":  {Column{Type: typePackedChar, Meta: 81, Charset: utf8}, "04 00 616263", text("abc"), ""},
+		"compressed, empty":      {Column{Type: typePackedChar, Meta: 81, Charset: utf8}, "00", text(""), ""},
+		"compressed":             {Column{Type: typePackedBlob, Meta: 1, Charset: utf8}, "07 89 06 4b4c040100", text("aaaaaa"), ""},
+		"compressed in a frame":  {Column{Type: typePackedBlob, Meta: 1, Charset: utf8}, "0d 81 06 789c 4b4c040100 07fb0247", text("aaaaaa"), ""},
+		"time old fraction":      {Column{Type: typeTime, Meta: 3}, "00b407a57f", event.Signed(-1000), ""},
 		"json bad utf8":          {Column{Type: typeJSON, Meta: 1}, "03 0c 01 ff", event.NullValue, `json \x0c01ff`},
 		"json empty":             {Column{Type: typeJSON, Meta: 4}, "00000000", text("null"), ""},
 		"json string":            {Column{Type: typeJSON, Meta: 4}, "05000000 0c 03 61220a", text(`"a\"\n"`), ""},
@@ -241,10 +261,9 @@ func TestMalformed(t *testing.T) {
 
 func TestUnsupported(t *testing.T) {
 	for name, c := range map[string]Column{
-		"geometry": {Type: 255, Meta: 4}, "unknown charset": {Type: typeVarchar, Meta: 10, Charset: "sjis"},
+		"geometry of no length": {Type: typeGeometry}, "unknown charset": {Type: typeVarchar, Meta: 10, Charset: "sjis"},
 		"decimal too wide": {Type: typeNewDecimal, Meta: 66 << 8}, "enum without labels": {Type: typeString, Meta: typeEnum<<8 | 1},
-		"compressed": {Type: 140}, "seven digits": {Type: typeTime2, Meta: 7},
-		"old time with a fraction": {Type: typeTime, Meta: 3},
+		"unknown wire type": {Type: 200}, "seven digits": {Type: typeTime2, Meta: 7},
 	} {
 		if _, err := TypeOf(c); !errors.Is(err, ErrUnsupported) {
 			t.Errorf("%s: %v", name, err)
@@ -323,6 +342,12 @@ func TestInfo(t *testing.T) {
 		"set":           {Info{"set", "set('a','b','c')", "utf8mb4"}, "set"},
 		"year":          {Info{"year", "year(4)", ""}, "year"},
 		"double":        {Info{"double", "double unsigned", ""}, "float64"},
+		"point":         {Info{"point", "point", ""}, "bytes"},
+		"vector":        {Info{"vector", "vector(3)", ""}, "float32[]"},
+		"uuid":          {Info{"uuid", "uuid", ""}, "uuid"},
+		"inet6":         {Info{"inet6", "inet6", ""}, "text(inet6)"},
+		"compressed":    {Info{"varchar", "varchar(200) /*M!100301 COMPRESSED*/", "gbk"}, "string(200)"},
+		"time of 5.3":   {Info{"time", "time(3) /* mariadb-5.3 */", ""}, "time(3)"},
 		"longblob":      {Info{"longblob", "longblob", ""}, "bytes"},
 		"json of MySQL": {Info{"json", "json", ""}, "json"},
 	} {
@@ -339,8 +364,53 @@ func TestInfo(t *testing.T) {
 	if got := arguments("enum('a,b','it''s','')"); len(got) != 3 || got[0] != "a,b" || got[1] != "it's" || got[2] != "" {
 		t.Errorf("arguments %q", got)
 	}
-	if _, err := (Info{DataType: "geometry", ColumnType: "geometry"}).Column(); !errors.Is(err, ErrUnsupported) {
-		t.Errorf("geometry: %v", err)
+	if _, err := (Info{DataType: "uuid", ColumnType: "uuid /* old */"}).Column(); !errors.Is(err, ErrUnsupported) {
+		t.Errorf("uuid of another form: %v", err)
+	}
+}
+
+func TestDefault(t *testing.T) {
+	char := Column{Type: typeVarchar, Meta: 40, Charset: "gbk"}
+	for name, tt := range map[string]struct {
+		col     Column
+		def     Default
+		want    event.Value
+		anomaly string
+		unknown bool
+	}{
+		"NULL":                    {col: char, def: Default{None: true, Nullable: true}, want: event.NullValue},
+		"NULL of MariaDB":         {col: char, def: Default{Text: "NULL", Literal: true, Nullable: true}, want: event.NullValue},
+		"text":                    {col: char, def: Default{Text: "镕"}, want: event.Raw([]byte("镕"))},
+		"text NULL of MySQL":      {col: char, def: Default{Text: "NULL"}, want: event.Raw([]byte("NULL"))},
+		"text of MariaDB":         {col: char, def: Default{Text: `'a''\\b'`, Literal: true}, want: event.Raw([]byte(`a'\b`))},
+		"function of MariaDB":     {col: char, def: Default{Text: "uuid()", Literal: true}, unknown: true},
+		"computed":                {col: char, def: Default{Text: "uuid()", Computed: true}, unknown: true},
+		"number":                  {col: Column{Type: typeLong}, def: Default{Text: "-7", Literal: true}, want: event.Signed(-7)},
+		"clock":                   {col: Column{Type: typeDatetime2}, def: Default{Text: "current_timestamp()", Literal: true}, unknown: true},
+		"clock of MySQL":          {col: Column{Type: typeDatetime2}, def: Default{Text: "CURRENT_TIMESTAMP"}, unknown: true},
+		"decimal without zeros":   {col: Column{Type: typeNewDecimal, Meta: 5<<8 | 2}, def: Default{Text: "1", Literal: true}, want: event.Raw([]byte("1.00"))},
+		"date":                    {col: Column{Type: typeDate}, def: Default{Text: "'1970-01-02'", Literal: true}, want: event.Signed(1)},
+		"zero date":               {col: Column{Type: typeDate}, def: Default{Text: "0000-00-00"}, want: event.NullValue, anomaly: "0000-00-00"},
+		"bits":                    {col: Column{Type: typeBit, Meta: 4}, def: Default{Text: "b'10'", Literal: true}, want: event.Raw([]byte("0010"))},
+		"bytes":                   {col: Column{Type: typeString, Meta: 0xfe03, Charset: "binary"}, def: Default{Text: "0x6100"}, want: event.Raw([]byte("a\x00\x00"))},
+		"none, a number":          {col: Column{Type: typeLongLong, Unsigned: true}, def: Default{None: true}, want: event.Number(0)},
+		"none, a decimal":         {col: Column{Type: typeNewDecimal, Meta: 5<<8 | 2}, def: Default{None: true}, want: event.Raw([]byte("0.00"))},
+		"none, a label":           {col: Column{Type: typeEnum, Meta: 1, Labels: []string{"男", "女"}}, def: Default{None: true}, want: event.Raw([]byte("男"))},
+		"none, a time with parts": {col: Column{Type: typeTimestamp2, Meta: 3}, def: Default{None: true}, want: event.NullValue, anomaly: "0000-00-00 00:00:00.000"},
+		"none, json":              {col: Column{Type: typeJSON, Meta: 4}, def: Default{None: true}, unknown: true},
+	} {
+		typ, err := TypeOf(tt.col)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := CompileText(&schema.Table{Columns: []schema.Column{{Name: "c", Type: typ}}}, []Column{tt.col})
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, anomaly, ok := p.Default(0, tt.def, &event.Arena{})
+		if ok == tt.unknown || ok && (v.State != tt.want.State || v.N != tt.want.N || string(v.B) != string(tt.want.B) || anomaly != tt.anomaly) {
+			t.Errorf("%s: %+v %q, %q, %t; want %+v %q", name, v, v.B, anomaly, ok, tt.want, tt.anomaly)
+		}
 	}
 }
 

@@ -19,6 +19,9 @@ func fractionBytes(digits int) (n int, power int64) {
 // temporal gives the decoder of a date or time. TypeOf has accepted type and digits.
 func temporal(typ byte, digits int) decoder {
 	n, power := fractionBytes(digits)
+	if digits > 0 && typ <= typeDatetime {
+		return oldFraction(typ, digits)
+	}
 	switch typ {
 	case typeDate, typeNewDate:
 		return fixed(3, func(b []byte, d *state) event.Value {
@@ -69,6 +72,37 @@ func temporal(typ byte, digits int) decoder {
 	default: // typeTimestamp
 		return fixed(4, func(b []byte, d *state) event.Value { return instant(d, int64(binary.LittleEndian.Uint32(b)), 0, 0) })
 	}
+}
+
+// oldFraction reads MariaDB's forms of before 10.1 with a fraction: a count of units of
+// the last digit, the highest byte first. The log doesn't say how many digits there are
+// (MariaDB, Type_handler_time::hires_bytes and its sisters).
+func oldFraction(typ byte, digits int) decoder {
+	power := int64(1)
+	for range 6 - digits {
+		power *= 10
+	}
+	const zero = (838*3600 + 59*60 + 59 + 1) * 1_000_000 // of TIME, which may be negative
+	switch typ {
+	case typeTime:
+		return fixed([7]int{3, 4, 4, 5, 5, 5, 6}[digits], func(b []byte, _ *state) event.Value {
+			return event.Signed(int64(bigEndian(b))*power - zero)
+		})
+	case typeDatetime:
+		return fixed([7]int{5, 6, 6, 7, 7, 7, 8}[digits], func(b []byte, d *state) event.Value {
+			v := int64(bigEndian(b)) * power
+			micro, v := v%1_000_000, v/1_000_000
+			second, v := v%60, v/60
+			minute, v := v%60, v/60
+			hour, v := v%24, v/24
+			day, v := v%32, v/32
+			return civil(d, stamp{int(v / 13), int(v % 13), int(day), int(hour), int(minute), int(second), micro}, false, digits)
+		})
+	}
+	n, _ := fractionBytes(digits)
+	return fixed(4+n, func(b []byte, d *state) event.Value {
+		return instant(d, int64(binary.BigEndian.Uint32(b)), int64(bigEndian(b[4:]))*power, digits)
+	})
 }
 
 // stamp is a civil time in its parts.

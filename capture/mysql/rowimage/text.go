@@ -88,6 +88,12 @@ func (p *TextPlan) value(i int, b []byte, a *event.Arena) (event.Value, string, 
 			return event.NullValue, fmt.Sprintf("%s \\x%x", c.Charset, b), nil
 		}
 		return event.Raw(a.Copy(out)), "", nil
+	case schema.Text:
+		out, err := addressText(b, a)
+		return event.Raw(out), "", err
+	case schema.Array:
+		v, err := vector(b, &state{arena: a})
+		return v, "", err
 	}
 	return event.Raw(a.Copy(b)), "", nil
 }

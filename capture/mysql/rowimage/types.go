@@ -2,8 +2,6 @@ package rowimage
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
 
 	"github.com/tributary-cdc/tributary/schema"
 )
@@ -28,6 +26,9 @@ const (
 	typeTimestamp2 = 17
 	typeDatetime2  = 18
 	typeTime2      = 19
+	typePackedBlob = 140 // MariaDB's COMPRESSED columns
+	typePackedChar = 141
+	typeVector     = 242
 	typeJSON       = 245
 	typeNewDecimal = 246
 	typeEnum       = 247
@@ -35,12 +36,34 @@ const (
 	typeBlob       = 252
 	typeVarString  = 253
 	typeString     = 254
+	typeGeometry   = 255
 )
+
+// metaSizes are the bytes that a TABLE_MAP event has for columns of a type, beside the
+// type itself (MySQL source documentation, Table_map_event; MariaDB, rpl_utility.h).
+var metaSizes = map[byte]int{
+	typeTiny: 0, typeShort: 0, typeLong: 0, typeTimestamp: 0, typeLongLong: 0, typeInt24: 0, typeDate: 0, typeTime: 0, typeDatetime: 0, typeYear: 0, typeNewDate: 0,
+	typeFloat: 1, typeDouble: 1, typeBlob: 1, typePackedBlob: 1, typeGeometry: 1, typeJSON: 1, typeVector: 1, typeTimestamp2: 1, typeDatetime2: 1, typeTime2: 1,
+	typeVarchar: 2, typeVarString: 2, typePackedChar: 2, typeBit: 2, typeNewDecimal: 2, typeString: 2, typeEnum: 2, typeSet: 2,
+}
+
+// MetaSize gives the length in bytes of a wire type's metadata in a TABLE_MAP event, and
+// whether the type is known.
+func MetaSize(typ byte) (size int, known bool) {
+	size, known = metaSizes[typ]
+	return size, known
+}
+
+// MetaBigEndian reports whether the two bytes of a type's metadata stand with the upper
+// one first.
+func MetaBigEndian(typ byte) bool {
+	return typ == typeString || typ == typeNewDecimal || typ == typeEnum || typ == typeSet
+}
 
 // real gives the type behind STRING, and the declared length in bytes of strings.
 // A CHAR longer than 255 bytes keeps two bits of its length in the type's byte
 // (MySQL bug 37426).
-func (c Column) real() (typ byte, length int) {
+func (c *Column) real() (typ byte, length int) {
 	if c.Type != typeString {
 		return c.Type, int(c.Meta)
 	}
@@ -54,15 +77,20 @@ func (c Column) real() (typ byte, length int) {
 	return hi, lo
 }
 
-// Character reports whether the wire type has a character set (BLOB and TEXT, CHAR
-// and BINARY share theirs).
-func (c Column) Character() bool {
-	t, _ := c.real()
-	return t == typeVarchar || t == typeVarString || t == typeString || t == typeBlob
+// Character reports whether the log's metadata has a character set for the column (BLOB
+// and TEXT, CHAR and BINARY share their wire types).
+func (c *Column) Character(mariadb bool) bool {
+	switch t, _ := c.real(); t {
+	case typeVarchar, typeVarString, typeString, typeBlob, typePackedBlob, typePackedChar, typeVector:
+		return true
+	case typeGeometry:
+		return mariadb
+	}
+	return false
 }
 
 // Numeric reports whether the column has a sign bit in the log's metadata.
-func (c Column) Numeric() bool {
+func (c *Column) Numeric() bool {
 	switch c.Type {
 	case typeTiny, typeShort, typeInt24, typeLong, typeLongLong, typeNewDecimal, typeFloat, typeDouble, typeYear:
 		return true
@@ -71,10 +99,10 @@ func (c Column) Numeric() bool {
 }
 
 // Enum reports whether the column is an enum.
-func (c Column) Enum() bool { t, _ := c.real(); return t == typeEnum }
+func (c *Column) Enum() bool { t, _ := c.real(); return t == typeEnum }
 
 // Set reports whether the column is a set.
-func (c Column) Set() bool { t, _ := c.real(); return t == typeSet }
+func (c *Column) Set() bool { t, _ := c.real(); return t == typeSet }
 
 var integers = map[byte]struct {
 	name             string
@@ -88,6 +116,13 @@ var integers = map[byte]struct {
 // TypeOf gives the portable type of a column. The error wraps ErrUnsupported.
 func TypeOf(c Column) (schema.Type, error) {
 	real, length := c.real()
+	switch c.Native {
+	case "":
+	case "uuid":
+		return schema.Type{Kind: schema.UUID, Native: c.Native}, nil
+	default:
+		return schema.Type{Kind: schema.Text, Native: c.Native}, nil
+	}
 	if i, ok := integers[real]; ok {
 		if c.Unsigned {
 			return schema.Type{Kind: i.unsigned, Native: i.name + " unsigned"}, nil
@@ -125,21 +160,33 @@ func TypeOf(c Column) (schema.Type, error) {
 	case typeEnum, typeSet:
 		return labelled(c, real)
 	case typeJSON:
-		if c.Meta < 1 || c.Meta > 4 {
-			return schema.Type{}, fmt.Errorf("json with a length of %d bytes: %w", c.Meta, ErrUnsupported)
-		}
-		return schema.Type{Kind: schema.JSON, Native: "json"}, nil
+		return schema.Type{Kind: schema.JSON, Native: "json"}, lengthBytes(c, "json")
+	case typeGeometry:
+		return schema.Type{Kind: schema.Bytes, Native: "geometry"}, lengthBytes(c, "geometry")
+	case typeVector:
+		return schema.Type{Kind: schema.Array, Elem: &schema.Type{Kind: schema.Float32}, Native: "vector"}, lengthBytes(c, "vector")
+	case typePackedChar:
+		return stringType(c, typeVarchar, length-1) // the byte before the value
+	case typePackedBlob:
+		return stringType(c, typeBlob, length)
 	case typeVarchar, typeVarString, typeString, typeBlob:
 		return stringType(c, real, length)
 	}
 	if fraction.Kind == schema.Invalid {
 		return schema.Type{}, fmt.Errorf("wire type %d: %w", real, ErrUnsupported)
 	}
-	// The forms before 5.6 have no fraction; MariaDB's own ones with fraction aren't known here.
-	if fraction.Precision > 6 || fraction.Precision > 0 && real <= typeDatetime {
+	if fraction.Precision > 6 {
 		return schema.Type{}, fmt.Errorf("%s(%d): %w", fraction.Native, fraction.Precision, ErrUnsupported)
 	}
 	return fraction, nil
+}
+
+// lengthBytes checks the metadata of a type whose values have their length before them.
+func lengthBytes(c Column, what string) error {
+	if c.Meta < 1 || c.Meta > 4 {
+		return fmt.Errorf("%s with a length of %d bytes: %w", what, c.Meta, ErrUnsupported)
+	}
+	return nil
 }
 
 func labelled(c Column, real byte) (schema.Type, error) {
@@ -160,8 +207,8 @@ func stringType(c Column, real byte, length int) (schema.Type, error) {
 		return schema.Type{}, fmt.Errorf("character set %q: %w", c.Charset, ErrUnsupported)
 	}
 	if real == typeBlob {
-		if c.Meta < 1 || c.Meta > 4 {
-			return schema.Type{}, fmt.Errorf("blob with a length of %d bytes: %w", c.Meta, ErrUnsupported)
+		if err := lengthBytes(c, "blob"); err != nil {
+			return schema.Type{}, err
 		}
 		length = 0
 	}
@@ -170,110 +217,4 @@ func stringType(c Column, real byte, length int) (schema.Type, error) {
 		return schema.Type{Kind: schema.Bytes, Length: length, Native: names[0]}, nil
 	}
 	return schema.Type{Kind: schema.String, Length: length / cs.width, Native: names[1]}, nil
-}
-
-// Info is a column as information_schema.COLUMNS prints it.
-type Info struct {
-	DataType   string // DATA_TYPE, e.g. "varchar"
-	ColumnType string // COLUMN_TYPE, e.g. "varchar(20)" or "enum('a','b')"
-	Charset    string // CHARACTER_SET_NAME, empty if NULL
-}
-
-// Column gives what the log has for such a column on a server that writes the
-// present forms of temporal types. The error wraps ErrUnsupported.
-func (i Info) Column() (Column, error) {
-	args := arguments(i.ColumnType)
-	number := func(n int) int {
-		if n >= len(args) {
-			return 0
-		}
-		v, err := strconv.Atoi(strings.TrimSpace(args[n]))
-		if err != nil {
-			return 0
-		}
-		return v
-	}
-	c := Column{Unsigned: strings.Contains(i.ColumnType, " unsigned"), Charset: i.Charset}
-	for t, v := range integers {
-		if v.name == i.DataType {
-			c.Type = t
-			return c, nil
-		}
-	}
-	width := max(1, charsets[i.Charset].width)
-	simple := map[string]Column{
-		"float": {Type: typeFloat, Meta: 4}, "double": {Type: typeDouble, Meta: 8}, "year": {Type: typeYear}, "date": {Type: typeDate},
-		"time": {Type: typeTime2, Meta: uint16(number(0))}, "datetime": {Type: typeDatetime2, Meta: uint16(number(0))},
-		"timestamp": {Type: typeTimestamp2, Meta: uint16(number(0))}, "json": {Type: typeJSON, Meta: 4},
-		"tinytext": {Type: typeBlob, Meta: 1}, "text": {Type: typeBlob, Meta: 2}, "mediumtext": {Type: typeBlob, Meta: 3}, "longtext": {Type: typeBlob, Meta: 4},
-		"tinyblob": {Type: typeBlob, Meta: 1}, "blob": {Type: typeBlob, Meta: 2}, "mediumblob": {Type: typeBlob, Meta: 3}, "longblob": {Type: typeBlob, Meta: 4},
-		"decimal": {Type: typeNewDecimal, Meta: uint16(number(0)<<8 | number(1))}, "varchar": {Type: typeVarchar, Meta: uint16(number(0) * width)},
-		"varbinary": {Type: typeVarchar, Meta: uint16(number(0))}, "char": fixedString(number(0) * width), "binary": fixedString(number(0)),
-		"bit": {Type: typeBit, Meta: uint16(number(0)/8<<8 | number(0)%8)},
-	}
-	if s, ok := simple[i.DataType]; ok {
-		c.Type, c.Meta = s.Type, s.Meta
-		if strings.HasSuffix(i.DataType, "blob") || strings.HasSuffix(i.DataType, "binary") {
-			c.Charset = "binary"
-		}
-		return c, nil
-	}
-	if i.DataType != "enum" && i.DataType != "set" {
-		return Column{}, fmt.Errorf("type %s: %w", i.ColumnType, ErrUnsupported)
-	}
-	c.Type, c.Labels = typeString, args
-	if i.DataType == "enum" {
-		c.Meta = typeEnum<<8 | 1
-		if len(args) > 255 {
-			c.Meta++
-		}
-		return c, nil
-	}
-	n := (len(args) + 7) / 8
-	if n > 4 {
-		n = 8
-	}
-	c.Meta = typeSet<<8 | uint16(n)
-	return c, nil
-}
-
-func fixedString(n int) Column {
-	return Column{Type: typeString, Meta: uint16(typeString^(n&0x300)>>4)<<8 | uint16(n&0xff)}
-}
-
-// arguments gives what stands between the parentheses of a column type, quotes
-// undone.
-func arguments(columnType string) (out []string) {
-	open := strings.IndexByte(columnType, '(')
-	if open < 0 {
-		return nil
-	}
-	s := columnType[open+1:]
-	for {
-		var arg strings.Builder
-		if strings.HasPrefix(s, "'") {
-			for s = s[1:]; s != ""; s = s[1:] {
-				if s[0] == '\'' {
-					if !strings.HasPrefix(s, "''") {
-						break
-					}
-					s = s[1:]
-				}
-				arg.WriteByte(s[0])
-			}
-			s = strings.TrimPrefix(s, "'")
-		} else {
-			end := strings.IndexAny(s, ",)")
-			if end < 0 {
-				return out
-			}
-			arg.WriteString(s[:end])
-			s = s[end:]
-		}
-		out = append(out, arg.String())
-		if !strings.HasPrefix(s, ",") {
-			return out
-		}
-		s = s[1:]
-	}
 }

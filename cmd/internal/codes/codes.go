@@ -38,6 +38,9 @@ var explanations = map[string]map[language.Language]explanation{
 	"GTID_UNKNOWN": {
 		english: {"the server lacks transactions that were read from it, e.g. after a failover", "find out which server is right, then read the source's tables again"},
 		chinese: {"服务器缺少已从它读取过的事务，例如主备切换之后", "确认哪台服务器的数据正确，再重新读取该数据源的表"}},
+	"IMAGE_INCOMPLETE": {
+		english: {"rows of the binary log lack columns whose values aren't known without them", "SET GLOBAL binlog_row_image = 'FULL', then read the table again; on MariaDB before 10.11 make virtual columns STORED"},
+		chinese: {"binlog 中的行缺少某些列，且其值无法推断", "执行 SET GLOBAL binlog_row_image = 'FULL'，然后重新读取该表；MariaDB 10.11 之前的版本须把虚拟列改为 STORED"}},
 	"KEY_MOVED": {
 		english: {"a row in quarantine got another key at the source, which is in quarantine, too", "see the row's first key; repair the store's table, then read both keys again"},
 		chinese: {"被隔离的行在源端更换了主键，新主键一并隔离", "查看该行最初的主键；修复汇聚库中的表，然后重新读取这两个主键"}},
