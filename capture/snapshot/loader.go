@@ -100,8 +100,9 @@ type Loader struct {
 	wake   chan struct{} // something to hand out has come up; capacity 1
 	work   chan struct{} // something to be read has come up; capacity 1
 
-	mu     sync.Mutex
-	listed bool
+	mu      sync.Mutex
+	listed  bool
+	listing error // why the tables of a first load can't be listed
 	// stopped are tables that the reader doesn't deliver, by schema.Table.ID.
 	stopped map[string]bool
 	tasks   []*task // in the order in which they were asked for
@@ -146,6 +147,7 @@ func (l *Loader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 	l.epoch = epoch
 	l.mu.Lock()
 	l.listed = s.Listed || first && !l.o.First
+	l.listing = nil
 	l.tasks, l.stopped = nil, map[string]bool{}
 	for _, stop := range stops(s.Reader) {
 		l.stopped[stop.Table] = true
@@ -200,6 +202,12 @@ func (l *Loader) Next(ctx context.Context) (*event.Segment, error) {
 		}
 		busy, listed := l.busy()
 		if !listed && l.settled { // no change may come before the beginning of its table's load
+			l.mu.Lock()
+			err := l.listing
+			l.mu.Unlock()
+			if err != nil {
+				return nil, fmt.Errorf("list the tables of the first load: %w", err)
+			}
 			select {
 			case <-l.wake:
 				continue
@@ -342,8 +350,13 @@ func (l *Loader) note(rows []event.Row) {
 				}
 			}
 		}
-		if own != nil && own.note(row) {
-			l.owing = true
+		if own != nil {
+			if own.note(row) {
+				l.owing = true
+			}
+			if own.win.size > l.o.Ahead*l.o.Bytes { // cheaper to read the chunks again than to keep that
+				own.again()
+			}
 		}
 		if row.Op == event.Delete || row.Op == event.Update && row.Before != nil {
 			for _, t := range children {

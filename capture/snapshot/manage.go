@@ -30,7 +30,13 @@ func (l *Loader) manage(ctx context.Context) {
 		l.mu.Unlock()
 		switch {
 		case !listed:
-			l.again(ctx, "list tables", func(src Source) error { return l.list(ctx, src) }, func(error) bool { return false })
+			if err := l.first(ctx); err != nil {
+				l.mu.Lock()
+				l.listing = err
+				l.mu.Unlock()
+				signal(l.wake)
+				return
+			}
 		case next == nil:
 			select {
 			case <-ctx.Done():
@@ -43,6 +49,11 @@ func (l *Loader) manage(ctx context.Context) {
 			case slots <- struct{}{}:
 			}
 			l.mu.Lock()
+			if !next.active() || next.reader || !slices.Contains(l.tasks, next) { // it has changed while it waited
+				l.mu.Unlock()
+				<-slots
+				continue
+			}
 			next.reader, next.Phase, next.moved = true, Loading, make(chan struct{}, 1)
 			next.readTo, next.ended = next.After, next.Read
 			l.mu.Unlock()
@@ -110,6 +121,16 @@ func (l *Loader) fail(table string, err error) {
 			signal(t.moved)
 		}
 	}
+}
+
+// first lists the tables of a first load. Nothing is handed out before that, so trouble
+// with it is the source's.
+func (l *Loader) first(ctx context.Context) error {
+	src, err := l.o.Open(ctx)
+	if err != nil {
+		return err
+	}
+	return errors.Join(l.list(ctx, src), src.Close())
 }
 
 func (l *Loader) list(ctx context.Context, src Source) error {

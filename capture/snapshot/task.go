@@ -224,7 +224,7 @@ func (l *Loader) arrived(t *task, c *chunk, rows int) {
 	if len(t.flight) == 0 {
 		t.win.clear()
 	} else if drop := t.flight[0].from; drop > 0 {
-		t.win.changes = slices.Delete(t.win.changes, 0, drop)
+		t.win.drop(drop)
 		for _, c := range t.flight {
 			c.from -= drop
 		}

@@ -1,6 +1,8 @@
 package snapshot
 
 import (
+	"slices"
+
 	"github.com/tributary-cdc/tributary/schema"
 	"github.com/tributary-cdc/tributary/stream/envelope"
 	"github.com/tributary-cdc/tributary/stream/event"
@@ -9,6 +11,7 @@ import (
 // window is what the stream delivers for one table while chunks of it are under way.
 type window struct {
 	changes []event.Row
+	size    int // bytes, about
 	arena   event.Arena
 }
 
@@ -23,6 +26,7 @@ func (w *window) image(in []event.Value) []event.Value {
 		return nil
 	}
 	out := make([]event.Value, len(in))
+	w.size += imageSize(in)
 	for i, v := range in {
 		if v.B != nil {
 			v.B = w.arena.Copy(v.B)
@@ -32,8 +36,23 @@ func (w *window) image(in []event.Value) []event.Value {
 	return out
 }
 
+// drop forgets the oldest n changes.
+func (w *window) drop(n int) {
+	for i := range w.changes[:n] {
+		w.size -= imageSize(w.changes[i].Before) + imageSize(w.changes[i].After)
+	}
+	w.changes = slices.Delete(w.changes, 0, n)
+}
+
+func imageSize(image []event.Value) (n int) {
+	for i := range image {
+		n += 40 + len(image[i].B)
+	}
+	return n
+}
+
 // clear forgets everything; nobody looks at it any more.
-func (w *window) clear() { w.changes, w.arena = nil, event.Arena{} }
+func (w *window) clear() { w.changes, w.arena, w.size = nil, event.Arena{}, 0 }
 
 // sameShape reports whether images of two versions of a table mean the same slot by slot.
 func sameShape(a, b *schema.Table) bool {

@@ -130,7 +130,7 @@ func TestAllIsWell(t *testing.T) {
 	behind.To, behind.Batch, behind.TxnID = "a2", 5, "0-1-98"
 	base := serve(t, Options{Board: board, Stores: []Store{{"city", &shelf{recent: []postgres.Recent{recent}}}, {"province", &shelf{recent: []postgres.Recent{behind}}}}})
 	res, body := get(t, base+"/")
-	wants(t, body, `<html lang="zh-CN">`, "一切正常", "采集中", "入库中", "源 → 日志", "日志 → city", "日志 → province", "<b>0.004</b> / 12.3", "&lt;0.001</b> / 0.250", "±1", "12\u202f345", "1\u202f234\u202f567", "90 s 前",
+	wants(t, body, `<html lang="zh-CN">`, "一切正常", "采集中", "入库中", "源 → 日志", "日志 → city", "日志 → province", "<b>0.004</b> / 12.3", "&lt;0.001</b> / 0.250", "±1", "12\u202f345", "1\u202f234\u202f567", "90 秒前",
 		"0-1-99", "0-1-98", "tributary.330106.changes/0 40–48", "08:00:00.123", "批次 77", "9 (批内共 3 个事务)", "未到")
 	if strings.Contains(body, "需要关注") {
 		t.Error("there is trouble on a page where all is well")
@@ -209,7 +209,7 @@ func TestTrouble(t *testing.T) {
 	base := serve(t, Options{Board: board, Stores: []Store{{"city", &shelf{err: errors.New("connection to city refused")}}}})
 	_, body := get(t, base+"/")
 	wants(t, body, "需要关注", "PG_WAL_LEVEL", "wal_level 不是 logical", "ALTER SYSTEM SET wal_level = &#39;logical&#39;", "connection refused", "正在自动重试", "xueji.photo", "表没有主键", "no primary key", "&#43;3",
-		"PREV_MISMATCH", "有缺失", "(7 行)", "失联", "5 min 前", "connect to store: refused", "tributary.330107.status", "log unavailable", "本页无法读取该汇聚库", "connection to city refused", "province")
+		"PREV_MISMATCH", "有缺失", "(7 行)", "失联", "5 分钟前", "connect to store: refused", "tributary.330107.status", "log unavailable", "本页无法读取该汇聚库", "connection to city refused", "province")
 	_, body = get(t, base+"/?lang=en")
 	wants(t, body, "Needs attention", "wal_level is not logical", "silent", "the table has no primary key", "9 to look at")
 	if dead, away := strings.Index(body, "<h3>330110-dead"), strings.Index(body, "<h3>330109-renshi"); dead < 0 || away < dead {

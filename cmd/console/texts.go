@@ -10,7 +10,7 @@ type words struct {
 
 	Attention, What, Do, Detail, Tables string
 
-	Lag, LagNote, Source, State, Log, Total, Last, Txns, Rows, TxnsHead, RowsHead, Ago, WholeSecond, NoWord, NoTraffic, Scale, More string
+	Lag, LagNote, Source, State, Log, Total, Last, Txns, Rows, TxnsHead, RowsHead, SecondsAgo, MinutesAgo, HoursAgo, DaysAgo, WholeSecond, NoWord, NoTraffic, Scale, More string
 
 	Recent, RecentNote, NoRecent, Transaction, Place, AppliedAt, Batch, Partial, Others, NotYet string
 
@@ -34,7 +34,7 @@ var texts = map[language.Language]words{
 		Attention: "需要关注", What: "情况", Do: "处理", Detail: "原文", Tables: "已停止的表",
 
 		Lag: "各环节延迟", LagNote: "最近一分钟的事务，单位：秒，p50 / p99。", Source: "数据源", State: "状态", Log: "源 → 日志", Total: "日志 → ",
-		Last: "最近一次提交", Txns: "个事务", Rows: "行", TxnsHead: "事务", RowsHead: "行", Ago: "前", WholeSecond: "该源以整秒记录提交时间，延迟最多偏高 1 秒", NoWord: "无消息", NoTraffic: "近一分钟无事务",
+		Last: "最近一次提交", Txns: "个事务", Rows: "行", TxnsHead: "事务", RowsHead: "行", SecondsAgo: "%d 秒前", MinutesAgo: "%d 分钟前", HoursAgo: "%d 小时前", DaysAgo: "%d 天前", WholeSecond: "该源以整秒记录提交时间，延迟最多偏高 1 秒", NoWord: "无消息", NoTraffic: "近一分钟无事务",
 		Scale: "刻度：1 毫秒至 100 秒，对数", More: "个数据源未列出",
 
 		Recent: "最近 20 个事务", RecentNote: "每个汇聚库分批写入，一批可含多个事务；只列出一批中每个数据源的最后一个。", NoRecent: "还没有事务入库。源端提交后会出现在这里。",
@@ -71,7 +71,7 @@ var texts = map[language.Language]words{
 		Attention: "Needs attention", What: "What", Do: "To do", Detail: "In its words", Tables: "Stopped tables",
 
 		Lag: "Lag per stage", LagNote: "Transactions of the last minute, in seconds, p50 / p99.", Source: "Source", State: "State", Log: "Source → log", Total: "Log → ",
-		Last: "Last commit", Txns: "transactions", Rows: "rows", TxnsHead: "Transactions", RowsHead: "Rows", Ago: "ago", WholeSecond: "This source logs commit times in whole seconds: its lag is up to 1 s too high", NoWord: "no word", NoTraffic: "no transaction in the last minute",
+		Last: "Last commit", Txns: "transactions", Rows: "rows", TxnsHead: "Transactions", RowsHead: "Rows", SecondsAgo: "%d s ago", MinutesAgo: "%d min ago", HoursAgo: "%d h ago", DaysAgo: "%d d ago", WholeSecond: "This source logs commit times in whole seconds: its lag is up to 1 s too high", NoWord: "no word", NoTraffic: "no transaction in the last minute",
 		Scale: "Scale: 1 ms to 100 s, logarithmic", More: "more sources are not listed",
 
 		Recent: "The last 20 transactions", RecentNote: "A store commits in batches of one or more transactions; the last one of each source in a batch is listed.", NoRecent: "No transaction has come into a store yet. It is here once a source commits one.",

@@ -233,16 +233,16 @@ func ago(at, now time.Time, t words) moment {
 	text := ""
 	switch {
 	case d < 2*time.Minute:
-		text = fmt.Sprintf("%d s", int(d.Seconds()))
+		text = fmt.Sprintf(t.SecondsAgo, int(d.Seconds()))
 	case d < 2*time.Hour:
-		text = fmt.Sprintf("%d min", int(d.Minutes()))
+		text = fmt.Sprintf(t.MinutesAgo, int(d.Minutes()))
 	case d < 48*time.Hour:
-		text = fmt.Sprintf("%d h", int(d.Hours()))
+		text = fmt.Sprintf(t.HoursAgo, int(d.Hours()))
 	default:
-		text = fmt.Sprintf("%d d", int(d.Hours()/24))
+		text = fmt.Sprintf(t.DaysAgo, int(d.Hours()/24))
 	}
 	m := clock(at)
-	m.Text = text + " " + t.Ago
+	m.Text = text
 	return m
 }
 

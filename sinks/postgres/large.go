@@ -17,7 +17,8 @@ import (
 type large struct {
 	a     *applying
 	claim worker.Claim
-	used  bool // a piece has been written
+	// staged are the plans whose staging tables were there before the piece.
+	staged map[*plan]bool
 }
 
 // Begin implements worker.Store.
@@ -26,7 +27,7 @@ func (s *Store) Begin(ctx context.Context, claim worker.Claim) (worker.Large, er
 	if err != nil {
 		return nil, err
 	}
-	t := &large{claim: claim, a: &applying{lane: &lane{conn: c, plans: map[*schema.Table]*plan{}}, store: s, queue: &pgx.Batch{}}}
+	t := &large{claim: claim, staged: map[*plan]bool{}, a: &applying{lane: &lane{conn: c, plans: map[*schema.Table]*plan{}}, store: s, queue: &pgx.Batch{}}}
 	if err := t.begin(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("begin a large transaction in %s: %w", claim.Partition, classify(err, false)), t.Close())
 	}
@@ -58,14 +59,13 @@ func (t *large) begin(ctx context.Context) error {
 // transaction ends, so they are emptied first.
 func (t *large) Write(ctx context.Context, tables []worker.TableChange, q []worker.Quarantined) error {
 	t.a.queue.Queue("SAVEPOINT piece")
-	if t.used {
-		for _, p := range t.a.plans {
-			if p.inUse {
-				t.a.queue.Queue("TRUNCATE " + p.stage)
-			}
+	clear(t.staged)
+	for _, p := range t.a.plans {
+		if p.inUse {
+			t.staged[p] = true
+			t.a.queue.Queue("TRUNCATE " + p.stage)
 		}
 	}
-	t.used = true
 	err := t.write(ctx, tables, q)
 	if mayLieInRows(err, tables) {
 		err = errors.Join(t.blame(ctx, tables, err), t.restart(ctx))
@@ -92,6 +92,9 @@ func (t *large) write(ctx context.Context, tables []worker.TableChange, q []work
 // restart brings the transaction back to where the piece began.
 func (t *large) restart(ctx context.Context) error {
 	t.a.queue = &pgx.Batch{}
+	for _, p := range t.a.plans { // a staging table that the piece has made goes with it
+		p.inUse = t.staged[p]
+	}
 	_, err := t.a.conn.Exec(ctx, "ROLLBACK TO SAVEPOINT piece")
 	return err
 }

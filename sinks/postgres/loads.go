@@ -37,12 +37,22 @@ func (a *applying) loads(ctx context.Context, loads []worker.Load) error {
 			a.queue.Queue(`DELETE FROM tributary.quarantine WHERE source = $1 AND "table" = $2`, l.Source, l.Table) // all of it comes again
 			continue
 		}
-		a.queue.Queue(`DELETE FROM tributary.table_state WHERE source = $1 AND "table" = $2 AND state = 'loading'`, l.Source, l.Table)
-		if !l.Sweep {
+		if err := a.send(ctx); err != nil {
+			return err
+		}
+		tag, err := a.conn.Exec(ctx, `DELETE FROM tributary.table_state WHERE source = $1 AND "table" = $2 AND state = 'loading'`, l.Source, l.Table)
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() == 0 { // it has stopped while it was loaded: its rows aren't all here
 			continue
 		}
-		if err := a.sweep(ctx, l); err != nil {
-			return err
+		a.queue.Queue(`UPDATE tributary.source SET state = 'streaming', since = now() WHERE source = $1 AND state = 'halted'
+			AND NOT EXISTS (SELECT FROM tributary.table_state WHERE source = $1 AND state = 'halted')`, l.Source)
+		if l.Sweep {
+			if err := a.sweep(ctx, l); err != nil {
+				return err
+			}
 		}
 	}
 	return a.send(ctx)

@@ -55,7 +55,7 @@ func quarantined(t *testing.T, open func(*testing.T) worker.Store, c *pgx.Conn, 
 	for n := range filler {
 		rows = append(rows, insert(int64(1000+n), "filler", ""))
 	}
-	rows = append(rows, insert(11, "bad", "<检>"), insert(12, "twelve", "\x00"), event.Row{Op: event.Update, Before: []event.Value{event.Signed(2), {}, {}},
+	rows = append(rows, insert(11, "bad", "<检>"), insert(12, "twelve", "\xff"), event.Row{Op: event.Update, Before: []event.Value{event.Signed(2), {}, {}},
 		After: []event.Value{event.Signed(2), event.Raw([]byte("bad")), {}}}, move(1, 5, "bad"), remove(10))
 	st := w.await(t, a.table.Source, a.apply(rows...))
 	if st.Keys != 4 || st.Quarantined != 4 {
@@ -76,7 +76,7 @@ func quarantined(t *testing.T, open func(*testing.T) worker.Store, c *pgx.Conn, 
 	const held = `SELECT concat_ws(' ', source, "table", key, position = last_position, op, "row", code, followers, last_op, last_row) FROM tributary.quarantine ORDER BY key`
 	const table = "330106-a xueji.student "
 	check := `new row for relation "student" violates check constraint "person"`
-	want("held", texts(t, c, held), table+`[11] t c {"id":11,"name":"bad","note":"<检>"} 23514 0`, table+`[12] t c {"id":12,"name":"twelve","note":"\u0000"} 22021 0`,
+	want("held", texts(t, c, held), table+`[11] t c {"id":11,"name":"bad","note":"<检>"} 23514 0`, table+`[12] t c {"id":12,"name":"twelve","note":"\ufffd"} 22021 0`,
 		table+`[2] t u {"id":2,"name":"bad"} 23514 0`, table+`[5] t u {"id":5,"name":"bad"} 23514 0`)
 	want("errors", texts(t, c, "SELECT DISTINCT error FROM tributary.quarantine WHERE code = '23514'"), check)
 	want("batches", texts(t, c, "SELECT concat_ws(' ', rows, quarantined, partial) FROM tributary.batch WHERE quarantined > 0"), fmt.Sprint(len(rows), " 4 t"))

@@ -14,7 +14,7 @@ import (
 type builder struct {
 	w       *Worker
 	topic   string
-	refused map[tableKey]error // stopped tables; nobody writes while a session lasts
+	refused map[tableKey]error // stopped tables; a load takes them out
 	// recorded are those of them that the store knows of.
 	recorded map[tableKey]bool
 	// loading are tables whose load goes on; true for one that was loaded before.

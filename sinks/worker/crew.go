@@ -32,7 +32,7 @@ type crew struct {
 	now    Assignment
 	loops  map[log.Partition]*loop
 	ended  chan *loop
-	failed []error // of partitions that stopped for good
+	failed map[log.Partition]error // assigned ones that stopped for good
 }
 
 // loop applies one partition.
@@ -50,7 +50,7 @@ type loop struct {
 // it. Run returns nil, or, if every assigned partition has stopped for good (damaged
 // log), why.
 func (w *Worker) Run(ctx context.Context, topics []string, given <-chan Assignment) error {
-	c := &crew{w: w, loops: map[log.Partition]*loop{}, ended: make(chan *loop)}
+	c := &crew{w: w, loops: map[log.Partition]*loop{}, failed: map[log.Partition]error{}, ended: make(chan *loop)}
 	defer c.stopAll()
 	look := time.NewTimer(0)
 	defer look.Stop()
@@ -68,7 +68,7 @@ func (w *Worker) Run(ctx context.Context, topics []string, given <-chan Assignme
 			c.end(ctx, l)
 		}
 		if n := len(c.now.Partitions); n > 0 && len(c.failed) == n && len(c.loops) == 0 {
-			return errors.Join(c.failed...)
+			return errors.Join(slices.Collect(maps.Values(c.failed))...)
 		}
 	}
 }
@@ -97,7 +97,8 @@ func (c *crew) resume(ctx context.Context, topics []string) {
 // assign starts the loops that are missing. Those that aren't wanted any more go on
 // until the claim is taken from them, for a limited time.
 func (c *crew) assign(ctx context.Context, a Assignment) {
-	c.now, c.failed = a, nil
+	c.now = a
+	clear(c.failed)
 	for p, l := range c.loops {
 		wanted := slices.Contains(a.Partitions, p)
 		if wanted && l.last != nil {
@@ -149,7 +150,9 @@ func (c *crew) end(ctx context.Context, l *loop) {
 		}
 	default:
 		c.w.o.Logger.Error("partition stopped", "partition", l.p.String(), "err", l.err)
-		c.failed = append(c.failed, l.err)
+		if assigned {
+			c.failed[l.p] = l.err
+		}
 	}
 }
 

@@ -20,7 +20,7 @@ func (s *session) flush(ctx context.Context, next log.Offset, backlog bool) erro
 		n, rows, size := 0, 0, int64(0)
 		for _, t := range s.ready {
 			rows, size = rows+t.rows, size+t.size
-			if n > 0 && (rows > s.w.o.BatchRows || size > int64(s.w.o.SpoolBytes)) {
+			if n > 0 && (t.loads() || s.ready[0].loads() || rows > s.w.o.BatchRows || size > int64(s.w.o.SpoolBytes)) {
 				break
 			}
 			n++
@@ -28,8 +28,21 @@ func (s *session) flush(ctx context.Context, next log.Offset, backlog bool) erro
 		if backlog && n == len(s.ready) && rows < s.w.o.BatchRows && len(s.asm.gaps) == 0 {
 			break
 		}
+		// A load that begins lets go what had stopped, and one that ends makes missing rows an
+		// error again: no batch before it may be merged anew after that.
+		alone := s.ready[0].loads()
+		if alone {
+			if err := s.settle(ctx); err != nil {
+				return err
+			}
+		}
 		if err := s.apply(ctx, n, next); err != nil {
 			return err
+		}
+		if alone {
+			if err := s.settle(ctx); err != nil {
+				return err
+			}
 		}
 	}
 	if err := s.beginLarge(ctx, next); err != nil {

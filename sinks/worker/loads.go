@@ -8,6 +8,9 @@ type Load struct {
 	event.Load
 }
 
+// loads reports whether a load begins or ends with the transaction.
+func (t *txn) loads() bool { return len(t.commit.Loads) > 0 }
+
 // loads takes what a transaction says of loads. It comes after the transaction's rows.
 func (u *builder) loads(b *Batch, t *txn) {
 	for _, l := range t.commit.Loads {

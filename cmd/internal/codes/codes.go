@@ -99,8 +99,8 @@ var explanations = map[string]map[language.Language]explanation{
 		english: {"an XA transaction was prepared; its rows can't be placed yet", "end it at the source (XA RECOVER lists them), then let the source begin anew"},
 		chinese: {"出现 XA PREPARE，暂不支持", "在源端结束该 XA 事务（XA RECOVER 可列出），然后让数据源重新开始"}},
 	"NO_FIRST_START": {
-		english: {"nothing is known of this source, and nobody has ordered a first start", "set first_start: now to begin at its present end"},
-		chinese: {"没有该数据源的任何进度，也没有首次启动的指令", "设置 first_start: now，从当前末尾开始"}},
+		english: {"nothing is known of this source, and nobody has ordered a first start", "set first_start: load to read its tables too, or now to begin at its present end"},
+		chinese: {"没有该数据源的任何进度，也没有首次启动的指令", "设置 first_start: load 连同已有数据一起读取，或 first_start: now 从当前末尾开始"}},
 	"NO_STATE": {
 		english: {"the log has transactions of this source, but nothing proves where they continue", "read the source's tables again"},
 		chinese: {"日志中已有该数据源的事务，但无法证明从何处继续", "重新读取该数据源的表"}},

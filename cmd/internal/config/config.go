@@ -267,6 +267,15 @@ func (a *Agent) Check() error {
 			all = append(all, fmt.Errorf("%s.name %q is empty, stands twice or has other characters than letters, digits, - and _", where, s.Name))
 		}
 		seen[s.Name] = true
+		all = append(all, needs(where, "host", s.Host, "user", s.User))
+		if len(s.Tables) == 0 {
+			all = append(all, fmt.Errorf("%s.tables: at least one pattern", where))
+		}
+		for _, p := range s.Tables {
+			if !strings.Contains(p, ".") {
+				all = append(all, fmt.Errorf("%s.tables %q: a pattern has two parts, such as %s.*", where, p, p))
+			}
+		}
 		switch s.Engine {
 		case "postgres":
 			if s.Database == "" {
@@ -290,6 +299,17 @@ func (a *Agent) Check() error {
 	return errors.Join(all...)
 }
 
+// needs reports those of the keys, each followed by its value, that have none.
+func needs(where string, keysAndValues ...string) error {
+	var all []error
+	for i := 0; i < len(keysAndValues); i += 2 {
+		if keysAndValues[i+1] == "" {
+			all = append(all, fmt.Errorf("%s.%s: is missing", where, keysAndValues[i]))
+		}
+	}
+	return errors.Join(all...)
+}
+
 // Check implements the rules of the worker's file and fills defaults.
 func (w *Worker) Check() error {
 	if w.HTTP == "" {
@@ -299,7 +319,7 @@ func (w *Worker) Check() error {
 		w.Group = "tributary." + w.Store.Database
 	}
 	w.Store.fill()
-	all := []error{w.Log.check(), w.Store.check("store")}
+	all := []error{w.Log.check(), w.Store.checkStore("store")}
 	if w.Name == "" {
 		all = append(all, errors.New("name: the worker needs one"))
 	}

@@ -41,7 +41,7 @@ func (h *Hub) Check() error {
 			all = append(all, fmt.Errorf("%s.name %q is empty or stands twice", where, s.Name))
 		}
 		seen[s.Name] = true
-		all = append(all, s.check(where))
+		all = append(all, s.checkStore(where))
 	}
 	return errors.Join(all...)
 }
@@ -51,4 +51,8 @@ func (s *StoreDB) fill() {
 	if s.Name == "" {
 		s.Name = s.Database
 	}
+}
+
+func (s *StoreDB) checkStore(where string) error {
+	return errors.Join(s.check(where), needs(where, "host", s.Host, "database", s.Database, "user", s.User))
 }
