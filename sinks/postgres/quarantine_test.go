@@ -99,6 +99,31 @@ func quarantined(t *testing.T, open func(*testing.T) worker.Store, c *pgx.Conn, 
 	}
 }
 
+// TestQuarantineInTheFirstPiece: what a large transaction has made for its first piece
+// goes with it when a row is refused, and is made again.
+func TestQuarantineInTheFirstPiece(t *testing.T) {
+	bench := &bench{db: servers.Postgres(t, nil)}
+	h, c := bench.fresh(t)
+	l := newWritten()
+	a := l.source(1, 1, named("330106-a"))
+	w := apply(t, l, h.Open(t), worker.Options{SpoolDir: t.TempDir(), BatchRows: 100, SpoolBytes: 64 << 10})
+	w.await(t, a.table.Source, a.apply(insert(1, "one", "")))
+	sql(t, c, "ALTER TABLE ods.student ADD CHECK (name <> 'bad')")
+	rows := []event.Row{insert(2, "bad", "")}
+	for n := range int64(4000) {
+		rows = append(rows, insert(1000+n, "filler", ""))
+	}
+	if st := w.await(t, a.table.Source, a.apply(rows...)); st.Keys != 1 || st.Quarantined != 1 {
+		t.Errorf("status %+v, want one row of one key", st)
+	}
+	if n := count(t, c, a.table.Source); n != 4001 {
+		t.Errorf("%d rows, want 4001", n)
+	}
+	if got := texts(t, c, "SELECT state FROM tributary.table_state"); len(got) > 0 {
+		t.Errorf("tables %q", got)
+	}
+}
+
 // TestManyRefusedRowsStopTheTable: when nearly nothing fits, it isn't the rows. Nor is
 // it theirs when a person's column must not be null.
 func TestManyRefusedRowsStopTheTable(t *testing.T) {

@@ -78,3 +78,27 @@ func loadEndsHalt(x *fixture) {
 		x.Errorf("halts %+v, %v while the table is loaded anew", r.Halts, err)
 	}
 }
+
+// haltWhileLoaded: a table that stops during its load stays stopped, and the load's end
+// takes no row away.
+func haltWhileLoaded(x *fixture) {
+	x.apply(worker.TableChange{Upserts: []worker.NetRow{made(1, "a", "one")}})
+	since := event.Position{Epoch: 1, Place: event.Place{Offset: x.at.Place.Offset + 10}}
+	l := event.Load{Phase: event.LoadBegun, Since: since, Sweep: true}
+	x.load(l, worker.TableChange{})
+	b := x.batch(worker.TableChange{})
+	want := worker.Halt{Source: x.table.Source, Table: x.table.ID(), Since: b.Steps[0].To, Error: "altered"}
+	b.Halts = []worker.Halt{want}
+	if err := x.store.Apply(x.Context(), b); err != nil {
+		x.Fatal(err)
+	}
+	x.at = b.Steps[0].To
+	l.Phase = event.LoadEnded
+	x.load(l, worker.TableChange{})
+	x.want("1|a|one")
+	other := x.h.Open(x.T)
+	r, err := other.Recall(x.Context(), x.take(other))
+	if err != nil || !slices.Equal(r.Halts, []worker.Halt{want}) || len(r.Loads) != 0 {
+		x.Errorf("halts %+v and loads %+v, %v, want the halt and no load", r.Halts, r.Loads, err)
+	}
+}
