@@ -137,7 +137,7 @@ sources:
 		t.Errorf("pg_waldump %s: %v\n%s", command, err, proof)
 	}
 
-	if out, code := call("trace", store, "student", "1"); code != 3 || !strings.Contains(out, "not found") {
+	if out, code := call("trace", store, "student", "1"); code != 1 || !strings.Contains(out, "not found") {
 		t.Errorf("a row that isn't there: exit %d, %s", code, out)
 	}
 	if out, code := call("trace", store, "score", "1"); code != 1 || !strings.Contains(out, "its key is (xh, kch)") {
