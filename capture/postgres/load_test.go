@@ -127,7 +127,7 @@ func testRaces(t *testing.T, g *rig) {
 				case <-stop:
 					wrote <- c.Close(context.Background())
 					return
-				default:
+				case <-f.Turns:
 				}
 				k := rng.IntN(2000)
 				sql := fmt.Sprintf("UPDATE r SET n = n + 1 WHERE k = %d", k)
@@ -141,9 +141,13 @@ func testRaces(t *testing.T, g *rig) {
 				case 3:
 					sql = fmt.Sprintf("UPDATE r SET body = repeat('u%d-%d', 800) WHERE k = %d", w, n, k)
 				}
-				if _, err := c.Exec(context.Background(), sql); err != nil && !strings.Contains(err.Error(), "23505") && !strings.Contains(err.Error(), "40P01") {
+				tag, err := c.Exec(context.Background(), sql)
+				if err != nil && !strings.Contains(err.Error(), "23505") && !strings.Contains(err.Error(), "40P01") {
 					wrote <- err
 					return
+				}
+				if tag.RowsAffected() == 0 {
+					f.Turn()
 				}
 			}
 		}()

@@ -179,7 +179,7 @@ func testValues(t *testing.T, g *rig) {
 	}
 	text := func(s string) event.Value { return event.Raw([]byte(s)) }
 	run(t, g.sql, `CREATE TYPE xb AS ENUM ('男', '女'); CREATE DOMAIN fen AS numeric(5,1) CHECK (value >= 0);
-		CREATE TYPE place AS (name text, code int); CREATE DOMAIN area AS place`)
+		CREATE TYPE place AS (name text, code int)`)
 	values := []value{
 		{"boolean", "true", schema.Bool, event.Number(1)},
 		{"smallint", "'-32768'", schema.Int16, event.Signed(math.MinInt16)},
@@ -224,11 +224,13 @@ func testValues(t *testing.T, g *rig) {
 		{"xml", "'<a>1</a>'", schema.Text, text("<a>1</a>")},
 		{"place", "ROW('西湖区', 330106)", schema.Text, text("(西湖区,330106)")},
 		{"place[]", "ARRAY[ROW('a b', 1)::place]", schema.Text, text(`{"(\"a b\",1)"}`)},
-		{"area", "ROW('西湖区', 330106)", schema.Text, text("(西湖区,330106)")},
 		{"timestamptz[]", "ARRAY[timestamptz '2026-09-01 08:00+08']", schema.Array, text(`{"2026-09-01 00:00:00+00"}`)},
 	}
 	if g.can(`SELECT numeric '-Infinity'`) { // from PostgreSQL 14 on
 		values = append(values, value{"numeric", "'-Infinity'", schema.Decimal, text("-Infinity")})
+	}
+	if g.can(`CREATE DOMAIN area AS place`) { // from PostgreSQL 11 on
+		values = append(values, value{"area", "ROW('西湖区', 330106)", schema.Text, text("(西湖区,330106)")})
 	}
 	defs, literals := []string{"id int PRIMARY KEY"}, []string{"1"}
 	for i, v := range values {

@@ -33,8 +33,9 @@ type Options struct {
 	// Ahead is the number of chunks of a table that are read before the first of them
 	// is handed out, 1 to 16. Default 3.
 	Ahead int
-	// Bytes bounds a chunk, 64 KiB to 64 MiB. Memory is at most Parallel × Ahead × Bytes,
-	// and one row. Default 4 MiB.
+	// Bytes bounds a chunk, 64 KiB to 64 MiB. Memory is at most Parallel × Ahead × Bytes
+	// and one row for chunks, and as much, at least 8 MiB per table, for what the stream
+	// changes meanwhile: beyond that the chunks are read again. Default 4 MiB.
 	Bytes int
 	// Target is how long reading a chunk should take, 10ms to 10s. Default 200ms.
 	Target time.Duration
@@ -354,7 +355,7 @@ func (l *Loader) note(rows []event.Row) {
 			if own.note(row) {
 				l.owing = true
 			}
-			if own.win.size > l.o.Ahead*l.o.Bytes { // cheaper to read the chunks again than to keep that
+			if own.win.size > max(l.o.Ahead*l.o.Bytes, 8<<20) { // cheaper to read the chunks again than to keep that
 				own.again()
 			}
 		}

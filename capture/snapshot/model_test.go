@@ -351,9 +351,11 @@ func run(t *testing.T, s *server, restarts int) (*target, error) {
 		if _, err := l.Start(ctx, kept); err != nil {
 			t.Fatal(err)
 		}
+		l.mu.Lock()
 		for _, task := range l.tasks {
 			task.table = nil
 		}
+		l.mu.Unlock()
 		stop := -1
 		if restarts > 0 {
 			stop = s.rng.IntN(60)

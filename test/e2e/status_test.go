@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -115,7 +116,12 @@ func TestStatusIsTrue(t *testing.T) {
 		return code == http.StatusOK && strings.Contains(body, "330106-xueji") && strings.Contains(body, "PG_ACCESS") && strings.Contains(body, "镕") && strings.Contains(body, "pg_waldump") && strings.Contains(body, "Log → shi")
 	})
 
-	second := exec.CommandContext(t.Context(), bin, "agent", "--config", agentFile)
+	text, err := os.ReadFile(agentFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	twin := program.Write(t, filepath.Join(dir, "twin.yml"), "%s", strings.Replace(string(text), "data_dir: ", "data_dir: "+dir+"/twin", 1))
+	second := exec.CommandContext(t.Context(), bin, "agent", "--config", twin)
 	if out, err := second.CombinedOutput(); err == nil || !strings.Contains(string(out), "is in use by another program") {
 		t.Errorf("a port in use: %v\n%s", err, out)
 	}

@@ -75,16 +75,22 @@ func (m Image) Compare(t *testing.T, keys, values []string) {
 // Feed is a loader that is read in a goroutine of its own.
 type Feed struct {
 	Loader *snapshot.Loader
-	t      *testing.T
-	segs   chan *event.Segment // copies
-	errs   chan error
+	// Turns has one for each transaction that may be written before the feed has read one
+	// more, for writers that would outrun it. Who changes nothing gives its turn back.
+	Turns chan struct{}
+	t     *testing.T
+	segs  chan *event.Segment // copies
+	errs  chan error
 }
 
 // Start starts a loader over a reader of which nothing is known. With first all of its
 // tables are loaded.
 func Start(t *testing.T, r capture.Reader, open func(context.Context) (snapshot.Source, error), first bool) *Feed {
 	t.Helper()
-	f := &Feed{t: t, segs: make(chan *event.Segment), errs: make(chan error, 1)}
+	f := &Feed{Turns: make(chan struct{}, 32), t: t, segs: make(chan *event.Segment), errs: make(chan error, 1)}
+	for range cap(f.Turns) {
+		f.Turns <- struct{}{}
+	}
 	var err error
 	if f.Loader, err = snapshot.New(snapshot.Options{Reader: r, Open: open, First: first, Bytes: 64 << 10}); err != nil {
 		t.Fatal(err)
@@ -122,9 +128,20 @@ func (f *Feed) run(ctx context.Context) {
 		}
 		select {
 		case f.segs <- &c:
+			if c.Last {
+				f.Turn()
+			}
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// Turn gives a turn back.
+func (f *Feed) Turn() {
+	select {
+	case f.Turns <- struct{}{}:
+	default: // the load's own transactions took none
 	}
 }
 
