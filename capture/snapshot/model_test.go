@@ -65,6 +65,13 @@ func newServer(rng *rand.Rand, rows int) *server {
 	return s
 }
 
+// chance gives a number below n to who doesn't hold the lock.
+func (s *server) chance(n int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rng.IntN(n)
+}
+
 // write commits a random transaction: its changes stand in the log at once.
 func (s *server) write() {
 	if len(s.log) >= 600 { // the world comes to rest, so that the load can end
@@ -358,7 +365,7 @@ func run(t *testing.T, s *server, restarts int) (*target, error) {
 		l.mu.Unlock()
 		stop := -1
 		if restarts > 0 {
-			stop = s.rng.IntN(60)
+			stop = s.chance(60)
 			restarts--
 		}
 		for n := 0; stop < 0 || n < stop || l.inside || len(l.parts) > 0; n++ {
@@ -379,7 +386,7 @@ func run(t *testing.T, s *server, restarts int) (*target, error) {
 			if seg.Kind == event.Idle {
 				kept.Restart = seg.Restart
 			}
-			if seg.State != nil && (seg.Kind == event.Idle || seg.Durable || s.rng.IntN(2) == 0) {
+			if seg.State != nil && (seg.Kind == event.Idle || seg.Durable || s.chance(2) == 0) {
 				kept.State, kept.Since = bytes.Clone(seg.State), nil
 			}
 			s.mu.Lock()
