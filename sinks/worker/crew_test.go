@@ -249,8 +249,9 @@ func TestWhatWasLeftIsTakenUpAtOnce(t *testing.T) {
 		s.pass(lookAgain)
 		s.wants("reclaim a/1")
 		s.assign(a0)
-		s.wants() // the group knows better now
+		s.leave(Claim{a1, 4, "w"})
 		s.pass(handOver)
+		s.wants() // the group knows better now
 		s.holds(a0)
 	})
 }
