@@ -68,18 +68,59 @@ func (g *rig) texts(sql string) []string {
 	return out
 }
 
+// hold makes commits stay invisible, until it is released, although they are in the log.
+func (g *rig) hold() (release func()) {
+	g.t.Helper()
+	set := func(sql string) {
+		for _, sql := range []string{sql, "SELECT pg_reload_conf()"} {
+			if _, err := g.sql.Exec(context.Background(), sql); err != nil {
+				g.t.Fatal(err)
+			}
+		}
+	}
+	release = func() { set("ALTER SYSTEM RESET synchronous_standby_names") }
+	g.t.Cleanup(release) // whatever fails: everything else on the server would wait
+	set("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+	probe, err := pgx.Connect(g.t.Context(), g.sql.Config().ConnString())
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	// The server takes it up some time later: from then on a probe waits.
+	for waits := false; !waits; {
+		done := make(chan error, 1)
+		go func() {
+			_, err := probe.Exec(context.Background(), "SELECT pg_logical_emit_message(true, 'probe', '')")
+			done <- err
+		}()
+		for ended := false; !ended && !waits; {
+			select {
+			case err = <-done:
+				ended = true
+			default:
+				waits = g.texts(fmt.Sprintf("SELECT count(*)::text FROM pg_stat_activity WHERE pid = %d AND wait_event = 'SyncRep'", probe.PgConn().PID()))[0] == "1"
+			}
+		}
+		if waits {
+			run(g.t, g.sql, fmt.Sprintf("SELECT pg_cancel_backend(%d)", probe.PgConn().PID())) // it ends the waiting
+			err = <-done
+		}
+		if err != nil {
+			g.t.Fatal(err)
+		}
+	}
+	if err := probe.Close(context.Background()); err != nil {
+		g.t.Fatal(err)
+	}
+	return release
+}
+
 // testAttack2 holds commits between log and visibility while their rows are read: the
 // newer value must win, and the deleted row stay away.
 func testAttack2(t *testing.T, g *rig) {
 	run(t, g.sql, `CREATE TABLE h (k int PRIMARY KEY, v text); INSERT INTO h VALUES (1, 'old'), (2, 'deleted'), (3, 'same')`)
 	f, m := g.feed(false), loadtest.Image{}
 	f.Until(m, func(seg *event.Segment) bool { return seg.Kind == event.Idle })
-	release := func() {
-		run(t, g.sql, `ALTER SYSTEM RESET synchronous_standby_names`)
-		run(t, g.sql, `SELECT pg_reload_conf()`)
-	}
-	run(t, g.sql, `ALTER SYSTEM SET synchronous_standby_names = 'nobody'`)
-	run(t, g.sql, `SELECT pg_reload_conf()`)
+	release := g.hold()
 	held, err := pgx.Connect(t.Context(), g.sql.Config().ConnString())
 	if err != nil {
 		t.Fatal(err)

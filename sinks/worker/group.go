@@ -12,7 +12,8 @@ import (
 )
 
 // flush commits what is complete, in groups of about BatchRows. What lies below next
-// has been read. With a backlog, what fills no group stays for the next call.
+// has been read. With a backlog, what fills no group stays for the next call, unless a
+// large transaction is next: what its source has ready must be in the store before it.
 func (s *session) flush(ctx context.Context, next log.Offset, backlog bool) error {
 	s.count()
 	s.sort()
@@ -25,7 +26,7 @@ func (s *session) flush(ctx context.Context, next log.Offset, backlog bool) erro
 			}
 			n++
 		}
-		if backlog && n == len(s.ready) && rows < s.w.o.BatchRows && len(s.asm.gaps) == 0 {
+		if backlog && n == len(s.ready) && rows < s.w.o.BatchRows && len(s.asm.gaps) == 0 && s.nextLarge() < 0 {
 			break
 		}
 		// A load that begins lets go what had stopped, and one that ends makes missing rows an

@@ -30,10 +30,19 @@ func (s *session) large(t *txn) bool {
 	return t.rows > s.w.o.BatchRows || t.size > int64(s.w.o.SpoolBytes)
 }
 
+// nextLarge finds the large transaction that can begin, in blocked; -1 if there is none or
+// one is under way.
+func (s *session) nextLarge() int {
+	if s.beside != nil {
+		return -1
+	}
+	return slices.IndexFunc(s.blocked, func(f *flow) bool { return !f.busy && len(f.queue) > 0 })
+}
+
 // beginLarge starts the next large transaction, if there is one and none is under way.
 func (s *session) beginLarge(ctx context.Context, next log.Offset) error {
-	i := slices.IndexFunc(s.blocked, func(f *flow) bool { return !f.busy && len(f.queue) > 0 })
-	if s.beside != nil || i < 0 {
+	i := s.nextLarge()
+	if i < 0 {
 		return nil
 	}
 	if err := s.settle(ctx); err != nil { // the reading that the store needs mustn't hang on another batch
