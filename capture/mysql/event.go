@@ -170,17 +170,12 @@ func (r *Reader) addGTID(g *gtid) {
 	}
 }
 
-// queryOf cuts a QUERY event into the session's database and the statement (MySQL
-// internals, "QUERY_EVENT").
+// queryOf cuts a QUERY event, plain or MariaDB's compressed one, into the session's
+// database and the statement (MySQL internals, "QUERY_EVENT"; MariaDB Knowledge Base,
+// "Compressing Events to Reduce Size of the Binary Log").
 func (r *Reader) queryOf(e *logEvent) (database, sql []byte, err error) {
-	if e.EventType != replication.QUERY_EVENT {
-		ev, err := r.decode(e)
-		if err != nil {
-			return nil, nil, err
-		}
-		if q, ok := ev.(*replication.QueryEvent); ok {
-			return q.Schema, q.Query, nil
-		}
+	packed := e.EventType == replication.MARIADB_QUERY_COMPRESSED_EVENT
+	if !packed && e.EventType != replication.QUERY_EVENT {
 		return nil, nil, fmt.Errorf("statement in an event of type %d: %w", e.EventType, errMalformed)
 	}
 	b := e.body
@@ -192,5 +187,9 @@ func (r *Reader) queryOf(e *logEvent) (database, sql []byte, err error) {
 		return nil, nil, fmt.Errorf("statement in %d bytes: %w", len(b), errMalformed)
 	}
 	b = b[13+status:]
-	return b[:names], b[names+1:], nil
+	database, sql = b[:names], b[names+1:]
+	if packed {
+		sql, err = decompress(sql)
+	}
+	return database, sql, err
 }

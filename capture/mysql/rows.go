@@ -126,11 +126,11 @@ func shortRows(body []byte) error {
 // maxPacked is the largest event that a server writes (max_allowed_packet).
 const maxPacked = 1 << 30
 
-// decompress reads MariaDB's compressed rows: a byte with the algorithm and the
+// decompress reads the compressed rows or statement of MariaDB: a byte with the algorithm and the
 // number of the length's bytes, the length, then a zlib stream (MariaDB Knowledge
 // Base, "Compressing Events to Reduce Size of the Binary Log").
 func decompress(b []byte) ([]byte, error) {
-	bad := fmt.Errorf("compressed rows of %d bytes: %w", len(b), errMalformed)
+	bad := fmt.Errorf("compressed data of %d bytes: %w", len(b), errMalformed)
 	if len(b) == 0 || b[0]&0x70 != 0 || len(b) < 1+int(b[0]&7) {
 		return nil, bad
 	}
