@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -239,5 +240,36 @@ func TestOrderAroundLargeTransactions(t *testing.T) {
 	spooled := texts(t, c, "SELECT concat_ws(' ', transactions, rows) FROM tributary.batch WHERE rows >= 1000 ORDER BY id")
 	if !slices.Equal(spooled, []string{"1 6000", "1 12000"}) {
 		t.Errorf("batches of more than 999 rows: %q", spooled)
+	}
+}
+
+// TestLargeBehindAFewInABacklog: while a backlog is read, the few rows before a large
+// transaction fill no group; they come before it all the same.
+func TestLargeBehindAFewInABacklog(t *testing.T) {
+	bench := &bench{db: servers.Postgres(t, nil)}
+	h, c := bench.fresh(t)
+	l := newWritten()
+	a := l.source(1, 1, named("330106-a"))
+	fat, all := strings.Repeat("x", 500), 0
+	var last event.Position
+	for n, batches := range []int{1, 100} { // the second transaction is still read when the first one is in the store
+		a.apply(insert(int64(n), "few", ""))
+		for range batches {
+			first := 10 + all
+			a.rows(1000, func(i int) event.Row { return insert(int64(first+i), "many", fat) })
+			all += 1000
+		}
+		last = a.commit(1000 * batches)
+	}
+	w := apply(t, l, h.Open(t), worker.Options{SpoolDir: t.TempDir(), SpoolBytes: 64 << 10, BatchRows: 500})
+	w.await(t, a.table.Source, last)
+	if got := texts(t, c, "SELECT concat_ws(' ', name, count(*)) FROM ods.student GROUP BY name ORDER BY 1"); !slices.Equal(got, []string{"few 2", fmt.Sprint("many ", all)}) {
+		t.Errorf("rows %q", got)
+	}
+	if got := texts(t, c, "SELECT rows::text FROM tributary.batch ORDER BY id"); !slices.Equal(got, []string{"1", "1000", "1", "100000"}) {
+		t.Errorf("batches of %q rows", got)
+	}
+	if got := texts(t, c, "SELECT fence::text FROM tributary.claim"); !slices.Equal(got, []string{"1"}) {
+		t.Errorf("the worker began anew: claims %q", got)
 	}
 }
