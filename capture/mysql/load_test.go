@@ -15,31 +15,7 @@ import (
 // loaded reads a table by its load, in one chunk.
 func (g *rig) loaded(table string) *snapshot.Chunk {
 	g.t.Helper()
-	src, err := g.r.Source(g.t.Context())
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	defer func() {
-		if err := src.Close(); err != nil {
-			g.t.Error(err)
-		}
-	}()
-	tables, err := src.Tables(g.t.Context())
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	for _, t := range tables {
-		if t.Schema.Name != table {
-			continue
-		}
-		c, err := src.Read(g.t.Context(), snapshot.Request{Table: t.Schema, Rows: 1000, Bytes: 64 << 20})
-		if err != nil {
-			g.t.Fatal(err)
-		}
-		return c
-	}
-	g.t.Fatalf("table %s isn't among those that can be loaded", table)
-	return nil
+	return loadtest.Chunk(g.t, g.r.Source, table, snapshot.Request{Rows: 1000, Bytes: 64 << 20})
 }
 
 func (g *rig) feed(first bool) *loadtest.Feed {

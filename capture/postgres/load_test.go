@@ -18,31 +18,7 @@ import (
 // loaded reads one chunk of a table.
 func (g *rig) loaded(table string, req snapshot.Request) *snapshot.Chunk {
 	g.t.Helper()
-	src, err := g.r.Source(g.t.Context())
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	defer func() {
-		if err := src.Close(); err != nil {
-			g.t.Error(err)
-		}
-	}()
-	tables, err := src.Tables(g.t.Context())
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	for _, t := range tables {
-		if t.Schema.Name == table {
-			req.Table = t.Schema
-			c, err := src.Read(g.t.Context(), req)
-			if err != nil {
-				g.t.Fatal(err)
-			}
-			return c
-		}
-	}
-	g.t.Fatalf("table %s isn't among those that can be loaded", table)
-	return nil
+	return loadtest.Chunk(g.t, g.r.Source, table, req)
 }
 
 func (g *rig) feed(first bool) *loadtest.Feed {

@@ -237,22 +237,14 @@ func (l *Loader) Next(ctx context.Context) (*event.Segment, error) {
 		}
 		select {
 		case a := <-l.pump.answers:
-			l.asked = false
-			if a.err != nil {
-				return nil, a.err
-			}
-			return l.took(a.seg)
+			return l.answered(a)
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		default:
 		}
 		select {
 		case a := <-l.pump.answers:
-			l.asked = false
-			if a.err != nil {
-				return nil, a.err
-			}
-			return l.took(a.seg)
+			return l.answered(a)
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case c := <-begins:
@@ -286,6 +278,15 @@ func (l *Loader) busy() (busy, listed bool) {
 	}
 	l.pace = pace
 	return busy, listed
+}
+
+// answered takes what the reader said.
+func (l *Loader) answered(a answer) (*event.Segment, error) {
+	l.asked = false
+	if a.err != nil {
+		return nil, a.err
+	}
+	return l.took(a.seg)
 }
 
 // took notes what the stream delivers, and puts the loader's state into it.

@@ -72,6 +72,37 @@ func (m Image) Compare(t *testing.T, keys, values []string) {
 	}
 }
 
+// Chunk reads one chunk of a table, whose name is enough.
+func Chunk(t *testing.T, open func(context.Context) (snapshot.Source, error), table string, r snapshot.Request) *snapshot.Chunk {
+	t.Helper()
+	src, err := open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := src.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	tables, err := src.Tables(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range tables {
+		if tables[i].Schema == nil || tables[i].Schema.Name != table {
+			continue
+		}
+		r.Table = tables[i].Schema
+		c, err := src.Read(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	t.Fatalf("table %s isn't among those that can be loaded", table)
+	return nil
+}
+
 // Feed is a loader that is read in a goroutine of its own.
 type Feed struct {
 	Loader *snapshot.Loader
