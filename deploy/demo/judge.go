@@ -51,11 +51,14 @@ func order(rng *rand.Rand, victims, kills int) []int {
 }
 
 // judge kills processes at random moments of the seed while the workload runs,
-// waits until everything is applied, and compares.
+// at least for the time of the check and until all kills are done, waits until everything
+// is applied, and compares.
 func judge(ctx context.Context, s *system) error {
 	s.say.step("种子 / seed %d", s.o.seed)
-	working, done := context.WithTimeout(ctx, s.o.check)
+	working, done := context.WithCancel(ctx)
 	defer done()
+	enough := time.NewTimer(s.o.check)
+	defer enough.Stop()
 	var wg sync.WaitGroup
 	var workErr error
 	wg.Go(func() { workErr = s.work(working) })
@@ -65,7 +68,14 @@ func judge(ctx context.Context, s *system) error {
 	}
 	r := result{Seed: s.o.seed}
 	noted := s.say.await("工作负载与故障 / workload and kills")
-	err := s.killing(working, &r)
+	err := s.killing(ctx, &r)
+	if err == nil {
+		select {
+		case <-enough.C:
+		case <-ctx.Done():
+		}
+	}
+	done()
 	wg.Wait()
 	noted()
 	if err = errors.Join(err, workErr); err != nil {

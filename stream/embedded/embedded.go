@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	kafkago "github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kfake"
 )
 
@@ -31,6 +32,7 @@ type Server struct {
 	cluster *kfake.Cluster
 	lock    *os.File
 	stop    *failStop
+	ghosts  *ghosts
 }
 
 // Start opens the folder and listens. The caller closes the server.
@@ -56,7 +58,9 @@ func Start(o Options) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start the embedded log in %s on port %d: %w", o.Dir, o.Port, err), lock.Close())
 	}
-	return &Server{cluster: cluster, lock: lock, stop: stop}, nil
+	s := &Server{cluster: cluster, lock: lock, stop: stop}
+	s.ghosts = watchGroups(cluster, kafkago.TCP(s.Addr()))
+	return s, nil
 }
 
 // lockDir takes the folder for this process; the kernel frees it when it dies.
@@ -89,6 +93,7 @@ func (s *Server) Failed() <-chan struct{} { return s.stop.failed }
 // Close writes what is open, frees the folder, and returns. Its error wraps
 // ErrStorage if something could not be written.
 func (s *Server) Close() error {
+	s.ghosts.close()
 	s.cluster.Close()
 	return errors.Join(s.stop.cause(), s.lock.Close())
 }

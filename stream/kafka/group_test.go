@@ -191,6 +191,59 @@ func TestGroupTakesOverFromTheDead(t *testing.T) {
 	})
 }
 
+// lastWord is a connection that ends behind its first JoinGroup request.
+type lastWord struct {
+	net.Conn
+	said func()
+}
+
+func (c lastWord) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	if len(b) > 6 && b[4] == 0 && b[5] == 11 { // the size, then the API key
+		c.said()
+	}
+	return n, err
+}
+
+// TestGroupForgetsWhoDiedWhileJoining: a member that was killed between its request to
+// join and the answer gets partitions, and loses them a session later.
+func TestGroupForgetsWhoDiedWhileJoining(t *testing.T) {
+	contract(t, func(t *testing.T, b backend) {
+		topics := b.districts(t, 1, 1)
+		one := join(t, b, "s", topics...)
+		settle(t, 15*time.Second, 2, one)
+		dead := &member{t: t}
+		c, err := kafka.New(kafka.Options{Brokers: []string{b.addr}, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := dead.dial(ctx, network, address)
+			return lastWord{conn, dead.sever}, err
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		g, err := c.Group(kafka.GroupOptions{Name: "tributary." + b.org, Scope: "s", Topics: topics})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() {
+			ended <- g.Run(ctx, func(context.Context, *kafka.Generation) { t.Error("the dead member has a generation") })
+		}()
+		select {
+		case given := <-one.given:
+			if len(given) != 1 {
+				t.Errorf("the living member was given %v beside the dead one", given)
+			}
+		case <-time.After(15 * time.Second):
+			t.Error("nobody has joined")
+		}
+		settle(t, 15*time.Second, 2, one)
+		stop()
+		<-ended
+	})
+}
+
 func TestGroupKeepsWhatAMemberHolds(t *testing.T) {
 	contract(t, func(t *testing.T, b backend) {
 		topics := b.districts(t, 1, 1, 1)
