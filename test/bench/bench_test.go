@@ -7,11 +7,13 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/tributary-cdc/tributary/deploy/local"
+	"github.com/tributary-cdc/tributary/test/program"
 )
 
 func TestMedianIsPerColumn(t *testing.T) {
@@ -48,6 +50,15 @@ func TestReportIsWritten(t *testing.T) {
 	}
 	if b, err := os.ReadFile(filepath.Join(dir, "report.json")); err != nil || strings.Count(string(b), `"rows_per_second": 1000`) != 1 || strings.Count(string(b), `"allocations_per_row": 0.25`) != 2 {
 		t.Errorf("%v, %s", err, b)
+	}
+}
+
+// A configuration that the program refuses would end every measurement.
+func TestKnownCodecs(t *testing.T) {
+	r := &report{}
+	got, err := known(t.Context(), r, options{program: program.Build(t), out: t.TempDir(), codecs: []string{"avro", "json", "morse"}})
+	if err != nil || !slices.Equal(got, []string{"avro", "json"}) || len(r.Notes) != 1 {
+		t.Errorf("%v, %v, %v", got, err, r.Notes)
 	}
 }
 

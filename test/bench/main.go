@@ -62,17 +62,17 @@ func known(ctx context.Context, r *report, o options) (all []string, err error) 
 	file := filepath.Join(o.out, "codec.yml")
 	defer func() { err = errors.Join(err, os.Remove(file)) }()
 	for _, codec := range o.codecs {
-		text := agentConfig(source{org: "1", name: "a", engine: "mariadb", codec: codec, settings: "host: h, user: u, password_env: P"}, "d", "h:1")
+		text := agentConfig(source{org: "1", name: "a", engine: "mariadb", codec: codec, settings: `host: h, user: u, password_env: P, tables: ["d.t"]`}, "d", "h:1")
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			return nil, err
 		}
-		err := exec.CommandContext(ctx, o.program, "config", "check", "agent", file).Run()
-		if _, refused := errors.AsType[*exec.ExitError](err); refused {
+		said, err := exec.CommandContext(ctx, o.program, "config", "check", "agent", file).CombinedOutput()
+		if _, refused := errors.AsType[*exec.ExitError](err); refused && strings.Contains(string(said), "codec") {
 			r.note("This program doesn't know the codec %s.", codec)
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("config check: %w: %s", err, said)
 		}
 		all = append(all, codec)
 	}
