@@ -51,7 +51,10 @@ func (b *bench) prepared(ctx context.Context, s source) error {
 	}
 	if err := until(ctx, time.Minute, "the first records of the agent of "+s.org, func() (bool, error) {
 		end, err := b.end(ctx, kafka.Changes(s.org))
-		return end >= 2, err // open and heartbeat
+		if end >= 2 { // open and heartbeat
+			return true, err
+		}
+		return false, errors.Join(err, alive(p.PID()))
 	}); err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ type process struct {
 
 // agentConfig is the file of an agent with one source.
 func agentConfig(s source, dir, broker string) string {
-	text := fmt.Sprintf("name: a\norg: %q\ndata_dir: %s\nlog: {brokers: [%q]}\n", s.org, dir, broker)
+	text := fmt.Sprintf("name: a\norg: %q\ndata_dir: %s\nlog: {brokers: [%q], durability: single}\n", s.org, dir, broker)
 	if s.codec != "avro" {
 		text += "codec: " + s.codec + "\n"
 	}
@@ -41,7 +41,7 @@ func (b *bench) agent(ctx context.Context, s source) (*process, error) {
 
 // worker starts the worker that applies an org's changes to the schema ods.
 func (b *bench) worker(ctx context.Context, org string) (*process, error) {
-	text := fmt.Sprintf("name: ods\norgs: [%q]\nlog: {brokers: [%q]}\nstore: {%s, database: postgres, schema: ods}\n", org, b.kafka.Addr, at(b.store))
+	text := fmt.Sprintf("name: ods\norgs: [%q]\nlog: {brokers: [%q], durability: single}\nstore: {%s, database: postgres, schema: ods}\n", org, b.kafka.Addr, at(b.store))
 	return b.run(ctx, "worker", "worker", text)
 }
 
