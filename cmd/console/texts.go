@@ -1,6 +1,9 @@
 package console
 
-import "github.com/tributary-cdc/tributary/cmd/internal/language"
+import (
+	"github.com/tributary-cdc/tributary/cmd/internal/codes"
+	"github.com/tributary-cdc/tributary/cmd/internal/language"
+)
 
 // words is every text of the page, once per language.
 type words struct {
@@ -44,9 +47,7 @@ var texts = map[language.Language]words{
 		NoStores: "本页没有配置汇聚库。", NotFound: "该表中没有这个键的行。", TraceFailed: "无法追溯",
 		Row: "数据行", Position: "位点", Op: "操作", Committed: "源端提交", Applied: "入库", BatchOf: "批次", InLog: "日志位置", AtSource: "源端查看（不借助本程序）", Fence: "栅栏号", Worker: "worker", LastTxn: "批内最后一个事务",
 
-		Ops: map[string]string{"c": "新增", "u": "更新", "d": "删除", "r": "快照读取"},
-		States: map[string]string{"starting": "启动中", "streaming": "采集中", "applying": "入库中", "retrying": "重试中", "gap": "有缺口", "fenced": "已被接管", "failed": "已失败",
-			"stopped": "已停止", "waiting": "待命", "silent": "失联", "": "未知"},
+		Ops: codes.Operations(language.Chinese), States: codes.States(language.Chinese),
 		Generic: map[string][2]string{
 			"starting": {"正在启动，尚未开始", "通常几秒内完成；若持续，请查看该程序的日志"},
 			"retrying": {"暂时连不上，正在自动重试", "通常不用处理；若持续数分钟，请检查网络和服务器"},
@@ -81,9 +82,7 @@ var texts = map[language.Language]words{
 		NoStores: "No store is configured for this page.", NotFound: "The table has no row under this key.", TraceFailed: "The row can't be traced",
 		Row: "Row", Position: "Position", Op: "Operation", Committed: "Committed at the source", Applied: "Applied", BatchOf: "Batch", InLog: "Place in the log", AtSource: "At the source, without this program", Fence: "fence", Worker: "worker", LastTxn: "its last transaction",
 
-		Ops: map[string]string{"c": "insert", "u": "update", "d": "delete", "r": "snapshot read"},
-		States: map[string]string{"starting": "starting", "streaming": "streaming", "applying": "applying", "retrying": "retrying", "gap": "gap", "fenced": "fenced", "failed": "failed",
-			"stopped": "stopped", "waiting": "standing by", "silent": "silent", "": "unknown"},
+		Ops: codes.Operations(language.English), States: codes.States(language.English),
 		Generic: map[string][2]string{
 			"starting": {"It is starting and does nothing yet", "this takes seconds; if it lasts, look into the program's log"},
 			"retrying": {"Something can't be reached; it is tried again by itself", "nothing, as a rule; if it lasts for minutes, check network and servers"},

@@ -16,7 +16,7 @@ var bothTongues = regexp.MustCompile(`\{([^|{}]*)\|([^|{}]*)\}`)
 func example(role string, lang language) (string, error) {
 	b, err := examples.ReadFile("examples/" + role + ".yml")
 	if err != nil {
-		return "", fmt.Errorf("%w: %q, one of agent, worker, hub, log, registry", errUsage, role)
+		return "", fmt.Errorf("example of %s: %w", role, err)
 	}
 	part := "$1"
 	if lang == chinese {

@@ -1,11 +1,14 @@
 package main
 
 import (
-	"fmt"
+	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tributary-cdc/tributary/cmd/columns"
 	"github.com/tributary-cdc/tributary/cmd/internal/codes"
+	"github.com/tributary-cdc/tributary/cmd/internal/nearest"
 )
 
 // explain gives a code's text in a language, empty for an unknown code.
@@ -21,20 +24,22 @@ func explain(code string, lang language) string {
 }
 
 func explainCommand(say catalogue, lang language) *cobra.Command {
-	return &cobra.Command{Use: "explain [CODE]", Short: say.explain, Args: cobra.MaximumNArgs(1), RunE: func(c *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			for _, code := range codes.All() {
-				if _, err := fmt.Fprintf(c.OutOrStdout(), "%-20s %s\n", code, explain(code, lang)); err != nil {
-					return err
+	return &cobra.Command{Use: "explain [CODE]", Short: say.explain, Args: say.takes("[CODE]"), ValidArgs: codes.All(), Example: "tributary explain PG_WAL_LEVEL\ntributary explain --lang zh-CN",
+		RunE: func(c *cobra.Command, args []string) error {
+			lines := [][]string{}
+			if len(args) == 0 {
+				for _, code := range codes.All() {
+					lines = append(lines, []string{code, explain(code, lang)})
 				}
+			} else {
+				code := strings.ToUpper(args[0])
+				text := explain(code, lang)
+				if text == "" {
+					return wrongUsage(c, "USAGE_VALUE", say.unknownCode, args[0], nearest.Of(code, codes.All()...))
+				}
+				lines = append(lines, []string{text})
 			}
-			return nil
-		}
-		text := explain(args[0], lang)
-		if text == "" {
-			return fmt.Errorf("%w: %s", errUsage, args[0])
-		}
-		_, err := fmt.Fprintln(c.OutOrStdout(), text)
-		return err
-	}}
+			_, err := io.WriteString(c.OutOrStdout(), columns.Align(lines, nil))
+			return err
+		}}
 }

@@ -42,17 +42,17 @@ func TestStatusSaysWhatToDo(t *testing.T) {
 		return srv.URL
 	}
 	bad, good := serveReport(waiting), serveReport(well)
-	code, out, _ := call("status", bad, good, "--lang", "zh-CN")
-	for _, want := range []string{"PG_WAL_LEVEL", "wal_level 不是 logical", "ALTER SYSTEM", "TABLE_NO_KEY", "表没有主键", "0.250s", "applying"} {
+	code, out, errs := call("status", bad, good, "--lang", "zh-CN")
+	for _, want := range []string{"PG_WAL_LEVEL", "wal_level 不是 logical", "ALTER SYSTEM", "TABLE_NO_KEY", "表没有主键", "0.250s", "采集中", "入库中"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("lacks %q:\n%s", want, out)
 		}
 	}
-	if code != exitFailed {
-		t.Errorf("exit %d", code)
+	if code != exitFailed || !strings.HasPrefix(errs, "tributary: [NEEDS_PERSON] 有需要处理的问题") {
+		t.Errorf("exit %d, %s", code, errs)
 	}
 	code, out, _ = call("status", serveReport(stopped), "--lang", "zh-CN")
-	for _, want := range []string{"tributary.330106.changes/0", "failed", "LOG_CORRUPT", "日志中有损坏的记录", "offset 4711", "搁置了 2 条外来记录，最新一条的偏移量为 99"} {
+	for _, want := range []string{"tributary.330106.changes/0", "已失败", "LOG_CORRUPT", "日志中有损坏的记录", "offset 4711", "搁置了 2 条外来记录，最新一条的偏移量为 99"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("lacks %q:\n%s", want, out)
 		}
@@ -69,8 +69,8 @@ func TestStatusSaysWhatToDo(t *testing.T) {
 		t.Errorf("exit %d, %s", code, errs)
 	}
 	for _, address := range []string{"http://127.0.0.1:1", other.URL} {
-		if code, out, _ := call("status", good, address); code != exitUnreachable || !strings.Contains(out, "unreachable") {
-			t.Errorf("%s: exit %d, %s", address, code, out)
+		if code, out, errs := call("status", good, address); code != exitUnreachable || !strings.Contains(out, "unreachable") || !strings.Contains(errs, "[PROGRAM_UNREACHABLE]") {
+			t.Errorf("%s: exit %d, %s, %s", address, code, out, errs)
 		}
 	}
 	if code, _, _ := call("status", good, "--output", "xml"); code != exitUsage {

@@ -17,6 +17,11 @@ type catalogue struct {
 	table, tableAgent, tableReread, tablePause, tableResume, tableCancel, ordered        string
 	fieldLoad                                                                            string
 
+	helpOf, helpFlag, completion, usageHead, verb, commandsHead, flagsHead, examplesHead, moreHelp, seeHelp, defaultValue string
+	unknownCommand, missingVerb, unknownFlag, missingFlag, flagWithoutValue, wrongFlagValue, badFlag                      string
+	missingArgument, extraArgument, wrongValue, notAddress, unknownCode, toDo, inItsWords                                 string
+	fileInvalid, configInvalid, moreOnCodes, away, unwell, noRow, batchText, logText                                      string
+
 	fieldRow, fieldSource, fieldPosition, fieldOp, fieldCommitted, fieldApplied, fieldBatch, fieldLog, fieldProof string
 	fieldProgram, fieldState, fieldLag, fieldTxns, fieldRows, fieldNote                                           string
 }
@@ -24,8 +29,8 @@ type catalogue struct {
 var texts = map[language]catalogue{
 	english: {
 		root:    "change data capture from district databases to city and provincial stores",
-		lang:    "language of the texts: zh-CN or en (default: from LANG)",
-		config:  "the configuration file (YAML)",
+		lang:    "language of the texts: zh-CN or en; without it LANG of the environment decides",
+		config:  "the configuration `FILE` (YAML)",
 		agent:   "read source databases and write their transactions to the log",
 		worker:  "apply the log to a store",
 		hub:     "serve the page: lag, states, newest transactions, trace of a row",
@@ -41,20 +46,28 @@ var texts = map[language]catalogue{
 			"STORE is the worker's configuration file, KEY the key's values in the table's order.",
 		status:     "show what agents and workers are doing",
 		statusLong: "Asks agents and workers at their http addresses. Ends with 3 if one of them\ncan't be reached, with 1 if one needs a person.",
-		output:     "table or json",
+		output:     "`FORMAT` of the result: table or json",
 		registry:   "answer the Schema Registry's read calls from the log",
 		foreign:    "%d foreign records set aside, the newest at offset %d",
 		explain:    "say what an error's code means and what to do; without a code, all of them",
 		fieldRow:   "row", fieldSource: "source", fieldPosition: "position", fieldOp: "operation", fieldCommitted: "committed", fieldApplied: "applied",
 		fieldBatch: "batch", fieldLog: "log", fieldProof: "at the source", fieldProgram: "program", fieldState: "state", fieldLag: "lag",
 		fieldTxns: "transactions", fieldRows: "rows", fieldNote: "note", fieldLoad: "load of %s, about %d rows",
-		table: "load tables of a source again, and pause or end a load", tableAgent: "the agent's http address", tableReread: "read a table again while its changes go on; rows that don't exist any more leave the store",
+		table: "load tables of a source again, and pause or end a load", tableAgent: "`URL` of the agent: http of its file", tableReread: "read a table again while its changes go on; rows that don't exist any more leave the store",
 		tablePause: "let a load rest", tableResume: "go on with a load that rests or has failed", tableCancel: "end a load; the table stays incomplete", ordered: "ordered; tributary status shows how far it is",
+
+		helpOf: "show the help of a command", helpFlag: "show this help", completion: "print a script that completes commands and flags in a shell", usageHead: "Usage:", verb: "COMMAND", commandsHead: "Commands:",
+		flagsHead: "Flags:", examplesHead: "Examples:", moreHelp: "%s COMMAND --help says more about a command.", seeHelp: "Help: %s --help", defaultValue: " (default %s)",
+		unknownCommand: "unknown command %q, the nearest known one is %q", missingVerb: "a command is missing, one of: %s", unknownFlag: "unknown flag %s, the nearest known one is %s", missingFlag: "%s is missing",
+		flagWithoutValue: "--%s lacks its value", wrongFlagValue: "--%s %q isn't of the kind %s", badFlag: "%q isn't a flag", missingArgument: "the argument %s is missing", extraArgument: "the argument %q is too many",
+		wrongValue: "%s %q: one of %s; the nearest is %s", notAddress: "%s %q isn't an address like http://127.0.0.1:8061", unknownCode: "unknown code %q, the nearest known one is %s",
+		toDo: "To do: ", inItsWords: "In its words: ", fileInvalid: "%s isn't valid:", configInvalid: "the configuration isn't valid:", moreOnCodes: "tributary explain CODE says more about a code.",
+		away: "not every program answers", unwell: "not everything is well", noRow: "%s: no row under the key %s", batchText: "%d, worker %s, fence %d, %s … %s", logText: "%s, offset %d … %d",
 	},
 	chinese: {
 		root:    "变更数据捕获：从区县数据库到市级、省级汇聚库",
-		lang:    "文字语言：zh-CN 或 en（默认取自 LANG）",
-		config:  "配置文件（YAML）",
+		lang:    "文字语言：zh-CN 或 en；不给出则取自环境变量 LANG",
+		config:  "配置文件 `FILE`（YAML）",
 		agent:   "读取源库，把事务写入日志",
 		worker:  "把日志应用到汇聚库",
 		hub:     "提供运行状态页面：延迟、状态、最近事务、数据行追溯",
@@ -70,14 +83,22 @@ var texts = map[language]catalogue{
 			"STORE 是 worker 的配置文件，KEY 是按表键顺序给出的键值。",
 		status:     "查看 agent 与 worker 的运行状况",
 		statusLong: "按 http 地址询问 agent 与 worker。有一个无法访问时退出码为 3，需要人工处理时为 1。",
-		output:     "table（表格）或 json",
+		output:     "结果的格式 `FORMAT`：table（表格）或 json",
 		registry:   "依据日志应答 Schema Registry 的读取接口",
 		foreign:    "搁置了 %d 条外来记录，最新一条的偏移量为 %d",
 		explain:    "说明错误代码的含义与处理办法；不给代码则列出全部",
 		fieldRow:   "数据行", fieldSource: "数据源", fieldPosition: "位点", fieldOp: "操作", fieldCommitted: "源端提交", fieldApplied: "入库",
 		fieldBatch: "批次", fieldLog: "日志", fieldProof: "源端查看", fieldProgram: "程序", fieldState: "状态", fieldLag: "延迟",
 		fieldTxns: "事务数", fieldRows: "行数", fieldNote: "说明", fieldLoad: "装载 %s，约 %d 行",
-		table: "重新装载数据源的表，暂停或结束装载", tableAgent: "agent 的 http 地址", tableReread: "在变更继续的同时重新读取一张表；源端已不存在的行会从汇聚库移除",
+		table: "重新装载数据源的表，暂停或结束装载", tableAgent: "agent 的地址 `URL`：其配置文件中的 http", tableReread: "在变更继续的同时重新读取一张表；源端已不存在的行会从汇聚库移除",
 		tablePause: "暂停装载", tableResume: "继续已暂停或已失败的装载", tableCancel: "结束装载，该表保持不完整", ordered: "已下达；用 tributary status 查看进度",
+
+		helpOf: "查看命令的帮助", helpFlag: "显示此帮助", completion: "输出在 shell 中补全命令与选项的脚本", usageHead: "用法：", verb: "命令", commandsHead: "命令：",
+		flagsHead: "选项：", examplesHead: "示例：", moreHelp: "查看某个命令的说明：%s 命令 --help", seeHelp: "帮助：%s --help", defaultValue: "（默认 %s）",
+		unknownCommand: "没有命令 %q，最接近的是 %q", missingVerb: "缺少命令，可用：%s", unknownFlag: "没有选项 %s，最接近的是 %s", missingFlag: "缺少 %s",
+		flagWithoutValue: "--%s 缺少值", wrongFlagValue: "--%s 的值 %q 不是 %s", badFlag: "%q 不是选项", missingArgument: "缺少参数 %s", extraArgument: "多余的参数 %q",
+		wrongValue: "%s %q：应为 %s 之一；最接近的是 %s", notAddress: "%s %q 不是 http://127.0.0.1:8061 这样的地址", unknownCode: "没有代码 %q，最接近的是 %s",
+		toDo: "处理：", inItsWords: "原文：", fileInvalid: "%s 无效：", configInvalid: "配置无效：", moreOnCodes: "代码的含义与处理办法：tributary explain CODE",
+		away: "有程序没有应答", unwell: "有需要处理的问题", noRow: "%s：没有键为 %s 的行", batchText: "%d，worker %s，栅栏号 %d，%s … %s", logText: "%s，偏移量 %d … %d",
 	},
 }

@@ -18,11 +18,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/cmd/internal/config"
 	languages "github.com/tributary-cdc/tributary/cmd/internal/language"
-	"github.com/tributary-cdc/tributary/sinks/worker"
-	"github.com/tributary-cdc/tributary/stream/log"
 )
 
 // version is set by the linker for a release.
@@ -56,36 +53,16 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	err := texts[lang].wrongCommand(root, args)
+	if err == nil {
+		err = root.ExecuteContext(ctx)
+	}
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintln(stderr, "tributary:", err)
-	code, hint := codeOf(err)
-	for _, line := range note(lang, code, "", hint) {
-		fmt.Fprintln(stderr, line)
-	}
-	switch {
-	case errors.Is(err, config.ErrInvalid), errors.Is(err, errUsage):
-		return exitUsage
-	case errors.Is(err, errUnreachable), errors.Is(err, worker.ErrStoreAway), errors.Is(err, log.ErrUnavailable):
-		return exitUnreachable
-	}
-	return exitFailed
+	printError(stderr, lang, err)
+	return exitOf(err)
 }
-
-// codeOf gives an error's stable code and a hint, whichever part it comes from.
-func codeOf(err error) (code, hint string) {
-	if code := worker.CodeOf(err); code != "" {
-		return code, ""
-	}
-	return capture.CodeOf(err)
-}
-
-// errUnreachable: a program that was asked for didn't answer. The output says which.
-var errUnreachable = errors.New("unreachable")
-
-var errUsage = errors.New("usage")
 
 // speaks picks the language: --lang before LANG, Chinese where either says zh.
 func speaks(args []string, env string) language {
@@ -100,17 +77,26 @@ func speaks(args []string, env string) language {
 	return languages.Of(lang)
 }
 
+// roles are the programs that have a configuration file.
+var roles = []string{"agent", "worker", "hub", "log", "registry"}
+
+// command makes the whole tree, in a language.
 func command(lang language) *cobra.Command {
 	say := texts[lang]
-	root := &cobra.Command{Use: "tributary", Short: say.root, SilenceUsage: true, SilenceErrors: true, CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true}}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errUsage, err) })
-	root.PersistentFlags().String("lang", "", say.lang)
-	role := func(use, short string, f func(ctx context.Context, file string, out io.Writer, l *slog.Logger) error) {
-		c := &cobra.Command{Use: use + " --config FILE", Short: short, Args: cobra.NoArgs}
+	root := &cobra.Command{Use: "tributary", Short: say.root, SilenceUsage: true, SilenceErrors: true, CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		Example: "tributary config example agent > agent.yml\ntributary agent --config agent.yml\ntributary status http://127.0.0.1:8061",
+		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() }}
+	root.SetFlagErrorFunc(say.wrongFlag)
+	root.SetHelpFunc(func(c *cobra.Command, _ []string) { _, _ = io.WriteString(c.OutOrStdout(), say.help(c)) }) // nobody may be left to read it
+	root.SetHelpCommand(helpCommand(say))
+	root.PersistentFlags().Var(&tongue{say: say}, "lang", say.lang)
+	root.PersistentFlags().BoolP("help", "h", false, say.helpFlag)
+	role := func(name, short string, f func(ctx context.Context, file string, out io.Writer, l *slog.Logger) error) {
+		c := &cobra.Command{Use: name + " --config FILE", Short: short, Args: say.takes(), Example: "tributary " + name + " --config " + name + ".yml\ntributary config check " + name + " " + name + ".yml"}
 		file := c.Flags().String("config", "", say.config)
 		c.RunE = func(c *cobra.Command, _ []string) error {
 			if *file == "" {
-				return fmt.Errorf("%w: --config", errUsage)
+				return wrongUsage(c, "USAGE_FLAG", say.missingFlag, "--config FILE")
 			}
 			return f(c.Context(), *file, c.OutOrStdout(), slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil)))
 		}
@@ -121,48 +107,59 @@ func command(lang language) *cobra.Command {
 	role("hub", say.hub, runHub)
 	role("log", say.log, runLog)
 	role("registry", say.registry, runRegistry)
-	check := &cobra.Command{Use: "check agent|worker|hub|log|registry FILE", Short: say.check, Args: cobra.ExactArgs(2), RunE: func(c *cobra.Command, args []string) error {
-		var into interface{ Check() error }
-		switch args[0] {
-		case "agent":
-			into = &config.Agent{}
-		case "worker":
-			into = &config.Worker{}
-		case "hub":
-			into = &config.Hub{}
-		case "log":
-			into = &config.LogServer{}
-		case "registry":
-			into = &config.Registry{}
-		default:
-			return fmt.Errorf("%w: %q", errUsage, args[0])
-		}
-		if err := config.Load(args[1], into); err != nil {
+	root.AddCommand(configCommand(say, lang), traceCommand(say, lang), statusCommand(say, lang), explainCommand(say, lang), tableCommand(say), completionCommand(say),
+		&cobra.Command{Use: "version", Short: say.version, Args: say.takes(), Example: "tributary version\ntributary version --lang en", RunE: func(c *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(c.OutOrStdout(), "tributary", version)
 			return err
-		}
-		_, err := fmt.Fprintln(c.OutOrStdout(), say.valid)
-		return err
-	}}
-	cfg := &cobra.Command{Use: "config", Short: say.configs}
-	cfg.AddCommand(check, &cobra.Command{Use: "example agent|worker|hub|log|registry", Short: say.example, Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
-		text, err := example(args[0], lang)
-		if err == nil {
-			_, err = io.WriteString(c.OutOrStdout(), text)
-		}
-		return err
-	}})
-	root.AddCommand(cfg, traceCommand(say), statusCommand(say, lang), explainCommand(say, lang), tableCommand(say), &cobra.Command{Use: "version", Short: say.version, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		_, err := fmt.Fprintln(c.OutOrStdout(), "tributary", version)
-		return err
-	}})
+		}})
+	root.InitDefaultHelpCmd()
+	plain(root)
 	return root
+}
+
+// plain takes "[flags]" from all usage lines: the flags are listed below.
+func plain(c *cobra.Command) {
+	c.DisableFlagsInUseLine = true
+	for _, sub := range c.Commands() {
+		plain(sub)
+	}
+}
+
+func configCommand(say catalogue, lang language) *cobra.Command {
+	all := strings.Join(roles, "|")
+	c := say.group(&cobra.Command{Use: "config", Short: say.configs, Example: "tributary config example worker > worker.yml\ntributary config check worker worker.yml"})
+	c.AddCommand(&cobra.Command{Use: "check " + all + " FILE", Short: say.check, Args: say.takes(all, "FILE"), ValidArgs: roles,
+		Example: "tributary config check agent agent.yml\ntributary config check worker worker.yml --lang zh-CN",
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := say.oneOf(c, "ROLE", args[0], roles...); err != nil {
+				return err
+			}
+			into := map[string]interface{ Check() error }{"agent": &config.Agent{}, "worker": &config.Worker{}, "hub": &config.Hub{}, "log": &config.LogServer{}, "registry": &config.Registry{}}[args[0]]
+			if err := config.Load(args[1], into); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintln(c.OutOrStdout(), say.valid)
+			return err
+		}}, &cobra.Command{Use: "example " + all, Short: say.example, Args: say.takes(all), ValidArgs: roles,
+		Example: "tributary config example agent\ntributary config example worker --lang zh-CN > worker.yml",
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := say.oneOf(c, "ROLE", args[0], roles...); err != nil {
+				return err
+			}
+			text, err := example(args[0], lang)
+			if err == nil {
+				_, err = io.WriteString(c.OutOrStdout(), text)
+			}
+			return err
+		}})
+	return c
 }
 
 // listen takes the address of the configuration's http, before anything else starts.
 func listen(addr string) (net.Listener, error) {
 	ln, err := net.Listen("tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("http: %s is in use by another program: give another address, or port 0 for a free one", addr)
+		return nil, fmt.Errorf("http: %s is in use by another program: give another address, or port 0 for a free one: %w", addr, syscall.EADDRINUSE)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("http: %w", err)

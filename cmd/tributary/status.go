@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -12,14 +11,16 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tributary-cdc/tributary/capture/pipeline"
 	"github.com/tributary-cdc/tributary/capture/snapshot"
+	"github.com/tributary-cdc/tributary/cmd/columns"
+	"github.com/tributary-cdc/tributary/cmd/internal/codes"
 	"github.com/tributary-cdc/tributary/sinks/worker"
+	"github.com/tributary-cdc/tributary/stream/event"
 )
 
 // report is what an agent or a worker answers under /api/status.
@@ -40,25 +41,26 @@ type report struct {
 }
 
 func statusCommand(say catalogue, lang language) *cobra.Command {
-	c := &cobra.Command{Use: "status URL...", Short: say.status, Long: say.statusLong, Args: cobra.MinimumNArgs(1)}
+	c := &cobra.Command{Use: "status URL...", Short: say.status, Long: say.statusLong, Args: say.takes("URL", "[URL]..."),
+		Example: "tributary status http://127.0.0.1:8061 http://127.0.0.1:8062\ntributary status http://127.0.0.1:8061 --output json"}
 	format := c.Flags().String("output", "table", say.output)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		asJSON, err := output(*format)
-		if err != nil {
+		if err := say.oneOf(c, "--output", *format, outputs...); err != nil {
 			return err
 		}
 		for _, a := range args {
-			if u, err := url.Parse(a); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-				return fmt.Errorf("%w: %q isn't an address like http://127.0.0.1:8061", errUsage, a)
+			if err := say.address(c, "URL", a); err != nil {
+				return err
 			}
 		}
+		var err error
 		reports := make([]report, len(args))
 		unwell, away := false, false
 		for i, a := range args {
 			reports[i] = ask(c.Context(), a)
 			unwell, away = unwell || !reports[i].well(), away || reports[i].Error != ""
 		}
-		if asJSON {
+		if *format == "json" {
 			err = printJSON(c.OutOrStdout(), reports)
 		} else {
 			err = printStatus(c.OutOrStdout(), say, lang, reports)
@@ -67,17 +69,14 @@ func statusCommand(say catalogue, lang language) *cobra.Command {
 		case err != nil:
 			return err
 		case away:
-			return errUnreachable
+			return &problem{code: "PROGRAM_UNREACHABLE", text: say.away, class: errUnreachable}
 		case unwell:
-			return errUnwell
+			return &problem{code: "NEEDS_PERSON", text: say.unwell}
 		}
 		return nil
 	}
 	return c
 }
-
-// errUnwell: something that was asked isn't as it should be. The output says what.
-var errUnwell = errors.New("not everything is well")
 
 func ask(ctx context.Context, address string) report {
 	r := report{Name: address}
@@ -138,30 +137,29 @@ func (r *report) well() bool {
 }
 
 func printStatus(out io.Writer, say catalogue, lang language, reports []report) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	var lines [][]string
 	line := func(cells ...any) {
+		texts := make([]string, len(cells))
 		for i, c := range cells {
-			if i > 0 {
-				_, _ = fmt.Fprint(w, "\t")
-			}
-			_, _ = fmt.Fprint(w, c) // Flush tells
+			texts[i] = fmt.Sprint(c)
 		}
-		_, _ = fmt.Fprintln(w)
+		lines = append(lines, texts)
 	}
+	word := func(state string) string { return codes.State(state, lang) }
 	line(say.fieldProgram, say.fieldSource, say.fieldState, say.fieldLag, say.fieldTxns, say.fieldRows, say.fieldPosition, say.fieldNote)
 	for _, r := range reports {
 		if r.Error != "" {
-			line(r.Name, "-", "unreachable", "-", "-", "-", "-", r.Error)
+			line(r.Name, "-", word("unreachable"), "-", "-", "-", "-", r.Error)
 		}
 		for _, s := range r.Sources {
 			notes := note(lang, s.Code, s.Error, s.Hint)
 			for _, t := range s.Stopped {
 				notes = append(notes, t.Table+": "+strings.Join(note(lang, t.Code, t.Reason, ""), "; "))
 			}
-			line(r.Role+" "+r.Name, s.Source, s.State, lagText(s.Committed, s.Logged), s.Txns, s.Rows, s.Position.String(), strings.Join(notes, "; "))
+			line(r.Role+" "+r.Name, s.Source, word(string(s.State)), lagText(s.Committed, s.Logged), s.Txns, s.Rows, placeText(s.Position), strings.Join(notes, "; "))
 		}
 		if r.Waits != "" {
-			line(r.Role+" "+r.Name, "-", "waiting", "-", "-", "-", "-", strings.Join(note(lang, r.Code, r.Waits, ""), "; "))
+			line(r.Role+" "+r.Name, "-", word("waiting"), "-", "-", "-", "-", strings.Join(note(lang, r.Code, r.Waits, ""), "; "))
 		}
 		for _, p := range r.Partitions {
 			notes := note(lang, p.Code, p.Error, "")
@@ -169,13 +167,13 @@ func printStatus(out io.Writer, say catalogue, lang language, reports []report) 
 				notes = append(notes, fmt.Sprintf(say.foreign, p.Foreign, p.LastForeign))
 			}
 			if p.State != worker.Applying || p.Foreign > 0 { // those that are well stand in their sources' lines
-				line(r.Role+" "+r.Name, p.Partition, p.State, "-", "-", "-", p.Next, strings.Join(notes, "; "))
+				line(r.Role+" "+r.Name, p.Partition, word(string(p.State)), "-", "-", "-", p.Next, strings.Join(notes, "; "))
 			}
 		}
 		for _, source := range slices.Sorted(maps.Keys(r.Loads)) {
 			for _, p := range r.Loads[source] {
 				if p.Phase != snapshot.Loaded {
-					line(r.Role+" "+r.Name, source, p.Phase, "-", "-", p.Rows, "-", strings.TrimSpace(fmt.Sprintf(say.fieldLoad, p.Table, p.Estimate)+" "+p.Error))
+					line(r.Role+" "+r.Name, source, word(string(p.Phase)), "-", "-", p.Rows, "-", strings.TrimSpace(fmt.Sprintf(say.fieldLoad, p.Table, p.Estimate)+" "+p.Error))
 				}
 			}
 		}
@@ -188,10 +186,11 @@ func printStatus(out io.Writer, say catalogue, lang language, reports []report) 
 			if s.Keys > 0 {
 				notes = append(notes, note(lang, worker.KeysQuarantined, strconv.Itoa(s.Keys), "")...)
 			}
-			line(r.Role+" "+r.Name, s.Source, state, lagText(s.Committed, s.At), s.Txns, s.Rows, s.Applied.String(), strings.Join(notes, "; "))
+			line(r.Role+" "+r.Name, s.Source, word(state), lagText(s.Committed, s.At), s.Txns, s.Rows, placeText(s.Applied), strings.Join(notes, "; "))
 		}
 	}
-	return w.Flush()
+	_, err := io.WriteString(out, columns.Align(lines, func(i int) bool { return i >= 3 && i <= 5 }))
+	return err
 }
 
 // note says what is wrong, in the reader's language where there is a code, and what
@@ -206,6 +205,14 @@ func note(lang language, code, text, hint string) (parts []string) {
 		}
 	}
 	return parts
+}
+
+// placeText is a position, if there is one yet.
+func placeText(p event.Position) string {
+	if p == (event.Position{}) {
+		return "-"
+	}
+	return p.String()
 }
 
 func lagText(from, to time.Time) string {

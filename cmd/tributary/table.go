@@ -51,7 +51,7 @@ func (ls loaders) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() || r.Header.Get(orderHeader) == "" {
-		fail(http.StatusForbidden, "FORBIDDEN", "orders come from this machine, by tributary table")
+		fail(http.StatusForbidden, "ORDER_FORBIDDEN", "orders come from this machine, by tributary table")
 		return
 	}
 	loader, order := ls[r.PathValue("source")], orders[r.PathValue("order")]
@@ -78,16 +78,21 @@ func (ls loaders) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 const orderHeader = "X-Tributary-Order"
 
 func tableCommand(say catalogue) *cobra.Command {
-	root := &cobra.Command{Use: "table", Short: say.table}
+	root := say.group(&cobra.Command{Use: "table", Short: say.table, Example: "tributary table reread 330106-xueji xueji.student\ntributary table pause 330106-xueji xueji.student --agent http://127.0.0.1:8061"})
 	agent := root.PersistentFlags().String("agent", "http://127.0.0.1:8061", say.tableAgent)
 	for _, order := range []struct{ name, short string }{{"reread", say.tableReread}, {"pause", say.tablePause}, {"resume", say.tableResume}, {"cancel", say.tableCancel}} {
-		root.AddCommand(&cobra.Command{Use: order.name + " SOURCE TABLE", Short: order.short, Args: cobra.ExactArgs(2), RunE: func(c *cobra.Command, args []string) error {
-			if err := give(c.Context(), *agent, args[0], args[1], order.name); err != nil {
+		root.AddCommand(&cobra.Command{Use: order.name + " SOURCE TABLE", Short: order.short, Args: say.takes("SOURCE", "TABLE"),
+			Example: fmt.Sprintf("tributary table %[1]s 330106-xueji xueji.student\ntributary table %[1]s 330108-renshi public.teacher --agent http://127.0.0.1:8071", order.name),
+			RunE: func(c *cobra.Command, args []string) error {
+				if err := say.address(c, "--agent", *agent); err != nil {
+					return err
+				}
+				if err := give(c.Context(), *agent, args[0], args[1], order.name); err != nil {
+					return err
+				}
+				_, err := fmt.Fprintln(c.OutOrStdout(), say.ordered)
 				return err
-			}
-			_, err := fmt.Fprintln(c.OutOrStdout(), say.ordered)
-			return err
-		}})
+			}})
 	}
 	return root
 }
@@ -95,8 +100,8 @@ func tableCommand(say catalogue) *cobra.Command {
 // give sends an order to an agent.
 func give(ctx context.Context, agent, source, table, order string) error {
 	u, err := url.Parse(agent)
-	if err != nil || u.Scheme != "http" || u.Host == "" {
-		return fmt.Errorf("%w: --agent %q isn't an address like http://127.0.0.1:8061", errUsage, agent)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUsage, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -121,7 +126,7 @@ func give(ctx context.Context, agent, source, table, order string) error {
 		Error trouble `json:"error"`
 	}
 	if err := json.Unmarshal(body, &answer); err != nil || answer.Error.Message == "" {
-		return fmt.Errorf("%s answered %s", agent, res.Status)
+		return &problem{code: "NOT_TRIBUTARY", words: agent + ": " + res.Status}
 	}
-	return fmt.Errorf("%s [%s]", answer.Error.Message, answer.Error.Code)
+	return &problem{code: answer.Error.Code, words: answer.Error.Message}
 }

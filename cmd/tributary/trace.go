@@ -7,25 +7,18 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tributary-cdc/tributary/cmd/columns"
+	"github.com/tributary-cdc/tributary/cmd/internal/codes"
 	"github.com/tributary-cdc/tributary/cmd/internal/config"
 	"github.com/tributary-cdc/tributary/sinks/postgres"
 )
 
-// errNotFound: what was asked for isn't there.
-var errNotFound = errors.New("not found")
-
-// output checks the value of --output.
-func output(v string) (asJSON bool, err error) {
-	if v != "table" && v != "json" {
-		return false, fmt.Errorf("%w: --output %q: table, json", errUsage, v)
-	}
-	return v == "json", nil
-}
+// outputs are the values of --output.
+var outputs = []string{"table", "json"}
 
 func printJSON(out io.Writer, v any) error {
 	e := json.NewEncoder(out)
@@ -34,12 +27,12 @@ func printJSON(out io.Writer, v any) error {
 	return e.Encode(map[string]any{"data": v})
 }
 
-func traceCommand(say catalogue) *cobra.Command {
-	c := &cobra.Command{Use: "trace STORE TABLE KEY...", Short: say.trace, Long: say.traceLong, Args: cobra.MinimumNArgs(3)}
+func traceCommand(say catalogue, lang language) *cobra.Command {
+	c := &cobra.Command{Use: "trace STORE TABLE KEY...", Short: say.trace, Long: say.traceLong, Args: say.takes("STORE", "TABLE", "KEY", "[KEY]..."),
+		Example: "tributary trace worker.yml student 4711\ntributary trace worker.yml score 4711 2 --output json"}
 	format := c.Flags().String("output", "table", say.output)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		asJSON, err := output(*format)
-		if err != nil {
+		if err := say.oneOf(c, "--output", *format, outputs...); err != nil {
 			return err
 		}
 		var file config.Worker
@@ -57,13 +50,13 @@ func traceCommand(say catalogue) *cobra.Command {
 			return err
 		}
 		if len(found) == 0 {
-			return fmt.Errorf("%s %s: %w", args[1], strings.Join(args[2:], " "), errNotFound)
+			return &problem{code: "ROW_NOT_FOUND", text: fmt.Sprintf(say.noRow, args[1], strings.Join(args[2:], " "))}
 		}
-		if asJSON {
+		if *format == "json" {
 			return printJSON(c.OutOrStdout(), found)
 		}
 		for i := range found {
-			if err := printTrace(c.OutOrStdout(), say, &found[i]); err != nil {
+			if err := printTrace(c.OutOrStdout(), say, lang, &found[i]); err != nil {
 				return err
 			}
 		}
@@ -72,19 +65,20 @@ func traceCommand(say catalogue) *cobra.Command {
 	return c
 }
 
-func printTrace(out io.Writer, say catalogue, t *postgres.Trace) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	line := func(name string, v any) { _, _ = fmt.Fprintf(w, "%s\t%v\n", name, v) } // Flush tells
+func printTrace(out io.Writer, say catalogue, lang language, t *postgres.Trace) error {
+	var lines [][]string
+	line := func(name string, v any) { lines = append(lines, []string{name, fmt.Sprint(v)}) }
 	line(say.fieldRow, string(t.Row))
 	line(say.fieldSource, t.Source)
 	line(say.fieldPosition, t.Position.String())
-	line(say.fieldOp, t.Op)
+	line(say.fieldOp, fmt.Sprintf("%s (%s)", codes.Operation(t.Op, lang), t.Op))
 	line(say.fieldCommitted, t.Committed.Format(time.RFC3339Nano))
 	line(say.fieldApplied, fmt.Sprintf("%s (+%s)", t.Applied.Format(time.RFC3339Nano), t.Applied.Sub(t.Committed).Round(time.Millisecond)))
-	line(say.fieldBatch, fmt.Sprintf("%d, worker %s, fence %d, %s … %s", t.Batch.ID, t.Batch.Worker, t.Batch.Fence, t.Batch.From, t.Batch.To))
-	line(say.fieldLog, fmt.Sprintf("%s, offset %d … %d", t.Batch.Partition, t.Batch.First, t.Batch.Last))
+	line(say.fieldBatch, fmt.Sprintf(say.batchText, t.Batch.ID, t.Batch.Worker, t.Batch.Fence, t.Batch.From, t.Batch.To))
+	line(say.fieldLog, fmt.Sprintf(say.logText, t.Batch.Partition, t.Batch.First, t.Batch.Last))
 	line(say.fieldProof, t.Command())
-	return w.Flush()
+	_, err := io.WriteString(out, columns.Align(lines, nil))
+	return err
 }
 
 func newStore(s config.StoreDB) (*postgres.Store, error) {

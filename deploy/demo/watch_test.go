@@ -8,19 +8,6 @@ import (
 	"time"
 )
 
-func TestAlign(t *testing.T) {
-	got := align([][]string{{"源 source", "库", "已入库 applied", "状态"}, {"330106-xueji", "province", "7", "applying"}, {"滨江区", "市", "12345", "gap"}})
-	want := "源 source     库        已入库 applied  状态\n330106-xueji  province               7  applying\n滨江区        市                 12345  gap\n"
-	if got != want {
-		t.Errorf("got\n%swant\n%s", got, want)
-	}
-	for i, line := range strings.Split(strings.TrimSpace(got), "\n") {
-		if n := columns(line[:strings.LastIndex(line, " ")+1]); n != 40 {
-			t.Errorf("the last column of line %d begins at %d", i, n)
-		}
-	}
-}
-
 func TestScreenWritesInPlace(t *testing.T) {
 	var b bytes.Buffer
 	s := screen{out: &b, live: true}

@@ -18,7 +18,7 @@ const (
 // explanation is what an error's code means, and what a person does about it.
 type explanation struct{ what, do string }
 
-// explanations are the codes of every error that an operator can meet.
+// explanations are the codes of what can go wrong on the way from source to store.
 var explanations = map[string]map[language.Language]explanation{
 	"AGENT_FENCED": {
 		english: {"another agent has taken the source; this one has stopped writing it", "make sure that only one agent has the source in its configuration; a restart of this one is refused while the other runs"},
@@ -208,9 +208,16 @@ var explanations = map[string]map[language.Language]explanation{
 // Explain gives a code's meaning and what to do about it; both are empty for an
 // unknown code.
 func Explain(code string, lang language.Language) (what, do string) {
-	e := explanations[code][lang]
-	return e.what, e.do
+	in, ok := explanations[code]
+	if !ok {
+		in = ofProgram[code]
+	}
+	return in[lang].what, in[lang].do
 }
 
 // All gives every code, sorted.
-func All() []string { return slices.Sorted(maps.Keys(explanations)) }
+func All() []string {
+	all := slices.AppendSeq(slices.Collect(maps.Keys(explanations)), maps.Keys(ofProgram))
+	slices.Sort(all)
+	return all
+}

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -46,20 +48,20 @@ func (s Secret) Read() (string, error) {
 	if s.Env != "" {
 		v, ok := os.LookupEnv(s.Env)
 		if !ok {
-			return "", fmt.Errorf("password_env: the variable %s isn't set", s.Env)
+			return "", &Finding{Code: codeSecret, place: "password_env", text: variableUnset, args: []any{s.Env}}
 		}
 		return v, nil
 	}
 	b, err := os.ReadFile(s.File)
 	if err != nil {
-		return "", fmt.Errorf("password_file: %w", err)
+		return "", &Finding{Code: codeSecret, place: "password_file", text: cantRead, args: []any{err}}
 	}
 	return strings.TrimRight(string(b), "\r\n"), nil
 }
 
 func (s Secret) check(where string) error {
 	if (s.File == "") == (s.Env == "") {
-		return fmt.Errorf("%s: set one of password_file and password_env", where)
+		return &Finding{Code: codeSecret, place: where, text: oneSecret}
 	}
 	return nil
 }
@@ -140,7 +142,7 @@ func Decode(b []byte, into interface{ Check() error }) error {
 	d := yaml.NewDecoder(bytes.NewReader(b))
 	d.KnownFields(true)
 	if err := d.Decode(into); err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("%w: %s", ErrInvalid, explain(err))
+		return fmt.Errorf("%w: %w", ErrInvalid, unreadable(err))
 	}
 	if err := into.Check(); err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
@@ -152,15 +154,13 @@ func Decode(b []byte, into interface{ Check() error }) error {
 func Load(name string, into interface{ Check() error }) error {
 	b, err := os.ReadFile(name)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrInvalid, err)
+		return &FileError{name, &Finding{Code: codeFile, text: cantRead, args: []any{err}}}
 	}
 	if err := Decode(b, into); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+		return &FileError{name, err}
 	}
 	return nil
 }
-
-var unknownKey = regexp.MustCompile(`line (\d+): field (\S+) not found in type config\.(\w+)`)
 
 // keys are what each struct knows, for the suggestion.
 var keys = map[string][]string{
@@ -175,47 +175,6 @@ var keys = map[string][]string{
 	"StoreDB": {"name", "host", "port", "database", "user", "password_file", "password_env", "sslmode", "schema"},
 }
 
-// explain names the nearest known key to an unknown one.
-func explain(err error) string {
-	text := err.Error()
-	for _, m := range unknownKey.FindAllStringSubmatch(text, -1) {
-		best, least := "", 1<<30
-		for _, k := range keys[m[3]] {
-			if d := distance(m[2], k); d < least {
-				best, least = k, d
-			}
-		}
-		hint := fmt.Sprintf("line %s: unknown key %q, the nearest known one is %q", m[1], m[2], best)
-		if m[2] == "password" {
-			hint = fmt.Sprintf("line %s: a password doesn't stand in the file: use password_file or password_env", m[1])
-		}
-		text = strings.Replace(text, m[0], hint, 1)
-	}
-	return strings.ReplaceAll(strings.TrimPrefix(text, "yaml: unmarshal errors:\n  "), "\n", ";")
-}
-
-// distance is Levenshtein's.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		prev := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cur := row[j+1]
-			cost := prev
-			if a[i] != b[j] {
-				cost++
-			}
-			row[j+1] = min(cost, row[j]+1, cur+1)
-			prev = cur
-		}
-	}
-	return row[len(b)]
-}
-
 var orgCode = regexp.MustCompile(`^[0-9A-Za-z_-]{1,64}$`)
 
 func (l *Log) check() error {
@@ -227,11 +186,11 @@ func (l *Log) check() error {
 	}
 	switch {
 	case len(l.Brokers) == 0:
-		return errors.New("log.brokers: at least one host:port")
+		return missing("log.brokers", atLeastHost)
 	case l.Durability != Replicated && l.Durability != Single:
-		return fmt.Errorf("log.durability %q: %s or %s", l.Durability, Replicated, Single)
+		return wrong(fmt.Sprintf("log.durability %q", l.Durability), durabilities)
 	case l.Embedded && l.Durability == Replicated:
-		return fmt.Errorf("log.durability %s: the embedded log has one node; leave it out, or set embedded: false", Replicated)
+		return wrong("log.durability "+Replicated, oneNode)
 	}
 	return nil
 }
@@ -244,59 +203,71 @@ func (a *Agent) Check() error {
 	if a.Partitions == 0 {
 		a.Partitions = 1
 	}
-	all := []error{a.Log.check()}
+	all := []error{a.Log.check(), address("http", a.HTTP)}
 	if a.Name == "" || !orgCode.MatchString(a.Org) {
-		all = append(all, fmt.Errorf("name %q and org %q: both are needed, org of letters, digits, - and _", a.Name, a.Org))
+		all = append(all, wrong(fmt.Sprintf("name %q, org %q", a.Name, a.Org), agentNames))
 	}
 	if a.DataDir == "" {
-		all = append(all, errors.New("data_dir: a folder is needed"))
+		all = append(all, missing("data_dir", aFolder))
 	}
 	if a.Codec == "" {
 		a.Codec = envelope.Avro.String()
 	}
 	if _, err := envelope.ParseCodec(a.Codec); err != nil {
-		all = append(all, err)
+		all = append(all, wrong(fmt.Sprintf("codec %q", a.Codec), oneOf, "avro, json"))
 	}
 	if len(a.Sources) == 0 {
-		all = append(all, errors.New("sources: at least one"))
+		all = append(all, missing("sources", atLeastOne))
 	}
 	seen := map[string]bool{}
 	for i, s := range a.Sources {
 		where := fmt.Sprintf("sources[%d]", i)
 		if !orgCode.MatchString(s.Name) || seen[s.Name] {
-			all = append(all, fmt.Errorf("%s.name %q is empty, stands twice or has other characters than letters, digits, - and _", where, s.Name))
+			all = append(all, wrong(fmt.Sprintf("%s.name %q", where, s.Name), nameCodes))
 		}
 		seen[s.Name] = true
 		all = append(all, needs(where, "host", s.Host, "user", s.User))
 		if len(s.Tables) == 0 {
-			all = append(all, fmt.Errorf("%s.tables: at least one pattern", where))
+			all = append(all, missing(where+".tables", onePattern))
 		}
 		for _, p := range s.Tables {
 			if !strings.Contains(p, ".") {
-				all = append(all, fmt.Errorf("%s.tables %q: a pattern has two parts, such as %s.*", where, p, p))
+				all = append(all, wrong(fmt.Sprintf("%s.tables %q", where, p), twoParts, p))
 			}
 		}
 		switch s.Engine {
 		case "postgres":
 			if s.Database == "" {
-				all = append(all, fmt.Errorf("%s.database: postgres needs one", where))
+				all = append(all, missing(where+".database", needsBase))
 			}
 		case "mysql", "mariadb":
 			if s.Database != "" || s.SSLMode != "" {
-				all = append(all, fmt.Errorf("%s: database and sslmode are for postgres; with %s the table patterns name the databases", where, s.Engine))
+				all = append(all, wrong(where, noBase, s.Engine))
 			}
 		default:
-			all = append(all, fmt.Errorf("%s.engine %q: one of postgres, mysql, mariadb", where, s.Engine))
+			all = append(all, wrong(fmt.Sprintf("%s.engine %q", where, s.Engine), oneOf, "postgres, mysql, mariadb"))
 		}
 		if s.FirstStart != "" && s.FirstStart != "now" && s.FirstStart != "load" {
-			all = append(all, fmt.Errorf("%s.first_start %q: load, now, or nothing", where, s.FirstStart))
+			all = append(all, wrong(fmt.Sprintf("%s.first_start %q", where, s.FirstStart), firstStarts))
 		}
 		if s.Partition < 0 || int(s.Partition) >= a.Partitions {
-			all = append(all, fmt.Errorf("%s.partition %d is outside 0 to %d", where, s.Partition, a.Partitions-1))
+			all = append(all, wrong(fmt.Sprintf("%s.partition %d", where, s.Partition), outside, 0, a.Partitions-1))
 		}
 		all = append(all, s.check(where))
 	}
 	return errors.Join(all...)
+}
+
+// address checks where something is served, if it is.
+func address(key, addr string) error {
+	if addr == "" {
+		return nil
+	}
+	_, port, err := net.SplitHostPort(addr)
+	if _, perr := strconv.ParseUint(port, 10, 16); err != nil || perr != nil {
+		return wrong(fmt.Sprintf("%s %q", key, addr), anAddress)
+	}
+	return nil
 }
 
 // needs reports those of the keys, each followed by its value, that have none.
@@ -304,7 +275,7 @@ func needs(where string, keysAndValues ...string) error {
 	var all []error
 	for i := 0; i < len(keysAndValues); i += 2 {
 		if keysAndValues[i+1] == "" {
-			all = append(all, fmt.Errorf("%s.%s: is missing", where, keysAndValues[i]))
+			all = append(all, missing(where+"."+keysAndValues[i], isMissing))
 		}
 	}
 	return errors.Join(all...)
@@ -319,15 +290,15 @@ func (w *Worker) Check() error {
 		w.Group = "tributary." + w.Store.Database
 	}
 	w.Store.fill()
-	all := []error{w.Log.check(), w.Store.checkStore("store")}
+	all := []error{w.Log.check(), w.Store.checkStore("store"), address("http", w.HTTP), address("registry", w.Registry)}
 	if w.Name == "" {
-		all = append(all, errors.New("name: the worker needs one"))
+		all = append(all, missing("name", workerName))
 	}
 	if w.StopTimeout < 0 {
-		all = append(all, fmt.Errorf("stop_timeout %s is below 0", w.StopTimeout))
+		all = append(all, wrong("stop_timeout "+w.StopTimeout.String(), belowZero))
 	}
 	if len(w.Orgs) == 0 {
-		all = append(all, errors.New("orgs: at least one"))
+		all = append(all, missing("orgs", atLeastOne))
 	}
 	return errors.Join(all...)
 }
@@ -335,10 +306,10 @@ func (w *Worker) Check() error {
 // Check implements the rules of the log's file.
 func (l *LogServer) Check() error {
 	if l.DataDir == "" {
-		return errors.New("data_dir: a folder is needed")
+		return missing("data_dir", aFolder)
 	}
 	if l.Port < 0 || l.Port > 65535 {
-		return fmt.Errorf("port %d is outside 0 to 65535", l.Port)
+		return wrong(fmt.Sprintf("port %d", l.Port), outside, 0, 65535)
 	}
 	return nil
 }

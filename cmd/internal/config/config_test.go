@@ -29,7 +29,7 @@ func TestAgent(t *testing.T) {
 		"no tables":            {`["public.*"]`, "[]", "tables: at least one pattern"},
 		"half a pattern":       {`["public.*"]`, "[xueji]", "such as xueji.*"},
 		"bad first start":      {"first_start: now", "first_start: yesterday", "first_start"},
-		"bad duration":         {"5s", "5 parsecs", "cannot unmarshal"},
+		"bad duration":         {"5s", "5 parsecs", `line 6: "5 parsecs": a duration with its unit`},
 		"json":                 {"stop_timeout", "codec: json\nstop_timeout", ""},
 		"another codec":        {"stop_timeout", "codec: protobuf\nstop_timeout", `codec "protobuf": one of avro, json`},
 		"no brokers":           {`["127.0.0.1:9092"]`, "[]", "log.brokers"},

@@ -22,14 +22,14 @@ func (h *Hub) Check() error {
 	all := []error{h.Log.check()}
 	host, _, err := net.SplitHostPort(h.HTTP)
 	if ip := net.ParseIP(host); err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		all = append(all, fmt.Errorf("http %q: a loopback address with a port, e.g. 127.0.0.1:8060: the page shows rows and has no login", h.HTTP))
+		all = append(all, wrong(fmt.Sprintf("http %q", h.HTTP), loopbackOnly))
 	}
 	if len(h.Orgs) == 0 {
-		all = append(all, errors.New("orgs: at least one"))
+		all = append(all, missing("orgs", atLeastOne))
 	}
 	for _, o := range h.Orgs {
 		if !orgCode.MatchString(o) {
-			all = append(all, fmt.Errorf("orgs: %q has other characters than letters, digits, - and _", o))
+			all = append(all, wrong(fmt.Sprintf("orgs %q", o), codeChars))
 		}
 	}
 	seen := map[string]bool{}
@@ -38,7 +38,7 @@ func (h *Hub) Check() error {
 		where := fmt.Sprintf("stores[%d]", i)
 		s.fill()
 		if s.Name == "" || seen[s.Name] {
-			all = append(all, fmt.Errorf("%s.name %q is empty or stands twice", where, s.Name))
+			all = append(all, wrong(fmt.Sprintf("%s.name %q", where, s.Name), nameTwice))
 		}
 		seen[s.Name] = true
 		all = append(all, s.checkStore(where))

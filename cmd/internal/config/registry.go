@@ -17,13 +17,13 @@ func (r *Registry) Check() error {
 	if r.HTTP == "" {
 		r.HTTP = "127.0.0.1:8081"
 	}
-	all := []error{r.Log.check()}
+	all := []error{r.Log.check(), address("http", r.HTTP)}
 	if len(r.Orgs) == 0 {
-		all = append(all, errors.New("orgs: at least one"))
+		all = append(all, missing("orgs", atLeastOne))
 	}
 	for _, o := range r.Orgs {
 		if !orgCode.MatchString(o) {
-			all = append(all, fmt.Errorf("orgs: %q has other characters than letters, digits, - and _", o))
+			all = append(all, wrong(fmt.Sprintf("orgs %q", o), codeChars))
 		}
 	}
 	return errors.Join(all...)

@@ -12,7 +12,7 @@ func TestRegistry(t *testing.T) {
 		"good":        {"", "", ""},
 		"no org":      {`["330106"]`, "[]", "orgs: at least one"},
 		"no brokers":  {`["127.0.0.1:9092"]`, "[]", "log.brokers"},
-		"a slash":     {`"330106"`, `"33/01"`, `orgs: "33/01" has other characters`},
+		"a slash":     {`"330106"`, `"33/01"`, `orgs "33/01": has other characters`},
 		"unknown key": {"orgs", "org", `unknown key "org", the nearest known one is "orgs"`},
 	} {
 		var r Registry

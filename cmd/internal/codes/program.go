@@ -1,0 +1,77 @@
+package codes
+
+import "github.com/tributary-cdc/tributary/cmd/internal/language"
+
+// ofProgram are the codes of what can be wrong with a command line, a configuration, or
+// what a command asked for.
+var ofProgram = map[string]map[language.Language]explanation{
+	"ADDRESS_IN_USE": {
+		english: {"the address is in use by another program", "give another address in the file, or port 0 for a free one; see whether the program runs twice"},
+		chinese: {"该地址正被另一个程序使用", "在配置文件中换一个地址，或用端口 0 任选一个空闲端口；检查本程序是否重复启动"}},
+	"CONFIG_FILE": {
+		english: {"a configuration file can't be read", "check its name and its rights"},
+		chinese: {"无法读取配置文件", "检查文件名与读取权限"}},
+	"CONFIG_KEY": {
+		english: {"a configuration file has a key that nobody knows", "correct it; tributary config example prints all keys"},
+		chinese: {"配置文件中有未知的键", "更正它；tributary config example 会输出全部的键"}},
+	"CONFIG_MISSING": {
+		english: {"a configuration file lacks something", "add it; tributary config example shows how"},
+		chinese: {"配置文件缺少必要内容", "补上；写法见 tributary config example"}},
+	"CONFIG_SECRET": {
+		english: {"a password isn't where the configuration says, or stands in the file itself", "set password_file or password_env, and make the file or the variable"},
+		chinese: {"口令不在配置所说的地方，或写在了配置文件里", "设置 password_file 或 password_env，并准备好该文件或环境变量"}},
+	"CONFIG_SYNTAX": {
+		english: {"a configuration file isn't YAML", "correct the line; often it is the indentation, or a text that needs quotes"},
+		chinese: {"配置文件不是有效的 YAML", "更正所指的行；常见原因是缩进，或文字需要加引号"}},
+	"CONFIG_VALUE": {
+		english: {"a value in a configuration file can't be", "correct it; tributary config check FILE finds all of them without any connection"},
+		chinese: {"配置文件中有无效的值", "更正它；tributary config check 不需任何连接就能找出全部问题"}},
+	"DATA_DIR_IN_USE": {
+		english: {"another process works in the data folder", "stop it, or give this one a folder of its own: data_dir"},
+		chinese: {"另一个进程正在使用该数据目录", "停止那个进程，或用 data_dir 为本程序另设目录"}},
+	"LOAD_REFUSED": {
+		english: {"the load of a table can't be ordered now", "see tributary status: a load is under way, or the table has stopped"},
+		chinese: {"现在不能下达该表的装载指令", "查看 tributary status：装载正在进行，或该表已停止"}},
+	"LOAD_UNKNOWN": {
+		english: {"the source has no such table, or no such load", "check the table's name, database or schema included; see tributary status"},
+		chinese: {"该数据源没有这张表，或没有这项装载", "检查表名（含数据库或模式名）；查看 tributary status"}},
+	"LOG_STORAGE": {
+		english: {"the embedded log can't write its data folder, and has stopped; every acknowledged record is kept", "make room on the disk or repair it, then start the log again"},
+		chinese: {"内嵌日志无法写入数据目录，已停止；已确认的记录都还在", "腾出或修复磁盘空间，然后重新启动日志"}},
+	"NEEDS_PERSON": {
+		english: {"not everything is well", "see the notes of the lines above"},
+		chinese: {"有需要处理的问题", "见上面各行的说明"}},
+	"NOT_TRIBUTARY": {
+		english: {"what answers at the address isn't a program of this kind", "check the address: it is http of the agent's or worker's file"},
+		chinese: {"该地址上应答的不是所要的程序", "检查地址：即 agent 或 worker 配置文件中的 http"}},
+	"ORDER_FORBIDDEN": {
+		english: {"the agent takes orders from its own machine only", "run tributary table there"},
+		chinese: {"agent 只接受本机下达的指令", "在 agent 所在的机器上运行 tributary table"}},
+	"ORDER_UNKNOWN": {
+		english: {"the agent doesn't know this order", "use a program of the agent's version"},
+		chinese: {"agent 不认识该指令", "使用与 agent 同一版本的程序"}},
+	"PROGRAM_UNREACHABLE": {
+		english: {"a program that was asked doesn't answer", "see whether it runs, and whether the address is that of http in its file"},
+		chinese: {"所询问的程序没有应答", "检查它是否在运行，地址是否与其配置文件中的 http 一致"}},
+	"ROW_NOT_FOUND": {
+		english: {"the store's table has no row under this key", "check the key: its values in the table's order, without the source; the row may be deleted, or not here yet"},
+		chinese: {"汇聚库的表中没有这个键的行", "检查键：按表键顺序给出各值，不含数据源；该行可能已删除，或尚未到达"}},
+	"SOURCE_UNKNOWN": {
+		english: {"the agent has no such source", "give the source's id, e.g. 330106-xueji, and its agent's address: --agent"},
+		chinese: {"该 agent 没有这个数据源", "给出数据源的编号，例如 330106-xueji，以及其 agent 的地址：--agent"}},
+	"UNEXPECTED_ERROR": {
+		english: {"something failed that has no code of its own", "the text beside it says what; please report it"},
+		chinese: {"出现了没有专门代码的错误", "见旁边的原文；请反馈给我们"}},
+	"USAGE_ARGUMENTS": {
+		english: {"a command got too few or too many arguments", "see its help: --help"},
+		chinese: {"命令的参数过多或过少", "查看该命令的帮助：--help"}},
+	"USAGE_COMMAND": {
+		english: {"there is no such command", "see the list: tributary help"},
+		chinese: {"没有这个命令", "查看命令列表：tributary help"}},
+	"USAGE_FLAG": {
+		english: {"the command has no such flag, or the flag lacks its value", "see its help: --help"},
+		chinese: {"命令没有这个选项，或选项缺少值", "查看该命令的帮助：--help"}},
+	"USAGE_VALUE": {
+		english: {"an argument or a flag can't have this value", "use one of those that the error names"},
+		chinese: {"参数或选项的值无效", "使用错误信息中列出的值"}},
+}

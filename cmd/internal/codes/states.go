@@ -1,0 +1,46 @@
+package codes
+
+import "github.com/tributary-cdc/tributary/cmd/internal/language"
+
+// states are what programs say about sources, partitions and loads, in words.
+var states = map[string][2]string{
+	"": {"unknown", "未知"}, "applying": {"applying", "入库中"}, "canceled": {"canceled", "已取消"}, "failed": {"failed", "已失败"},
+	"fenced": {"fenced", "已被接管"}, "gap": {"gap", "有缺口"}, "loaded": {"loaded", "已装载"}, "loading": {"loading", "装载中"},
+	"paused": {"paused", "已暂停"}, "queued": {"queued", "排队中"}, "retrying": {"retrying", "重试中"}, "silent": {"silent", "失联"},
+	"starting": {"starting", "启动中"}, "stopped": {"stopped", "已停止"}, "streaming": {"streaming", "采集中"},
+	"unreachable": {"unreachable", "无法访问"}, "waiting": {"standing by", "待命"},
+}
+
+// operations are how a row changed.
+var operations = map[string][2]string{"c": {"insert", "新增"}, "u": {"update", "更新"}, "d": {"delete", "删除"}, "r": {"snapshot read", "快照读取"}}
+
+// States gives the words of all states in a language.
+func States(lang language.Language) map[string]string { return words(states, lang) }
+
+// Operations gives the words of all operations in a language.
+func Operations(lang language.Language) map[string]string { return words(operations, lang) }
+
+func words(of map[string][2]string, lang language.Language) map[string]string {
+	out := map[string]string{}
+	for name := range of {
+		out[name] = word(of, name, lang)
+	}
+	return out
+}
+
+// State gives a state in words, as it is if this version doesn't know it.
+func State(state string, lang language.Language) string { return word(states, state, lang) }
+
+// Operation gives an operation in words, as it is if this version doesn't know it.
+func Operation(op string, lang language.Language) string { return word(operations, op, lang) }
+
+func word(of map[string][2]string, name string, lang language.Language) string {
+	w, ok := of[name]
+	switch {
+	case !ok:
+		return name
+	case lang == chinese:
+		return w[1]
+	}
+	return w[0]
+}

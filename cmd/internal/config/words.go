@@ -1,0 +1,55 @@
+package config
+
+import "github.com/tributary-cdc/tributary/cmd/internal/language"
+
+// words is a text in each language, with the same verbs of fmt.
+type words struct{ english, chinese string }
+
+func (w words) in(l language.Language) string {
+	if l == language.Chinese {
+		return w.chinese
+	}
+	return w.english
+}
+
+// The catalogue of findings.
+var (
+	asIs   = words{"%v", "%v"}
+	atLine = words{"line %d", "第 %d 行"}
+
+	cantRead       = words{"the file can't be read: %v", "无法读取文件：%v"}
+	notYAML        = words{"not valid YAML: %s", "不是有效的 YAML：%s"}
+	unknown        = words{"unknown key %q, the nearest known one is %q", "未知的键 %q，最接近的已知键是 %q"}
+	passwordInFile = words{"a password doesn't stand in the file: use password_file or password_env", "口令不写在文件中：使用 password_file 或 password_env"}
+	oneSecret      = words{"set one of password_file and password_env", "password_file 与 password_env 须设置其中一个，且只能一个"}
+	variableUnset  = words{"the variable %s isn't set", "环境变量 %s 未设置"}
+
+	aDuration = words{"a duration with its unit is wanted, such as 10s", "应为带单位的时长，例如 10s"}
+	aNumber   = words{"a whole number within its range is wanted", "应为取值范围内的整数"}
+	aBool     = words{"true or false is wanted", "应为 true 或 false"}
+	aText     = words{"a text is wanted; put it in quotes", "应为文字，请加引号"}
+	aList     = words{"a list is wanted, such as [a, b]", "应为列表，例如 [a, b]"}
+	aMapping  = words{"keys with values are wanted, such as {key: value}", "应为键值对，例如 {key: value}"}
+
+	isMissing    = words{"is missing", "缺失"}
+	aFolder      = words{"a folder is needed", "须指定目录"}
+	atLeastOne   = words{"at least one", "至少一个"}
+	atLeastHost  = words{"at least one host:port", "至少一个 host:port"}
+	onePattern   = words{"at least one pattern", "至少一个匹配规则"}
+	twoParts     = words{"a pattern has two parts, such as %s.*", "匹配规则有两部分，例如 %s.*"}
+	needsBase    = words{"postgres needs one", "postgres 须指定数据库"}
+	noBase       = words{"database and sslmode are for postgres; with %s the table patterns name the databases", "database 与 sslmode 仅用于 postgres；%s 由表的匹配规则指明数据库"}
+	oneOf        = words{"one of %s", "应为 %s 之一"}
+	firstStarts  = words{"load, now, or nothing", "应为 load、now，或不填"}
+	outside      = words{"is outside %d to %d", "超出范围 %d 至 %d"}
+	belowZero    = words{"is below 0", "小于 0"}
+	nameCodes    = words{"is empty, stands twice or has other characters than letters, digits, - and _", "为空、重复，或含有字母、数字、- 和 _ 以外的字符"}
+	codeChars    = words{"has other characters than letters, digits, - and _", "含有字母、数字、- 和 _ 以外的字符"}
+	nameTwice    = words{"is empty or stands twice", "为空或重复"}
+	agentNames   = words{"both are needed, org of letters, digits, - and _", "二者均须填写，org 由字母、数字、- 和 _ 组成"}
+	workerName   = words{"the worker needs one", "worker 须有名称"}
+	durabilities = words{Replicated + " or " + Single, "应为 " + Replicated + " 或 " + Single}
+	oneNode      = words{"the embedded log has one node; leave it out, or set embedded: false", "内嵌日志只有一个节点；请删去此项，或设置 embedded: false"}
+	anAddress    = words{"an address with a port, e.g. 127.0.0.1:8061; port 0 takes a free one", "应为带端口的地址，例如 127.0.0.1:8061；端口 0 表示任选一个空闲端口"}
+	loopbackOnly = words{"a loopback address with a port, e.g. 127.0.0.1:8060: the page shows rows and has no login", "应为带端口的回环地址，例如 127.0.0.1:8060：页面会显示数据行且无需登录"}
+)
