@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -26,31 +27,35 @@ Ctrl-C 停止 / stops
 }
 
 // insert gives a shell command that inserts a row at a source with the client that
-// belongs to its server, else with one of the machine's, and the row's table and key.
+// belongs to its server, else with one of the machine's, else with this program, and the
+// row's table and key.
 func (s *system) insert() (command, table, key string) {
 	m, p := s.servers[0], s.servers[1]
 	number := fmt.Sprint(900_000_000 + time.Now().Unix()%1_000_000)
-	if client, ok := program(m, "mariadb"); ok || !has(p, "psql") {
-		return fmt.Sprintf(`MYSQL_PWD="$(cat %s)" %s --no-defaults -h 127.0.0.1 -P %d -u %s --default-character-set=utf8mb4 xueji -e "INSERT INTO class VALUES (%s, '2133000001', '手工班', '2026')"`,
-			quote(secret(m)), quote(client), m.Port, m.User, number), "class", number
+	if client := client(m, "mariadb"); client != "" {
+		return fmt.Sprintf(`MYSQL_PWD="$(cat %s)" %s --no-defaults -h 127.0.0.1 -P %d -u %s --default-character-set=utf8mb4 xueji -e "%s"`,
+			quote(secret(m)), quote(client), m.Port, m.User, insertClass(number)), "class", number
 	}
-	client, _ := program(p, "psql")
-	return fmt.Sprintf(`PGPASSWORD="$(cat %s)" %s -h 127.0.0.1 -p %d -U %s chengji -c "INSERT INTO teacher VALUES (%s, '手工', '2133000001')"`,
-		quote(secret(p)), quote(client), p.Port, p.User, number), "teacher", number
+	if client := client(p, "psql"); client != "" {
+		return fmt.Sprintf(`PGPASSWORD="$(cat %s)" %s -h 127.0.0.1 -p %d -U %s chengji -c "INSERT INTO teacher VALUES (%s, '手工', '2133000001')"`,
+			quote(secret(p)), quote(client), p.Port, p.User, number), "teacher", number
+	}
+	self, err := os.Executable()
+	if err != nil {
+		self = "bin/demo"
+	}
+	return fmt.Sprintf("%s -dir %s -port %d -insert %s", quote(self), quote(s.o.dir), m.Port, number), "class", number
 }
 
-func has(v *local.Server, name string) bool {
-	_, ok := program(v, name)
-	return ok
-}
-
-// program gives the path of a client of the server's, or only its name if it has none.
-func program(v *local.Server, name string) (path string, ok bool) {
-	path = v.Program(name)
-	if _, err := os.Stat(path); err != nil {
-		return name, false
+// client gives a client that can run here: the server's own, or one of the machine's.
+// Fetched ones may lack a library.
+func client(v *local.Server, name string) string {
+	for _, path := range []string{v.Program(name), name} {
+		if exec.Command(path, "--version").Run() == nil {
+			return path
+		}
 	}
-	return path, true
+	return ""
 }
 
 // quote makes a text one word of a shell.

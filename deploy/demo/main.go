@@ -26,6 +26,7 @@ type options struct {
 	embedded bool
 	seed     uint64
 	page     string // address of the hub's page
+	begun    int64  // Unix seconds
 }
 
 func main() {
@@ -36,6 +37,8 @@ func main() {
 	log := flag.String("log", "embedded", "embedded, or kafka: a real Apache Kafka")
 	flag.Uint64Var(&o.seed, "seed", rand.Uint64N(1<<32), "of the workload and the kills")
 	flag.StringVar(&o.page, "page", "127.0.0.1:0", "address of the page, on loopback; port 0 takes a free one")
+	flag.Int64Var(&o.begun, "begun", time.Now().Unix(), "when the reader began to wait, in Unix seconds: compiling counts")
+	port, row := flag.Int("port", 0, "with -insert: the port of xueji"), flag.Int("insert", 0, "insert a class of this number into the demo that runs in the data folder")
 	flag.Parse()
 	if *log != "embedded" && *log != "kafka" || flag.NArg() > 0 {
 		fmt.Fprintf(os.Stderr, "demo: -log %q %v: embedded or kafka, and no further arguments\n", *log, flag.Args())
@@ -44,7 +47,11 @@ func main() {
 	o.embedded = *log == "embedded"
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, o); err != nil {
+	work := func() error { return run(ctx, o) }
+	if *row != 0 {
+		work = func() error { return byHand(ctx, o.dir, *port, *row) }
+	}
+	if err := work(); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}

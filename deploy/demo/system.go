@@ -47,7 +47,6 @@ type system struct {
 
 // start brings everything up. On an error it returns what is up already.
 func start(ctx context.Context, o options, say *teller) (*system, error) {
-	begun := time.Now()
 	var err error
 	for _, path := range []*string{&o.program, &o.dir} {
 		if *path, err = filepath.Abs(*path); err != nil {
@@ -88,8 +87,8 @@ func start(ctx context.Context, o options, say *teller) (*system, error) {
 	}); err != nil {
 		return s, err
 	}
-	took := time.Since(begun).Seconds()
-	say.step("省库收到第一行，用时 %.1f 秒 / first row in the province's store after %.1f s", took, took)
+	took := time.Since(time.Unix(o.begun, 0)).Seconds()
+	say.step("省库收到第一行，用时 %.0f 秒（含编译与下载） / first row in the province's store after %.0f s, compiling and fetching included", took, took)
 	if o.check > 0 {
 		return s, nil
 	}
@@ -168,6 +167,10 @@ func (s *system) launch(role, name, text string) (*local.Process, error) {
 
 // pageFree says now whether the page's address can be taken, not after all has started.
 func pageFree(address string) error {
+	host, _, err := net.SplitHostPort(address)
+	if ip := net.ParseIP(host); err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("页面只能在回环地址上 / the page's address %q isn't one of loopback with a port: it shows rows and has no login (make demo PAGE=127.0.0.1:PORT)", address)
+	}
 	ln, err := net.Listen("tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("端口已被占用 / the page's address %s is in use: give another one (make demo PAGE=127.0.0.1:PORT)", address)
