@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -69,6 +70,30 @@ func TestExitCodes(t *testing.T) {
 	} {
 		if code, _, errs := call(tt.args...); code != tt.code || !strings.Contains(errs, tt.want) {
 			t.Errorf("%v: exit %d, %q; want %d, %q", tt.args, code, errs, tt.code, tt.want)
+		}
+	}
+}
+
+// TestReadmeConfigurations: what the README shows is valid as it stands.
+func TestReadmeConfigurations(t *testing.T) {
+	block := regexp.MustCompile("(?s)```yaml\n# (\\w+)\\.yml\n(.*?)```")
+	for _, name := range []string{"README.md", "README.zh-CN.md"} {
+		b, err := os.ReadFile(filepath.Join("..", "..", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := block.FindAllStringSubmatch(string(b), -1)
+		if len(found) < 2 {
+			t.Errorf("%s has %d configurations", name, len(found))
+		}
+		for _, m := range found {
+			file := filepath.Join(t.TempDir(), m[1]+".yml")
+			if err := os.WriteFile(file, []byte(m[2]), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if code, _, errs := call("config", "check", m[1], file); code != 0 {
+				t.Errorf("%s: %s", name, errs)
+			}
 		}
 	}
 }
