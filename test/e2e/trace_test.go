@@ -69,7 +69,7 @@ sources:
 	}
 	agent, worker := fmt.Sprintf("http://127.0.0.1:%d", agentHTTP), fmt.Sprintf("http://127.0.0.1:%d", workerHTTP)
 	await(t, "both sources streaming", func() bool {
-		out, code := call("status", agent)
+		out, code := call("status", agent, "--lang", "en")
 		return code == 0 && strings.Count(out, "streaming") == 2
 	})
 	if _, err := c.Execute("INSERT INTO xueji.student VALUES (4711, '镕基', '0000-00-00')"); err != nil {
@@ -137,7 +137,7 @@ sources:
 		t.Errorf("pg_waldump %s: %v\n%s", command, err, proof)
 	}
 
-	if out, code := call("trace", store, "student", "1"); code != 1 || !strings.Contains(out, "not found") {
+	if out, code := call("trace", store, "student", "1"); code != 1 || !strings.Contains(out, "[ROW_NOT_FOUND]") {
 		t.Errorf("a row that isn't there: exit %d, %s", code, out)
 	}
 	if out, code := call("trace", store, "score", "1"); code != 1 || !strings.Contains(out, "its key is (xh, kch)") {
