@@ -27,7 +27,7 @@ patiently = (t=$$(date +%s); while sleep 1.5; do echo "… 编译中 / compiling
 demo:
 	@echo "编译（首次约 1 至 3 分钟） / compiling (1 to 3 minutes the first time)"
 	@begun=$$(date +%s); ($(call patiently,$(GO) build -o bin/tributary ./cmd/tributary && $(GO) build -o bin/demo ./deploy/demo)) && \
-	./bin/demo -begun $$begun $(if $(CHECK),-check 30s) $(if $(LOG),-log $(LOG)) $(if $(SEED),-seed $(SEED)) $(if $(DIR),-dir $(DIR)) $(if $(PAGE),-page $(PAGE))
+	exec ./bin/demo -begun $$begun $(if $(CHECK),-check 30s) $(if $(LOG),-log $(LOG)) $(if $(SEED),-seed $(SEED)) $(if $(DIR),-dir $(DIR)) $(if $(PAGE),-page $(PAGE))
 
 # ROWS, REPEAT, ONLY (parts: mariadb,apply,single,latency,peers,postgres), CODECS and
 # OUT change a run; the report tells machine, versions and repetitions. bench-peers
