@@ -4,6 +4,7 @@
 package local
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -138,6 +139,25 @@ func command(dir, path string, args ...string) (*exec.Cmd, error) {
 	}
 	cmd.SysProcAttr = attributes(cred)
 	return cmd, nil
+}
+
+// setUp runs a command that makes a server's files, and ends it, with all that it has
+// started, once ctx ends.
+func setUp(ctx context.Context, dir, path string, args ...string) error {
+	cmd, err := command(dir, path, args...)
+	if err != nil {
+		return err
+	}
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("%s: %w", filepath.Base(path), err)
+	}
+	defer context.AfterFunc(ctx, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })() // its group; it may have ended
+	if err := cmd.Wait(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", filepath.Base(path), errors.Join(ctx.Err(), err), out.Bytes())
+	}
+	return nil
 }
 
 func exists(path string) bool {

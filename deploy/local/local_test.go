@@ -1,10 +1,13 @@
 package local_test
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tributary-cdc/tributary/deploy/local"
 	"github.com/tributary-cdc/tributary/test/servers"
@@ -52,6 +55,34 @@ func TestBadSettingIsShown(t *testing.T) {
 	_, err := local.StartPostgres(t.Context(), local.Options{Dir: filepath.Join(mkdir(t), "pg"), Settings: map[string]string{"no_such_setting": "1"}})
 	if err == nil || !strings.Contains(err.Error(), "no_such_setting") {
 		t.Errorf("%v doesn't show what the server wrote", err)
+	}
+}
+
+// TestGiveUpWhileFilesAreMade: who gives up isn't kept waiting until a server's first
+// files are made.
+func TestGiveUpWhileFilesAreMade(t *testing.T) {
+	dir := filepath.Join(mkdir(t), "pg")
+	ctx, giveUp := context.WithCancel(t.Context())
+	defer giveUp()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := local.StartPostgres(ctx, local.Options{Dir: dir})
+		ended <- err
+	}()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for begun := false; !begun; {
+		select {
+		case <-tick.C:
+			_, err := os.Stat(filepath.Join(dir, "data", "PG_VERSION"))
+			begun = err == nil
+		case err := <-ended:
+			t.Fatal(err)
+		}
+	}
+	giveUp()
+	if err := <-ended; !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "initdb") {
+		t.Errorf("it ended with %v", err)
 	}
 }
 

@@ -48,12 +48,8 @@ func StartMariaDB(ctx context.Context, o Options) (*Server, error) {
 		if bytes.Contains(script, []byte("--skip-test-db")) { // old ones don't know it
 			args = append(args, "--skip-test-db")
 		}
-		cmd, err := command(o.Dir, install, args...)
-		if err != nil {
+		if err := setUp(ctx, o.Dir, install, args...); err != nil {
 			return nil, err
-		}
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("mariadb-install-db: %w\n%s", err, out)
 		}
 	}
 	if s.Port, err = FreePort(); err != nil {

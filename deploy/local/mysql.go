@@ -44,12 +44,8 @@ func StartMySQL(ctx context.Context, o Options) (*Server, error) {
 	if fresh {
 		// The init file runs inside, so the server never listens without a password.
 		args := append(slices.Clone(mysqld[1:]), "--initialize-insecure", "--datadir="+data, "--init-file="+initial)
-		cmd, err := command(o.Dir, mysqld[0], args...)
-		if err != nil {
+		if err := setUp(ctx, o.Dir, mysqld[0], args...); err != nil {
 			return nil, err
-		}
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("mysqld --initialize: %w\n%s", err, out)
 		}
 	}
 	if s.Port, err = FreePort(); err != nil {

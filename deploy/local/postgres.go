@@ -36,12 +36,8 @@ func StartPostgres(ctx context.Context, o Options) (*Server, error) {
 	s := &Server{Engine: "PostgreSQL", How: program, Host: "127.0.0.1", User: "postgres", Password: password, Dir: o.Dir, bin: filepath.Dir(program), stop: syscall.SIGINT}
 	data := filepath.Join(o.Dir, "data")
 	if fresh {
-		cmd, err := command(o.Dir, s.Program("initdb"), "-D", data, "-U", s.User, "-A", passwords, "--pwfile="+filepath.Join(o.Dir, "password"), "-E", "UTF8", "-N")
-		if err != nil {
+		if err := setUp(ctx, o.Dir, s.Program("initdb"), "-D", data, "-U", s.User, "-A", passwords, "--pwfile="+filepath.Join(o.Dir, "password"), "-E", "UTF8", "-N"); err != nil {
 			return nil, err
-		}
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("initdb: %w\n%s", err, out)
 		}
 	}
 	if s.Port, err = FreePort(); err != nil {
