@@ -28,6 +28,8 @@ type loader struct {
 	executed string
 	// owned are transactions of before a first start that couldn't be seen then.
 	owned []string
+	// settled says that owned has what could have been passed over, see Delivered.Unnamed.
+	settled bool
 }
 
 // Source connects to the reader's server to load tables. It is called after Start.
@@ -36,6 +38,7 @@ func (r *Reader) Source(ctx context.Context) (snapshot.Source, error) {
 	if err != nil {
 		return nil, err
 	}
+	aux.additions.Reset(r.additions.List())
 	l := &loader{r: aux, plans: map[*schema.Table]*rowimage.TextPlan{}, executed: r.begun, owned: r.owned}
 	if aux.sql, err = aux.connect(ctx); err == nil {
 		defer context.AfterFunc(ctx, func() { _ = aux.sql.Close() })() // ends a query under way
@@ -180,6 +183,9 @@ func (l *loader) Read(ctx context.Context, r snapshot.Request) (*snapshot.Chunk,
 		return nil, fmt.Errorf("table %s wasn't described on this connection: %w", r.Table.ID(), snapshot.ErrTable)
 	}
 	defer context.AfterFunc(ctx, func() { _ = l.data.Close() })()
+	if err := l.settle(r.Delivered); err != nil {
+		return nil, err
+	}
 	high, err := l.begin(r.Delivered)
 	if err != nil {
 		return nil, errors.Join(err, l.end())
@@ -384,6 +390,10 @@ func selectSQL(plan *rowimage.TextPlan, r *snapshot.Request) (string, error) {
 		names[k] = quote(t.Columns[i].Name)
 	}
 	sql := "SELECT " + strings.Join(cols, ", ") + " FROM " + quote(t.Database) + "." + quote(t.Name)
+	conditions, err := within(plan, names, r.Range)
+	if err != nil {
+		return "", err
+	}
 	switch {
 	case r.Keys != nil:
 		var tuples []string
@@ -400,23 +410,12 @@ func selectSQL(plan *rowimage.TextPlan, r *snapshot.Request) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		sql += " WHERE " + behind(names, text)
+		conditions = append(conditions, behind(names, text, ">"))
+	}
+	if len(conditions) > 0 {
+		sql += " WHERE " + strings.Join(conditions, " AND ")
 	}
 	return fmt.Sprintf("%s ORDER BY %s LIMIT %d", sql, strings.Join(names, ", "), r.Rows), nil
-}
-
-// behind compares a key in the order of its columns. The first column stands alone as
-// well, because the servers find no range in the rest.
-func behind(names, values []string) string {
-	n := len(names) - 1
-	out := names[n] + " > " + values[n]
-	for n--; n >= 0; n-- {
-		out = fmt.Sprintf("%s > %s OR %s = %s AND (%s)", names[n], values[n], names[n], values[n], out)
-	}
-	if len(names) > 1 {
-		return fmt.Sprintf("%s >= %s AND (%s)", names[0], values[0], out)
-	}
-	return out
 }
 
 func quote(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }

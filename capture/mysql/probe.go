@@ -28,6 +28,7 @@ type state struct {
 	LastID  string            `json:"last_id,omitempty"` // of the last transaction
 	Epoch   uint32            `json:"epoch"`
 	Stopped []event.TableStop `json:"stopped,omitempty"`
+	Added   []string          `json:"added,omitempty"` // tables beside those of the patterns
 }
 
 func (s *state) stopOf(table string) *event.TableStop {

@@ -56,6 +56,7 @@ type Reader struct {
 	caseless   bool              // the server keeps names in lower case, whatever statements say
 	collations map[uint64]string // character set of each collation id
 	known      map[string]bool   // captured tables that exist, as "database.table"
+	additions  capture.Additions
 	named      named
 	state      state
 	gtids      gomysql.GTIDSet // executed up to the end of the last transaction; nil without GTIDs
@@ -102,7 +103,7 @@ func (r *Reader) wanted(name string) bool {
 			return true
 		}
 	}
-	return false
+	return r.additions.Has(name)
 }
 
 // fold gives a name that a person wrote the form that the server keeps.
@@ -123,6 +124,11 @@ func (r *Reader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 		return 0, err
 	}
 	defer context.AfterFunc(ctx, func() { _ = r.sql.Close() })() // ends a query under way
+	added, err := addedIn(res.State)
+	if err != nil {
+		return 0, err
+	}
+	r.additions.Reset(added)
 	if err := r.probe(); err != nil {
 		return 0, err
 	}
@@ -265,6 +271,14 @@ func (r *Reader) Next(ctx context.Context) (*event.Segment, error) {
 	for r.queue.Empty() {
 		if r.stream == nil {
 			return nil, fmt.Errorf("reader isn't started: %w", capture.ErrConnection)
+		}
+		if !r.txn.open {
+			if err := r.addTables(); err != nil {
+				return nil, err
+			}
+			if !r.queue.Empty() {
+				break
+			}
 		}
 		e, err := r.nextEvent(ctx)
 		if err != nil {

@@ -261,7 +261,7 @@ func (r *Reader) commit() error {
 }
 
 func (r *Reader) encodeState() ([]byte, error) {
-	r.state.GTIDs = ""
+	r.state.GTIDs, r.state.Added = "", r.additions.List()
 	if r.gtids != nil {
 		r.state.GTIDs = r.gtids.String()
 	}

@@ -13,20 +13,30 @@ import (
 	"github.com/tributary-cdc/tributary/stream/event"
 )
 
-// literals gives a key's values, in the order of Table.Key, as a row of SQL literals.
+// literals gives a key's values, in the order of Table.Key, or its first ones, as a row
+// of SQL literals.
 func literals(t *schema.Table, key []event.Value) (string, error) {
 	out := make([]string, len(key))
-	for n, i := range t.Key {
+	for n, i := range t.Key[:len(key)] {
 		text, err := render(&t.Columns[i].Type, key[n])
 		if err != nil {
 			return "", fmt.Errorf("key column %q of table %s: %w", t.Columns[i].Name, t.ID(), err)
 		}
 		out[n] = "'" + strings.ReplaceAll(text, "'", "''") + "'" // standard_conforming_strings is the default since 9.1
-		if native := t.Columns[i].Type.Native; native != "" && t.Columns[i].Type.Kind != schema.Enum {
-			out[n] += "::" + native
-		}
+		out[n] += cast(&t.Columns[i].Type)
 	}
 	return "(" + strings.Join(out, ", ") + ")", nil
+}
+
+// cast gives the literal of a type that type.
+func cast(t *schema.Type) string {
+	switch {
+	case t.Native == "" || t.Kind == schema.Enum:
+		return ""
+	case t.Native == "character": // that is character(1) in a cast
+		return "::bpchar"
+	}
+	return "::" + t.Native
 }
 
 // render is the inverse of parse: a value as the server would print it.

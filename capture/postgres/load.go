@@ -22,6 +22,7 @@ import (
 type loader struct {
 	r        *Reader // with a session of its own
 	snapshot string  // the function that tells a view's transactions
+	barrier          // of a table that was added
 }
 
 // Source connects to the reader's database to load tables.
@@ -30,6 +31,7 @@ func (r *Reader) Source(ctx context.Context) (snapshot.Source, error) {
 	if err != nil {
 		return nil, err
 	}
+	aux.additions.Reset(r.additions.List())
 	l := &loader{r: aux}
 	if err := l.open(ctx); err != nil {
 		return nil, err
@@ -114,6 +116,9 @@ func (l *loader) Read(ctx context.Context, r snapshot.Request) (*snapshot.Chunk,
 			return nil, err
 		}
 	}
+	if err := l.renew(ctx); err != nil {
+		return nil, err
+	}
 	if _, err := l.r.sql.Exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"); err != nil {
 		return nil, connection("open a view", err)
 	}
@@ -154,12 +159,19 @@ func (l *loader) view(ctx context.Context, r *snapshot.Request) (*snapshot.Chunk
 			return nil, fmt.Errorf("transaction %s can't be seen: %w", id, snapshot.ErrView)
 		}
 	}
+	if r.Delivered.Unnamed {
+		if err := l.passes(&seen); err != nil {
+			return nil, err
+		}
+	}
 	return l.rows(ctx, r)
 }
 
 // view is a snapshot in PostgreSQL's sense (manual, 9.27.9 "Transaction ID and Snapshot
-// Information"): transactions from max on, and those in running, can't be seen.
+// Information"): transactions from max on, and those in running, can't be seen; min is
+// the oldest that goes on.
 type view struct {
+	min     uint64
 	max     uint64
 	running []uint64
 }
@@ -168,6 +180,9 @@ func parseView(text string) (v view, err error) {
 	parts := strings.Split(text, ":")
 	if len(parts) != 3 {
 		return v, fmt.Errorf("snapshot %q: %w", text, pgoutput.ErrMalformed)
+	}
+	if v.min, err = strconv.ParseUint(parts[0], 10, 64); err != nil {
+		return v, fmt.Errorf("snapshot %q: %w", text, err)
 	}
 	if v.max, err = strconv.ParseUint(parts[1], 10, 64); err != nil {
 		return v, fmt.Errorf("snapshot %q: %w", text, err)
@@ -312,7 +327,7 @@ func selectSQL(r *snapshot.Request) (string, error) {
 	for _, i := range t.Key {
 		names = append(names, cols[i])
 	}
-	key := "(" + strings.Join(names, ", ") + ")"
+	row := func(n int) string { return "(" + strings.Join(names[:n], ", ") + ")" }
 	sql := "SELECT " + strings.Join(cols, ", ") + " FROM " + pgx.Identifier{t.Schema, t.Name}.Sanitize()
 	if r.Keys != nil {
 		var tuples []string
@@ -323,14 +338,26 @@ func selectSQL(r *snapshot.Request) (string, error) {
 			}
 			tuples = append(tuples, text)
 		}
-		return sql + " WHERE " + key + " IN (" + strings.Join(tuples, ", ") + ")", nil
+		return sql + " WHERE " + row(len(names)) + " IN (" + strings.Join(tuples, ", ") + ")", nil
 	}
-	if r.After != nil {
-		text, err := literals(t, r.After)
-		if err != nil {
-			return "", err
+	var conditions []string
+	condition := func(operation string, values []event.Value) error {
+		if len(values) == 0 {
+			return nil
 		}
-		sql += " WHERE " + key + " > " + text
+		text, err := literals(t, values)
+		conditions = append(conditions, row(len(values))+" "+operation+" "+text)
+		return err
+	}
+	err := condition(">", r.After)
+	if r.Range != nil {
+		err = errors.Join(err, condition(">=", r.Range.From), condition("<=", r.Range.To))
+	}
+	if err != nil {
+		return "", err
+	}
+	if len(conditions) > 0 {
+		sql += " WHERE " + strings.Join(conditions, " AND ")
 	}
 	return fmt.Sprintf("%s ORDER BY %s LIMIT %d", sql, strings.Join(names, ", "), r.Rows), nil
 }

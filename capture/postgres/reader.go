@@ -49,6 +49,7 @@ type state struct {
 	Epoch    uint32            `json:"epoch"`
 	Stopped  []event.TableStop `json:"stopped,omitempty"`
 	Files    map[string]uint32 `json:"files,omitempty"` // of the tables, where TRUNCATE is unseen
+	Added    []string          `json:"added,omitempty"` // tables beside those of the patterns
 }
 
 func (s *state) stopOf(table string) *event.TableStop {
@@ -70,6 +71,7 @@ type Reader struct {
 	state     state
 	last      event.Position
 	relations map[uint32]*relation
+	additions capture.Additions
 	// truncateUnseen says that the server leaves TRUNCATE out of the stream.
 	truncateUnseen bool
 	msg            pgoutput.Msg
@@ -124,7 +126,7 @@ func (r *Reader) wanted(name string) bool {
 			return true
 		}
 	}
-	return false
+	return r.additions.Has(r.o.Database + "." + name)
 }
 
 // connection gives an error of the server or the network its class.
@@ -188,6 +190,7 @@ func (r *Reader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 	if err := r.resume(ctx, res); err != nil {
 		return 0, err
 	}
+	r.additions.Reset(r.state.Added)
 	r.last = res.Last
 	r.relations = map[uint32]*relation{}
 	r.ack.Store(r.end.Offset)

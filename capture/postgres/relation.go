@@ -14,6 +14,7 @@ import (
 
 // relation is what the reader knows of a table that the server has announced.
 type relation struct {
+	name    string        // schema.table, of one that nobody has asked for
 	table   *schema.Table // nil if the table is stopped
 	columns []pgoutput.Column
 	ident   byte
@@ -61,7 +62,7 @@ func (r *Reader) announce(ctx context.Context, m *pgoutput.Msg) (*relation, erro
 		return &relation{columns: slices.Clone(m.Columns), ident: m.Identity, stop: stop}, nil
 	}
 	if !r.wanted(name) {
-		return &relation{columns: slices.Clone(m.Columns), ident: m.Identity}, nil
+		return &relation{name: name, columns: slices.Clone(m.Columns), ident: m.Identity}, nil
 	}
 	t := &schema.Table{Source: r.o.Source.ID, Dataset: m.Name, Database: r.o.Database, Schema: m.Namespace, Name: m.Name}
 	if d := r.o.Datasets[name]; d != "" {

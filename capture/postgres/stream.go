@@ -20,6 +20,14 @@ import (
 func (r *Reader) Next(ctx context.Context) (*event.Segment, error) {
 	r.queue.Release()
 	for r.queue.Empty() {
+		if r.seg == nil && !r.skip {
+			if err := r.addTables(ctx); err != nil {
+				return nil, err
+			}
+			if !r.queue.Empty() {
+				break
+			}
+		}
 		if err := r.receive(ctx); err != nil {
 			return nil, err
 		}

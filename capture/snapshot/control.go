@@ -1,9 +1,13 @@
 package snapshot
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/tributary-cdc/tributary/capture"
+	"github.com/tributary-cdc/tributary/stream/event"
 )
 
 // Errors of a person's orders.
@@ -14,25 +18,124 @@ var (
 	ErrBusy = errors.New("the table is being loaded")
 	// ErrStopped: the stream doesn't deliver the table, so a load would soon be stale.
 	ErrStopped = errors.New("the table has stopped at the source's reader")
+	// ErrCaptured: a table that is to be added is captured already.
+	ErrCaptured = errors.New("the table is captured already: read it again instead")
+	// ErrNotCaptured: a table of which a part is to be read isn't captured.
+	ErrNotCaptured = errors.New("the table isn't captured: add it first")
+	// ErrIncomplete: a load of the whole table hasn't ended, so that a part wouldn't help.
+	ErrIncomplete = errors.New("the last load of the whole table hasn't ended: read all of it again")
+	// ErrFixed: the reader can't take further tables.
+	ErrFixed = errors.New("this reader takes no further tables")
 )
+
+// errRangeOrder: which rows of the store lie in a range can't be told there.
+var errRangeOrder = errors.New("only the source's server knows the order of these keys, so the store can't tell which of its rows lie between them")
 
 // Load orders the load of a table (schema.Table.ID). One that was loaded before is read
 // again, and rows that don't exist at the source any more leave the store at its end. The
 // stream goes on meanwhile. It may be called at any time; the order is durable once the
-// load's beginning stands in the log.
+// load's beginning stands in the log: see Progress.Since.
 func (l *Loader) Load(table string) error {
+	return l.order(progress{Progress: Progress{Table: table}, Sweep: true})
+}
+
+// LoadRange orders that a part of a captured table be read again. Rows outside stay as
+// they are; rows of the part that don't exist at the source any more leave the store,
+// unless keep is set. It asks the source.
+func (l *Loader) LoadRange(ctx context.Context, table string, b Bounds, keep bool) error {
+	if err := l.free(table, true); err != nil {
+		return err
+	}
+	var r *event.KeyRange
+	err := l.with(ctx, func(src Source) error {
+		tables, err := src.Tables(ctx)
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(tables, func(t Table) bool { return t.ID == table })
+		switch {
+		case i < 0:
+			return fmt.Errorf("table %s: %w", table, ErrNotCaptured)
+		case tables[i].Schema == nil:
+			return fmt.Errorf("table %s: %s: %w", table, tables[i].Refused, ErrTable)
+		}
+		r, err = src.Range(ctx, tables[i].Schema, b)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if r.Keep = keep; !keep && !r.Tellable() {
+		return &capture.Coded{Code: "RANGE_ORDER", Hint: "read all of the table again, or this part with --keep-missing, which lets rows stay that don't exist at the source any more",
+			Err: fmt.Errorf("table %s, %s: %w", table, b, errRangeOrder)}
+	}
+	return l.order(progress{Progress: Progress{Table: table, Estimate: -1, Part: b.String()}, Sweep: true, Range: r})
+}
+
+// Add orders that a table which isn't captured yet be loaded and streamed from now on,
+// for as long as the source's state lasts. It asks the source, and makes it publish the
+// table if need be and allowed.
+func (l *Loader) Add(ctx context.Context, table string) error {
+	adder, ok := l.o.Reader.(Adder)
+	if !ok {
+		return ErrFixed
+	}
+	if err := l.free(table, false); err != nil {
+		return err
+	}
+	err := l.with(ctx, func(src Source) error { return src.Include(ctx, table) })
+	if err != nil {
+		return err
+	}
+	if err := l.order(progress{Progress: Progress{Table: table}, Sweep: true, Added: true}); err != nil {
+		return err
+	}
+	adder.Add(table)
+	return nil
+}
+
+// with works on a connection of its own.
+func (l *Loader) with(ctx context.Context, work func(Source) error) error {
+	src, err := l.o.Open(ctx)
+	if err != nil {
+		return err
+	}
+	return errors.Join(work(src), src.Close())
+}
+
+// free reports why a load of the table can't be ordered now.
+func (l *Loader) free(table string, part bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.freeLocked(table, part)
+}
+
+func (l *Loader) freeLocked(table string, part bool) error {
 	if l.stopped[table] {
 		return fmt.Errorf("table %s: %w", table, ErrStopped)
 	}
 	for _, t := range l.tasks {
-		if t.Table == table && (t.active() || t.Phase == Paused) {
+		switch {
+		case t.Table != table:
+		case t.active() || t.Phase == Paused:
 			return fmt.Errorf("table %s: %w", table, ErrBusy)
+		case part && t.Phase != Loaded && t.Range == nil:
+			return fmt.Errorf("table %s: %w", table, ErrIncomplete)
 		}
 	}
-	l.tasks = slices.DeleteFunc(l.tasks, func(t *task) bool { return t.Table == table })
-	l.tasks = append(l.tasks, &task{progress: progress{Progress: Progress{Table: table, Phase: Queued}, Sweep: true}})
+	return nil
+}
+
+// order takes the place of the table's last load.
+func (l *Loader) order(p progress) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.freeLocked(p.Table, p.Range != nil); err != nil {
+		return err
+	}
+	p.Phase = Queued
+	l.tasks = slices.DeleteFunc(l.tasks, func(t *task) bool { return t.Table == p.Table })
+	l.tasks = append(l.tasks, &task{progress: p, ordered: &p})
 	l.nudge()
 	return nil
 }

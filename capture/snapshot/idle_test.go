@@ -13,6 +13,7 @@ import (
 // quiet is a source that nobody writes: all views of it have one high position. It hands
 // out one row a chunk.
 type quiet struct {
+	integers
 	table *schema.Table
 	rows  int64
 }
@@ -36,7 +37,7 @@ func (q *quiet) Read(_ context.Context, r Request) (*Chunk, error) {
 // have positions that rise one by one, so that no store takes a later one for a replay.
 func TestAttack25ChunksOfOnePlace(t *testing.T) {
 	s := newServer(rand.New(rand.NewPCG(1, 1)), 0)
-	src := &quiet{s.table, 3}
+	src := &quiet{table: s.table, rows: 3}
 	l, err := New(Options{Reader: &stream{s: s}, Open: func(context.Context) (Source, error) { return src, nil }, First: true})
 	if err != nil {
 		t.Fatal(err)

@@ -39,8 +39,11 @@ type Options struct {
 	Bytes int
 	// Target is how long reading a chunk should take, 10ms to 10s. Default 200ms.
 	Target time.Duration
-	// Rate bounds the rows read per second of one table; 0 for no bound.
-	Rate   int
+	// Rate bounds the rows read per second, of all tables together; 0 for no bound.
+	Rate int
+	// Hours are those in which tables are read; the zero value for all of the day. What is
+	// under way when they end is read to its end.
+	Hours  Hours
 	Logger *slog.Logger
 }
 
@@ -59,6 +62,9 @@ func (o *Options) fill() error {
 		if *f.v < f.low || *f.v > f.high {
 			return fmt.Errorf("snapshot options: %s %d is outside %d to %d", f.name, *f.v, f.low, f.high)
 		}
+	}
+	if o.Rate < 0 {
+		return fmt.Errorf("snapshot options: Rate %d is below 0", o.Rate)
 	}
 	if o.Target == 0 {
 		o.Target = 200 * time.Millisecond
@@ -106,7 +112,10 @@ type Loader struct {
 	listing error // why the tables of a first load can't be listed
 	// stopped are tables that the reader doesn't deliver, by schema.Table.ID.
 	stopped map[string]bool
-	tasks   []*task // in the order in which they were asked for
+	added   []string // tables that the reader delivers besides those of its patterns
+	tasks   []*task  // in the order in which they were asked for
+
+	limit limiter
 }
 
 // New checks the options. It starts nothing.
@@ -114,7 +123,7 @@ func New(o Options) (*Loader, error) {
 	if err := o.fill(); err != nil {
 		return nil, err
 	}
-	return &Loader{o: o, wake: make(chan struct{}, 1), work: make(chan struct{}, 1)}, nil
+	return &Loader{o: o, wake: make(chan struct{}, 1), work: make(chan struct{}, 1), limit: limiter{rate: o.Rate}}, nil
 }
 
 // Start implements capture.Reader.
@@ -149,14 +158,15 @@ func (l *Loader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 	l.mu.Lock()
 	l.listed = s.Listed || first && !l.o.First
 	l.listing = nil
-	l.tasks, l.stopped = nil, map[string]bool{}
+	l.stopped, l.added = map[string]bool{}, additions(s.Reader)
 	for _, stop := range stops(s.Reader) {
 		l.stopped[stop.Table] = true
 	}
-	for _, p := range s.Tables {
-		l.tasks = append(l.tasks, &task{progress: p})
-	}
+	l.resume(s.Tables)
 	l.mu.Unlock()
+	if len(l.added) > 0 {
+		l.o.Logger.Info("tables added by an order are captured beside those of the patterns", "tables", l.added)
+	}
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	l.cancel, l.pump = cancel, newPump(l.o.Reader)
 	l.begins, l.reads = make(chan *chunk), make(chan *chunk)
@@ -265,8 +275,9 @@ func (l *Loader) busy() (busy, listed bool) {
 	l.mu.Lock()
 	listed = l.listed
 	busy = !listed
-	for _, t := range l.tasks {
-		busy = busy || t.active()
+	open, _ := l.o.Hours.Open(time.Now())
+	for _, t := range l.tasks { // outside the hours nothing begins, but what is under way ends
+		busy = busy || t.active() && (open || t.Since.IsZero() || len(t.flight) > 0 || t.Read && len(t.Keys) == 0)
 	}
 	l.mu.Unlock()
 	pace := 0
@@ -319,6 +330,7 @@ func (l *Loader) took(seg *event.Segment) (*event.Segment, error) {
 	}
 	if seg.State != nil {
 		l.reader, l.since = bytes.Clone(seg.State), nil
+		l.confirm()
 	} else if !seg.Last || !l.owing {
 		return seg, nil
 	}
@@ -399,9 +411,20 @@ func (l *Loader) encodeLocked() ([]byte, error) {
 func (l *Loader) Progress() []Progress {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	out := make([]Progress, len(l.tasks))
+	out, now := make([]Progress, len(l.tasks)), time.Now()
+	open, next := l.o.Hours.Open(now)
 	for i, t := range l.tasks {
-		out[i] = t.Progress
+		p := t.Progress
+		if t.active() {
+			p.Speed = t.speed.rate(now)
+			if left := p.Estimate - p.Rows; left > 0 && p.Speed > 0 {
+				p.Left = float64(left) / p.Speed
+			}
+			if !open && len(t.flight) == 0 {
+				p.Phase, p.Resumes = Waiting, next
+			}
+		}
+		out[i] = p
 	}
 	return out
 }

@@ -22,7 +22,7 @@ func (l *Loader) manage(ctx context.Context) {
 		listed := l.listed
 		var next *task
 		for _, t := range l.tasks {
-			if t.active() && !t.reader {
+			if t.active() && !t.reader && l.delivered(t) {
 				next = t
 				break
 			}
@@ -188,13 +188,17 @@ func (l *Loader) load(ctx context.Context, t *task, src Source) error {
 			return nil
 		}
 		described := t.table != nil
-		c := l.next(t, size.rows)
+		c := l.next(t, l.limit.most(size.rows))
+		open, change := l.o.Hours.Open(time.Now())
 		l.mu.Unlock()
 		switch {
 		case !described:
 			if err := l.describe(ctx, t, src); err != nil {
 				return err
 			}
+			continue
+		case !open:
+			wait(ctx, time.Until(change), t.moved)
 			continue
 		case c == nil:
 			select {
@@ -241,9 +245,7 @@ func (l *Loader) load(ctx context.Context, t *task, src Source) error {
 			return err
 		}
 		size.adapt(len(res.Rows), res.Bytes, took)
-		if l.o.Rate > 0 {
-			wait(ctx, time.Duration(len(res.Rows))*time.Second/time.Duration(l.o.Rate)-took, nil)
-		}
+		l.limit.took(ctx, len(res.Rows))
 	}
 	return nil
 }
@@ -253,7 +255,7 @@ func (l *Loader) next(t *task, rows int) *chunk {
 	if t.table == nil || t.Since.IsZero() || len(t.flight) >= l.o.Ahead {
 		return nil
 	}
-	c := &chunk{task: t, turn: t.turn, begun: make(chan struct{}), req: Request{Table: t.table.Schema, Rows: rows, Bytes: l.o.Bytes}}
+	c := &chunk{task: t, turn: t.turn, begun: make(chan struct{}), req: Request{Table: t.table.Schema, Rows: rows, Bytes: l.o.Bytes, Range: t.Range}}
 	if !t.ended {
 		c.req.After = t.readTo
 		return c
@@ -271,12 +273,21 @@ const mostKeys = 200
 // errVoid: what was to be read isn't wanted any more.
 var errVoid = errors.New("void")
 
+// tellAfter is how long a load waits for a view before it says so.
+const tellAfter = 5 * time.Second
+
 // view reads a chunk as soon as the server shows what its log has delivered.
 func (l *Loader) view(ctx context.Context, src Source, c *chunk) (*Chunk, error) {
+	began := time.Now()
 	for pause := 2 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
 		res, err := src.Read(ctx, c.req)
 		if !errors.Is(err, ErrView) {
 			return res, err
+		}
+		if time.Since(began) > tellAfter {
+			l.mu.Lock()
+			c.task.Error = err.Error()
+			l.mu.Unlock()
 		}
 		wait(ctx, pause, nil)
 		if ctx.Err() != nil {

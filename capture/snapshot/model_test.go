@@ -18,6 +18,7 @@ import (
 
 // server is a database whose commits stand in its log before a view shows them.
 type server struct {
+	integers
 	mu      sync.Mutex
 	rng     *rand.Rand
 	table   *schema.Table
@@ -210,7 +211,7 @@ func (s *server) Read(_ context.Context, r Request) (*Chunk, error) {
 			if slices.ContainsFunc(r.Keys, func(k []event.Value) bool { return k[0].Int() == id }) {
 				ids = append(ids, id)
 			}
-		case r.After == nil || id > r.After[0].Int():
+		case inside(r.Range, id) && (r.After == nil || id > r.After[0].Int()):
 			ids = append(ids, id)
 		}
 	}
@@ -290,6 +291,7 @@ func (r *stream) Next(ctx context.Context) (*event.Segment, error) {
 // target applies what is handed out, as a worker does.
 type target struct {
 	rows    map[int64]row
+	written map[int64]event.Position // of the rows
 	loading bool
 	loaded  bool
 	last    event.Position
@@ -305,6 +307,9 @@ func (w *target) apply(seg *event.Segment) {
 			w.err = fmt.Errorf("%s after %s", seg.Txn.Position, w.last)
 		}
 		w.last = seg.Txn.Position
+	}
+	if w.written == nil {
+		w.written = map[int64]event.Position{}
 	}
 	for i := range seg.Rows {
 		e := &seg.Rows[i]
@@ -334,11 +339,16 @@ func (w *target) apply(seg *event.Segment) {
 			}
 			now.b = old.b
 		}
-		w.rows[e.After[0].Int()] = now
+		w.rows[e.After[0].Int()], w.written[e.After[0].Int()] = now, w.last
 	}
 	for _, l := range seg.Loads {
 		w.loading = l.Phase == event.LoadBegun
 		w.loaded = l.Phase == event.LoadEnded
+		for id := range w.rows {
+			if w.loaded && l.Sweep && inside(l.Range, id) && w.written[id].Compare(l.Since) < 0 {
+				delete(w.rows, id)
+			}
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 // gated is a source of empty tables, whose chunks wait for the gate.
 type gated struct {
+	integers
 	tables  []Table
 	reading chan string
 	gate    chan struct{}

@@ -37,6 +37,9 @@ type Delivered struct {
 	Place event.Place
 	// Txns are the names (event.Txn.ID) of transactions that no view has shown yet.
 	Txns []string
+	// Unnamed says that others may have changed the table before the source was opened,
+	// which the stream passed over: all that had begun by then must be visible.
+	Unnamed bool
 }
 
 // Request asks for one chunk of a table.
@@ -49,6 +52,8 @@ type Request struct {
 	Keys [][]event.Value
 	// Rows and Bytes bound the chunk: it ends with the row that reaches one of them.
 	Rows, Bytes int
+	// Range is the part of the table that is read; nil for all of it. It doesn't bound Keys.
+	Range *event.KeyRange
 	// Delivered must be visible in the view that is read, else ErrView.
 	Delivered Delivered
 }
@@ -71,10 +76,26 @@ type Chunk struct {
 type Source interface {
 	// Tables lists the captured tables that exist.
 	Tables(ctx context.Context) ([]Table, error)
+	// Include makes sure that the server publishes a table that isn't captured yet, and
+	// that it can be captured and read. It gives ErrCaptured for one that is captured, ErrTable
+	// for one that doesn't exist, and a capture.Coded with the statements for a person if it
+	// isn't allowed to do what is needed.
+	Include(ctx context.Context, table string) error
+	// Range reads the bounds of a part of a table as the server would.
+	Range(ctx context.Context, t *schema.Table, b Bounds) (*event.KeyRange, error)
 	// Read reads one chunk in a view of its own, without locking anything.
 	Read(ctx context.Context, r Request) (*Chunk, error)
 	// Close ends the connection. It is safe to call twice.
 	Close() error
+}
+
+// Adder is what a capture.Reader may be besides: one that takes further tables.
+type Adder interface {
+	// Add makes the reader deliver a table (schema.Table.ID) from a transaction's beginning
+	// on. Before that transaction an Idle segment comes with a State whose list "added" has
+	// the table; a reader that starts from such a state delivers it as well. It may be
+	// called at any time, blocks for nothing, and is forgotten by a start from another state.
+	Add(table string)
 }
 
 // Pacer is what a capture.Reader may be besides: one that can say more often than

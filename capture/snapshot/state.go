@@ -20,6 +20,8 @@ const (
 	Loaded   Phase = "loaded"
 	Failed   Phase = "failed"
 	Canceled Phase = "canceled"
+	// Waiting is of a report only: the load waits for the hours in which tables are read.
+	Waiting Phase = "waiting"
 )
 
 // Progress is a table's load, for people.
@@ -31,9 +33,20 @@ type Progress struct {
 	Rows     int64  `json:"rows"`
 	Estimate int64  `json:"estimate"`
 	Error    string `json:"error,omitempty"`
+	// Part is the part of the table that is read again, as ordered; empty for all of it.
+	Part string `json:"part,omitempty"`
+	// Since is the position of the load's beginning in the log, zero before that: once the
+	// log has it the order outlives the program.
+	Since event.Position `json:"since,omitzero"`
 	// Begun and Ended are when the load began and ended; zero if it hasn't.
 	Begun time.Time `json:"begun,omitzero"`
 	Ended time.Time `json:"ended,omitzero"`
+	// Speed is the number of rows per second in the last half minute, Left how many seconds
+	// the rest takes at that speed, Resumes when reading is allowed again; 0 for unknown.
+	// They are of a report only.
+	Speed   float64   `json:"rows_per_second,omitempty"`
+	Left    float64   `json:"seconds_left,omitempty"`
+	Resumes time.Time `json:"resumes_at,omitzero"`
 }
 
 // progress is what must be known to go on with a load.
@@ -47,10 +60,12 @@ type progress struct {
 	Read bool `json:"read,omitempty"`
 	// Keys are rows that must be read by themselves before the load can end.
 	Keys [][]event.Value `json:"keys,omitempty"`
-	// Since is the position of the load's beginning in the log, zero before that.
-	Since event.Position `json:"since"`
 	// Sweep says that the store may have rows of before Since that don't exist any more.
 	Sweep bool `json:"sweep,omitempty"`
+	// Range is the part of the table that is read, nil for all of it.
+	Range *event.KeyRange `json:"range,omitempty"`
+	// Added says that the stream didn't deliver the table before this load was ordered.
+	Added bool `json:"added,omitempty"`
 }
 
 // state is the loader's durable state, with the reader's own within.
@@ -76,14 +91,23 @@ func parseState(b []byte) (state, error) {
 }
 
 // stops reads which tables a reader has stopped. Readers keep that under this name.
-func stops(reader []byte) []event.TableStop {
-	var s struct {
-		Stopped []event.TableStop `json:"stopped"`
+func stops(reader []byte) []event.TableStop { return ofReader(reader).Stopped }
+
+// additions reads which tables a reader delivers besides those of its patterns. Readers
+// keep that under this name.
+func additions(reader []byte) []string { return ofReader(reader).Added }
+
+// readerState is what readers keep under names of this package.
+type readerState struct {
+	Stopped []event.TableStop `json:"stopped"`
+	Added   []string          `json:"added"`
+}
+
+func ofReader(b []byte) (s readerState) {
+	if err := json.Unmarshal(b, &s); err != nil {
+		return readerState{} // a reader without such a state
 	}
-	if err := json.Unmarshal(reader, &s); err != nil {
-		return nil // a reader without such a state
-	}
-	return s.Stopped
+	return s
 }
 
 // recentLimit bounds the transactions whose visibility isn't known. A server has at

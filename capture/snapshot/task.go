@@ -21,7 +21,10 @@ type task struct {
 	turn   int           // rises when what is under way must be read again
 	readTo []event.Value // key up to which chunks were read
 	ended  bool          // the table's end was read
-	moved  chan struct{} // tells its reader that something has changed; capacity 1
+	speed  speed
+	// ordered is the order as a person gave it, until it is known to outlive the program.
+	ordered *progress
+	moved   chan struct{} // tells its reader that something has changed; capacity 1
 }
 
 // chunk is one chunk on its way.
@@ -38,6 +41,14 @@ type chunk struct {
 }
 
 func (t *task) active() bool { return t.Phase == Queued || t.Phase == Loading }
+
+// delivered reports whether the stream delivers the table.
+func (l *Loader) delivered(t *task) bool { return !t.Added || slices.Contains(l.added, t.Table) }
+
+// load says that the load begins or ends.
+func (t *task) load(phase event.LoadPhase) event.Load {
+	return event.Load{Table: t.Table, Dataset: t.Dataset, Phase: phase, Since: t.Since, Sweep: t.Sweep, Range: t.Range}
+}
 
 func (t *task) cascades(parent string) bool {
 	return t.table != nil && slices.Contains(t.table.Parents, parent)
@@ -127,7 +138,7 @@ func (l *Loader) begin(c *chunk) {
 		return
 	}
 	c.from = len(t.win.changes)
-	c.req.Delivered = Delivered{Place: l.place, Txns: slices.Clone(l.recent)}
+	c.req.Delivered = Delivered{Place: l.place, Txns: slices.Clone(l.recent), Unnamed: t.Added}
 	t.flight = append(t.flight, c)
 }
 
@@ -159,7 +170,7 @@ func (l *Loader) emit() (*event.Segment, error) {
 			for _, t := range fresh {
 				t.Since, t.Begun = p, time.Now()
 				signal(t.moved)
-				loads = append(loads, event.Load{Table: t.Table, Dataset: t.Dataset, Phase: event.LoadBegun, Since: p, Sweep: t.Sweep})
+				loads = append(loads, t.load(event.LoadBegun))
 			}
 			return loads
 		})
@@ -174,7 +185,7 @@ func (l *Loader) emit() (*event.Segment, error) {
 					t.Phase, t.Ended = Loaded, time.Now()
 					signal(t.moved)
 					l.o.Logger.Info("table loaded", "table", t.Table, "rows", t.Rows)
-					return []event.Load{{Table: t.Table, Dataset: t.Dataset, Phase: event.LoadEnded, Since: t.Since, Sweep: t.Sweep}}
+					return []event.Load{t.load(event.LoadEnded)}
 				})
 			}
 			continue
@@ -201,7 +212,7 @@ func (l *Loader) emit() (*event.Segment, error) {
 // fresh gives the tasks whose beginning isn't in the log yet.
 func (l *Loader) fresh() (out []*task) {
 	for _, t := range l.tasks {
-		if t.Since.IsZero() && t.active() {
+		if t.Since.IsZero() && t.active() && l.delivered(t) {
 			out = append(out, t)
 		}
 	}
@@ -211,6 +222,7 @@ func (l *Loader) fresh() (out []*task) {
 // arrived notes that the oldest chunk is being handed out.
 func (l *Loader) arrived(t *task, c *chunk, rows int) {
 	t.Rows += int64(rows)
+	t.speed.note(time.Now(), t.Rows)
 	t.Error = ""
 	if c.req.Keys != nil {
 		t.Keys = slices.Delete(t.Keys, 0, len(c.req.Keys))

@@ -11,14 +11,18 @@ import (
 
 // unfinished gives the loads that have begun and not ended.
 func unfinished(ctx context.Context, c *pgx.Conn) ([]worker.Load, error) {
-	rows, err := c.Query(ctx, `SELECT source, "table", since_position, sweep FROM tributary.table_state WHERE state = 'loading'`)
+	rows, err := c.Query(ctx, `SELECT source, "table", since_position, sweep, state = 'rereading' FROM tributary.table_state WHERE state IN ('loading', 'rereading')`)
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (worker.Load, error) {
 		var l worker.Load
 		var since string
-		err := row.Scan(&l.Source, &l.Table, &since, &l.Sweep)
+		var part bool
+		err := row.Scan(&l.Source, &l.Table, &since, &l.Sweep, &part)
+		if part {
+			l.Range = &event.KeyRange{}
+		}
 		if err == nil {
 			l.Since, err = event.ParsePosition(since)
 		}
@@ -30,6 +34,12 @@ func unfinished(ctx context.Context, c *pgx.Conn) ([]worker.Load, error) {
 // neither the load nor the stream has brought since it began don't exist any more.
 func (a *applying) loads(ctx context.Context, loads []worker.Load) error {
 	for _, l := range loads {
+		if l.Phase == event.LoadBegun && l.Range != nil { // what is incomplete, or has stopped, stays so
+			a.queue.Queue(`INSERT INTO tributary.table_state (source, "table", state, since_position, error, batch, sweep) VALUES ($1, $2, 'rereading', $3, '', $4, $5)
+				ON CONFLICT (source, "table") DO UPDATE SET since_position = excluded.since_position, batch = excluded.batch, since = now()
+				WHERE table_state.state = 'rereading'`, l.Source, l.Table, l.Since.String(), a.id, l.Sweep)
+			continue
+		}
 		if l.Phase == event.LoadBegun {
 			a.queue.Queue(`INSERT INTO tributary.table_state (source, "table", state, since_position, error, batch, sweep) VALUES ($1, $2, 'loading', $3, '', $4, $5)
 				ON CONFLICT (source, "table") DO UPDATE SET state = 'loading', since_position = excluded.since_position, error = '', batch = excluded.batch,
@@ -40,7 +50,8 @@ func (a *applying) loads(ctx context.Context, loads []worker.Load) error {
 		if err := a.send(ctx); err != nil {
 			return err
 		}
-		tag, err := a.conn.Exec(ctx, `DELETE FROM tributary.table_state WHERE source = $1 AND "table" = $2 AND state = 'loading'`, l.Source, l.Table)
+		tag, err := a.conn.Exec(ctx, `DELETE FROM tributary.table_state WHERE source = $1 AND "table" = $2
+			AND CASE WHEN $3 THEN state = 'rereading' AND since_position = $4 ELSE state = 'loading' END`, l.Source, l.Table, l.Range != nil, l.Since.String())
 		if err != nil {
 			return err
 		}
@@ -49,7 +60,7 @@ func (a *applying) loads(ctx context.Context, loads []worker.Load) error {
 		}
 		a.queue.Queue(`UPDATE tributary.source SET state = 'streaming', since = now() WHERE source = $1 AND state = 'halted'
 			AND NOT EXISTS (SELECT FROM tributary.table_state WHERE source = $1 AND state = 'halted')`, l.Source)
-		if l.Sweep {
+		if l.Sweep && (l.Range == nil || !l.Range.Keep) {
 			if err := a.sweep(ctx, l); err != nil {
 				return err
 			}
@@ -64,7 +75,15 @@ func (a *applying) sweep(ctx context.Context, l worker.Load) error {
 	if err := a.conn.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, table).Scan(&there); err != nil || !there {
 		return err
 	}
-	tag, err := a.conn.Exec(ctx, "DELETE FROM "+table+" WHERE _source = $1 AND _position < $2", l.Source, l.Since.String())
+	where, args := "_source = $1 AND _position < $2", []any{l.Source, l.Since.String()}
+	if l.Range != nil {
+		part, err := a.within(ctx, table, l.Range, &args)
+		if err != nil {
+			return err
+		}
+		where += part
+	}
+	tag, err := a.conn.Exec(ctx, "DELETE FROM "+table+" WHERE "+where, args...)
 	if err != nil {
 		return err
 	}

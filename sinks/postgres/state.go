@@ -49,7 +49,7 @@ func halts(ctx context.Context, c *pgx.Conn) ([]worker.Halt, error) {
 func (a *applying) halt(h worker.Halt) {
 	a.queue.Queue(`INSERT INTO tributary.table_state (source, "table", state, since_position, error, batch) VALUES ($1, $2, 'halted', $3, $4, $5)
 		ON CONFLICT (source, "table") DO UPDATE SET state = 'halted', since_position = excluded.since_position, error = excluded.error, batch = excluded.batch, since = now()
-		WHERE table_state.state = 'loading'`, h.Source, h.Table, h.Since.String(), h.Error, a.id)
+		WHERE table_state.state IN ('loading', 'rereading')`, h.Source, h.Table, h.Since.String(), h.Error, a.id)
 	a.queue.Queue(`UPDATE tributary.source SET state = 'halted', since = now() WHERE source = $1 AND state = 'streaming'`, h.Source)
 }
 

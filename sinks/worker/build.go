@@ -17,8 +17,8 @@ type builder struct {
 	refused map[tableKey]error // stopped tables; a load takes them out
 	// recorded are those of them that the store knows of.
 	recorded map[tableKey]bool
-	// loading are tables whose load goes on; true for one that was loaded before.
-	loading map[tableKey]bool
+	// loading are tables whose load goes on.
+	loading map[tableKey]event.Load
 	// ensure prepares a table before its first row.
 	ensure func(context.Context, *schema.Table) error
 
@@ -41,7 +41,7 @@ type builder struct {
 }
 
 func newBuilder(w *Worker, topic string, refused map[tableKey]error) *builder {
-	return &builder{w: w, topic: topic, refused: refused, recorded: map[tableKey]bool{}, loading: map[tableKey]bool{}, mem: &memory{}, mergers: map[*schema.Table]*merger{},
+	return &builder{w: w, topic: topic, refused: refused, recorded: map[tableKey]bool{}, loading: map[tableKey]event.Load{}, mem: &memory{}, mergers: map[*schema.Table]*merger{},
 		keys: map[string]sourceKeys{}, noted: map[QuarantinedKey]int{}, lineage: newLineage()}
 }
 
@@ -127,7 +127,9 @@ func (u *builder) add(ctx context.Context, b *Batch, st *Step, t *txn, table *sc
 		}
 		m = newMerger(u.mem, t.source, table)
 		m.held = u.keysOf(t.source).table(table.ID())
-		m.sweep, m.loading = u.loading[keyOf(table)]
+		var l event.Load
+		l, m.loading = u.loading[keyOf(table)]
+		m.sweep = l.Sweep
 		u.mergers[table] = m
 		u.order = append(u.order, m)
 	}

@@ -30,7 +30,7 @@ func (s *session) restore(ctx context.Context) error {
 		s.update(source, func(st *SourceStatus) { st.Keys = s.build.keysOf(source).count() })
 	}
 	for _, l := range r.Loads {
-		s.build.loading[tableKey{l.Source, l.Table}] = l.Sweep
+		s.build.loading[tableKey{l.Source, l.Table}] = l.Load
 	}
 	return nil
 }

@@ -2,7 +2,8 @@ package worker
 
 import "github.com/tributary-cdc/tributary/stream/event"
 
-// Load is the beginning or the end of a table's load, as a batch brings it.
+// Load is the beginning or the end of a table's load, as a batch brings it. Of one that
+// Store.Recall gives, Range says only whether a part of the table is loaded.
 type Load struct {
 	Source string
 	event.Load
@@ -15,14 +16,20 @@ func (t *txn) loads() bool { return len(t.commit.Loads) > 0 }
 func (u *builder) loads(b *Batch, t *txn) {
 	for _, l := range t.commit.Loads {
 		k := tableKey{t.source, l.Table}
-		if l.Phase == event.LoadBegun {
-			// What was missing because the table, or a key, had stopped comes again.
-			delete(u.refused, k)
-			delete(u.recorded, k)
-			clear(u.keysOf(t.source).table(l.Table).ids)
-			u.loading[k] = l.Sweep
-		} else {
-			delete(u.loading, k)
+		goes, on := u.loading[k]
+		switch {
+		case l.Range != nil && on && goes.Range == nil: // all of it is missing something already
+		case l.Phase == event.LoadEnded:
+			if l.Range == nil || goes.Since == l.Since {
+				delete(u.loading, k)
+			}
+		default:
+			u.loading[k] = l
+			if l.Range == nil { // what was missing because the table, or a key, had stopped comes again
+				delete(u.refused, k)
+				delete(u.recorded, k)
+				clear(u.keysOf(t.source).table(l.Table).ids)
+			}
 		}
 		b.Loads = append(b.Loads, Load{Source: t.source, Load: l})
 	}

@@ -176,7 +176,7 @@ type Batch struct {
 	Loads []Load
 
 	// loading is what was loading before this batch.
-	loading map[tableKey]bool
+	loading map[tableKey]event.Load
 }
 
 // Recalled is what a store knows of trouble before this claim, of all its sources.

@@ -53,7 +53,7 @@ func AddCommit(r *log.Records, source string, c *Commit) {
 	for _, l := range c.Loads {
 		b = putBytes(putBytes(b, l.Table), l.Dataset)
 		b = append(b, byte(l.Phase), bit(l.Sweep))
-		b = putPosition(b, l.Since)
+		b = putRange(putPosition(b, l.Since), l.Range)
 	}
 	add(r, source, commitHeader, b)
 }
@@ -152,25 +152,6 @@ func ParseControl(r *log.Record) (c Control, err error) {
 		return c, nil
 	}
 	return Control{}, fmt.Errorf("record without a control header: %w", ErrMalformed)
-}
-
-func (s *scan) loads() (out []event.Load) {
-	n := s.long()
-	if n < 0 || n > int64(len(s.b)) {
-		s.fail("loads")
-		return nil
-	}
-	for range n {
-		l := event.Load{Table: s.text(), Dataset: s.text()}
-		how := s.fixed(2)
-		l.Phase, l.Sweep = event.LoadPhase(how[0]), how[1] == 1
-		if l.Phase > event.LoadEnded || how[1] > 1 {
-			s.fail("load")
-		}
-		l.Since = s.position()
-		out = append(out, l)
-	}
-	return out
 }
 
 func (s *scan) control(name string, c *Control) bool {

@@ -139,6 +139,8 @@ type Load struct {
 	// Sweep says that the table was loaded before: at the end, rows of before Since don't
 	// exist any more.
 	Sweep bool
+	// Range is what is loaded, nil for all of the table. What is outside stays as it is.
+	Range *KeyRange
 }
 
 // TableStop says why a table stopped. Its rows are not delivered any more until

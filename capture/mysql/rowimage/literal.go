@@ -19,11 +19,11 @@ func (p *TextPlan) Float(i int, f float64) event.Value {
 	return event.Number(math.Float64bits(f))
 }
 
-// Literals gives a key's values (in the order of Table.Key) as SQL literals that compare
+// Literals gives a key's values (in the order of Table.Key, or its first ones) as SQL literals that compare
 // in the order of the primary key. The error wraps ErrUnsupported.
 func (p *TextPlan) Literals(key []event.Value) ([]string, error) {
 	out := make([]string, len(key))
-	for k, i := range p.table.Key {
+	for k, i := range p.table.Key[:len(key)] {
 		var err error
 		if out[k], err = literal(&p.types[i], key[k]); err != nil {
 			return nil, fmt.Errorf("key column %q of table %s: %w", p.table.Columns[i].Name, p.table.ID(), err)

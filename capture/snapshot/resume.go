@@ -1,0 +1,51 @@
+package snapshot
+
+import "slices"
+
+// resume takes up the loads of a durable state. What a person has ordered since, and the
+// state doesn't know, is ordered anew.
+func (l *Loader) resume(durable []progress) {
+	old := l.tasks
+	l.tasks = nil
+	for _, p := range durable {
+		l.tasks = append(l.tasks, &task{progress: p})
+	}
+	for _, t := range old {
+		if t.ordered == nil || t.Phase == Canceled {
+			continue
+		}
+		i := slices.IndexFunc(l.tasks, func(d *task) bool { return d.Table == t.Table })
+		if i >= 0 && !t.Since.IsZero() && l.tasks[i].Since == t.Since {
+			continue
+		}
+		if i >= 0 {
+			l.tasks = slices.Delete(l.tasks, i, i+1)
+		}
+		again := &task{progress: *t.ordered, ordered: t.ordered}
+		if t.Phase == Paused {
+			again.Phase = Paused
+		}
+		l.tasks = append(l.tasks, again)
+		if adder, ok := l.o.Reader.(Adder); ok && !l.delivered(again) {
+			adder.Add(t.Table)
+		}
+	}
+}
+
+// confirm looks at the reader's state for tables that it was asked to deliver.
+func (l *Loader) confirm() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !slices.ContainsFunc(l.tasks, func(t *task) bool { return t.Since.IsZero() && !l.delivered(t) }) {
+		return
+	}
+	l.added = additions(l.reader)
+	l.nudge()
+}
+
+// Added gives the tables that are captured besides those of the reader's patterns.
+func (l *Loader) Added() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.added)
+}
