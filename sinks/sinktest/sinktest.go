@@ -52,6 +52,7 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
 		"claim fences the former holder": fences, "apply compares and sets": comparesAndSets, "a replay changes nothing": replay,
 		"absent columns": absentColumns, "keys swap and chain": keys, "truncate": truncate, "gap recorded once": gapOnce,
 		"progress comes back": progress, "halt recorded once": haltOnce, "loads": loads, "a load ends a halt": loadEndsHalt, "halt while loaded": haltWhileLoaded,
+		"a part read again": parts, "a halt outlives a part": haltOutlivesPart, "keys between two": keyOrders,
 		"attack 28, random histories": histories, "new rows that are there already": thereAlready,
 		"reclaim takes from nobody": reclaims, "what a worker left": left,
 		"many rows lack a base": manyWithoutBase, "pieces become one": pieces, "a key in quarantine comes back": quarantine,

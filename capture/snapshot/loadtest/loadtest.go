@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -249,5 +250,55 @@ func (f *Feed) Races(m Image, table string, n int) {
 			f.t.Fatal(err)
 		}
 		f.Until(m, Ended(name))
+	}
+}
+
+// Part reads a part of a table, chunk by chunk, and gives what the source's own words for
+// it were with the rows.
+func Part(t *testing.T, open func(context.Context) (snapshot.Source, error), table, bounds string) (*event.KeyRange, []event.Row) {
+	t.Helper()
+	b, err := snapshot.ParseBounds(bounds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	src, err := open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := src.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	tables, err := src.Tables(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(tables, func(x snapshot.Table) bool { return x.Schema != nil && x.Schema.Name == table })
+	if i < 0 {
+		t.Fatalf("table %s isn't among those that can be loaded", table)
+	}
+	r, err := src.Range(t.Context(), tables[i].Schema, b)
+	if err != nil {
+		t.Fatalf("%s: %v", bounds, err)
+	}
+	var rows []event.Row
+	for req := (snapshot.Request{Table: tables[i].Schema, Range: r, Rows: 7, Bytes: 1 << 20}); ; {
+		c, err := src.Read(t.Context(), req)
+		if err != nil {
+			t.Fatalf("%s: %v", bounds, err)
+		}
+		rows = append(rows, c.Rows...)
+		if req.After = c.Last; c.End {
+			return r, rows
+		}
+	}
+}
+
+// Add orders that a table be added.
+func (f *Feed) Add(table string) {
+	f.t.Helper()
+	if err := f.Loader.Add(f.t.Context(), table); err != nil {
+		f.t.Fatal(err)
 	}
 }
