@@ -29,7 +29,14 @@ func (g *rig) another() *pgx.Conn {
 
 // testAdd adds a table that no pattern covers, while transactions that began before have
 // written it and go on: nothing of them is lost, nor of what is written behind them.
-func testAdd(t *testing.T, g *rig) {
+func testAdd(t *testing.T, g *rig) { added(t, g, true) }
+
+// testAddAlone is testAdd with nobody else at the table, so that what the server keeps in
+// mind of it is what the transaction of before has left there.
+func testAddAlone(t *testing.T, g *rig) { added(t, g, false) }
+
+func added(t *testing.T, g *rig, beside bool) {
+	t.Helper()
 	run(t, g.sql, `CREATE TABLE a (k int PRIMARY KEY, v text); CREATE SCHEMA other; CREATE TABLE other.x (k int PRIMARY KEY, v text); INSERT INTO other.x VALUES (1, 'old'), (2, 'gone'), (3, 'same')`)
 	f, m := g.feed(false), loadtest.Image{}
 	idle := func(seg *event.Segment) bool { return seg.Kind == event.Idle }
@@ -42,7 +49,9 @@ func testAdd(t *testing.T, g *rig) {
 		t.Errorf("added twice: %v", err)
 	}
 	f.Until(m, func(seg *event.Segment) bool { return len(seg.Loads) > 0 })
-	run(t, g.sql, "INSERT INTO other.x VALUES (5, 'beside')")
+	if beside {
+		run(t, g.sql, "INSERT INTO other.x VALUES (5, 'beside')")
+	}
 	for range 3 { // views are tried meanwhile, and none of them may be taken
 		f.Until(m, func(seg *event.Segment) bool {
 			for _, r := range seg.Rows {
@@ -64,6 +73,31 @@ func testAdd(t *testing.T, g *rig) {
 	}
 	if got := f.Loader.Added(); len(got) != 1 || got[0] != g.o.Database+".other.x" {
 		t.Errorf("added are %q", got)
+	}
+}
+
+// testAddOfOthers adds a table of a publication that belongs to somebody else: the load
+// says what its owner must do, and goes on once that is done.
+func testAddOfOthers(t *testing.T, g *rig) {
+	run(t, g.sql, `CREATE TABLE a (k int PRIMARY KEY, v text); CREATE SCHEMA other; CREATE TABLE other.x (k int PRIMARY KEY, v text); INSERT INTO other.x VALUES (1, 'old')`)
+	run(t, g.sql, "CREATE PUBLICATION mine FOR TABLE a, other.x")
+	role := "role" + g.o.Database
+	run(t, g.sql, fmt.Sprintf("CREATE ROLE %s LOGIN REPLICATION PASSWORD '%s'; GRANT USAGE ON SCHEMA other TO %s; GRANT SELECT ON a, other.x TO %s", role, g.o.Password, role, role))
+	t.Cleanup(func() {
+		run(t, g.sql, "DROP OWNED BY "+role)
+		run(t, g.sql, "DROP ROLE "+role)
+	})
+	g.o.Publication, g.o.User = "mine", role
+	f, m := g.feed(false), loadtest.Image{}
+	f.Until(m, func(seg *event.Segment) bool { return seg.Kind == event.Idle })
+	f.Add(g.o.Database + ".other.x")
+	f.Until(m, func(*event.Segment) bool { return strings.Contains(f.Loader.Progress()[0].Error, "ALTER PUBLICATION") })
+	said := f.Loader.Progress()[0].Error
+	said = said[strings.Index(said, "BEGIN;"):]
+	run(t, g.sql, said[:strings.Index(said, "COMMIT")+6])
+	f.Until(m, loadtest.Ended("x"))
+	if len(m) != 1 || m["1"] != "old" {
+		t.Errorf("the store has %v", m)
 	}
 }
 

@@ -116,7 +116,7 @@ func (l *loader) Read(ctx context.Context, r snapshot.Request) (*snapshot.Chunk,
 			return nil, err
 		}
 	}
-	if err := l.renew(ctx); err != nil {
+	if err := l.renew(ctx, r.Table); err != nil {
 		return nil, err
 	}
 	if _, err := l.r.sql.Exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"); err != nil {

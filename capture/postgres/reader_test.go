@@ -29,6 +29,8 @@ func testReader(t *testing.T, db servers.DB) {
 		"keys":                          testKeys,
 		"a table is added":              testAdd,
 		"added over a held commit":      testAddHeld,
+		"added alone":                   testAddAlone,
+		"added by another's leave":      testAddOfOthers,
 		"added in vain":                 testAddRefused,
 		"added for good":                testAddedStays,
 		"parts of tables":               testRange,
