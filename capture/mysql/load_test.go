@@ -3,6 +3,7 @@ package mysql_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -27,15 +28,53 @@ func (g *rig) feed(first bool) *loadtest.Feed {
 	return loadtest.Start(g.t, r, r.Source, first)
 }
 
+// half gives the beginning of the names of the settings that hold commits between log and
+// visibility; empty where the server has none.
+func (g *rig) half() string {
+	switch {
+	case !g.maria():
+		if len(g.query("SHOW GLOBAL VARIABLES LIKE 'rpl_semi_sync_source_enabled'")) == 0 {
+			g.run("INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so'")
+		}
+		return "rpl_semi_sync_source"
+	case len(g.query("SHOW GLOBAL VARIABLES LIKE 'rpl_semi_sync_master_enabled'")) == 0:
+		g.t.Log("NOT RUN: a plugin before MariaDB 10.3, which the package of this release lacks")
+		return ""
+	}
+	return "rpl_semi_sync_master"
+}
+
+// place gives the end of the server's log.
+func (g *rig) place() event.Place {
+	g.t.Helper()
+	sql := "SHOW MASTER STATUS"
+	if !g.maria() {
+		sql = "SHOW BINARY LOG STATUS"
+	}
+	res, err := g.sql.Execute(sql)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	file, err := res.GetString(0, 0)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	number, err := strconv.ParseUint(file[strings.LastIndexByte(file, '.')+1:], 10, 32)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	offset, err := res.GetUint(0, 1)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return event.Place{File: uint32(number), Offset: offset}
+}
+
 // testAttack1 holds commits between log and visibility while their rows are read: the
 // newer value must win, and the deleted row stay away.
 func testAttack1(t *testing.T, g *rig) {
-	half := "rpl_semi_sync_master"
-	if !g.maria() {
-		g.run("INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so'")
-		half = "rpl_semi_sync_source"
-	} else if len(g.query("SHOW GLOBAL VARIABLES LIKE 'rpl_semi_sync_master_enabled'")) == 0 {
-		t.Log("NOT RUN: a plugin before MariaDB 10.3, which the package of this release lacks")
+	half := g.half()
+	if half == "" {
 		return
 	}
 	g.run("CREATE TABLE h (k int PRIMARY KEY, v varchar(20))")
