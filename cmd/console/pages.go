@@ -51,7 +51,7 @@ func (c *Console) page(w http.ResponseWriter, r *http.Request) {
 }
 
 // parts are the page's places that change by themselves.
-var parts = []string{"summary", "trouble", "lag", "recent"}
+var parts = []string{"summary", "trouble", "lag", "loads", "recent"}
 
 // events keeps a page up to date (server-sent events, HTML standard 9.2): every event
 // holds the HTML of the places that have changed.

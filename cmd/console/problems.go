@@ -121,6 +121,15 @@ func about(r *status.Record, lang language.Language, now time.Time) (out []probl
 		}
 		out = append(out, x)
 	}
+	var bad []item
+	for _, l := range r.Loads {
+		if l.Phase == "failed" || l.Phase == "canceled" {
+			bad = append(bad, item{Name: l.Table, Detail: strings.TrimSuffix(codes.Phase(l.Phase, lang)+": "+l.Error, ": ")})
+		}
+	}
+	if len(bad) > 0 && state != "silent" {
+		out = append(out, problem{Tone: wait, Where: where, Program: r.Program, State: t.Loads, What: t.Generic["loads"][0], Do: t.Generic["loads"][1], Items: bad})
+	}
 	if r.Skipped > 0 {
 		out = append(out, problem{Tone: wait, Where: where, Program: r.Program, State: t.Tables, What: fmt.Sprintf("%s (%d %s)", t.Generic["skipped"][0], r.Skipped, t.Rows), Do: t.Generic["skipped"][1]})
 	}

@@ -15,6 +15,8 @@ type words struct {
 
 	Lag, LagNote, Source, State, Log, Total, Last, Txns, Rows, TxnsHead, RowsHead, SecondsAgo, MinutesAgo, HoursAgo, DaysAgo, WholeSecond, NoWord, NoTraffic, Scale, More string
 
+	Loads, LoadsNote, LoadRows, Speed, Left, Until, MoreLoads, Seconds, Minutes, Hours, Days string
+
 	Recent, RecentNote, NoRecent, Transaction, Place, AppliedAt, Batch, Partial, Others, NotYet string
 
 	Trace, TraceNote, Store, Table, Key, KeyHint, Find, NoStores, NotFound, TraceFailed     string
@@ -40,6 +42,9 @@ var texts = map[language.Language]words{
 		Last: "最近一次提交", Txns: "个事务", Rows: "行", TxnsHead: "事务", RowsHead: "行", SecondsAgo: "%d 秒前", MinutesAgo: "%d 分钟前", HoursAgo: "%d 小时前", DaysAgo: "%d 天前", WholeSecond: "该源以整秒记录提交时间，延迟最多偏高 1 秒", NoWord: "无消息", NoTraffic: "近一分钟无事务",
 		Scale: "刻度：1 毫秒至 100 秒，对数", More: "个数据源未列出",
 
+		Loads: "表的装载", LoadsNote: "正在读取、等待或未完成的表；总行数为源库的统计值，速度取最近半分钟。", LoadRows: "行 / 约共", Speed: "行/秒", Left: "预计还需", Until: "至 %s", MoreLoads: "个装载未列出",
+		Seconds: "%d 秒", Minutes: "%d 分 %d 秒", Hours: "%d 小时 %d 分", Days: "%d 天 %d 小时",
+
 		Recent: "最近 20 个事务", RecentNote: "每个汇聚库分批写入，一批可含多个事务；只列出一批中每个数据源的最后一个。", NoRecent: "还没有事务入库。源端提交后会出现在这里。",
 		Transaction: "事务", Place: "日志位置", AppliedAt: "入库", Batch: "批次", Partial: "不完整：有已停止的表", Others: "批内共", NotYet: "未到",
 
@@ -59,6 +64,7 @@ var texts = map[language.Language]words{
 			"unread":   {"无法从日志读取状态，下面显示的可能已过时", "检查日志是否在运行、地址是否正确"},
 			"store":    {"本页无法读取该汇聚库", "检查数据库是否在运行，以及本页配置中的地址、用户和口令"},
 			"tables":   {"有表已停止，其余的表照常流动", "按各表的原因修复后重新读取该表"},
+			"loads":    {"有表未装载完整", "失败的：排除原因后 tributary table resume；取消的：用 tributary table reread 重新读取"},
 			"skipped":  {"已停止的表有行未入库", "修复后重新读取这些表"},
 		},
 	},
@@ -74,6 +80,9 @@ var texts = map[language.Language]words{
 		Lag: "Lag per stage", LagNote: "Transactions of the last minute, in seconds, p50 / p99.", Source: "Source", State: "State", Log: "Source → log", Total: "Log → ",
 		Last: "Last commit", Txns: "transactions", Rows: "rows", TxnsHead: "Transactions", RowsHead: "Rows", SecondsAgo: "%d s ago", MinutesAgo: "%d min ago", HoursAgo: "%d h ago", DaysAgo: "%d d ago", WholeSecond: "This source logs commit times in whole seconds: its lag is up to 1 s too high", NoWord: "no word", NoTraffic: "no transaction in the last minute",
 		Scale: "Scale: 1 ms to 100 s, logarithmic", More: "more sources are not listed",
+
+		Loads: "Loads of tables", LoadsNote: "Tables that are being read, that wait, or whose load hasn't ended; totals are the server's own statistics, the speed that of the last half minute.", LoadRows: "Rows / about", Speed: "Rows/s", Left: "Time left", Until: "until %s", MoreLoads: "more loads are not listed",
+		Seconds: "%d s", Minutes: "%d min %d s", Hours: "%d h %d min", Days: "%d d %d h",
 
 		Recent: "The last 20 transactions", RecentNote: "A store commits in batches of one or more transactions; the last one of each source in a batch is listed.", NoRecent: "No transaction has come into a store yet. It is here once a source commits one.",
 		Transaction: "Transaction", Place: "Place in the log", AppliedAt: "Applied", Batch: "batch", Partial: "partial: a table has stopped", Others: "in the batch:", NotYet: "not yet",
@@ -94,6 +103,7 @@ var texts = map[language.Language]words{
 			"unread":   {"The states can't be read from the log; what stands below may be old", "see whether the log runs and whether its address is right"},
 			"store":    {"This page can't read the store", "see whether the database runs, and check address, user and password in the page's configuration"},
 			"tables":   {"Tables have stopped; the others flow on", "repair what the reason says, then read the table again"},
+			"loads":    {"Tables weren't loaded to their end", "one that failed: tributary table resume, once the reason is gone; one that was cancelled: tributary table reread"},
 			"skipped":  {"Rows of stopped tables are missing in the store", "repair the tables, then read them again"},
 		},
 	},

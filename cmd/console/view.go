@@ -36,8 +36,11 @@ type view struct {
 	Flows   []flow
 	More    int
 	Whole   bool // a source gives whole seconds
-	Recent  []transaction
-	Failed  []problem // stores that can't be read
+	Loads   []load
+	// MoreLoads counts loads that aren't listed.
+	MoreLoads int
+	Recent    []transaction
+	Failed    []problem // stores that can't be read
 }
 
 // flow is one source and its ways into the stores.
@@ -80,6 +83,7 @@ func (c *Console) look(ctx context.Context, lang language.Language) *view {
 	v := &view{T: t, Empty: len(records) == 0, Stores: c.storeNames(records)}
 	v.Trouble = c.problems(records, lang, now)
 	v.Flows = flows(records, v.Stores, t, now)
+	v.Loads, v.MoreLoads = loads(records, lang, now)
 	v.Whole = slices.ContainsFunc(v.Flows, func(f flow) bool { return f.Log.WholeNotes != "" })
 	if n := len(v.Flows); n > maxFlows {
 		v.Flows, v.More = v.Flows[:maxFlows], n-maxFlows

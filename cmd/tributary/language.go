@@ -12,10 +12,11 @@ const (
 
 // catalogue is every text for people, once per language.
 type catalogue struct {
-	root, lang, config, agent, worker, hub, log, configs, check, example, valid, version string
-	trace, traceLong, status, statusLong, output, explain, registry, foreign             string
-	table, tableAgent, tableReread, tablePause, tableResume, tableCancel, ordered        string
-	fieldLoad                                                                            string
+	root, lang, config, agent, worker, hub, log, configs, check, example, valid, version               string
+	trace, traceLong, status, statusLong, output, explain, registry, foreign                           string
+	table, tableAgent, tableReread, tablePause, tableResume, tableCancel, ordered                      string
+	tableAdd, tableAddLong, tableRereadLong, tablePart, tableKeep, orderedOnly, wrongPart, partMissing string
+	fieldLoad, loadEstimate, loadSpeed, loadLeft, loadResumes, fieldAdded                              string
 
 	helpOf, helpFlag, completion, usageHead, verb, commandsHead, flagsHead, examplesHead, moreHelp, seeHelp, defaultValue string
 	unknownCommand, missingVerb, unknownFlag, missingFlag, flagWithoutValue, wrongFlagValue, badFlag                      string
@@ -52,9 +53,20 @@ var texts = map[language]catalogue{
 		explain:    "say what an error's code means and what to do; without a code, all of them",
 		fieldRow:   "row", fieldSource: "source", fieldPosition: "position", fieldOp: "operation", fieldCommitted: "committed", fieldApplied: "applied",
 		fieldBatch: "batch", fieldLog: "log", fieldProof: "at the source", fieldProgram: "program", fieldState: "state", fieldLag: "lag",
-		fieldTxns: "transactions", fieldRows: "rows", fieldNote: "note", fieldLoad: "load of %s, about %d rows",
+		fieldTxns: "transactions", fieldRows: "rows", fieldNote: "note", fieldLoad: "load of %s", loadEstimate: "about %d rows in all", loadSpeed: "%.0f rows/s", loadLeft: "%s left", loadResumes: "goes on at %s, in the quiet hours", fieldAdded: "added: %s",
 		table: "load tables of a source again, and pause or end a load", tableAgent: "`URL` of the agent: http of its file", tableReread: "read a table again while its changes go on; rows that don't exist any more leave the store",
 		tablePause: "let a load rest", tableResume: "go on with a load that rests or has failed", tableCancel: "end a load; the table stays incomplete", ordered: "ordered; tributary status shows how far it is",
+		tableAdd: "capture a table that the patterns leave out, and load it", orderedOnly: "ordered, but the log doesn't have it yet: it is lost if the agent ends before; see tributary status",
+		tableAddLong: "Captures a table of the source that its patterns leave out, and loads it while everything goes on.\n" +
+			"It stays captured over restarts and on another machine: the log keeps it with the source's progress.\n" +
+			"On PostgreSQL the publication must hold it: it is put there, or the statement for a DBA is shown.\n" +
+			"TABLE is DATABASE.TABLE, on PostgreSQL DATABASE.SCHEMA.TABLE.",
+		tableRereadLong: "Reads a captured table again while its changes go on. Rows that don't exist at the source any more\n" +
+			"leave the store. With --where-key only a part of it is read, and nothing outside is touched.\n" +
+			"TABLE is DATABASE.TABLE, on PostgreSQL DATABASE.SCHEMA.TABLE.",
+		tablePart: "`FROM..TO`: only rows whose key lies between, both ends included, in the source's own order; one end may be left out; several columns: 330106,1..330106,99; a value in double quotes may hold anything",
+		wrongPart: "--where-key %q isn't FROM..TO: one end may be left out, columns are parted by commas, a value in double quotes may hold anything", partMissing: "--keep-missing is for a part: --where-key is missing",
+		tableKeep: "let rows of the part stay in the store that don't exist at the source any more",
 
 		helpOf: "show the help of a command", helpFlag: "show this help", completion: "print a script that completes commands and flags in a shell", usageHead: "Usage:", verb: "COMMAND", commandsHead: "Commands:",
 		flagsHead: "Flags:", examplesHead: "Examples:", moreHelp: "%s COMMAND --help says more about a command.", seeHelp: "Help: %s --help", defaultValue: " (default %s)",
@@ -89,9 +101,20 @@ var texts = map[language]catalogue{
 		explain:    "说明错误代码的含义与处理办法；不给代码则列出全部",
 		fieldRow:   "数据行", fieldSource: "数据源", fieldPosition: "位点", fieldOp: "操作", fieldCommitted: "源端提交", fieldApplied: "入库",
 		fieldBatch: "批次", fieldLog: "日志", fieldProof: "源端查看", fieldProgram: "程序", fieldState: "状态", fieldLag: "延迟",
-		fieldTxns: "事务数", fieldRows: "行数", fieldNote: "说明", fieldLoad: "装载 %s，约 %d 行",
+		fieldTxns: "事务数", fieldRows: "行数", fieldNote: "说明", fieldLoad: "装载 %s", loadEstimate: "共约 %d 行", loadSpeed: "%.0f 行/秒", loadLeft: "预计还需 %s", loadResumes: "等待静默时段，%s 继续", fieldAdded: "另加的表：%s",
 		table: "重新装载数据源的表，暂停或结束装载", tableAgent: "agent 的地址 `URL`：其配置文件中的 http", tableReread: "在变更继续的同时重新读取一张表；源端已不存在的行会从汇聚库移除",
 		tablePause: "暂停装载", tableResume: "继续已暂停或已失败的装载", tableCancel: "结束装载，该表保持不完整", ordered: "已下达；用 tributary status 查看进度",
+		tableAdd: "采集配置的模式未包含的一张表，并装载它", orderedOnly: "已下达，但尚未写入日志：若 agent 在此之前结束，该命令会丢失；请查看 tributary status",
+		tableAddLong: "采集数据源中配置的模式未包含的一张表，并在其他数据照常流动的同时装载它。\n" +
+			"重启后、换机器后仍然有效：它与数据源的进度一起保存在日志中。\n" +
+			"PostgreSQL 的发布（publication）必须包含该表：程序会加入它，无权限时给出供 DBA 执行的语句。\n" +
+			"TABLE 为 库名.表名，PostgreSQL 为 库名.模式名.表名。",
+		tableRereadLong: "在变更继续的同时重新读取一张已采集的表。源端已不存在的行会从汇聚库移除。\n" +
+			"使用 --where-key 时只读取一部分，其余的行不受影响。\n" +
+			"TABLE 为 库名.表名，PostgreSQL 为 库名.模式名.表名。",
+		tablePart: "`FROM..TO`：只读取键在两端之间（含两端）的行，按源库自己的顺序比较；可省略一端；多列的键写作 330106,1..330106,99；双引号内的值可含任意字符",
+		wrongPart: "--where-key %q 不是 FROM..TO：可省略一端，多列用逗号分隔，双引号内的值可含任意字符", partMissing: "--keep-missing 用于表的一部分：缺少 --where-key",
+		tableKeep: "源端已不存在的行仍保留在汇聚库中",
 
 		helpOf: "查看命令的帮助", helpFlag: "显示此帮助", completion: "输出在 shell 中补全命令与选项的脚本", usageHead: "用法：", verb: "命令", commandsHead: "命令：",
 		flagsHead: "选项：", examplesHead: "示例：", moreHelp: "查看某个命令的说明：%s 命令 --help", seeHelp: "帮助：%s --help", defaultValue: "（默认 %s）",

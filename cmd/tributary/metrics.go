@@ -6,7 +6,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tributary-cdc/tributary/capture/pipeline"
-	"github.com/tributary-cdc/tributary/capture/snapshot"
 	"github.com/tributary-cdc/tributary/sinks/worker"
 )
 
@@ -36,7 +35,11 @@ var (
 	setAside      = metric("log_records_set_aside_total", "Records and transactions that didn't count: foreign, fenced, void, known, unknown.", "reason")
 
 	loadRows   = metric("source_load_rows_total", "Rows handed out by loads of tables.", "source")
-	loadTables = metric("source_load_tables", "Tables by the phase of their load: queued, loading, paused, loaded, failed, canceled.", "source", "phase")
+	loadTables = metric("source_load_tables", "Tables by the phase of their load: queued, loading, waiting (for the quiet hours), paused, loaded, failed, canceled.", "source", "phase")
+
+	loadEstimate = metric("source_load_estimated_rows", "Rows of the tables that are being loaded, by the server's own statistics; those without any count as 0.", "source")
+	loadSpeed    = metric("source_load_rows_per_second", "Rows per second that loads have handed out in the last half minute.", "source")
+	loadLeft     = metric("source_load_left_seconds", "How long the rest of the loads takes at that speed. Absent if that can't be told.", "source")
 
 	statusDropped  = metric("status_records_dropped_total", "Status records that the hub doesn't hold: malformed, or beyond its memory.")
 	statusFailures = metric("status_write_failures_total", "Writes of status records that the log didn't take. Data flows on.")
@@ -57,24 +60,6 @@ func counter(out chan<- prometheus.Metric, d *prometheus.Desc, v int64, labels .
 
 func gauge(out chan<- prometheus.Metric, d *prometheus.Desc, v float64, labels ...string) {
 	out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
-}
-
-// loadMetrics gives the figures of loads.
-func loadMetrics(progress func() map[string][]snapshot.Progress) prometheus.Collector {
-	return collector(func(out chan<- prometheus.Metric) {
-		for source, loads := range progress() {
-			var rows int64
-			phases := map[snapshot.Phase]int{}
-			for _, p := range loads {
-				rows += p.Rows
-				phases[p.Phase]++
-			}
-			counter(out, loadRows, rows, source)
-			for phase, n := range phases {
-				gauge(out, loadTables, float64(n), source, string(phase))
-			}
-		}
-	})
 }
 
 // lag gives a metric of the time between two moments, if both are known.

@@ -29,6 +29,7 @@ type problem struct {
 	code  string
 	text  string // in the reader's language; empty, the code's explanation counts
 	words string // those of whoever reports it, in English
+	hint  string // what to do about it here, e.g. SQL
 	help  string // the command whose help helps; empty for none
 	class error  // errUsage, errUnreachable, or nil
 }
@@ -66,7 +67,7 @@ var ofProgram = []struct {
 // codeOf gives an error's stable code and a hint, whichever part it comes from.
 func codeOf(err error) (code, hint string) {
 	if p, ok := errors.AsType[*problem](err); ok {
-		return p.code, ""
+		return p.code, p.hint
 	}
 	if code := worker.CodeOf(err); code != "" {
 		return code, ""
@@ -99,6 +100,9 @@ func printError(w io.Writer, lang language, err error) {
 	case ok:
 		what, do := codes.Explain(p.code, lang)
 		lines = append(lines, "["+p.code+"] "+cmp.Or(p.text, what), say.toDo+do)
+		if p.hint != "" {
+			lines = append(lines, p.hint)
+		}
 		if p.words != "" {
 			lines = append(lines, say.inItsWords+p.words)
 		}

@@ -77,12 +77,13 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 		return out
 	}
 	times := newTimes()
-	said, err := newRecords(c.Log.Brokers, func() []status.Record { return agentRecords(&c, statuses(), times) }, l)
+	loads := loaders{}
+	said, err := newRecords(c.Log.Brokers, func() []status.Record { return loads.records(agentRecords(&c, statuses(), times)) }, l)
 	if err != nil {
 		return err
 	}
 	defer said.close()
-	parts := agentParts{client: client, versions: schemas.New(client), config: &c, name: c.Name + "/" + home.id, points: client.LatestBy(kafka.Checkpoints(c.Org), pipeline.NewerCheckpoint), said: said, times: times, log: l, loaders: loaders{}}
+	parts := agentParts{client: client, versions: schemas.New(client), config: &c, name: c.Name + "/" + home.id, points: client.LatestBy(kafka.Checkpoints(c.Org), pipeline.NewerCheckpoint), said: said, times: times, log: l, loaders: loads}
 	for i, s := range c.Sources {
 		if pipes[i], err = parts.pipeline(s); err != nil {
 			return fmt.Errorf("source %s-%s: %w", c.Org, s.Name, err)
@@ -100,7 +101,7 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 	g.Go(func() error {
 		return serve(ctx, ln, handler(answers{
 			status: func() report {
-				return report{Role: "agent", Name: c.Name, Sources: statuses(), Loads: parts.loaders.progress()}
+				return report{Role: "agent", Name: c.Name, Sources: statuses(), Loads: parts.loaders.progress(), Added: parts.loaders.added()}
 			},
 			ready:   func() error { return errors.Join(topics.get(), agentReady(statuses())) },
 			figures: []prometheus.Collector{agentMetrics(statuses), loadMetrics(parts.loaders.progress), said.metrics()},
@@ -160,24 +161,29 @@ func (a *agentParts) pipeline(s config.Source) (*pipeline.Pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.loaders[src.ID] = reader
 	codec, err := envelope.ParseCodec(c.Codec)
 	if err != nil {
 		return nil, err
 	}
 	part := log.Partition{Topic: kafka.Changes(c.Org), Index: s.Partition}
-	return pipeline.New(pipeline.Options{
+	pipe, err := pipeline.New(pipeline.Options{
 		Source: src, Agent: a.name, Version: version, Reader: reader, FirstStart: s.FirstStart != "", StopTimeout: c.StopTimeout, Codec: codec, Logger: a.log,
 		Log: client.Producer(kafka.ProducerOptions{Partition: part, TransactionalID: kafka.Prefix + c.Org + "." + src.ID,
 			Compression: kafka.LZ4, KeepsState: !c.Log.Embedded}),
 		Tail: client.Fetcher(part, 1<<20), Partition: part, Checkpoints: a.points, Schemas: a.versions.Publisher(kafka.Schemas(c.Org)),
 		OnChange: a.said.writer.Changed, OnLogged: a.times.logged(src.ID),
 	})
+	a.loaders[src.ID] = loading{reader, pipe}
+	return pipe, err
 }
 
 // newReader makes a source's reader, which loads tables as well.
 func newReader(src event.Source, s config.Source, password string, l *slog.Logger) (*snapshot.Loader, error) {
-	o := snapshot.Options{First: s.FirstStart == "load", Logger: l.With("source", src.ID)}
+	hours, err := s.Load.Hours()
+	if err != nil {
+		return nil, err
+	}
+	o := snapshot.Options{First: s.FirstStart == "load", Rate: s.Load.RowsPerSecond, Hours: hours, Logger: l.With("source", src.ID)}
 	if src.Engine == event.Postgres {
 		r, err := pgcapture.New(pgcapture.Options{Source: src, Host: s.Host, Port: s.Port, Database: s.Database, User: s.User,
 			Password: password, SSLMode: s.SSLMode, Tables: s.Tables, Datasets: s.Datasets})

@@ -29,8 +29,10 @@ type report struct {
 	Name    string            `json:"name"`
 	Sources []pipeline.Status `json:"sources,omitempty"` // of an agent
 	// Loads are the loads of tables, by source.
-	Loads  map[string][]snapshot.Progress `json:"loads,omitempty"`
-	Stores []worker.SourceStatus          `json:"applied,omitempty"` // of a worker
+	Loads map[string][]snapshot.Progress `json:"loads,omitempty"`
+	// Added are the tables that sources have beside those of their patterns.
+	Added  map[string][]string   `json:"added_tables,omitempty"`
+	Stores []worker.SourceStatus `json:"applied,omitempty"` // of a worker
 	// Partitions are those that are a worker's now.
 	Partitions []worker.PartitionStatus `json:"partitions,omitempty"`
 	// Waits says why a worker has no partitions yet, Code is that of the trouble.
@@ -153,6 +155,9 @@ func printStatus(out io.Writer, say catalogue, lang language, reports []report) 
 		}
 		for _, s := range r.Sources {
 			notes := note(lang, s.Code, s.Error, s.Hint)
+			if added := r.Added[s.Source]; len(added) > 0 {
+				notes = append(notes, fmt.Sprintf(say.fieldAdded, strings.Join(added, ", ")))
+			}
 			for _, t := range s.Stopped {
 				notes = append(notes, t.Table+": "+strings.Join(note(lang, t.Code, t.Reason, ""), "; "))
 			}
@@ -173,7 +178,7 @@ func printStatus(out io.Writer, say catalogue, lang language, reports []report) 
 		for _, source := range slices.Sorted(maps.Keys(r.Loads)) {
 			for _, p := range r.Loads[source] {
 				if p.Phase != snapshot.Loaded {
-					line(r.Role+" "+r.Name, source, word(string(p.Phase)), "-", "-", p.Rows, "-", strings.TrimSpace(fmt.Sprintf(say.fieldLoad, p.Table, p.Estimate)+" "+p.Error))
+					line(r.Role+" "+r.Name, source, codes.Phase(string(p.Phase), lang), "-", "-", p.Rows, "-", loadText(say, p))
 				}
 			}
 		}

@@ -13,120 +13,189 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/capture/snapshot"
 )
 
-// loaders are an agent's sources by id, whose tables can be loaded.
-type loaders map[string]*snapshot.Loader
-
-// progress gives the loads of each source that has any.
-func (ls loaders) progress() map[string][]snapshot.Progress {
-	out := map[string][]snapshot.Progress{}
-	for id, l := range ls {
-		if p := l.Progress(); len(p) > 0 {
-			out[id] = p
-		}
-	}
-	return out
-}
-
 // orders are what a person may want of a table's load.
-var orders = map[string]func(*snapshot.Loader, string) error{
-	"reread": (*snapshot.Loader).Load, "pause": (*snapshot.Loader).Pause, "resume": (*snapshot.Loader).Resume, "cancel": (*snapshot.Loader).Cancel,
+var orders = map[string]func(context.Context, loading, string, url.Values) error{
+	"add": func(ctx context.Context, l loading, table string, _ url.Values) error { return l.Add(ctx, table) },
+	"reread": func(ctx context.Context, l loading, table string, q url.Values) error {
+		text := q.Get("where_key")
+		if text == "" {
+			return l.Load(table)
+		}
+		b, err := snapshot.ParseBounds(text)
+		if err != nil {
+			return err
+		}
+		return l.LoadRange(ctx, table, b, q.Get("keep_missing") == "true")
+	},
+	"pause":  func(_ context.Context, l loading, table string, _ url.Values) error { return l.Pause(table) },
+	"resume": func(_ context.Context, l loading, table string, _ url.Values) error { return l.Resume(table) },
+	"cancel": func(_ context.Context, l loading, table string, _ url.Values) error { return l.Cancel(table) },
 }
+
+// lasting are orders whose answer says whether they outlive the agent.
+var lasting = map[string]bool{"add": true, "reread": true}
 
 // trouble is an error of the control API.
 type trouble struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
+	// Hint is what a person can do, e.g. the statement for a DBA.
+	Hint string `json:"hint,omitempty"`
+}
+
+// given is the answer to an order.
+type given struct {
+	// Durable says, of an order to add or read a table, that the log has it: it outlives
+	// the agent.
+	Durable bool `json:"durable"`
+}
+
+// refusal gives an order's error its place in HTTP and its code.
+func refusal(err error) (status int, t trouble) {
+	t.Message = err.Error()
+	if t.Code, t.Hint = capture.CodeOf(err); t.Code != "" {
+		if errors.Is(err, capture.ErrConnection) {
+			return http.StatusServiceUnavailable, t
+		}
+		return http.StatusConflict, t
+	}
+	for _, e := range []error{snapshot.ErrBusy, snapshot.ErrStopped, snapshot.ErrCaptured, snapshot.ErrIncomplete, snapshot.ErrFixed} {
+		if errors.Is(err, e) {
+			t.Code = "LOAD_REFUSED"
+			return http.StatusConflict, t
+		}
+	}
+	if errors.Is(err, snapshot.ErrBadBounds) {
+		t.Code = "RANGE_INVALID"
+		return http.StatusBadRequest, t
+	}
+	t.Code = "LOAD_UNKNOWN"
+	return http.StatusNotFound, t
 }
 
 // ServeHTTP takes an order: POST /api/sources/{source}/tables/{table}/{order}. Only
 // programs of this machine may give one, and no page of another site.
 func (ls loaders) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	fail := func(status int, code, text string) {
+	refuse := func(status int, t trouble) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
-		_ = json.NewEncoder(w).Encode(map[string]any{"error": trouble{code, text}})
+		_ = json.NewEncoder(w).Encode(map[string]any{"error": t}) // the caller may have gone
 	}
+	fail := func(status int, code, text string) { refuse(status, trouble{Code: code, Message: text}) }
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() || r.Header.Get(orderHeader) == "" {
 		fail(http.StatusForbidden, "ORDER_FORBIDDEN", "orders come from this machine, by tributary table")
 		return
 	}
-	loader, order := ls[r.PathValue("source")], orders[r.PathValue("order")]
+	loader, known := ls[r.PathValue("source")]
+	name := r.PathValue("order")
+	order := orders[name]
 	switch {
-	case loader == nil:
+	case !known:
 		fail(http.StatusNotFound, "SOURCE_UNKNOWN", "this agent has no source "+r.PathValue("source"))
 		return
 	case order == nil:
-		fail(http.StatusNotFound, "ORDER_UNKNOWN", "no such order: "+r.PathValue("order"))
+		fail(http.StatusNotFound, "ORDER_UNKNOWN", "no such order: "+name)
 		return
 	}
-	switch err := order(loader, r.PathValue("table")); {
-	case errors.Is(err, snapshot.ErrBusy), errors.Is(err, snapshot.ErrStopped):
-		fail(http.StatusConflict, "LOAD_REFUSED", err.Error())
-	case err != nil:
-		fail(http.StatusNotFound, "LOAD_UNKNOWN", err.Error())
-	default:
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(map[string]any{"data": map[string]any{}})
+	table := r.PathValue("table")
+	if err := order(r.Context(), loader, table, r.URL.Query()); err != nil {
+		refuse(refusal(err))
+		return
 	}
+	answer := given{Durable: lasting[name] && loader.durable(r.Context(), table)}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(map[string]any{"data": answer}) // the caller may have gone
 }
 
 // orderHeader is what no page of another site can send without being allowed to.
 const orderHeader = "X-Tributary-Order"
 
 func tableCommand(say catalogue) *cobra.Command {
-	root := say.group(&cobra.Command{Use: "table", Short: say.table, Example: "tributary table reread 330106-xueji xueji.student\ntributary table pause 330106-xueji xueji.student --agent http://127.0.0.1:8061"})
+	root := say.group(&cobra.Command{Use: "table", Short: say.table, Example: "tributary table add 330106-xueji xueji.student\ntributary table reread 330106-xueji xueji.student --agent http://127.0.0.1:8061"})
 	agent := root.PersistentFlags().String("agent", "http://127.0.0.1:8061", say.tableAgent)
-	for _, order := range []struct{ name, short string }{{"reread", say.tableReread}, {"pause", say.tablePause}, {"resume", say.tableResume}, {"cancel", say.tableCancel}} {
-		root.AddCommand(&cobra.Command{Use: order.name + " SOURCE TABLE", Short: order.short, Args: say.takes("SOURCE", "TABLE"),
-			Example: fmt.Sprintf("tributary table %[1]s 330106-xueji xueji.student\ntributary table %[1]s 330108-renshi public.teacher --agent http://127.0.0.1:8071", order.name),
-			RunE: func(c *cobra.Command, args []string) error {
-				if err := say.address(c, "--agent", *agent); err != nil {
-					return err
-				}
-				if err := give(c.Context(), *agent, args[0], args[1], order.name); err != nil {
-					return err
-				}
-				_, err := fmt.Fprintln(c.OutOrStdout(), say.ordered)
+	for _, order := range []struct{ name, short, long string }{{"add", say.tableAdd, say.tableAddLong}, {"reread", say.tableReread, say.tableRereadLong},
+		{"pause", say.tablePause, ""}, {"resume", say.tableResume, ""}, {"cancel", say.tableCancel, ""}} {
+		c := &cobra.Command{Use: order.name + " SOURCE TABLE", Short: order.short, Long: order.long, Args: say.takes("SOURCE", "TABLE"),
+			Example: fmt.Sprintf("tributary table %[1]s 330106-xueji xueji.student\ntributary table %[1]s 330108-renshi renshi.public.teacher --agent http://127.0.0.1:8071", order.name)}
+		var part *string
+		var keep *bool
+		if order.name == "reread" {
+			c.Example = "tributary table reread 330106-xueji xueji.student\ntributary table reread 330106-xueji xueji.score --where-key 2012000001..2012999999"
+			part = c.Flags().String("where-key", "", say.tablePart)
+			keep = c.Flags().Bool("keep-missing", false, say.tableKeep)
+		}
+		c.RunE = func(c *cobra.Command, args []string) error {
+			if err := say.address(c, "--agent", *agent); err != nil {
 				return err
-			}})
+			}
+			q := url.Values{}
+			if part != nil && c.Flags().Changed("where-key") {
+				b, err := snapshot.ParseBounds(*part)
+				if err != nil {
+					return wrongUsage(c, "USAGE_VALUE", say.wrongPart, *part)
+				}
+				q.Set("where_key", b.String())
+			}
+			if keep != nil && *keep {
+				if !q.Has("where_key") {
+					return wrongUsage(c, "USAGE_FLAG", "%s", say.partMissing)
+				}
+				q.Set("keep_missing", "true")
+			}
+			got, err := give(c.Context(), *agent, args[0], args[1], order.name, q)
+			if err != nil {
+				return err
+			}
+			text := say.ordered
+			if lasting[order.name] && !got.Durable {
+				text = say.orderedOnly
+			}
+			_, err = fmt.Fprintln(c.OutOrStdout(), text)
+			return err
+		}
+		root.AddCommand(c)
 	}
 	return root
 }
 
 // give sends an order to an agent.
-func give(ctx context.Context, agent, source, table, order string) error {
+func give(ctx context.Context, agent, source, table, order string, q url.Values) (got given, err error) {
 	u, err := url.Parse(agent)
 	if err != nil {
-		return fmt.Errorf("%w: %w", errUsage, err)
+		return got, fmt.Errorf("%w: %w", errUsage, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.JoinPath("api/sources", source, "tables", table, order).String(), nil)
+	u = u.JoinPath("api/sources", source, "tables", table, order)
+	u.RawQuery = q.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), nil)
 	if err != nil {
-		return fmt.Errorf("%w: %w", errUsage, err)
+		return got, fmt.Errorf("%w: %w", errUsage, err)
 	}
 	req.Header.Set(orderHeader, "1")
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return fmt.Errorf("%w: %w", errUnreachable, err)
+		return got, fmt.Errorf("%w: %w", errUnreachable, err)
 	}
 	defer func() { _ = res.Body.Close() }() // read only
 	body, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
 	if err != nil {
-		return fmt.Errorf("%w: %w", errUnreachable, err)
-	}
-	if res.StatusCode == http.StatusOK {
-		return nil
+		return got, fmt.Errorf("%w: %w", errUnreachable, err)
 	}
 	var answer struct {
+		Data  given   `json:"data"`
 		Error trouble `json:"error"`
 	}
-	if err := json.Unmarshal(body, &answer); err != nil || answer.Error.Message == "" {
-		return &problem{code: "NOT_TRIBUTARY", words: agent + ": " + res.Status}
+	if err := json.Unmarshal(body, &answer); err != nil || res.StatusCode != http.StatusOK && answer.Error.Message == "" {
+		return got, &problem{code: "NOT_TRIBUTARY", words: agent + ": " + res.Status}
 	}
-	return &problem{code: answer.Error.Code, words: answer.Error.Message}
+	if res.StatusCode != http.StatusOK {
+		return got, &problem{code: answer.Error.Code, words: answer.Error.Message, hint: answer.Error.Hint}
+	}
+	return answer.Data, nil
 }

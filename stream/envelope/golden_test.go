@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"reflect"
 	"testing"
 	"time"
 
@@ -77,6 +78,44 @@ func golden(t *testing.T, file string, got []byte) {
 	}
 }
 
+// goldenLoads are loads of all of a table, of a part, and of one whose missing rows stay.
+func goldenLoads(since event.Position) []event.Load {
+	part := &event.KeyRange{Columns: []event.KeyColumn{{Name: "学号", Kind: schema.Uint64}, {Name: "科目", Kind: schema.String, Order: event.OrderPadded}},
+		From: []event.Value{event.Number(math.MaxUint64), event.Raw([]byte("语文"))}, To: []event.Value{event.Number(9)}}
+	open := &event.KeyRange{Columns: []event.KeyColumn{{Name: "名", Kind: schema.String, Order: event.OrderForeign}}, From: []event.Value{event.Raw([]byte{})}, Keep: true}
+	return []event.Load{{Table: "xueji.学生", Dataset: "student", Phase: event.LoadBegun, Since: since},
+		{Table: "xueji.score", Dataset: "score", Phase: event.LoadEnded, Since: since, Sweep: true, Range: part},
+		{Table: "xueji.name", Dataset: "name", Phase: event.LoadBegun, Since: since, Sweep: true, Range: open}}
+}
+
+// TestLoads has loads come back as they were, and refuses every truncation.
+func TestLoads(t *testing.T) {
+	want := goldenLoads(event.Position{Epoch: 1, Place: event.Place{File: 2, Offset: 1}})
+	var records log.Records
+	AddCommit(&records, source.ID, &Commit{Txn: txn, Loads: want})
+	batch := log.Batch{Count: 1, Data: records.Data()}
+	err := batch.Each(func(_ log.Offset, r *log.Record) error {
+		c, err := ParseControl(r)
+		if err != nil {
+			return err
+		}
+		if !reflect.DeepEqual(c.Commit.Loads, want) {
+			t.Errorf("loads %+v, want %+v", c.Commit.Loads, want)
+		}
+		h := &r.Headers[1]
+		for whole := h.Value; len(h.Value) > 0; {
+			h.Value = whole[:len(h.Value)-1]
+			if _, err := ParseControl(r); !errors.Is(err, ErrMalformed) {
+				t.Errorf("the first %d of %d bytes: %v", len(h.Value), len(whole), err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestGolden holds every kind of record to the bytes that FORMAT.md describes.
 func TestGolden(t *testing.T) {
 	tab, at := table(), time.UnixMicro(1_700_000_000_000_001).UTC()
@@ -107,6 +146,7 @@ func TestGolden(t *testing.T) {
 	var records log.Records
 	AddOpen(&records, source.ID, Open{Agent: "a/1", At: at, Version: "v1"})
 	AddCommit(&records, source.ID, &Commit{Txn: txn, Prev: prev, Restart: event.Place{File: 2, Offset: 4}, Rows: 3, Skipped: 1})
+	AddCommit(&records, source.ID, &Commit{Txn: txn, Prev: prev, Restart: event.Place{File: 2, Offset: 4}, Loads: goldenLoads(prev)})
 	AddHeartbeat(&records, source.ID, Heartbeat{Last: prev, Restart: event.Place{File: 3, Offset: 4}, At: at, State: []byte(`{"s":1}`)})
 	AddGap(&records, source.ID, Gap{Last: prev, To: event.Place{File: 9}, Code: "BINLOG_PURGED", Reason: "gone", At: at})
 	AddTruncate(&records, source.ID, TruncateTable{Position: txn.Position, SchemaID: 77})

@@ -59,7 +59,13 @@ type Record struct {
 	Stopped   []Table        `json:"stopped_tables,omitempty"`
 	// MoreStopped counts stopped tables beyond those that are named.
 	MoreStopped int `json:"more_stopped_tables,omitempty"`
-	Lag         Lag `json:"lag"`
+	// Loads are the source's loads of tables that haven't ended well, MoreLoads counts
+	// those beyond the named ones.
+	Loads     []Load `json:"loads,omitempty"`
+	MoreLoads int    `json:"more_loads,omitempty"`
+	// Added are tables that the source has beside those of its patterns, at most as many.
+	Added []string `json:"added_tables,omitempty"`
+	Lag   Lag      `json:"lag"`
 	// WholeSeconds says that the source gives commit times in whole seconds, so that a
 	// lag that begins at the source may be up to a second too high.
 	WholeSeconds bool      `json:"whole_seconds,omitempty"`
@@ -74,6 +80,21 @@ type Table struct {
 	Table  string `json:"table"`
 	Code   string `json:"code,omitempty"`
 	Reason string `json:"reason"`
+}
+
+// Load is a load of a table that goes on, rests or has failed.
+type Load struct {
+	Table string `json:"table"`
+	Part  string `json:"part,omitempty"` // of the table, as it was ordered; empty for all of it
+	// Phase is queued, loading, waiting (for the quiet hours), paused, failed or canceled.
+	Phase    string  `json:"phase"`
+	Rows     int64   `json:"rows"`                      // handed out
+	Estimate int64   `json:"estimate"`                  // of the server, -1 if it has none
+	Speed    float64 `json:"rows_per_second,omitempty"` // in the last half minute
+	Left     float64 `json:"seconds_left,omitempty"`    // at that speed
+	// Resumes is when reading is allowed again.
+	Resumes time.Time `json:"resumes_at,omitzero"`
+	Error   string    `json:"error,omitempty"`
 }
 
 // Lag is the time that the last minute's transactions took, per stage. A stage that
@@ -132,6 +153,18 @@ func (r Record) value() ([]byte, error) {
 	if r.Stopped = short; len(short) == 0 {
 		r.Stopped = nil
 	}
+	if n := len(r.Loads); n > maxTables {
+		r.Loads, r.MoreLoads = r.Loads[:maxTables], n-maxTables
+	}
+	loads := make([]Load, len(r.Loads))
+	for i, l := range r.Loads {
+		l.Error, l.Part, l.Resumes = cut(l.Error), cut(l.Part), l.Resumes.UTC()
+		loads[i] = l
+	}
+	if r.Loads = loads; len(loads) == 0 {
+		r.Loads = nil
+	}
+	r.Added = r.Added[:min(len(r.Added), maxTables)]
 	for _, t := range []*time.Time{&r.Committed, &r.Logged, &r.Applied, &r.Written} {
 		*t = t.UTC()
 	}

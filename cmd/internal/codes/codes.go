@@ -146,6 +146,9 @@ var explanations = map[string]map[language.Language]explanation{
 	"PROGRESS_MOVED": {
 		english: {"the source's position in the store was moved by somebody else", "nothing, if it goes on; else see whether somebody edits tributary.progress"},
 		chinese: {"该数据源在汇聚库中的位点被别人改动", "若已自行恢复则无需处理；否则检查是否有人修改 tributary.progress"}},
+	"RANGE_ORDER": {
+		english: {"only the source's server knows the order of the key, e.g. text by a language's rules, so the store can't tell which of its rows lie in the part", "read all of the table again; or the part with --keep-missing, which lets rows stay that the source has no more"},
+		chinese: {"只有源库知道该键的顺序（如按语言规则排序的文本），汇聚库无法判断哪些行属于这一部分", "重新读取整张表；或加 --keep-missing 只读取这一部分，源端已不存在的行会保留"}},
 	"ROW_COUNT": {
 		english: {"a transaction has fewer or more rows in the log than its commit says", "read the source's tables again"},
 		chinese: {"日志中某个事务的行数与其提交记录不符", "重新读取该数据源的表"}},

@@ -53,6 +53,9 @@ var ofProgram = map[string]map[language.Language]explanation{
 	"PROGRAM_UNREACHABLE": {
 		english: {"a program that was asked doesn't answer", "see whether it runs, and whether the address is that of http in its file"},
 		chinese: {"所询问的程序没有应答", "检查它是否在运行，地址是否与其配置文件中的 http 一致"}},
+	"RANGE_INVALID": {
+		english: {"the part of the table can't be: its ends aren't values of the key", "give FROM..TO with values of the key's first columns, as the source prints them"},
+		chinese: {"表的这一部分无效：两端不是该键的值", "给出 FROM..TO，其值为键的前几列，写法与源库输出一致"}},
 	"ROW_NOT_FOUND": {
 		english: {"the store's table has no row under this key", "check the key: its values in the table's order, without the source; the row may be deleted, or not here yet"},
 		chinese: {"汇聚库的表中没有这个键的行", "检查键：按表键顺序给出各值，不含数据源；该行可能已删除，或尚未到达"}},

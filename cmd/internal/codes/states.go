@@ -11,6 +11,9 @@ var states = map[string][2]string{
 	"unreachable": {"unreachable", "无法访问"}, "waiting": {"standing by", "待命"},
 }
 
+// phases are those of loads that mean something else than the state of that name.
+var phases = map[string][2]string{"waiting": {"waiting for the quiet hours", "等待静默时段"}}
+
 // operations are how a row changed.
 var operations = map[string][2]string{"c": {"insert", "新增"}, "u": {"update", "更新"}, "d": {"delete", "删除"}, "r": {"snapshot read", "快照读取"}}
 
@@ -33,6 +36,14 @@ func State(state string, lang language.Language) string { return word(states, st
 
 // Operation gives an operation in words, as it is if this version doesn't know it.
 func Operation(op string, lang language.Language) string { return word(operations, op, lang) }
+
+// Phase gives the phase of a load in words.
+func Phase(phase string, lang language.Language) string {
+	if phase == "waiting" { // which programs do for something else
+		return word(phases, phase, lang)
+	}
+	return State(phase, lang)
+}
 
 func word(of map[string][2]string, name string, lang language.Language) string {
 	w, ok := of[name]

@@ -80,6 +80,7 @@ type Source struct {
 	Datasets   map[string]string `yaml:"datasets"`
 	Partition  int32             `yaml:"partition"`
 	FirstStart string            `yaml:"first_start"`
+	Load       Loading           `yaml:"load"`
 }
 
 // Agent is the file of `tributary agent`.
@@ -171,7 +172,8 @@ var keys = map[string][]string{
 	"LogServer": {"data_dir", "port"},
 	"Log":       {"brokers", "embedded", "durability"},
 	"Source": {"name", "engine", "host", "port", "database", "user", "password_file", "password_env", "sslmode", "tables",
-		"datasets", "partition", "first_start"},
+		"datasets", "partition", "first_start", "load"},
+	"Loading": {"rows_per_second", "quiet_hours", "time_zone"},
 	"StoreDB": {"name", "host", "port", "database", "user", "password_file", "password_env", "sslmode", "schema"},
 }
 
@@ -253,7 +255,7 @@ func (a *Agent) Check() error {
 		if s.Partition < 0 || int(s.Partition) >= a.Partitions {
 			all = append(all, wrong(fmt.Sprintf("%s.partition %d", where, s.Partition), outside, 0, a.Partitions-1))
 		}
-		all = append(all, s.check(where))
+		all = append(all, s.Secret.check(where), s.Load.check(where))
 	}
 	return errors.Join(all...)
 }
