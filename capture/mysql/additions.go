@@ -76,6 +76,6 @@ func (l *loader) settle(d snapshot.Delivered) error {
 	if err != nil {
 		return err
 	}
-	l.owned, l.settled = append(l.owned, owned...), true
+	l.owned, l.settled = slices.Concat(l.owned, owned), true
 	return nil
 }

@@ -32,14 +32,19 @@ type loader struct {
 	settled bool
 }
 
-// Source connects to the reader's server to load tables. It is called after Start.
+// Source connects to the reader's server to load tables. It may be called at any time; a
+// table can be read after Start.
 func (r *Reader) Source(ctx context.Context) (snapshot.Source, error) {
 	aux, err := New(r.o)
 	if err != nil {
 		return nil, err
 	}
 	aux.additions.Reset(r.additions.List())
-	l := &loader{r: aux, plans: map[*schema.Table]*rowimage.TextPlan{}, executed: r.begun, owned: r.owned}
+	b := r.begun.Load()
+	if b == nil { // not started yet
+		b = &beginning{}
+	}
+	l := &loader{r: aux, plans: map[*schema.Table]*rowimage.TextPlan{}, executed: b.executed, owned: b.owned}
 	if aux.sql, err = aux.connect(ctx); err == nil {
 		defer context.AfterFunc(ctx, func() { _ = aux.sql.Close() })() // ends a query under way
 		if err = aux.probe(); err == nil {

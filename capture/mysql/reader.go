@@ -61,7 +61,7 @@ type Reader struct {
 	state      state
 	gtids      gomysql.GTIDSet // executed up to the end of the last transaction; nil without GTIDs
 	last       event.Position
-	begun      string         // gtids as Start found them
+	begun      atomic.Pointer[beginning]
 	owned      []string       // transactions before a first start that couldn't be seen then
 	pace       atomic.Int64   // milliseconds between two idle segments; 0 for a second
 	torn       event.Position // a transaction without end, parts of which were handed out
@@ -76,6 +76,12 @@ type Reader struct {
 	txn     transaction
 	idleAt  time.Time
 	stateAt time.Time
+}
+
+// beginning is what Start found, for whoever opens a Source meanwhile.
+type beginning struct {
+	executed string   // GTIDs up to where reading began
+	owned    []string // as Reader.owned
 }
 
 // New checks the options. It doesn't connect.
@@ -148,10 +154,11 @@ func (r *Reader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 	if err != nil {
 		return 0, err
 	}
-	r.begun = ""
+	b := &beginning{owned: r.owned}
 	if r.gtids != nil {
-		r.begun = r.gtids.String()
+		b.executed = r.gtids.String()
 	}
+	r.begun.Store(b)
 	if err := r.dump(ctx, res); err != nil {
 		return 0, err
 	}
