@@ -184,6 +184,9 @@ func sample(trouble bool) (*known, []Store) {
 		waiting.State, waiting.NeedsPerson, waiting.Code, waiting.Error, waiting.Hint = "retrying", true, "PG_WAL_LEVEL", "wal_level is replica [PG_WAL_LEVEL]", "ALTER SYSTEM SET wal_level = 'logical'; -- then restart the server, and see that max_replication_slots is large enough for all sources of this server"
 		partly := streaming("330110-xueji")
 		partly.Stopped = []status.Table{{Table: "xueji.photo_of_a_table_with_a_long_name", Code: "TABLE_NO_KEY", Reason: "no primary key"}}
+		partly.Loads = []status.Load{{Table: "xueji.photo_of_another_table_with_a_long_name", Phase: "loading", Rows: 1_250_000, Estimate: 5_000_000, Speed: 12_345, Left: 3_725},
+			{Table: "xueji.score", Part: "2012000001,a long value..2012999999,another long value", Phase: "waiting", Rows: 10, Estimate: -1, Resumes: time.Now()},
+			{Table: "xueji.bad", Phase: "failed", Error: "permission denied for table bad"}}
 		dead := streaming("330111-dead")
 		dead.Written = time.Now().Add(-5 * time.Minute)
 		gap := applying("330110-xueji", "city")

@@ -19,6 +19,7 @@ const maxLoads = 100
 type load struct {
 	Source, Table, Part string
 	State               pill
+	Until               string // when reading is allowed again
 	Rows, Estimate      string
 	Done                float64 // of the estimate, 0 to 100
 	Known               bool    // there is an estimate
@@ -61,10 +62,11 @@ func loadOf(r *status.Record, l *status.Load, lang language.Language) load {
 		tone = quiet
 	}
 	text := codes.Phase(l.Phase, lang)
+	until := ""
 	if !l.Resumes.IsZero() {
-		text += " " + fmt.Sprintf(t.Until, l.Resumes.Local().Format("15:04"))
+		until = fmt.Sprintf(t.Until, l.Resumes.Local().Format("15:04"))
 	}
-	out := load{Source: r.Source, Table: l.Table, Part: l.Part, State: pill{tone, text}, Rows: grouped(l.Rows), Error: l.Error, rank: rank}
+	out := load{Until: until, Source: r.Source, Table: l.Table, Part: l.Part, State: pill{tone, text}, Rows: grouped(l.Rows), Error: l.Error, rank: rank}
 	if l.Estimate > 0 {
 		out.Known, out.Estimate, out.Done = true, grouped(l.Estimate), min(100, 100*float64(l.Rows)/float64(l.Estimate))
 	}

@@ -31,7 +31,7 @@ func TestLoads(t *testing.T) {
 	r.MoreLoads = 3
 	board.set(r)
 	_, body := get(t, base+"/?lang=zh-CN")
-	wants(t, body, "表的装载", "装载中", "1\u202f250\u202f000", "5\u202f000\u202f000", "12\u202f346", "1 小时 2 分", `width="25.0"`, `width="100.0"`, "等待静默时段 至 22:00", "&lt;1&gt;..9", "1 秒",
+	wants(t, body, "表的装载", "装载中", "1\u202f250\u202f000", "5\u202f000\u202f000", "12\u202f346", "1 小时 2 分", `width="25.0"`, `width="100.0"`, "等待静默时段", "至 22:00", "&lt;1&gt;..9", "1 秒",
 		"排队中", "已暂停", "已取消", "已失败", "permission denied for table bad", "有表未装载完整", "3 个装载未列出")
 	if strings.Contains(body, "<1>") {
 		t.Error("a part stands in the page as it is")
@@ -40,7 +40,7 @@ func TestLoads(t *testing.T) {
 		t.Error("loads in trouble don't come first, then those that go on")
 	}
 	_, body = get(t, base+"/?lang=en")
-	wants(t, body, "Loads of tables", "loading", "waiting for the quiet hours until 22:00", "1 h 2 min", "canceled", "Tables weren&#39;t loaded to their end", "3 more loads are not listed")
+	wants(t, body, "Loads of tables", "loading", "waiting for the quiet hours", "until 22:00", "1 h 2 min", "canceled", "Tables weren&#39;t loaded to their end", "3 more loads are not listed")
 	r.Written = time.Now().Add(-time.Hour)
 	board.set(r)
 	if _, body := get(t, base+"/?lang=en"); strings.Contains(body, "Loads of tables") {
