@@ -86,5 +86,7 @@ func newStore(s config.StoreDB) (*postgres.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return postgres.New(postgres.Options{Host: s.Host, Port: s.Port, Database: s.Database, User: s.User, Password: password, Schema: s.Schema, SSLMode: s.SSLMode})
+	target, datasets := s.Layouts()
+	return postgres.New(postgres.Options{Host: s.Host, Port: s.Port, Database: s.Database, User: s.User, Password: password, Schema: s.Schema, SSLMode: s.SSLMode,
+		Target: target, Datasets: datasets})
 }

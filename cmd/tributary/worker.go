@@ -51,7 +51,7 @@ func runWorker(ctx context.Context, file string, _ io.Writer, l *slog.Logger) er
 		return err
 	}
 	defer said.close()
-	w, err := worker.New(worker.Options{Store: store, Schemas: schemas.New(client), Name: c.Name, Logger: l, SpoolDir: c.DataDir, StopTimeout: c.StopTimeout, OnChange: said.writer.Changed, OnApplied: says.times.applied,
+	w, err := worker.New(worker.Options{Store: store, Schemas: schemas.New(client), Name: c.Name, Logger: l, SpoolDir: c.DataDir, StopTimeout: c.StopTimeout, OnChange: said.writer.Changed, OnApplied: says.times.applied, Shared: store.Shared,
 		Fetcher: func(p log.Partition) log.Fetcher { return client.Fetcher(p, 2<<20) }})
 	if err != nil {
 		return err

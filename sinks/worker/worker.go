@@ -51,6 +51,9 @@ type Options struct {
 	// AskEvery is the pause while only a person can help, e.g. with a wrong password.
 	// Default 30s.
 	AskEvery time.Duration
+	// Shared tells datasets in whose tables rows of several sources share the keys: the
+	// changes of one source aren't brought past another's there. Default: none.
+	Shared func(dataset string) bool
 	// OnChange is called after a partition's state has changed or a source has fallen
 	// into a gap. It must not block.
 	OnChange func()
@@ -122,6 +125,9 @@ func New(o Options) (*Worker, error) {
 	}
 	if o.AskEvery == 0 {
 		o.AskEvery = 30 * time.Second
+	}
+	if o.Shared == nil {
+		o.Shared = func(string) bool { return false }
 	}
 	if o.OnChange == nil {
 		o.OnChange = func() {}

@@ -3,7 +3,11 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
+
+	"github.com/tributary-cdc/tributary/sinks/postgres"
 )
 
 // Hub is the file of `tributary hub`.
@@ -54,5 +58,27 @@ func (s *StoreDB) fill() {
 }
 
 func (s *StoreDB) checkStore(where string) error {
-	return errors.Join(s.check(where), needs(where, "host", s.Host, "database", s.Database, "user", s.User))
+	all := []error{s.check(where), needs(where, "host", s.Host, "database", s.Database, "user", s.User)}
+	if len(s.Schema) > 63 || postgres.Reserved(s.Schema) {
+		all = append(all, fmt.Errorf("%s.schema %q: a name of at most 63 bytes that has no other purpose", where, s.Schema))
+	}
+	target, datasets := s.Layouts()
+	if err := (postgres.Layout{Target: target}).Check(); err != nil {
+		all = append(all, fmt.Errorf("%s.%w", where, err))
+	}
+	for _, name := range slices.Sorted(maps.Keys(datasets)) {
+		if err := datasets[name].Check(); err != nil {
+			all = append(all, fmt.Errorf("%s.datasets.%s: %w", where, name, err))
+		}
+	}
+	return errors.Join(all...)
+}
+
+// Layouts gives the target of all datasets, and what is said of single ones.
+func (s *StoreDB) Layouts() (postgres.Target, map[string]postgres.Layout) {
+	out := make(map[string]postgres.Layout, len(s.Datasets))
+	for name, l := range s.Datasets {
+		out[name] = postgres.Layout{Target: postgres.Target(l.Target), Key: postgres.Key(l.Key)}
+	}
+	return postgres.Target(s.Target), out
 }
