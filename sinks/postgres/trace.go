@@ -39,6 +39,8 @@ type TracedBatch struct {
 	From      string `json:"from_position"`
 	To        string `json:"to_position"`
 	Partial   bool   `json:"partial"`
+	// Hops are the relays that the source's rows of the batch have passed, in order.
+	Hops []string `json:"hops,omitempty"`
 }
 
 // Trace finds the rows of a dataset's table under a key, one per source that has it.
@@ -102,7 +104,7 @@ func traceIn(ctx context.Context, c *pgx.Conn, table string, key []string) ([]Tr
 		where[i], args[i] = fmt.Sprintf("t.%s = $%d::text::%s", c.Name, i+1, c.Type), key[i]
 	}
 	rows, err = c.Query(ctx, `SELECT t._source, to_jsonb(t)::text, t._position, t._op, t._committed_at, t._applied_at, b.id, b.partition, b.first_offset, b.last_offset,
-		b.worker, b.fence, b.partial, s.from_position, s.to_position, s.txn_id, p.file FROM `+table+` t JOIN tributary.batch b ON b.id = t._batch
+		b.worker, b.fence, b.partial, s.from_position, s.to_position, s.txn_id, p.file, s.hops FROM `+table+` t JOIN tributary.batch b ON b.id = t._batch
 		JOIN tributary.batch_source s ON s.batch = b.id AND s.source = t._source JOIN tributary.progress p ON p.source = t._source WHERE `+strings.Join(where, " AND "), args...)
 	if err != nil {
 		return nil, err
@@ -114,7 +116,7 @@ func scanTrace(row pgx.CollectableRow) (Trace, error) {
 	var t Trace
 	var image, position, file string
 	err := row.Scan(&t.Source, &image, &position, &t.Op, &t.Committed, &t.Applied, &t.Batch.ID, &t.Batch.Partition, &t.Batch.First, &t.Batch.Last,
-		&t.Batch.Worker, &t.Batch.Fence, &t.Batch.Partial, &t.Batch.From, &t.Batch.To, &t.TxnID, &file)
+		&t.Batch.Worker, &t.Batch.Fence, &t.Batch.Partial, &t.Batch.From, &t.Batch.To, &t.TxnID, &file, &t.Batch.Hops)
 	if err != nil {
 		return t, err
 	}
