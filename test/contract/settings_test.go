@@ -3,12 +3,17 @@ package contract
 import (
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
+	"github.com/tributary-cdc/tributary/stream/envelope"
 	"github.com/tributary-cdc/tributary/stream/kafka"
+	"github.com/tributary-cdc/tributary/stream/log"
 	"github.com/tributary-cdc/tributary/test/program"
 	"github.com/tributary-cdc/tributary/test/servers"
 )
@@ -38,16 +43,16 @@ func TestWorkerTellsOfTheLog(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			dir, http := t.TempDir(), program.Port(t)
+			dir, port := t.TempDir(), program.Port(t)
 			p := &program.Process{Name: "worker", Args: []string{"worker", "--config", program.Write(t, filepath.Join(dir, "worker.yml"),
 				"name: city\norgs: [%q]\nhttp: 127.0.0.1:%d\nlog: {brokers: [%q]%s}\nstore: {host: 127.0.0.1, port: %d, database: %s, user: %s, password_env: %s}\n",
-				r.org, http, r.addr, tt.durability, store.Port, r.database, store.User, program.PasswordVariable)}}
+				r.org, port, r.addr, tt.durability, store.Port, r.database, store.User, program.PasswordVariable)}}
 			p.Start(t, bin, dir, store.Password)
 			a := r.hand(r.org+"-a", 0)
 			a.open("a/1")
 			a.txn(1, 1)
 			r.await("the row", func() bool { return r.rows(a.source) == "1" })
-			address := fmt.Sprintf("http://127.0.0.1:%d", http)
+			address := fmt.Sprintf("http://127.0.0.1:%d", port)
 			var out string
 			status := func() error {
 				b, err := exec.CommandContext(t.Context(), bin, "status", address, "--lang", "en").CombinedOutput()
@@ -70,4 +75,46 @@ func TestWorkerTellsOfTheLog(t *testing.T) {
 			get(t, address+"/-/ready") // or the test fails: the work is done
 		})
 	}
+}
+
+// TestWorkerStaysWithADamagedLog: all partitions of a worker hold a record that can't be
+// read. The program stays, and says so where people and probes look, instead of ending and
+// being started again for ever; it ends well when it is told to.
+func TestWorkerStaysWithADamagedLog(t *testing.T) {
+	bin := program.Build(t)
+	both(t, func(r *rig) {
+		dir, port := t.TempDir(), program.Port(t)
+		p := &program.Process{Name: "worker", Args: []string{"worker", "--config", program.Write(t, filepath.Join(dir, "worker.yml"),
+			"name: city\norgs: [%q]\nhttp: 127.0.0.1:%d\nlog: {brokers: [%q], embedded: %t, durability: single}\nstore: {host: 127.0.0.1, port: %d, database: %s, user: %s, password_env: %s}\n",
+			r.org, port, r.addr, r.embedded, store.Port, r.database, store.User, program.PasswordVariable)}}
+		p.Start(r.T, bin, dir, store.Password)
+		a := r.hand(r.org+"-a", 0)
+		a.open("a/1")
+		a.txn(1, 1)
+		a.must(a.append(func(rec *log.Records) {
+			rec.Add(nil, nil, log.Header{Key: envelope.HeaderSource, Value: []byte(a.source)}, log.Header{Key: envelope.ControlPrefix + "commit", Value: []byte("half")})
+		}))
+		address := fmt.Sprintf("http://127.0.0.1:%d", port)
+		r.await("the failure", func() bool {
+			out, err := exec.CommandContext(r.Context(), bin, "status", address, "--lang", "en").CombinedOutput()
+			ee, ok := errors.AsType[*exec.ExitError](err)
+			return ok && ee.ExitCode() == 1 && strings.Contains(string(out), "failed") && strings.Contains(string(out), "[LOG_MALFORMED]")
+		})
+		for path, code := range map[string]int{"/-/ready": http.StatusServiceUnavailable, "/-/healthy": http.StatusOK} {
+			res, err := http.Get(address + path)
+			if err != nil {
+				r.Fatal(err)
+			}
+			b, err := io.ReadAll(res.Body)
+			if err = errors.Join(err, res.Body.Close()); err != nil || res.StatusCode != code || code != http.StatusOK && !strings.Contains(string(b), r.part(0).String()+" is failed") {
+				r.Errorf("%s: %s %s, %v", path, res.Status, b, err)
+			}
+		}
+		if got := r.rows(a.source); got != "1" {
+			r.Errorf("rows %q, want the one before the damage", got)
+		}
+		if !p.Signal(syscall.SIGTERM) || !p.Clean() {
+			r.Error("the worker had ended, or doesn't end well")
+		}
+	})
 }
