@@ -165,7 +165,7 @@ func printStatus(out io.Writer, say catalogue, lang language, reports []report) 
 			line(r.Role+" "+r.Name, "-", word("waiting"), "-", "-", "-", "-", strings.Join(note(lang, r.Code, r.Waits, ""), "; "))
 		}
 		if r.Warning != "" {
-			line(r.Role+" "+r.Name, "-", "warning", "-", "-", "-", "-", strings.Join(note(lang, r.WarningCode, r.Warning, ""), "; "))
+			line(r.Role+" "+r.Name, "-", word("warning"), "-", "-", "-", "-", strings.Join(note(lang, r.WarningCode, r.Warning, ""), "; "))
 		}
 		for _, p := range r.Partitions {
 			notes := note(lang, p.Code, p.Error, "")

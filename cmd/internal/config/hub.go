@@ -60,18 +60,26 @@ func (s *StoreDB) fill() {
 func (s *StoreDB) checkStore(where string) error {
 	all := []error{s.check(where), needs(where, "host", s.Host, "database", s.Database, "user", s.User)}
 	if len(s.Schema) > 63 || postgres.Reserved(s.Schema) {
-		all = append(all, fmt.Errorf("%s.schema %q: a name of at most 63 bytes that has no other purpose", where, s.Schema))
+		all = append(all, wrong(fmt.Sprintf("%s.schema %q", where, s.Schema), schemaName))
 	}
 	target, datasets := s.Layouts()
-	if err := (postgres.Layout{Target: target}).Check(); err != nil {
-		all = append(all, fmt.Errorf("%s.%w", where, err))
-	}
+	all = append(all, checkLayout(where, postgres.Layout{Target: target}))
 	for _, name := range slices.Sorted(maps.Keys(datasets)) {
-		if err := datasets[name].Check(); err != nil {
-			all = append(all, fmt.Errorf("%s.datasets.%s: %w", where, name, err))
-		}
+		all = append(all, checkLayout(where+".datasets."+name, datasets[name]))
 	}
 	return errors.Join(all...)
+}
+
+func checkLayout(where string, l postgres.Layout) error {
+	switch {
+	case (postgres.Layout{Target: l.Target}).Check() != nil:
+		return wrong(fmt.Sprintf("%s.target %q", where, l.Target), oneOf, "dataset, mirror")
+	case (postgres.Layout{Key: l.Key}).Check() != nil:
+		return wrong(fmt.Sprintf("%s.key %q", where, l.Key), oneOf, "source, contract")
+	case l.Check() != nil:
+		return wrong(fmt.Sprintf("%s.key %q", where, l.Key), mirrorKey)
+	}
+	return nil
 }
 
 // Layouts gives the target of all datasets, and what is said of single ones.
