@@ -199,6 +199,9 @@ func (r *Reader) dump(ctx context.Context, res capture.Resume) error {
 			return r.streamError(err, res.Last)
 		}
 		e, err := r.parse(bytes.Clone(raw))
+		if described && verify && errors.Is(err, errMalformed) { // a server may send what lies within an event
+			return &capture.GapError{Code: "LOG_RESET", From: res.Last, Reason: "no event begins where the last transaction was: " + err.Error()}
+		}
 		if err != nil {
 			return err
 		}

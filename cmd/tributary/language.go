@@ -23,8 +23,8 @@ type catalogue struct {
 	missingArgument, extraArgument, wrongValue, notAddress, unknownCode, toDo, inItsWords                                 string
 	fileInvalid, configInvalid, moreOnCodes, away, unwell, noRow, batchText, logText                                      string
 
-	fieldRow, fieldSource, fieldPosition, fieldOp, fieldCommitted, fieldApplied, fieldBatch, fieldLog, fieldProof string
-	fieldProgram, fieldState, fieldLag, fieldTxns, fieldRows, fieldNote                                           string
+	fieldRow, fieldSource, fieldPosition, fieldOp, fieldCommitted, fieldApplied, fieldBatch, fieldLog, fieldHops, fieldProof string
+	fieldProgram, fieldState, fieldLag, fieldTxns, fieldRows, fieldNote                                                      string
 }
 
 var texts = map[language]catalogue{
@@ -52,7 +52,7 @@ var texts = map[language]catalogue{
 		foreign:    "%d foreign records set aside, the newest at offset %d",
 		explain:    "say what an error's code means and what to do; without a code, all of them",
 		fieldRow:   "row", fieldSource: "source", fieldPosition: "position", fieldOp: "operation", fieldCommitted: "committed", fieldApplied: "applied",
-		fieldBatch: "batch", fieldLog: "log", fieldProof: "at the source", fieldProgram: "program", fieldState: "state", fieldLag: "lag",
+		fieldBatch: "batch", fieldLog: "log", fieldHops: "relays", fieldProof: "at the source", fieldProgram: "program", fieldState: "state", fieldLag: "lag",
 		fieldTxns: "transactions", fieldRows: "rows", fieldNote: "note", fieldLoad: "load of %s", loadEstimate: "about %d rows in all", loadSpeed: "%.0f rows/s", loadLeft: "%s left", loadResumes: "goes on at %s, in the quiet hours", fieldAdded: "added: %s",
 		table: "load tables of a source again, and pause or end a load", tableAgent: "`URL` of the agent: http of its file", tableReread: "read a table again while its changes go on; rows that don't exist any more leave the store",
 		tablePause: "let a load rest", tableResume: "go on with a load that rests or has failed", tableCancel: "end a load; the table stays incomplete", ordered: "ordered; tributary status shows how far it is",
@@ -100,7 +100,7 @@ var texts = map[language]catalogue{
 		foreign:    "搁置了 %d 条外来记录，最新一条的偏移量为 %d",
 		explain:    "说明错误代码的含义与处理办法；不给代码则列出全部",
 		fieldRow:   "数据行", fieldSource: "数据源", fieldPosition: "位点", fieldOp: "操作", fieldCommitted: "源端提交", fieldApplied: "入库",
-		fieldBatch: "批次", fieldLog: "日志", fieldProof: "源端查看", fieldProgram: "程序", fieldState: "状态", fieldLag: "延迟",
+		fieldBatch: "批次", fieldLog: "日志", fieldHops: "经过的 relay", fieldProof: "源端查看", fieldProgram: "程序", fieldState: "状态", fieldLag: "延迟",
 		fieldTxns: "事务数", fieldRows: "行数", fieldNote: "说明", fieldLoad: "装载 %s", loadEstimate: "共约 %d 行", loadSpeed: "%.0f 行/秒", loadLeft: "预计还需 %s", loadResumes: "等待静默时段，%s 继续", fieldAdded: "另加的表：%s",
 		table: "重新装载数据源的表，暂停或结束装载", tableAgent: "agent 的地址 `URL`：其配置文件中的 http", tableReread: "在变更继续的同时重新读取一张表；源端已不存在的行会从汇聚库移除",
 		tablePause: "暂停装载", tableResume: "继续已暂停或已失败的装载", tableCancel: "结束装载，该表保持不完整", ordered: "已下达；用 tributary status 查看进度",

@@ -106,6 +106,7 @@ type workerSays struct {
 	config *config.Worker
 	worker *worker.Worker
 	times  *times
+	topics *topicCheck
 	last   []status.Record
 }
 
@@ -128,8 +129,11 @@ func (w *workerSays) records(ended context.Context) []status.Record {
 		r.State = "waiting"
 		for _, p := range parts {
 			if p.Partition.Topic == kafka.Changes(o) && (r.State == "waiting" || p.State != worker.Applying) {
-				r.State, r.Error, r.NeedsPerson = string(p.State), p.Error, p.State == worker.Failed
+				r.State, r.Error, r.Code, r.NeedsPerson = string(p.State), p.Error, p.Code, p.State == worker.Failed
 			}
+		}
+		if err := w.topics.of(o); err != nil && r.Error == "" {
+			r.Error, r.Code, r.NeedsPerson = err.Error(), log.CodeOf(err), true
 		}
 		out = append(out, r)
 	}
@@ -142,7 +146,7 @@ func (w *workerSays) records(ended context.Context) []status.Record {
 			continue
 		}
 		r := w.record(status.OfStore, org[p.Partition.Topic])
-		r.Source, r.State, r.Error, r.NeedsPerson = s.Source, string(p.State), p.Error, p.State == worker.Failed
+		r.Source, r.State, r.Error, r.Code, r.NeedsPerson = s.Source, string(p.State), p.Error, p.Code, p.State == worker.Failed
 		if s.Gap != "" {
 			r.State, r.Code, r.NeedsPerson = "gap", s.Gap, true
 		}

@@ -38,6 +38,9 @@ type report struct {
 	// Waits says why a worker has no partitions yet, Code is that of the trouble.
 	Waits string `json:"waits,omitempty"`
 	Code  string `json:"code,omitempty"`
+	// Warning says what is wrong with the log while all goes on, WarningCode is its code.
+	Warning     string `json:"warning,omitempty"`
+	WarningCode string `json:"warning_code,omitempty"`
 	// Error says why there is no report.
 	Error string `json:"error,omitempty"`
 }
@@ -135,7 +138,7 @@ func (r *report) well() bool {
 			return false
 		}
 	}
-	return r.Code == ""
+	return r.Code == "" && r.Warning == ""
 }
 
 func printStatus(out io.Writer, say catalogue, lang language, reports []report) error {
@@ -165,6 +168,9 @@ func printStatus(out io.Writer, say catalogue, lang language, reports []report) 
 		}
 		if r.Waits != "" {
 			line(r.Role+" "+r.Name, "-", word("waiting"), "-", "-", "-", "-", strings.Join(note(lang, r.Code, r.Waits, ""), "; "))
+		}
+		if r.Warning != "" {
+			line(r.Role+" "+r.Name, "-", word("warning"), "-", "-", "-", "-", strings.Join(note(lang, r.WarningCode, r.Warning, ""), "; "))
 		}
 		for _, p := range r.Partitions {
 			notes := note(lang, p.Code, p.Error, "")

@@ -76,6 +76,9 @@ func printTrace(out io.Writer, say catalogue, lang language, t *postgres.Trace) 
 	line(say.fieldApplied, fmt.Sprintf("%s (+%s)", t.Applied.Format(time.RFC3339Nano), t.Applied.Sub(t.Committed).Round(time.Millisecond)))
 	line(say.fieldBatch, fmt.Sprintf(say.batchText, t.Batch.ID, t.Batch.Worker, t.Batch.Fence, t.Batch.From, t.Batch.To))
 	line(say.fieldLog, fmt.Sprintf(say.logText, t.Batch.Partition, t.Batch.First, t.Batch.Last))
+	if len(t.Batch.Hops) > 0 {
+		line(say.fieldHops, strings.Join(t.Batch.Hops, " → "))
+	}
 	line(say.fieldProof, t.Command())
 	_, err := io.WriteString(out, columns.Align(lines, nil))
 	return err
@@ -86,5 +89,7 @@ func newStore(s config.StoreDB) (*postgres.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return postgres.New(postgres.Options{Host: s.Host, Port: s.Port, Database: s.Database, User: s.User, Password: password, Schema: s.Schema, SSLMode: s.SSLMode})
+	target, datasets := s.Layouts()
+	return postgres.New(postgres.Options{Host: s.Host, Port: s.Port, Database: s.Database, User: s.User, Password: password, Schema: s.Schema, SSLMode: s.SSLMode,
+		Target: target, Datasets: datasets})
 }

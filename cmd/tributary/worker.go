@@ -45,13 +45,15 @@ func runWorker(ctx context.Context, file string, _ io.Writer, l *slog.Logger) er
 	defer client.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	says := workerSays{config: &c, times: newTimes()}
+	topics := newTopicCheck(client, &c, l)
+	says := workerSays{config: &c, times: newTimes(), topics: topics}
 	said, err := newRecords(c.Log.Brokers, func() []status.Record { return says.records(ctx) }, l)
 	if err != nil {
 		return err
 	}
 	defer said.close()
-	w, err := worker.New(worker.Options{Store: store, Schemas: schemas.New(client), Name: c.Name, Logger: l, SpoolDir: c.DataDir, StopTimeout: c.StopTimeout, OnChange: said.writer.Changed, OnApplied: says.times.applied,
+	topics.changed = said.writer.Changed
+	w, err := worker.New(worker.Options{Store: store, Schemas: schemas.New(client), Name: c.Name, Logger: l, SpoolDir: c.DataDir, StopTimeout: c.StopTimeout, OnChange: said.writer.Changed, OnApplied: says.times.applied, Shared: store.Shared,
 		Fetcher: func(p log.Partition) log.Fetcher { return client.Fetcher(p, 2<<20) }})
 	if err != nil {
 		return err
@@ -80,6 +82,9 @@ func runWorker(ctx context.Context, file string, _ io.Writer, l *slog.Logger) er
 				if err := s.member.get(); err != nil {
 					r.Waits, r.Code = err.Error(), worker.CodeOf(err)
 				}
+				if err := topics.all(); err != nil {
+					r.Warning, r.WarningCode = err.Error(), log.CodeOf(err)
+				}
 				return r
 			},
 			ready:   func() error { return workerReady(s.member.get(), w.Partitions()) },
@@ -95,9 +100,11 @@ func runWorker(ctx context.Context, file string, _ io.Writer, l *slog.Logger) er
 	part(func() error {
 		defer silence() // after the work has ended, so that this is the last word
 		defer close(s.drained)
-		return w.Run(ctx, s.topics, s.given)
+		w.Run(ctx, s.topics, s.given)
+		return nil
 	})
 	part(func() error { return s.run(ctx, client, store) })
+	part(func() error { topics.run(ctx); return nil })
 	return errors.Join(g.Wait(), store.Close())
 }
 

@@ -215,7 +215,7 @@ const bulkRows = 100
 func (a *applying) plan(t *schema.Table) *plan {
 	p := a.plans[t]
 	if p == nil {
-		p = newPlan(a.store.o.Schema, t, len(a.plans))
+		p = newPlan(a.store.home(t.Source, t.Dataset), t, len(a.plans))
 		a.plans[t] = p
 	}
 	return p
@@ -235,13 +235,16 @@ func (a *applying) change(ctx context.Context, c *worker.TableChange) error {
 		single = parts.single
 	}
 	rows := make([][]any, len(single))
+	var d drift
 	for i := range single {
 		var err error
 		if rows[i], err = a.row(ctx, p, c, &single[i]); err != nil {
 			return err
 		}
+		if rows[i] == nil && p.shared() {
+			d.others.add(1, single[i].Position)
+		}
 	}
-	var d drift
 	if parts != nil {
 		if err := parts.stage(ctx, a); err != nil {
 			return err
@@ -264,9 +267,9 @@ func (a *applying) change(ctx context.Context, c *worker.TableChange) error {
 		if rows[i] == nil {
 			continue
 		}
-		q := a.queue.Queue(p.upsert, append(rows[i], c.Source, u.Position.String(), string(rune(u.Op)), u.Committed, a.id)...)
-		if u.Base != nil && sameKey(c.Table.Key, u) {
-			q.QueryRow(func(row pgx.Row) error { return d.look(row, u) })
+		q := a.put(p, c, u, rows[i])
+		if u.Base != nil {
+			q.QueryRow(func(row pgx.Row) error { return d.look(row, c.Table.Key, u) })
 		}
 	}
 	// One send per table, so that an error says which table it lies in.
@@ -274,10 +277,21 @@ func (a *applying) change(ctx context.Context, c *worker.TableChange) error {
 		return err
 	}
 	if !c.Loading {
-		a.anomaly(c, "ROW_MISSING", d.rows, d.first, "")
+		a.anomaly(c, "ROW_MISSING", d.missing.rows, d.missing.first, "")
 	}
+	a.anomaly(c, "ROW_OF_ANOTHER", d.others.rows, d.others.first, "")
 	a.anomaly(c, "VALUE_NULLED", c.Nulled.Values, c.Nulled.First, c.Nulled.Detail)
 	return nil
+}
+
+// put queues the statement for one row. One that its source had before is only touched
+// if the source owns it.
+func (a *applying) put(p *plan, c *worker.TableChange, u *worker.NetRow, values []any) *pgx.QueuedQuery {
+	sql := p.upsert
+	if u.Base != nil {
+		sql = p.touch
+	}
+	return a.queue.Queue(sql, append(values, c.Source, u.Position.String(), string(rune(u.Op)), u.Committed, a.id)...)
 }
 
 func (p *plan) keyArgs(source string, values []event.Value) []any {
@@ -289,7 +303,7 @@ func (p *plan) keyArgs(source string, values []event.Value) []any {
 }
 
 // row renders a row's columns; absent ones come from the row under its base key. It gives
-// nil if that isn't loaded yet.
+// nil if that isn't loaded yet, or another source has taken the key.
 func (a *applying) row(ctx context.Context, p *plan, c *worker.TableChange, u *worker.NetRow) ([]any, error) {
 	args := make([]any, len(c.Table.Columns), len(c.Table.Columns)+5)
 	var absent []int
@@ -315,7 +329,7 @@ func (a *applying) row(ctx context.Context, p *plan, c *worker.TableChange, u *w
 	}
 	err := a.conn.QueryRow(ctx, "SELECT "+strings.Join(names, ", ")+" FROM "+p.table+" WHERE "+p.where, p.keyArgs(c.Source, u.Base)...).Scan(found...)
 	if errors.Is(err, pgx.ErrNoRows) {
-		if c.Loading {
+		if c.Loading || p.shared() {
 			return nil, nil
 		}
 		return nil, absentBase(c.Table, u.Position.String())

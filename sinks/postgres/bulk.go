@@ -23,7 +23,8 @@ type bulk struct {
 	upserts []worker.NetRow
 	// updates are staged rows that keep their key, by the columns that they carry.
 	updates []group
-	// single rows lack columns and change their key; their bases must be read.
+	// single rows change their key, and lack columns, so that their bases must be read,
+	// or may meet another source's row.
 	single []worker.NetRow
 }
 
@@ -44,7 +45,7 @@ func divide(p *plan, c *worker.TableChange) *bulk {
 			b.fresh = append(b.fresh, *u)
 		case u.Base != nil && sameKey(c.Table.Key, u):
 			b.update(carries, all, u)
-		case !all:
+		case !all, p.shared() && u.Base != nil:
 			b.single = append(b.single, *u)
 		default:
 			b.upserts = append(b.upserts, *u)
@@ -124,11 +125,14 @@ func (b *bulk) write(ctx context.Context, a *applying, d *drift) error {
 	}
 	for i, g := range b.updates {
 		if g.all {
-			a.queue.Queue(b.p.replaceStaged(), source, i, a.id).QueryRow(d.count)
+			a.queue.Queue(b.p.replaceStaged(), source, i, a.id).QueryRow(func(row pgx.Row) error { return d.count(row, g.rows) })
 			continue
 		}
 		a.queue.Queue(b.p.updateStaged(g.carries), source, i, a.id).Exec(func(tag pgconn.CommandTag) error {
-			if int(tag.RowsAffected()) != len(g.rows) && !b.c.Loading {
+			missing := len(g.rows) - int(tag.RowsAffected())
+			if missing > 0 && b.p.shared() {
+				d.others.add(int64(missing), g.rows[0].Position)
+			} else if missing > 0 && !b.c.Loading {
 				return absentBase(b.c.Table, g.rows[0].Position.String())
 			}
 			return nil
@@ -171,39 +175,54 @@ func (b *bulk) insert(ctx context.Context, a *applying) error {
 	return err
 }
 
-// drift counts rows that were changed at the source but weren't in the store:
-// somebody else has removed them, or they were never there.
+// drift counts rows that were changed at the source and aren't its own in the store.
 type drift struct {
+	missing tally // somebody else has removed them, or they were never there
+	others  tally // another source owns them now, or did
+}
+
+// tally counts rows, and keeps the first one's position.
+type tally struct {
 	rows  int64
 	first event.Position
 }
 
-func (d *drift) add(n int64, at event.Position) {
-	if d.rows == 0 || at.Compare(d.first) < 0 {
-		d.first = at
+func (t *tally) add(n int64, at event.Position) {
+	if n == 0 {
+		return
 	}
-	d.rows += n
+	if t.rows == 0 || at.Compare(t.first) < 0 {
+		t.first = at
+	}
+	t.rows += n
 }
 
 // count takes the answer of replaceStaged.
-func (d *drift) count(row pgx.Row) error {
-	var n int64
+func (d *drift) count(row pgx.Row, staged []worker.NetRow) error {
+	var written, fresh int64
 	var first string
-	if err := row.Scan(&n, &first); err != nil || n == 0 {
+	if err := row.Scan(&written, &fresh, &first); err != nil {
 		return err
 	}
+	d.others.add(int64(len(staged))-written, staged[0].Position)
+	if fresh == 0 {
+		return nil
+	}
 	at, err := event.ParsePosition(first)
-	d.add(n, at)
+	d.missing.add(fresh, at)
 	return err
 }
 
-func (d *drift) look(row pgx.Row, u *worker.NetRow) error {
+// look takes the answer for a row that had a base.
+func (d *drift) look(row pgx.Row, key []int, u *worker.NetRow) error {
 	var inserted bool
-	if err := row.Scan(&inserted); err != nil {
-		return err
+	err := row.Scan(&inserted)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		d.others.add(1, u.Position)
+		return nil
+	case err == nil && inserted && sameKey(key, u):
+		d.missing.add(1, u.Position)
 	}
-	if inserted {
-		d.add(1, u.Position)
-	}
-	return nil
+	return err
 }

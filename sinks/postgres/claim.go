@@ -42,6 +42,8 @@ CREATE TABLE IF NOT EXISTS tributary.quarantine (source text COLLATE "C" NOT NUL
   dataset text NOT NULL, key text NOT NULL, position text COLLATE "C" NOT NULL, op text NOT NULL, "row" json, code text NOT NULL, error text NOT NULL,
   since timestamptz NOT NULL DEFAULT now(), batch bigint NOT NULL, followers bigint NOT NULL, last_position text COLLATE "C" NOT NULL,
   last_op text, last_row json, last_batch bigint, PRIMARY KEY (source, "table", key_bytes));
+CREATE TABLE IF NOT EXISTS tributary.target (source text COLLATE "C" NOT NULL, "table" text COLLATE "C" NOT NULL, target text NOT NULL, key text NOT NULL,
+  schema text COLLATE "C" NOT NULL, name text COLLATE "C" NOT NULL, since timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (source, "table"), UNIQUE (source, schema, name));
 CREATE TABLE IF NOT EXISTS tributary.head (partition text PRIMARY KEY, batch bigint NOT NULL, previous bigint, digest bytea NOT NULL) WITH (fillfactor = 50);
 `
 

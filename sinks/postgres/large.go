@@ -126,11 +126,14 @@ func (t *large) Commit(ctx context.Context, b *worker.Batch) error {
 	if err := t.a.lane.commit(ctx, t.claim); err != nil {
 		return err
 	}
-	l, err := t.a.store.lane(t.claim.Partition)
-	if err == nil {
+	// The partition's connection may be in use by another goroutine, or gone: the next one
+	// asks for an id of its own.
+	t.a.store.mu.Lock()
+	defer t.a.store.mu.Unlock()
+	if l := t.a.store.lanes[t.claim.Partition]; l != nil {
 		l.stale.Store(true)
 	}
-	return err
+	return nil
 }
 
 // Close implements worker.Large: the server rolls back what a connection leaves.

@@ -45,6 +45,9 @@ func (a *applying) loads(ctx context.Context, loads []worker.Load) error {
 				ON CONFLICT (source, "table") DO UPDATE SET state = 'loading', since_position = excluded.since_position, error = '', batch = excluded.batch,
 				since = now(), sweep = excluded.sweep`, l.Source, l.Table, l.Since.String(), a.id, l.Sweep)
 			a.queue.Queue(`DELETE FROM tributary.quarantine WHERE source = $1 AND "table" = $2`, l.Source, l.Table) // all of it comes again
+			h := a.store.home(l.Source, l.Dataset)                                                                  // as does what stands elsewhere
+			a.queue.Queue(`DELETE FROM tributary.target WHERE source = $1 AND "table" = $2 AND (target, key, schema, name) <> ($3, $4, $5, $6)`,
+				l.Source, l.Table, string(h.Target), string(h.Key), h.schema, h.table)
 			continue
 		}
 		if err := a.send(ctx); err != nil {
@@ -70,7 +73,7 @@ func (a *applying) loads(ctx context.Context, loads []worker.Load) error {
 }
 
 func (a *applying) sweep(ctx context.Context, l worker.Load) error {
-	table := ident(a.store.o.Schema, l.Dataset)
+	table := a.store.home(l.Source, l.Dataset).ident()
 	var there bool
 	if err := a.conn.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, table).Scan(&there); err != nil || !there {
 		return err

@@ -150,14 +150,14 @@ func (w *writer) txn() *event.Txn {
 
 // rows appends row records of the transaction under way; change makes the n-th.
 func (w *writer) rows(n int, change func(int) event.Row) log.Offset {
-	txn := w.txn()
+	txn, table := w.txn(), w.table
 	return w.l.add(w.epoch, n, func(r *log.Records) {
 		var key, value []byte
 		enc := *w.enc // several readers may render at once
 		pos, _ := txn.Position.AppendBinary(nil)
 		for i := range n {
 			row := change(i)
-			row.Table = w.table
+			row.Table = table
 			var err error
 			if key, err = enc.AppendKey(key[:0], &row); err == nil {
 				value, err = enc.AppendValue(value[:0], txn, &row, i)
@@ -165,7 +165,7 @@ func (w *writer) rows(n int, change func(int) event.Row) log.Offset {
 			if err != nil {
 				panic(err) // the test's own rows
 			}
-			r.Add(key, value, log.Header{Key: envelope.HeaderSource, Value: []byte(w.table.Source)}, log.Header{Key: envelope.HeaderPosition, Value: pos})
+			r.Add(key, value, log.Header{Key: envelope.HeaderSource, Value: []byte(table.Source)}, log.Header{Key: envelope.HeaderPosition, Value: pos})
 		}
 	})
 }

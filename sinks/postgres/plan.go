@@ -15,11 +15,13 @@ var stamps = []string{"_position", "_op", "_committed_at", "_applied_at", "_batc
 // plan is what one table version needs for its statements, built once per connection.
 type plan struct {
 	schema *schema.Table
+	home   home
 	table  string   // quoted, with its schema
 	names  []string // quoted columns
 	key    []string // quoted key columns
 	where  string   // one row by $1 source, $2… key
 	upsert string   // one row
+	touch  string   // the same, but for one that another source owns
 	direct bool     // every value has a binary form, so COPY may go into the table itself
 	stage  string   // name of the staging table
 	inUse  bool     // it may hold rows
@@ -27,8 +29,8 @@ type plan struct {
 	texts  []int    // columns whose values are characters
 }
 
-func newPlan(schemaName string, t *schema.Table, number int) *plan {
-	p := &plan{schema: t, table: ident(schemaName, t.Dataset), where: "_source = $1", direct: true, stage: "tributary_stage_" + strconv.Itoa(number)}
+func newPlan(h home, t *schema.Table, number int) *plan {
+	p := &plan{schema: t, home: h, table: h.ident(), where: "_source = $1", direct: true, stage: "tributary_stage_" + strconv.Itoa(number)}
 	for i, col := range t.Columns {
 		p.names = append(p.names, ident(col.Name))
 		p.direct = p.direct && binaryForm(col.Type)
@@ -42,7 +44,7 @@ func newPlan(schemaName string, t *schema.Table, number int) *plan {
 		p.where += fmt.Sprintf(" AND %s = $%d::%s", p.names[i], n+2, columnType(t.Columns[i].Type))
 	}
 	p.copy = "COPY " + p.table + " (" + strings.Join(p.columns(), ", ") + ") FROM STDIN BINARY"
-	p.upsert = p.upsertSQL()
+	p.upsert, p.touch = p.upsertSQL(false), p.upsertSQL(true)
 	return p
 }
 
@@ -51,8 +53,13 @@ func (p *plan) columns() []string {
 	return append(append([]string{"_source"}, p.names...), stamps...)
 }
 
-func (p *plan) conflict() string {
-	var sets []string
+// shared says that rows of several sources share the keys.
+func (p *plan) shared() bool { return p.home.Key == KeyContract }
+
+// conflict ends the insert of rows that may be there. With own it leaves alone those that
+// another source owns: only an insert at the source takes a row from another.
+func (p *plan) conflict(own bool) string {
+	sets, key := []string{"_source = excluded._source"}, p.home.primary(p.schema)
 	for i, name := range p.names {
 		if !p.schema.IsKey(i) {
 			sets = append(sets, name+" = excluded."+name)
@@ -61,12 +68,22 @@ func (p *plan) conflict() string {
 	for _, name := range stamps {
 		sets = append(sets, name+" = excluded."+name)
 	}
-	return " ON CONFLICT (_source, " + strings.Join(p.key, ", ") + ") DO UPDATE SET " + strings.Join(sets, ", ")
+	for i := range key {
+		key[i] = ident(key[i])
+	}
+	if !p.shared() { // the source stays
+		sets = sets[1:]
+	}
+	sql := " ON CONFLICT (" + strings.Join(key, ", ") + ") DO UPDATE SET " + strings.Join(sets, ", ")
+	if own && p.shared() {
+		sql += " WHERE t._source = excluded._source"
+	}
+	return sql
 }
 
 // upsertSQL takes the columns, then source, position, op, commit time and batch. It
-// answers whether the row is new.
-func (p *plan) upsertSQL() string {
+// answers whether the row is new, or with own nothing if another source owns it.
+func (p *plan) upsertSQL(own bool) string {
 	var values []string
 	for i, col := range p.schema.Columns {
 		values = append(values, "$"+strconv.Itoa(i+1)+"::"+columnType(col.Type))
@@ -75,7 +92,7 @@ func (p *plan) upsertSQL() string {
 	arg := func(i int) string { return "$" + strconv.Itoa(n+i) }
 	all := append([]string{arg(1)}, values...)
 	all = append(all, arg(2), arg(3), arg(4), "clock_timestamp()", arg(5))
-	return "INSERT INTO " + p.table + " (" + strings.Join(p.columns(), ", ") + ") VALUES (" + strings.Join(all, ", ") + ")" + p.conflict() + " RETURNING xmax = 0"
+	return "INSERT INTO " + p.table + " AS t (" + strings.Join(p.columns(), ", ") + ") VALUES (" + strings.Join(all, ", ") + ")" + p.conflict(own) + " RETURNING xmax = 0"
 }
 
 // The groups of staged rows. From 0 on: rows that keep their key, by the columns
@@ -151,16 +168,16 @@ func (p *plan) insertStaged() string {
 	for _, name := range stamps[:4] {
 		values = append(values, "s."+name)
 	}
-	return "INSERT INTO " + p.table + " (" + strings.Join(p.columns(), ", ") + ") SELECT " + strings.Join(append(values, "$3"), ", ") +
+	return "INSERT INTO " + p.table + " AS t (" + strings.Join(p.columns(), ", ") + ") SELECT " + strings.Join(append(values, "$3"), ", ") +
 		" FROM " + p.stage + " s WHERE s._g = $2"
 }
 
-func (p *plan) upsertStaged() string { return p.insertStaged() + p.conflict() }
+func (p *plan) upsertStaged() string { return p.insertStaged() + p.conflict(false) }
 
-// replaceStaged upserts a group of whole rows that should be there, and tells how many
-// were not, and the first one's position.
+// replaceStaged upserts a group of whole rows that should be there. It tells how many it
+// has written, how many of these were not there, and their first position.
 func (p *plan) replaceStaged() string {
-	return "WITH i AS (" + p.upsertStaged() + " RETURNING xmax = 0 AS fresh, _position) SELECT count(*) FILTER (WHERE fresh), coalesce(min(_position) FILTER (WHERE fresh), '') FROM i"
+	return "WITH i AS (" + p.insertStaged() + p.conflict(true) + " RETURNING xmax = 0 AS fresh, t._position) SELECT count(*), count(*) FILTER (WHERE fresh), coalesce(min(_position) FILTER (WHERE fresh), '') FROM i"
 }
 
 // carried tells which columns a row has, and whether that is all of them.

@@ -83,8 +83,9 @@ func (a *applying) probe(ctx context.Context, c *worker.TableChange, all *worker
 		return err
 	}
 	s.queue = func(i int) {
-		u := &c.Upserts[i]
-		a.queue.Queue(p.upsert, append(rows[i], c.Source, u.Position.String(), string(rune(u.Op)), u.Committed, a.id)...)
+		if rows[i] != nil {
+			a.put(p, c, &c.Upserts[i], rows[i])
+		}
 	}
 	s.key = func(i int) []event.Value {
 		key := make([]event.Value, len(c.Table.Key))

@@ -29,6 +29,11 @@ type Options struct {
 	Password string
 	// Schema holds the dataset tables. Default "ods".
 	Schema string
+	// Target of all datasets that Datasets doesn't name, or names without anything.
+	// Default TargetDataset.
+	Target Target
+	// Datasets are the layouts of single ones, by name.
+	Datasets map[string]Layout
 	// SSLMode as libpq names it. Default "prefer".
 	SSLMode string
 }
@@ -64,6 +69,17 @@ func New(o Options) (*Store, error) {
 	}
 	if o.Schema == "" {
 		o.Schema = "ods"
+	}
+	if len(o.Schema) > maxName || Reserved(o.Schema) {
+		return nil, fmt.Errorf("postgres store options: Schema %q: a name of at most %d bytes that has no other purpose", o.Schema, maxName)
+	}
+	if err := (Layout{Target: o.Target}).Check(); err != nil {
+		return nil, fmt.Errorf("postgres store options: %w", err)
+	}
+	for name, l := range o.Datasets {
+		if err := l.Check(); err != nil {
+			return nil, fmt.Errorf("postgres store options: dataset %s: %w", name, err)
+		}
 	}
 	if o.SSLMode == "" {
 		o.SSLMode = "prefer"

@@ -27,6 +27,12 @@ type bench struct {
 
 func (b *bench) fresh(t *testing.T) (sinktest.Harness, *pgx.Conn) {
 	t.Helper()
+	return b.laid(t, "", nil)
+}
+
+// laid is a fresh database whose store has a target, or layouts of single datasets.
+func (b *bench) laid(t *testing.T, target postgres.Target, datasets map[string]postgres.Layout) (sinktest.Harness, *pgx.Conn) {
+	t.Helper()
 	b.next++
 	name := fmt.Sprintf("store%d", b.next)
 	admin := connect(t, b.db.URL())
@@ -36,7 +42,7 @@ func (b *bench) fresh(t *testing.T) (sinktest.Harness, *pgx.Conn) {
 	c := connect(t, b.db.In(name))
 	return sinktest.Harness{
 		Open: func(t *testing.T) worker.Store {
-			s, err := postgres.New(postgres.Options{Host: b.db.Host, Port: b.db.Port, Database: name, User: b.db.User, Password: b.db.Password})
+			s, err := postgres.New(postgres.Options{Host: b.db.Host, Port: b.db.Port, Database: name, User: b.db.User, Password: b.db.Password, Target: target, Datasets: datasets})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -47,7 +53,11 @@ func (b *bench) fresh(t *testing.T) (sinktest.Harness, *pgx.Conn) {
 			for i, col := range columns {
 				columns[i] = `coalesce("` + col + `"::text, '~')`
 			}
-			return texts(t, c, "SELECT concat_ws('|', "+strings.Join(columns, ", ")+`) COLLATE "C" FROM ods.`+dataset+" ORDER BY 1")
+			schema := "ods"
+			if target == postgres.TargetMirror {
+				schema = sinktest.Table().Source
+			}
+			return texts(t, c, "SELECT concat_ws('|', "+strings.Join(columns, ", ")+`) COLLATE "C" FROM "`+schema+`".`+dataset+" ORDER BY 1")
 		},
 		Gaps: func(t *testing.T) int { return len(texts(t, c, "SELECT code FROM tributary.gap")) },
 	}, c
@@ -84,6 +94,12 @@ func texts(t *testing.T, c *pgx.Conn, query string) []string {
 func TestStore(t *testing.T) {
 	b := &bench{db: servers.Postgres(t, nil)}
 	sinktest.Run(t, func(t *testing.T) sinktest.Harness { h, _ := b.fresh(t); return h })
+	t.Run("mirror", func(t *testing.T) {
+		sinktest.Run(t, func(t *testing.T) sinktest.Harness { h, _ := b.laid(t, postgres.TargetMirror, nil); return h })
+	})
+	t.Run("key of the contract", func(t *testing.T) {
+		sinktest.Run(t, func(t *testing.T) sinktest.Harness { h, _ := b.laid(t, "", contract); h.Shared = true; return h })
+	})
 	t.Run("every kind comes back", func(t *testing.T) { h, c := b.fresh(t); kinds(t, h.Open(t), c) })
 	t.Run("altered tables are refused", func(t *testing.T) { h, c := b.fresh(t); altered(t, h.Open(t), c) })
 	t.Run("a missing row is noticed", func(t *testing.T) { h, c := b.fresh(t); missing(t, h.Open(t), c) })
@@ -229,6 +245,7 @@ func altered(t *testing.T, s worker.Store, c *pgx.Conn) {
 	} {
 		table := sinktest.Table()
 		table.Dataset = fmt.Sprintf("t%d", i)
+		table.Name = table.Dataset
 		if err := s.EnsureTable(t.Context(), claim, table); err != nil {
 			t.Fatal(err)
 		}

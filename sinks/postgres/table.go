@@ -159,10 +159,14 @@ func (s *Store) EnsureTable(ctx context.Context, claim worker.Claim, t *schema.T
 	if err != nil {
 		return err
 	}
+	h := s.home(t.Source, t.Dataset)
 	refuse := func(format string, args ...any) error {
-		return &worker.TableError{Table: t, Err: fmt.Errorf("store table %s.%s: %s: %w", s.o.Schema, t.Dataset, fmt.Sprintf(format, args...), worker.ErrTableRefused)}
+		return &worker.TableError{Table: t, Err: fmt.Errorf("store table %s: %s: %w", h, fmt.Sprintf(format, args...), worker.ErrTableRefused)}
 	}
 	if err := refuseNames(t, refuse); err != nil {
+		return err
+	}
+	if err := s.refuseSchema(h, refuse); err != nil {
 		return err
 	}
 	err = pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error {
@@ -170,23 +174,25 @@ func (s *Store) EnsureTable(ctx context.Context, claim worker.Claim, t *schema.T
 		if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '1s'"); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext($1))`, "tributary "+s.o.Schema+"."+t.Dataset); err != nil {
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext($1))`, "tributary "+h.String()); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, createSQL(s.o.Schema, t)); err != nil {
+		if err := h.settle(ctx, tx, t, refuse); err != nil {
 			return err
 		}
-		return s.compare(ctx, tx, t, refuse)
+		if _, err := tx.Exec(ctx, h.createSQL(t)); err != nil {
+			return err
+		}
+		return h.compare(ctx, tx, t, refuse)
 	})
 	if err != nil {
-		return fmt.Errorf("table %s.%s for %s: %w", s.o.Schema, t.Dataset, t.ID(), classify(err, false))
+		return fmt.Errorf("table %s for %s: %w", h, t.ID(), classify(err, false))
 	}
 	return nil
 }
 
-func createSQL(schemaName string, t *schema.Table) string {
+func (h home) createSQL(t *schema.Table) string {
 	cols := []string{`_source text COLLATE "C" NOT NULL`}
-	keys := []string{"_source"}
 	for i, col := range t.Columns {
 		def := ident(col.Name) + " " + columnType(col.Type)
 		if t.IsKey(i) {
@@ -197,12 +203,13 @@ func createSQL(schemaName string, t *schema.Table) string {
 		}
 		cols = append(cols, def)
 	}
-	for _, i := range t.Key {
-		keys = append(keys, ident(t.Columns[i].Name))
+	keys := h.primary(t)
+	for i := range keys {
+		keys[i] = ident(keys[i])
 	}
 	cols = append(cols, `_position text COLLATE "C" NOT NULL`, "_op text NOT NULL", "_committed_at timestamptz NOT NULL",
 		"_applied_at timestamptz NOT NULL", "_batch bigint NOT NULL", "PRIMARY KEY ("+strings.Join(keys, ", ")+")")
-	return "CREATE TABLE IF NOT EXISTS " + ident(schemaName, t.Dataset) + " (" + strings.Join(cols, ", ") + ") WITH (fillfactor = 80)"
+	return "CREATE TABLE IF NOT EXISTS " + h.ident() + " (" + strings.Join(cols, ", ") + ") WITH (fillfactor = 80)"
 }
 
 // maxName is the longest name in bytes; PostgreSQL cuts longer ones (manual, "Identifiers
@@ -227,8 +234,8 @@ func refuseNames(t *schema.Table, refuse func(string, ...any) error) error {
 	return nil
 }
 
-func (s *Store) compare(ctx context.Context, tx pgx.Tx, t *schema.Table, refuse func(string, ...any) error) error {
-	table := ident(s.o.Schema, t.Dataset)
+func (h home) compare(ctx context.Context, tx pgx.Tx, t *schema.Table, refuse func(string, ...any) error) error {
+	table := h.ident()
 	rows, err := tx.Query(ctx, `SELECT attname, format_type(atttypid, NULL), $1::regclass IS NOT NULL FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped`, table)
 	if err != nil {
 		return err
@@ -261,22 +268,19 @@ func (s *Store) compare(ctx context.Context, tx pgx.Tx, t *schema.Table, refuse 
 			}
 		}
 	}
-	return s.compareKeys(ctx, tx, t, table, refuse)
+	return h.compareKeys(ctx, tx, t, refuse)
 }
 
 // compareKeys refuses another primary key and any further unique index: an
 // upsert would then hit another row than its own.
-func (s *Store) compareKeys(ctx context.Context, tx pgx.Tx, t *schema.Table, table string, refuse func(string, ...any) error) error {
+func (h home) compareKeys(ctx context.Context, tx pgx.Tx, t *schema.Table, refuse func(string, ...any) error) error {
 	rows, err := tx.Query(ctx, `SELECT i.indexrelid::regclass::text, i.indisprimary,
 		ARRAY(SELECT attname::text FROM unnest(i.indkey) WITH ORDINALITY k(n, o) JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.n ORDER BY o)
-		FROM pg_index i WHERE i.indrelid = $1::regclass AND i.indisunique`, table)
+		FROM pg_index i WHERE i.indrelid = $1::regclass AND i.indisunique`, h.ident())
 	if err != nil {
 		return err
 	}
-	want := []string{"_source"}
-	for _, i := range t.Key {
-		want = append(want, t.Columns[i].Name)
-	}
+	want := h.primary(t)
 	var index string
 	var primary, found bool
 	var cols []string

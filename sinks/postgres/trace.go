@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,6 +39,8 @@ type TracedBatch struct {
 	From      string `json:"from_position"`
 	To        string `json:"to_position"`
 	Partial   bool   `json:"partial"`
+	// Hops are the relays that the source's rows of the batch have passed, in order.
+	Hops []string `json:"hops,omitempty"`
 }
 
 // Trace finds the rows of a dataset's table under a key, one per source that has it.
@@ -52,47 +55,68 @@ func (s *Store) Trace(ctx context.Context, dataset string, key []string) ([]Trac
 	return s.trace(ctx, c, dataset, key)
 }
 
+// trace looks into the dataset's table and into the mirrors of that name.
 func (s *Store) trace(ctx context.Context, c *pgx.Conn, dataset string, key []string) ([]Trace, error) {
-	table := ident(s.o.Schema, dataset)
+	rows, err := c.Query(ctx, `SELECT schema FROM tributary.target WHERE name = $1 AND to_regclass(format('%I.%I', schema, name)) IS NOT NULL UNION SELECT $2 WHERE to_regclass($3) IS NOT NULL ORDER BY 1`,
+		dataset, s.o.Schema, ident(s.o.Schema, dataset))
+	if err != nil {
+		return nil, fmt.Errorf("trace %s: %w", dataset, err)
+	}
+	schemas, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("trace %s: %w", dataset, err)
+	}
+	if len(schemas) == 0 {
+		return nil, fmt.Errorf("trace %s: the store has no table of this name", dataset)
+	}
+	var all []Trace
+	for _, name := range schemas {
+		found, err := traceIn(ctx, c, ident(name, dataset), key)
+		if err != nil {
+			return nil, fmt.Errorf("trace %s.%s: %w", name, dataset, err)
+		}
+		all = append(all, found...)
+	}
+	slices.SortStableFunc(all, func(a, b Trace) int { return strings.Compare(a.Source, b.Source) })
+	return all, nil
+}
+
+func traceIn(ctx context.Context, c *pgx.Conn, table string, key []string) ([]Trace, error) {
 	rows, err := c.Query(ctx, `SELECT quote_ident(a.attname), format_type(a.atttypid, a.atttypmod) FROM pg_index i CROSS JOIN unnest(i.indkey) WITH ORDINALITY k(n, o)
 		JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.n WHERE i.indrelid = $1::regclass AND i.indisprimary AND a.attname <> '_source' ORDER BY o`, table)
 	if err != nil {
-		return nil, fmt.Errorf("trace %s: %w", dataset, err)
+		return nil, err
 	}
 	type column struct{ Name, Type string }
 	cols, err := pgx.CollectRows(rows, pgx.RowToStructByPos[column])
 	if err != nil {
-		return nil, fmt.Errorf("trace %s: %w", dataset, err)
+		return nil, err
 	}
 	if len(cols) != len(key) {
 		names := make([]string, len(cols))
 		for i, c := range cols {
 			names[i] = c.Name
 		}
-		return nil, fmt.Errorf("trace %s: its key is (%s), %d values are given", dataset, strings.Join(names, ", "), len(key))
+		return nil, fmt.Errorf("its key is (%s), %d values are given", strings.Join(names, ", "), len(key))
 	}
 	where, args := make([]string, len(cols)), make([]any, len(cols))
 	for i, c := range cols {
 		where[i], args[i] = fmt.Sprintf("t.%s = $%d::text::%s", c.Name, i+1, c.Type), key[i]
 	}
 	rows, err = c.Query(ctx, `SELECT t._source, to_jsonb(t)::text, t._position, t._op, t._committed_at, t._applied_at, b.id, b.partition, b.first_offset, b.last_offset,
-		b.worker, b.fence, b.partial, s.from_position, s.to_position, s.txn_id, p.file FROM `+table+` t JOIN tributary.batch b ON b.id = t._batch
-		JOIN tributary.batch_source s ON s.batch = b.id AND s.source = t._source JOIN tributary.progress p ON p.source = t._source WHERE `+strings.Join(where, " AND ")+" ORDER BY 1", args...)
+		b.worker, b.fence, b.partial, s.from_position, s.to_position, s.txn_id, p.file, s.hops FROM `+table+` t JOIN tributary.batch b ON b.id = t._batch
+		JOIN tributary.batch_source s ON s.batch = b.id AND s.source = t._source JOIN tributary.progress p ON p.source = t._source WHERE `+strings.Join(where, " AND "), args...)
 	if err != nil {
-		return nil, fmt.Errorf("trace %s: %w", dataset, err)
+		return nil, err
 	}
-	found, err := pgx.CollectRows(rows, scanTrace)
-	if err != nil {
-		return nil, fmt.Errorf("trace %s: %w", dataset, err)
-	}
-	return found, nil
+	return pgx.CollectRows(rows, scanTrace)
 }
 
 func scanTrace(row pgx.CollectableRow) (Trace, error) {
 	var t Trace
 	var image, position, file string
 	err := row.Scan(&t.Source, &image, &position, &t.Op, &t.Committed, &t.Applied, &t.Batch.ID, &t.Batch.Partition, &t.Batch.First, &t.Batch.Last,
-		&t.Batch.Worker, &t.Batch.Fence, &t.Batch.Partial, &t.Batch.From, &t.Batch.To, &t.TxnID, &file)
+		&t.Batch.Worker, &t.Batch.Fence, &t.Batch.Partial, &t.Batch.From, &t.Batch.To, &t.TxnID, &file, &t.Batch.Hops)
 	if err != nil {
 		return t, err
 	}

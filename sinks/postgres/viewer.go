@@ -60,13 +60,15 @@ func (v *Viewer) Recent(ctx context.Context, n int) (found []Recent, err error) 
 	return found, nil
 }
 
-// Datasets gives the tables of the store, by name.
+// Datasets gives the tables of the store, by name. Mirrors of one name are one.
 func (v *Viewer) Datasets(ctx context.Context) (found []Dataset, err error) {
 	err = v.ask(ctx, func(c *pgx.Conn) error {
-		rows, err := c.Query(ctx, `SELECT t.relname, array_agg(a.attname::text ORDER BY k.o) FILTER (WHERE a.attname <> '_source')
+		rows, err := c.Query(ctx, `SELECT DISTINCT ON (t.relname) t.relname, ARRAY(SELECT a.attname::text FROM unnest(i.indkey) WITH ORDINALITY k(n, o)
+				JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = k.n WHERE a.attname <> '_source' ORDER BY k.o)
 			FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace JOIN pg_index i ON i.indrelid = t.oid AND i.indisprimary
-			CROSS JOIN unnest(i.indkey) WITH ORDINALITY k(n, o) JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = k.n
-			WHERE n.nspname = $1 AND t.relkind IN ('r', 'p') GROUP BY t.relname HAVING bool_or(a.attname = '_source') ORDER BY 1`, v.s.o.Schema)
+			WHERE (n.nspname = $1 OR EXISTS (SELECT FROM tributary.target m WHERE m.schema = n.nspname AND m.name = t.relname))
+			AND t.relkind IN ('r', 'p') AND EXISTS (SELECT FROM pg_attribute s WHERE s.attrelid = t.oid AND s.attname = '_source' AND NOT s.attisdropped)
+			ORDER BY t.relname, n.nspname <> $1, n.nspname`, v.s.o.Schema)
 		if err != nil {
 			return err
 		}

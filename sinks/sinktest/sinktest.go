@@ -23,6 +23,8 @@ type Harness struct {
 	Rows func(t *testing.T, dataset string, columns ...string) []string
 	// Gaps counts the recorded gaps.
 	Gaps func(t *testing.T) int
+	// Shared says that the keys of the table are those of several sources.
+	Shared bool
 }
 
 // Table is the table that the suite writes.

@@ -26,7 +26,7 @@ type txn struct {
 	rows    int
 	size    int64    // bytes that its rows take, or took, in memory
 	ids     []uint32 // of the table versions that its rows use
-	hops    []string // of its first row: a relay passes on whole transactions
+	hops    []string // of its first record that has any: a relay passes on whole transactions
 	changes []change // the rows, unless they are on disk
 	disk    *extent
 	commit  *envelope.Commit
@@ -126,6 +126,9 @@ func (a *assembler) record(b *log.Batch, o log.Offset, r *log.Record) error {
 		if !a.counted(f, b) {
 			return nil
 		}
+		if c.Truncate != nil || c.Commit != nil {
+			f.begin(o).hop(r)
+		}
 		return a.control(f, b, o, &c)
 	}
 	if !a.counted(f, b) {
@@ -136,9 +139,7 @@ func (a *assembler) record(b *log.Batch, o log.Offset, r *log.Record) error {
 		return fmt.Errorf("source %s, offset %d: %w", name, o, err)
 	}
 	t := f.begin(o)
-	if t.rows == 0 && len(r.Headers) > 2 {
-		t.hops = envelope.Hops(r)
-	}
+	t.hop(r)
 	return a.add(f, t, change{schemaID: id, value: r.Value})
 }
 
@@ -169,11 +170,18 @@ func (a *assembler) control(f *flow, b *log.Batch, o log.Offset, c *envelope.Con
 		if c.Gap.Last.Compare(f.applied) >= 0 {
 			return a.lost(f, o, c.Gap.Code, c.Gap.Reason)
 		}
-	case c.Halt != nil:
+	case c.Halt != nil, c.Seal:
 	default:
 		a.counts.Unknown++
 	}
 	return nil
+}
+
+// hop notes the relays that a record of the transaction has passed.
+func (t *txn) hop(r *log.Record) {
+	if t.hops == nil && len(r.Headers) > 2 { // rows of our own agents have no more in Avro
+		t.hops = envelope.Hops(r)
+	}
 }
 
 func (f *flow) begin(o log.Offset) *txn {

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	"github.com/tributary-cdc/tributary/schema"
 	"github.com/tributary-cdc/tributary/stream/envelope"
@@ -32,6 +33,7 @@ type builder struct {
 	row     event.Row
 	mergers map[*schema.Table]*merger
 	order   []*merger
+	turns   map[string]string // the source whose changes of a shared dataset came last
 
 	keys       map[string]sourceKeys // in quarantine, by source
 	quarantine []Quarantined
@@ -41,7 +43,7 @@ type builder struct {
 }
 
 func newBuilder(w *Worker, topic string, refused map[tableKey]error) *builder {
-	return &builder{w: w, topic: topic, refused: refused, recorded: map[tableKey]bool{}, loading: map[tableKey]event.Load{}, mem: &memory{}, mergers: map[*schema.Table]*merger{},
+	return &builder{w: w, topic: topic, refused: refused, recorded: map[tableKey]bool{}, loading: map[tableKey]event.Load{}, mem: &memory{}, mergers: map[*schema.Table]*merger{}, turns: map[string]string{},
 		keys: map[string]sourceKeys{}, noted: map[QuarantinedKey]int{}, lineage: newLineage()}
 }
 
@@ -125,6 +127,9 @@ func (u *builder) add(ctx context.Context, b *Batch, st *Step, t *txn, table *sc
 		if err := u.ensure(ctx, table); err != nil {
 			return err
 		}
+		if u.w.o.Shared(table.Dataset) {
+			u.turn(table)
+		}
 		m = newMerger(u.mem, t.source, table)
 		m.held = u.keysOf(t.source).table(table.ID())
 		var l event.Load
@@ -155,6 +160,16 @@ func (u *builder) add(ctx context.Context, b *Batch, st *Step, t *txn, table *sc
 	return nil
 }
 
+// turn ends what other sources have in a shared dataset so far: what comes of them later
+// is a change of its own, behind this one.
+func (u *builder) turn(table *schema.Table) {
+	if u.turns[table.Dataset] == table.Source {
+		return
+	}
+	u.turns[table.Dataset] = table.Source
+	maps.DeleteFunc(u.mergers, func(t *schema.Table, _ *merger) bool { return t.Dataset == table.Dataset })
+}
+
 // decode reads a row whose images live as long as the batch.
 func (u *builder) decode(t *schema.Table, value []byte, row *event.Row) error {
 	n := len(t.Columns)
@@ -181,6 +196,7 @@ func (u *builder) result() []TableChange {
 func (u *builder) leave(next *memory) {
 	u.mem, u.before, u.after, u.row, u.order, u.quarantine = next, nil, nil, event.Row{}, nil, nil
 	clear(u.mergers)
+	clear(u.turns)
 	clear(u.noted)
 }
 

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -28,11 +27,10 @@ const (
 
 // crew is the loops of one Run, which alone uses it.
 type crew struct {
-	w      *Worker
-	now    Assignment
-	loops  map[log.Partition]*loop
-	ended  chan *loop
-	failed map[log.Partition]error // assigned ones that stopped for good
+	w     *Worker
+	now   Assignment
+	loops map[log.Partition]*loop
+	ended chan *loop
 }
 
 // loop applies one partition.
@@ -47,17 +45,17 @@ type loop struct {
 // that a worker of this name left on the given topics and nobody took since; then
 // each assignment says which they are. A partition that stays assigned is applied
 // without a break, and one that is assigned to another worker until that one claims
-// it. Run returns nil, or, if every assigned partition has stopped for good (damaged
-// log), why.
-func (w *Worker) Run(ctx context.Context, topics []string, given <-chan Assignment) error {
-	c := &crew{w: w, loops: map[log.Partition]*loop{}, failed: map[log.Partition]error{}, ended: make(chan *loop)}
+// it. One that can't be read is shown as Failed; ending wouldn't repair it, and would
+// end the others.
+func (w *Worker) Run(ctx context.Context, topics []string, given <-chan Assignment) {
+	c := &crew{w: w, loops: map[log.Partition]*loop{}, ended: make(chan *loop)}
 	defer c.stopAll()
 	look := time.NewTimer(0)
 	defer look.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case a := <-given:
 			look.Stop()
 			c.assign(ctx, a)
@@ -66,9 +64,6 @@ func (w *Worker) Run(ctx context.Context, topics []string, given <-chan Assignme
 			look.Reset(lookAgain)
 		case l := <-c.ended:
 			c.end(ctx, l)
-		}
-		if n := len(c.now.Partitions); n > 0 && len(c.failed) == n && len(c.loops) == 0 {
-			return errors.Join(slices.Collect(maps.Values(c.failed))...)
 		}
 	}
 }
@@ -98,7 +93,6 @@ func (c *crew) resume(ctx context.Context, topics []string) {
 // until the claim is taken from them, for a limited time.
 func (c *crew) assign(ctx context.Context, a Assignment) {
 	c.now = a
-	clear(c.failed)
 	for p, l := range c.loops {
 		wanted := slices.Contains(a.Partitions, p)
 		if wanted && l.last != nil {
@@ -140,18 +134,13 @@ func (c *crew) end(ctx context.Context, l *loop) {
 		if assigned { // again, just as it stopped
 			c.start(ctx, Claim{Partition: l.p, Worker: c.w.o.Name})
 		}
-	case errors.Is(l.err, ErrClaimLost):
+	default: // the claim is lost
 		c.w.o.Logger.Info("another worker has the partition", "partition", l.p.String(), "err", l.err)
 		if assigned {
 			select {
 			case c.now.Lost <- l.p:
 			default:
 			}
-		}
-	default:
-		c.w.o.Logger.Error("partition stopped", "partition", l.p.String(), "err", l.err)
-		if assigned {
-			c.failed[l.p] = l.err
 		}
 	}
 }

@@ -91,7 +91,7 @@ type shift struct {
 	fail  map[log.Partition]chan error
 	given chan Assignment
 	lost  chan log.Partition
-	ended chan error
+	ended chan struct{}
 	stop  context.CancelFunc
 }
 
@@ -101,7 +101,7 @@ var a0, a1, b0 = log.Partition{Topic: "a"}, log.Partition{Topic: "a", Index: 1},
 func work(t *testing.T, left []Claim, f func(*shift)) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &shift{T: t, claims: &claims{fence: map[log.Partition]int64{}, owner: map[log.Partition]string{}, left: left}, fail: map[log.Partition]chan error{},
-			given: make(chan Assignment), lost: make(chan log.Partition, 1), ended: make(chan error, 1)}
+			given: make(chan Assignment), lost: make(chan log.Partition, 1), ended: make(chan struct{})}
 		for _, p := range []log.Partition{a0, a1, b0} {
 			s.fail[p] = make(chan error)
 		}
@@ -114,7 +114,7 @@ func work(t *testing.T, left []Claim, f func(*shift)) {
 		}
 		ctx, stop := context.WithCancel(t.Context())
 		s.stop = stop
-		go func() { s.ended <- s.w.Run(ctx, []string{"a"}, s.given) }()
+		go func() { s.w.Run(ctx, []string{"a"}, s.given); close(s.ended) }()
 		synctest.Wait()
 		f(s)
 		stop()
@@ -174,9 +174,7 @@ func TestAssignmentsKeepWhatStays(t *testing.T) {
 		s.wants()
 		s.holds(b0)
 		s.stop()
-		if err := <-s.ended; err != nil {
-			s.Error(err)
-		}
+		<-s.ended
 	})
 }
 
@@ -256,19 +254,36 @@ func TestWhatWasLeftIsTakenUpAtOnce(t *testing.T) {
 	})
 }
 
+// TestDamagedPartitions: partitions that can't be read stay visible, all of them if need
+// be, while the worker goes on: it looks again now and then, and is well once it has read
+// what was damaged.
 func TestDamagedPartitions(t *testing.T) {
 	work(t, nil, func(s *shift) {
+		state := func(p log.Partition) State {
+			for _, st := range s.w.Partitions() {
+				if st.Partition == p {
+					return st.State
+				}
+			}
+			return ""
+		}
 		s.assign(a0, a1)
-		s.fail[a0] <- log.ErrCorrupt
-		synctest.Wait()
-		s.holds(a1)
-		if len(s.ended) != 0 {
-			s.Fatal("one damaged partition ends all")
+		for _, p := range []log.Partition{a0, a1} {
+			s.fail[p] <- fmt.Errorf("at 7: %w", log.ErrCorrupt)
+			synctest.Wait()
+			if state(p) != Failed {
+				s.Errorf("%s is %s", p, state(p))
+			}
 		}
-		s.fail[a1] <- fmt.Errorf("at 7: %w", log.ErrCorrupt)
-		if err := <-s.ended; !errors.Is(err, log.ErrCorrupt) {
-			s.Errorf("ended with %v", err)
+		for range 3 {
+			s.pass(s.w.o.AskEvery)
+			for _, p := range []log.Partition{a0, a1} { // nothing new was read
+				if state(p) != Failed {
+					s.Errorf("%s is %s though nothing beyond the damage has been read", p, state(p))
+				}
+			}
 		}
+		s.holds(a0, a1)
 	})
 }
 

@@ -50,9 +50,11 @@ func (s *session) beginLarge(ctx context.Context, next log.Offset) error {
 	}
 	f := s.blocked[i]
 	t := f.queue[0]
+	shared := false
 	for _, id := range t.ids {
 		table, err := s.build.table(ctx, t, id)
 		if err == nil && s.build.refused[keyOf(table)] == nil {
+			shared = shared || s.w.o.Shared(table.Dataset)
 			err = s.ensure(ctx, table)
 		}
 		if err != nil {
@@ -74,6 +76,9 @@ func (s *session) beginLarge(ctx context.Context, next log.Offset) error {
 	s.build.loads(b, t)
 	s.beside = l
 	go func() { l.done <- l.run(ctx, s.w.o.Store) }()
+	if shared { // a batch beside it could wait for one of its keys, and it for that batch
+		return s.finish(<-l.done)
+	}
 	return nil
 }
 

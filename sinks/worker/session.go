@@ -27,12 +27,13 @@ type session struct {
 	blocked []*flow // with a queue, or busy
 	beside  *beside // the large transaction that is under way
 	applied int
-	counted Counts // what the worker knows of asm's counts
+	damaged log.Offset // nothing is well before what lies here has been read; -1 for none
+	counted Counts     // what the worker knows of asm's counts
 }
 
 func newSession(w *Worker, held Claim, refused map[tableKey]error) *session {
 	p := held.Partition
-	s := &session{w: w, p: p, claim: held, ensured: map[*schema.Table]bool{}}
+	s := &session{w: w, p: p, claim: held, ensured: map[*schema.Table]bool{}, damaged: -1}
 	s.build = newBuilder(w, p.Topic, refused)
 	s.build.ensure = s.ensure
 	return s
@@ -54,7 +55,7 @@ func (s *session) run(reading, ctx context.Context) (err error) {
 	}
 	from, err := s.begin(reading, known)
 	if err != nil {
-		return err
+		return s.at(from, err)
 	}
 	s.claimed(known)
 	s.w.o.Logger.Info("applying", "partition", s.p.String(), "from", from, "fence", s.claim.Fence)
@@ -92,7 +93,7 @@ func (s *session) loop(reading, ctx context.Context, from log.Offset) error {
 				s.fetch, spare = spare, s.fetch
 			case err := <-s.finished():
 				if err := s.resume(ctx, err, from); err != nil {
-					return err
+					return s.at(from-1, err)
 				}
 				continue
 			}
@@ -114,11 +115,15 @@ func (s *session) loop(reading, ctx context.Context, from log.Offset) error {
 			ahead = s.fetchAhead(reading, spare, from, 0) // what is left over may wait for it
 		}
 		if err := s.flush(ctx, from, backlog); err != nil {
-			return err
+			return s.at(from-1, err)
 		}
 		if !backlog {
 			if err := s.settle(ctx); err != nil {
 				return err
+			}
+			if s.damaged >= 0 && from > s.damaged {
+				s.damaged = -1
+				s.w.partition(s.p, Applying, nil)
 			}
 			if s.beside == nil && len(s.blocked) == 0 {
 				s.w.reach(s.p, from)
@@ -182,10 +187,19 @@ func (s *session) end(ctx context.Context) error {
 // waits until the store has it.
 func (s *session) until(ctx context.Context, next log.Offset, err error) error {
 	s.w.at(s.p, next)
+	err = s.at(next, err)
 	if ferr := s.flush(ctx, next, false); ferr != nil {
 		return errors.Join(err, ferr)
 	}
 	return errors.Join(err, s.settle(ctx))
+}
+
+// at notes where an error was met, if it is damage.
+func (s *session) at(o log.Offset, err error) error {
+	if isDamage(err) {
+		s.damaged = max(s.damaged, o, 0)
+	}
+	return err
 }
 
 // prefetchFrom is the size of a fetch, in bytes on the wire, that tells a backlog.

@@ -18,7 +18,7 @@ const (
 	Starting State = "starting"
 	Applying State = "applying" // the store is prepared and the partition claimed
 	Retrying State = "retrying"
-	Failed   State = "failed" // it isn't applied any more: a damaged log, or another worker's claim
+	Failed   State = "failed" // a damaged log, looked at again every AskEvery, or another worker's claim
 )
 
 // PartitionStatus is what a worker knows of one of its partitions.
@@ -127,7 +127,9 @@ func (s *session) claimed(known []Progress) {
 			}
 		})
 	}
-	s.w.partition(s.p, Applying, nil)
+	if s.damaged < 0 {
+		s.w.partition(s.p, Applying, nil)
+	}
 }
 
 // timesOf keeps of a group what is told of it once it has arrived.

@@ -48,9 +48,12 @@ type Options struct {
 	Wait time.Duration
 	// MaxBackoff caps the pause between two attempts. Default 3s.
 	MaxBackoff time.Duration
-	// AskEvery is the pause while only a person can help, e.g. with a wrong password.
-	// Default 30s.
+	// AskEvery is the pause while only a person can help, e.g. with a wrong password or
+	// a damaged log. Default 30s.
 	AskEvery time.Duration
+	// Shared tells datasets in whose tables rows of several sources share the keys: the
+	// changes of one source aren't brought past another's there. Default: none.
+	Shared func(dataset string) bool
 	// OnChange is called after a partition's state has changed or a source has fallen
 	// into a gap. It must not block.
 	OnChange func()
@@ -123,6 +126,9 @@ func New(o Options) (*Worker, error) {
 	if o.AskEvery == 0 {
 		o.AskEvery = 30 * time.Second
 	}
+	if o.Shared == nil {
+		o.Shared = func(string) bool { return false }
+	}
 	if o.OnChange == nil {
 		o.OnChange = func() {}
 	}
@@ -146,12 +152,12 @@ func (w *Worker) Status() (map[string]SourceStatus, Counts) {
 	return out, w.counts
 }
 
-// RunPartition claims a partition and applies it until ctx ends (nil), another
-// worker has the claim (ErrClaimLost), or the log is damaged (log.ErrCorrupt). Every
-// other trouble is tried again: claim, look what the store has, go on from there.
-// With a worker's first claim it takes the partition from whoever has it; from then
-// on, or if held says that the worker had it, it takes it from nobody. Once ctx ends
-// it reads nothing more, and has StopTimeout for what is under way.
+// RunPartition claims a partition and applies it until ctx ends (nil) or another
+// worker has the claim (ErrClaimLost). Every other trouble is tried again: claim, look
+// what the store has, go on from there. A damaged log is the state Failed until what
+// was damaged has been read. With a worker's first claim it takes the partition from
+// whoever has it; from then on, or if held says that the worker had it, it takes it from
+// nobody. Once ctx ends it reads nothing more, and has StopTimeout for what is under way.
 func (w *Worker) RunPartition(ctx context.Context, held Claim) error {
 	grace, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -166,10 +172,12 @@ func (w *Worker) RunPartition(ctx context.Context, held Claim) error {
 	})()
 	refused, p := map[tableKey]error{}, held.Partition
 	w.partition(p, Starting, nil)
+	damaged := log.Offset(-1)
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, w.o.MaxBackoff) {
 		s := newSession(w, held, refused)
+		s.damaged = damaged
 		err := s.run(ctx, grace)
-		held = s.claim
+		held, damaged = s.claim, s.damaged
 		if ctx.Err() != nil {
 			w.leave(p)
 			if !errors.Is(err, context.Canceled) {
@@ -177,7 +185,7 @@ func (w *Worker) RunPartition(ctx context.Context, held Claim) error {
 			}
 			return nil
 		}
-		if errors.Is(err, ErrClaimLost) || errors.Is(err, log.ErrCorrupt) || errors.Is(err, envelope.ErrMalformed) {
+		if errors.Is(err, ErrClaimLost) {
 			w.partition(p, Failed, err)
 			return fmt.Errorf("partition %s: %w", p, err)
 		}
@@ -186,14 +194,17 @@ func (w *Worker) RunPartition(ctx context.Context, held Claim) error {
 			refused[keyOf(te.Table)] = te.Err
 			w.o.Logger.Error("table stopped", "source", te.Table.Source, "table", te.Table.ID(), "err", te.Err)
 		}
-		w.partition(p, Retrying, err)
 		if s.applied > 0 {
 			pause = 100 * time.Millisecond
 		}
-		wait := pause
-		if errors.Is(err, ErrStoreAccess) {
+		wait, state := pause, Retrying
+		if damaged >= 0 {
+			state = Failed
+		}
+		if errors.Is(err, ErrStoreAccess) || isDamage(err) {
 			wait = w.o.AskEvery
 		}
+		w.partition(p, state, err)
 		w.o.Logger.Warn("partition interrupted, trying again", "partition", p.String(), "code", CodeOf(err), "err", err, "pause", wait)
 		t := time.NewTimer(wait/2 + rand.N(wait/2+1))
 		select {
@@ -204,4 +215,9 @@ func (w *Worker) RunPartition(ctx context.Context, held Claim) error {
 		case <-t.C:
 		}
 	}
+}
+
+// isDamage tells errors of a log that can't be read as it is.
+func isDamage(err error) bool {
+	return errors.Is(err, log.ErrCorrupt) || errors.Is(err, envelope.ErrMalformed)
 }

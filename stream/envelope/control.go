@@ -70,7 +70,7 @@ type Halt struct {
 	Stop     event.TableStop
 }
 
-// Control is one parsed control record; the pointer of its kind is set.
+// Control is one parsed control record; the field of its kind is set.
 type Control struct {
 	Open      *Open
 	Commit    *Commit
@@ -78,6 +78,9 @@ type Control struct {
 	Gap       *Gap
 	Truncate  *TruncateTable
 	Halt      *Halt
+	// Seal is a signature over what stands before it. It belongs to no transaction, and
+	// readers may pass over it.
+	Seal bool
 }
 
 // Stamp is the lineage that a row's envelope carries beside its images. The table

@@ -17,6 +17,7 @@ const (
 	gapHeader       = ControlPrefix + "gap"
 	truncateHeader  = ControlPrefix + "truncate"
 	haltHeader      = ControlPrefix + "halt"
+	sealHeader      = ControlPrefix + "seal"
 )
 
 func add(r *log.Records, source, name string, body []byte) {
@@ -174,6 +175,8 @@ func (s *scan) control(name string, c *Control) bool {
 		c.Truncate = &TruncateTable{Position: s.position(), SchemaID: uint32(s.long())}
 	case haltHeader:
 		c.Halt = &Halt{Position: s.position(), Stop: event.TableStop{Table: s.text(), Code: s.text(), Reason: s.text()}}
+	case sealHeader:
+		c.Seal, s.b = true, nil // its body isn't fixed yet
 	default:
 		return false
 	}

@@ -2,13 +2,13 @@ package contract
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -179,15 +179,15 @@ type applying struct {
 	*worker.Worker
 	stop func()
 
-	mu   sync.Mutex
-	ends map[log.Partition]error
+	mu     sync.Mutex
+	states []worker.State // of its first partition, as they came
 }
 
-// ended gives the error with which a partition has stopped for good.
-func (a *applying) ended(p log.Partition) error {
+// seen gives the states that the worker's first partition has had.
+func (a *applying) seen() []worker.State {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.ends[p]
+	return slices.Clone(a.states)
 }
 
 // work starts a worker on the partitions; it ends with the test, or by stop.
@@ -202,23 +202,28 @@ func (r *rig) workWith(c *kafka.Client, partitions ...int32) *applying {
 	if err != nil {
 		r.Fatal(err)
 	}
-	w, err := worker.New(worker.Options{Store: st, Schemas: schemas.New(r.client), Name: "w", Wait: 100 * time.Millisecond,
+	a := &applying{}
+	changed := func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		for _, p := range a.Partitions() {
+			if n := len(a.states); p.Partition == r.part(partitions[0]) && (n == 0 || a.states[n-1] != p.State) {
+				a.states = append(a.states, p.State)
+			}
+		}
+	}
+	a.Worker, err = worker.New(worker.Options{Store: st, Schemas: schemas.New(r.client), Name: "w", Wait: 100 * time.Millisecond, AskEvery: 200 * time.Millisecond, OnChange: changed,
 		Fetcher: func(p log.Partition) log.Fetcher { return c.Fetcher(p, 0) }, Logger: slog.New(slog.NewTextHandler(&r.log, nil))})
 	if err != nil {
 		r.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	a := &applying{Worker: w, ends: map[log.Partition]error{}}
 	var g sync.WaitGroup
 	for _, i := range partitions {
 		g.Go(func() {
-			err := w.RunPartition(ctx, worker.Claim{Partition: r.part(i), Worker: "w"})
-			if err != nil && !errors.Is(err, log.ErrCorrupt) {
+			if err := a.RunPartition(ctx, worker.Claim{Partition: r.part(i), Worker: "w"}); err != nil {
 				r.Error(err)
 			}
-			a.mu.Lock()
-			defer a.mu.Unlock()
-			a.ends[r.part(i)] = err
 		})
 	}
 	a.stop = sync.OnceFunc(func() { cancel(); g.Wait(); _ = st.Close() })

@@ -108,6 +108,15 @@ type StoreDB struct {
 	Secret   `yaml:",inline"`
 	SSLMode  string `yaml:"sslmode"`
 	Schema   string `yaml:"schema"`
+	// Target is where the rows of datasets stand that Datasets doesn't name.
+	Target   string            `yaml:"target"`
+	Datasets map[string]Layout `yaml:"datasets"`
+}
+
+// Layout is how one dataset stands in the store.
+type Layout struct {
+	Target string `yaml:"target"`
+	Key    string `yaml:"key"`
 }
 
 // Worker is the file of `tributary worker`.
@@ -174,7 +183,8 @@ var keys = map[string][]string{
 	"Source": {"name", "engine", "host", "port", "database", "user", "password_file", "password_env", "sslmode", "tables",
 		"datasets", "partition", "first_start", "load"},
 	"Loading": {"rows_per_second", "quiet_hours", "time_zone"},
-	"StoreDB": {"name", "host", "port", "database", "user", "password_file", "password_env", "sslmode", "schema"},
+	"StoreDB": {"name", "host", "port", "database", "user", "password_file", "password_env", "sslmode", "schema", "target", "datasets"},
+	"Layout":  {"target", "key"},
 }
 
 var orgCode = regexp.MustCompile(`^[0-9A-Za-z_-]{1,64}$`)

@@ -3,7 +3,11 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
+
+	"github.com/tributary-cdc/tributary/sinks/postgres"
 )
 
 // Hub is the file of `tributary hub`.
@@ -54,5 +58,35 @@ func (s *StoreDB) fill() {
 }
 
 func (s *StoreDB) checkStore(where string) error {
-	return errors.Join(s.check(where), needs(where, "host", s.Host, "database", s.Database, "user", s.User))
+	all := []error{s.check(where), needs(where, "host", s.Host, "database", s.Database, "user", s.User)}
+	if len(s.Schema) > 63 || postgres.Reserved(s.Schema) {
+		all = append(all, wrong(fmt.Sprintf("%s.schema %q", where, s.Schema), schemaName))
+	}
+	target, datasets := s.Layouts()
+	all = append(all, checkLayout(where, postgres.Layout{Target: target}))
+	for _, name := range slices.Sorted(maps.Keys(datasets)) {
+		all = append(all, checkLayout(where+".datasets."+name, datasets[name]))
+	}
+	return errors.Join(all...)
+}
+
+func checkLayout(where string, l postgres.Layout) error {
+	switch {
+	case (postgres.Layout{Target: l.Target}).Check() != nil:
+		return wrong(fmt.Sprintf("%s.target %q", where, l.Target), oneOf, "dataset, mirror")
+	case (postgres.Layout{Key: l.Key}).Check() != nil:
+		return wrong(fmt.Sprintf("%s.key %q", where, l.Key), oneOf, "source, contract")
+	case l.Check() != nil:
+		return wrong(fmt.Sprintf("%s.key %q", where, l.Key), mirrorKey)
+	}
+	return nil
+}
+
+// Layouts gives the target of all datasets, and what is said of single ones.
+func (s *StoreDB) Layouts() (postgres.Target, map[string]postgres.Layout) {
+	out := make(map[string]postgres.Layout, len(s.Datasets))
+	for name, l := range s.Datasets {
+		out[name] = postgres.Layout{Target: postgres.Target(l.Target), Key: postgres.Key(l.Key)}
+	}
+	return postgres.Target(s.Target), out
 }

@@ -28,6 +28,14 @@ func TestHub(t *testing.T) {
 		"org with a slash": {"330106", "33/01", "orgs"},
 		"unknown key":      {"stores:", "store:", `nearest known one is "stores"`},
 		"unknown in store": {"name: province", "nmae: province", `nearest known one is "name"`},
+		"a mirror":         {"name: province", "name: province, target: mirror", ""},
+		"single datasets":  {"name: province", "name: province, datasets: {log: {target: mirror}, person: {key: contract}}", ""},
+		"another target":   {"name: province", "name: province, target: mirrors", `stores[1].target "mirrors": one of dataset, mirror`},
+		"another key":      {"name: province", "name: province, datasets: {person: {key: id}}", `stores[1].datasets.person.key "id": one of source, contract`},
+		"mirror with key":  {"name: province", "name: province, datasets: {log: {target: mirror, key: contract}}", "has the keys of its source"},
+		"key of a layout":  {"name: province", "name: province, datasets: {log: {traget: mirror}}", `nearest known one is "target"`},
+		"our own schema":   {"name: province", "name: province, schema: tributary", `stores[1].schema "tributary"`},
+		"a server's":       {"name: province", "name: province, schema: pg_ods", `stores[1].schema "pg_ods"`},
 		"password in file": {"database: ods, user: tributary, password_env: PW", "database: ods, user: tributary, password: hunter2", "use password_file or password_env"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -53,6 +53,8 @@ var (
 	workerName    = words{"the worker needs one", "worker 须有名称"}
 	durabilities  = words{Replicated + " or " + Single, "应为 " + Replicated + " 或 " + Single}
 	oneNode       = words{"the embedded log has one node; leave it out, or set embedded: false", "内嵌日志只有一个节点；请删去此项，或设置 embedded: false"}
+	schemaName    = words{"a name of at most 63 bytes that has no other purpose", "应为不超过 63 字节且没有其他用途的名称"}
+	mirrorKey     = words{"a mirror has the keys of its source; leave it out", "镜像的主键与源端相同，请删去此项"}
 	anAddress     = words{"an address with a port, e.g. 127.0.0.1:8061; port 0 takes a free one", "应为带端口的地址，例如 127.0.0.1:8061；端口 0 表示任选一个空闲端口"}
 	loopbackOnly  = words{"a loopback address with a port, e.g. 127.0.0.1:8060: the page shows rows and has no login", "应为带端口的回环地址，例如 127.0.0.1:8060：页面会显示数据行且无需登录"}
 )
