@@ -176,7 +176,7 @@ func (r *Reader) message(ctx context.Context) error {
 			r.halt(rel.stop)
 		}
 	case pgoutput.Insert, pgoutput.Update, pgoutput.Delete:
-		return r.row(m)
+		return r.row(ctx, m)
 	case pgoutput.Truncate:
 		for _, id := range m.Relations {
 			rel := r.relations[id]
