@@ -18,7 +18,11 @@ import (
 
 // TestReader runs every rule of the reader against real servers.
 func TestReader(t *testing.T) {
-	servers.Each(t, "PostgreSQL", func(t *testing.T, start servers.Starter) { testReader(t, start(t, nil)) })
+	servers.Each(t, "PostgreSQL", func(t *testing.T, start servers.Starter) {
+		db := start(t, nil)
+		db.Part(t, servers.Parts[0])
+		testReader(t, db)
+	})
 }
 
 // testReader runs the rules against one server, each in a database of its own.

@@ -97,6 +97,17 @@ func Fetch(ctx context.Context, engine, release string, tell func(string)) error
 	return err
 }
 
+// Usual gives the release of an engine that runs where none is asked for and none is
+// installed; empty for an engine with one release.
+func Usual(engine string) string {
+	for _, r := range []releases{postgresReleases, mariadbReleases} {
+		if r.engine == engine {
+			return r.usual
+		}
+	}
+	return ""
+}
+
 // programs decides whose programs run: those that installed finds, or a package,
 // whose folder is returned then.
 func (o Options) programs(ctx context.Context, r releases, installed func() error) (dir string, err error) {
