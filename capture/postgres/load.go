@@ -62,14 +62,14 @@ func (l *loader) open(ctx context.Context) error {
 func (l *loader) Close() error { return l.r.Close() }
 
 // publishedTables gives what the publication holds, with the columns that its stream
-// has: from PostgreSQL 15 on the view names them; before, they are all that the server
-// doesn't compute.
+// has: those that the view names, from PostgreSQL 15 on, without those that the server
+// computes, before 18 (15 to 17 name them although they aren't sent).
 const publishedTables = `
 SELECT c.oid, n.nspname::text, c.relname::text, c.relreplident::text, c.reltuples::bigint, a.names, a.types
 FROM pg_publication_tables p JOIN pg_namespace n ON n.nspname = p.schemaname JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename,
   LATERAL (SELECT coalesce(array_agg(attname::text ORDER BY attnum), '{}') AS names, coalesce(array_agg(atttypid ORDER BY attnum), '{}') AS types FROM pg_attribute a
-    WHERE a.attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND CASE WHEN to_jsonb(p) ? 'attnames' THEN to_jsonb(p)->'attnames' ? attname::text
-      ELSE coalesce(to_jsonb(a)->>'attgenerated', '') = '' END) a
+    WHERE a.attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND coalesce(to_jsonb(p)->'attnames' ? attname::text, true)
+      AND (current_setting('server_version_num')::int >= 180000 OR coalesce(to_jsonb(a)->>'attgenerated', '') = '')) a
 WHERE p.pubname = $1 ORDER BY 2, 3`
 
 // Tables implements snapshot.Source. It lists what the publication holds.

@@ -57,7 +57,7 @@ store: {host: 127.0.0.1, port: %d, database: city, user: postgres, password_file
 		p.Start(t, bin, dir, password, pg.Password)
 	}
 	w := &way{t: t, store: connect(t, pg, "city"), sources: []string{"330106-leixing", "330107-leixing"}}
-	mustExec(t, w.store, "SET bytea_output = 'hex'; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'iso_8601'")
+	mustExec(t, w.store, "SET bytea_output = 'hex'; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'")
 	if !within(120*time.Second, func() bool { return w.loaded(tables) }) {
 		t.Fatal("the tables weren't loaded within 120 s")
 	}
