@@ -75,6 +75,9 @@ type Reader struct {
 	additions capture.Additions
 	// truncateUnseen says that the server leaves TRUNCATE out of the stream.
 	truncateUnseen bool
+	watchedAt      time.Time            // when partitions were looked at
+	suspects       map[string]suspicion // tables whose partitions have changed
+	truncated      map[string]bool      // tables that the stream has truncated since partitions were looked at
 	msg            pgoutput.Msg
 
 	queue    capture.Queue   // to hand out before reading on
@@ -184,7 +187,7 @@ func (r *Reader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 	}
 	r.additions.Reset(r.state.Added)
 	r.last = res.Last
-	r.relations = map[uint32]*relation{}
+	r.relations, r.suspects, r.truncated, r.watchedAt = map[uint32]*relation{}, map[string]suspicion{}, map[string]bool{}, time.Time{}
 	r.ack.Store(r.end.Offset)
 	err = pglogrepl.StartReplication(ctx, r.conn, r.o.Slot, pglogrepl.LSN(r.end.Offset), pglogrepl.StartReplicationOptions{
 		PluginArgs: []string{"proto_version '1'", "publication_names '" + strings.ReplaceAll(r.o.Publication, "'", "''") + "'"}})

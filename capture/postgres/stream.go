@@ -186,6 +186,9 @@ func (r *Reader) message(ctx context.Context) error {
 			if err := r.add(rel, event.Row{Op: event.Truncate, Table: rel.table}); err != nil {
 				return err
 			}
+			if rel.table != nil {
+				r.truncated[rel.table.ID()] = true
+			}
 		}
 	case pgoutput.Origin, pgoutput.Type, pgoutput.Message:
 	}

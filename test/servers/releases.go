@@ -117,7 +117,7 @@ func each(t *testing.T, engine string, always func(*Release) bool, f func(*testi
 // people.
 func Fetch(ctx context.Context, tell func(string)) error {
 	for _, r := range Matrix {
-		if r.State != Run || !r.always && os.Getenv(MatrixVariable) != "all" {
+		if r.State != Run || !r.always && r.fetch != OldestStore && os.Getenv(MatrixVariable) != "all" {
 			continue
 		}
 		if err := local.Fetch(ctx, r.Engine, r.fetch, tell); err != nil {
