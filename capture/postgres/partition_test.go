@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -136,6 +137,7 @@ func testLeftOut(t *testing.T, g *rig) {
 		return
 	}
 	run(t, g.sql, "CREATE TABLE computed (a int, id int PRIMARY KEY, b int GENERATED ALWAYS AS (a + 41) STORED, c text)")
+	run(t, g.sql, "CREATE TABLE half (a int, b int, PRIMARY KEY (a, b))")
 	run(t, g.sql, "CREATE TABLE listed (secret text, id int PRIMARY KEY, note text)")
 	want := map[string][]string{"computed": {"a", "id", "c"}, "listed": {"secret", "id", "note"}}
 	if g.version() >= 18 {
@@ -147,7 +149,7 @@ func testLeftOut(t *testing.T, g *rig) {
 		if g.version() >= 18 {
 			with = " WITH (publish_generated_columns = stored)"
 		}
-		run(t, g.sql, "CREATE PUBLICATION dba FOR TABLE computed, listed (id, note)"+with)
+		run(t, g.sql, "CREATE PUBLICATION dba FOR TABLE computed, listed (id, note), half (a)"+with)
 		want["listed"] = []string{"id", "note"}
 	}
 	g.first()
@@ -169,6 +171,15 @@ func testLeftOut(t *testing.T, g *rig) {
 		if loaded := g.loaded(name, snapshot.Request{Rows: 9, Bytes: 1 << 20}).Rows[0].Table; loaded.Version() != streamed.Version() {
 			t.Errorf("%s: load and stream have different versions:\n%+v\n%+v", name, loaded, streamed)
 		}
+	}
+	run(t, g.sql, "INSERT INTO half VALUES (1, 2)")
+	seg := g.busy()
+	if g.version() < 15 {
+		if len(seg.Rows) != 1 || len(seg.Rows[0].Table.Key) != 2 {
+			t.Errorf("segment %+v, %+v of a table with its whole key", seg, seg.Stop)
+		}
+	} else if seg.Kind != event.TableStopped || seg.Stop.Code != "TABLE_NO_KEY" || !strings.Contains(seg.Stop.Reason, "leaves out a column of the key") {
+		t.Errorf("segment %+v, %+v, want the table with half a key stopped", seg, seg.Stop)
 	}
 }
 
