@@ -3,7 +3,7 @@ GO ?= go
 # A number of inputs: with a time, go test reports the end of it as a failure now and then.
 FUZZTIME ?= 50000x
 
-.PHONY: bench bench-peers demo help build test ci lint unit faults stopped fuzz servers test-mysql test-container
+.PHONY: bench bench-peers demo help build test ci lint unit faults stopped fuzz servers test-matrix test-mysql test-container
 help:
 	@echo "make build   编译到 bin/tributary      build bin/tributary"
 	@echo "make test    全部检查与测试            every check and test (what CI runs)"
@@ -13,6 +13,7 @@ help:
 	@echo "make faults  随机故障（SEED=n 重放，FAULTS=n 次数）  break anything at random (SEED=n repeats, FAULTS=n how often)"
 	@echo "make stopped 应用程序在 COPY 中被冻结（STOPPED=1m）  a worker frozen inside a COPY, for STOPPED=1m"
 	@echo "make test-mysql  在 MySQL 上测试            the reader, and the whole way, on MySQL"
+	@echo "make test-matrix 在全部版本的源库上测试      the readers, the first load and every type on every release (capture/SERVERS.md)"
 	@echo "make test-container  在容器中的 PostgreSQL 上测试  the store's tests in a container (needs a Docker engine)"
 	@echo "make servers 预取测试所用的服务器      fetch the servers that tests start"
 	@echo "make fuzz    模糊测试                  fuzz each decoder (FUZZTIME=1000000x)"
@@ -71,6 +72,13 @@ test-container: export TESTCONTAINERS_HOST_OVERRIDE = 127.0.0.1
 test-container:
 	@ran=$$(mktemp) && trap 'rm -f '$$ran EXIT && TRIBUTARY_SERVERS_RAN=$$ran $(GO) test -race -count=1 -run '^TestStore$$' ./sinks/postgres && \
 	cat $$ran && grep -q 'in a container of' $$ran
+
+# Every release of capture/SERVERS.md. The table at the end is what ran.
+test-matrix: export TRIBUTARY_MATRIX = all
+test-matrix: servers
+	@parts=$$(mktemp) && trap 'rm -f '$$parts EXIT && export TRIBUTARY_MATRIX_PARTS=$$parts; \
+	$(GO) test -count=1 -timeout 60m -run '^(TestReader|TestTypesOf)' ./capture/postgres ./capture/mysql ./test/e2e; result=$$?; \
+	$(GO) run ./test/servers/matrix $$parts && exit $$result
 
 test-mysql:
 	$(GO) test -count=1 -run 'Reader/MySQL|Gaps/MySQL|PartialJSON|Microseconds|MySQLKilled' ./capture/mysql ./test/e2e

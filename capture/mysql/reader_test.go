@@ -11,7 +11,11 @@ import (
 )
 
 func TestReader(t *testing.T) {
-	each(t, func(t *testing.T, start servers.Starter) { testReader(t, start(t, nil)) })
+	each(t, func(t *testing.T, start servers.Starter) {
+		db := start(t, nil)
+		db.Part(t, servers.Parts[0])
+		testReader(t, db)
+	})
 }
 
 // each runs f on each release of MariaDB and MySQL.

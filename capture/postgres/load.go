@@ -61,13 +61,20 @@ func (l *loader) open(ctx context.Context) error {
 // Close implements snapshot.Source.
 func (l *loader) Close() error { return l.r.Close() }
 
+// publishedTables gives what the publication holds, with the columns that its stream
+// has: those that the view names, from PostgreSQL 15 on, without those that the server
+// computes, before 18 (15 to 17 name them although they aren't sent).
+const publishedTables = `
+SELECT c.oid, n.nspname::text, c.relname::text, c.relreplident::text, c.reltuples::bigint, a.names, a.types
+FROM pg_publication_tables p JOIN pg_namespace n ON n.nspname = p.schemaname JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename,
+  LATERAL (SELECT coalesce(array_agg(attname::text ORDER BY attnum), '{}') AS names, coalesce(array_agg(atttypid ORDER BY attnum), '{}') AS types FROM pg_attribute a
+    WHERE a.attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND coalesce(to_jsonb(p)->'attnames' ? attname::text, true)
+      AND (current_setting('server_version_num')::int >= 180000 OR coalesce(to_jsonb(a)->>'attgenerated', '') = '')) a
+WHERE p.pubname = $1 ORDER BY 2, 3`
+
 // Tables implements snapshot.Source. It lists what the publication holds.
 func (l *loader) Tables(ctx context.Context) ([]snapshot.Table, error) {
-	rows, err := l.r.sql.Query(ctx, `SELECT c.oid, n.nspname::text, c.relname::text, c.relreplident::text, c.reltuples::bigint,
-		ARRAY(SELECT attname::text FROM pg_attribute a WHERE a.attrelid = c.oid AND attnum > 0 AND NOT attisdropped ORDER BY attnum),
-		ARRAY(SELECT atttypid FROM pg_attribute a WHERE a.attrelid = c.oid AND attnum > 0 AND NOT attisdropped ORDER BY attnum)
-		FROM pg_publication_tables p JOIN pg_namespace n ON n.nspname = p.schemaname JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename
-		WHERE p.pubname = $1 ORDER BY 2, 3`, l.r.o.Publication)
+	rows, err := l.r.sql.Query(ctx, publishedTables, l.r.o.Publication)
 	if err != nil {
 		return nil, connection("list tables", err)
 	}
@@ -290,8 +297,8 @@ func (w *copied) row(line []byte) error {
 		}
 		w.plain = unescape(w.plain[:0], field)
 		var err error
-		if row.After[i], err = parse(&t.Columns[i].Type, w.plain, &w.arena); err != nil {
-			return fmt.Errorf("column %q of table %s: %w", t.Columns[i].Name, t.ID(), err)
+		if row.After[i], err = slot(t, i, w.plain, &w.arena, &row.Anomalies); err != nil {
+			return err
 		}
 	}
 	w.c.Rows = append(w.c.Rows, row)

@@ -68,12 +68,16 @@ type Reader struct {
 
 	conn      *pgconn.PgConn // replication; only Start and Next use it
 	sql       *pgx.Conn
+	version   int // of the server, e.g. 180001
 	state     state
 	last      event.Position
 	relations map[uint32]*relation
 	additions capture.Additions
 	// truncateUnseen says that the server leaves TRUNCATE out of the stream.
 	truncateUnseen bool
+	watchedAt      time.Time            // when partitions were looked at
+	suspects       map[string]suspicion // tables whose partitions have changed
+	truncated      map[string]bool      // tables that the stream has truncated since partitions were looked at
 	msg            pgoutput.Msg
 
 	queue    capture.Queue   // to hand out before reading on
@@ -118,15 +122,6 @@ func New(o Options) (*Reader, error) {
 		o.Publication = name
 	}
 	return &Reader{o: o, relations: map[uint32]*relation{}}, nil
-}
-
-func (r *Reader) wanted(name string) bool {
-	for _, p := range r.o.Tables {
-		if ok, err := path.Match(p, name); err == nil && ok {
-			return true
-		}
-	}
-	return r.additions.Has(r.o.Database + "." + name)
 }
 
 // connection gives an error of the server or the network its class.
@@ -192,7 +187,7 @@ func (r *Reader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 	}
 	r.additions.Reset(r.state.Added)
 	r.last = res.Last
-	r.relations = map[uint32]*relation{}
+	r.relations, r.suspects, r.truncated, r.watchedAt = map[uint32]*relation{}, map[string]suspicion{}, map[string]bool{}, time.Time{}
 	r.ack.Store(r.end.Offset)
 	err = pglogrepl.StartReplication(ctx, r.conn, r.o.Slot, pglogrepl.LSN(r.end.Offset), pglogrepl.StartReplicationOptions{
 		PluginArgs: []string{"proto_version '1'", "publication_names '" + strings.ReplaceAll(r.o.Publication, "'", "''") + "'"}})
@@ -209,13 +204,12 @@ func (r *Reader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 }
 
 func (r *Reader) probe(ctx context.Context) error {
-	var version int
 	var name, level string
-	err := r.sql.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, current_setting('server_version'), current_setting('wal_level')`).Scan(&version, &name, &level)
+	err := r.sql.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, current_setting('server_version'), current_setting('wal_level')`).Scan(&r.version, &name, &level)
 	if err != nil {
 		return connection("read settings", err)
 	}
-	if version < 100000 {
+	if r.version < 100000 {
 		return &capture.Coded{Code: "PG_VERSION", Hint: "upgrade to PostgreSQL 10 or newer",
 			Err: fmt.Errorf("the server is PostgreSQL %s, which has no logical replication by publication: %w", name, capture.ErrSettings)}
 	}

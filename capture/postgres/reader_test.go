@@ -18,7 +18,11 @@ import (
 
 // TestReader runs every rule of the reader against real servers.
 func TestReader(t *testing.T) {
-	servers.Each(t, "PostgreSQL", func(t *testing.T, start servers.Starter) { testReader(t, start(t, nil)) })
+	servers.Each(t, "PostgreSQL", func(t *testing.T, start servers.Starter) {
+		db := start(t, nil)
+		db.Part(t, servers.Parts[0])
+		testReader(t, db)
+	})
 }
 
 // testReader runs the rules against one server, each in a database of its own.
@@ -42,6 +46,10 @@ func testReader(t *testing.T, db servers.DB) {
 		"table without key":             testNoKey,
 		"table changed":                 testChanged,
 		"truncate":                      testTruncate,
+		"partitioned table":             testPartitioned,
+		"partitions unseen":             testPartitionsUnseen,
+		"generated and left out":        testLeftOut,
+		"enum that grows":               testEnumGrows,
 		"lost connection":               testLostConnection,
 		"no first start":                testNoFirstStart,
 		"wrong password":                testWrongPassword,

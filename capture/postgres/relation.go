@@ -22,15 +22,19 @@ type relation struct {
 }
 
 // describe asks the catalogue for what a Relation message lacks: domains' base
-// types, enum labels, nullability, and the key's order.
+// types, enum labels, nullability, the key's order, and which columns may be missing in
+// the log: those that the server computes, and those that the publication leaves out.
+// Columns of the catalogue that only newer servers have are read through JSON.
 const describe = `
 WITH RECURSIVE base(n, oid, typmod) AS (
   SELECT attnum, atttypid, atttypmod FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped
   UNION ALL SELECT n, t.typbasetype, t.typtypmod FROM base JOIN pg_type t ON t.oid = base.oid WHERE t.typtype = 'd')
 SELECT a.attname, a.atttypid, a.attnotnull, format_type(b.oid, NULL), t.typtype::text, coalesce(format_type(nullif(t.typelem, 0), NULL), ''),
-  t.typcategory::text, CASE WHEN b.typmod >= 0 AND b.oid = 1700 THEN (b.typmod - 4) >> 16 ELSE 0 END, CASE WHEN b.typmod >= 0 AND b.oid = 1700 THEN (b.typmod - 4) & 2047 ELSE 0 END,
+  t.typcategory::text, CASE WHEN b.typmod >= 0 AND b.oid = 1700 THEN (b.typmod - 4) >> 16 ELSE 0 END, CASE WHEN b.typmod >= 0 AND b.oid = 1700 THEN ((b.typmod - 4) & 2047 # 1024) - 1024 ELSE 0 END,
   ARRAY(SELECT enumlabel::text FROM pg_enum e WHERE e.enumtypid = b.oid ORDER BY enumsortorder),
-  coalesce((SELECT array_position(i.indkey::int[], a.attnum::int) FROM pg_index i WHERE i.indrelid = a.attrelid AND CASE WHEN $2 THEN i.indisreplident ELSE i.indisprimary END), -1)
+  coalesce((SELECT array_position(i.indkey::int[], a.attnum::int) FROM pg_index i WHERE i.indrelid = a.attrelid AND CASE WHEN $2 THEN i.indisreplident ELSE i.indisprimary END), -1),
+  coalesce(to_jsonb(a)->>'attgenerated', '') <> '' OR a.attnum::text <> ALL ((SELECT string_to_array(to_jsonb(pr)->>'prattrs', ' ') FROM pg_publication_rel pr JOIN pg_publication p ON p.oid = pr.prpubid
+    WHERE p.pubname = $3 AND pr.prrelid = a.attrelid)::text[]) IS TRUE
 FROM pg_attribute a JOIN base b ON b.n = a.attnum JOIN pg_type t ON t.oid = b.oid
 WHERE a.attrelid = $1 AND t.typtype <> 'd' AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`
 
@@ -68,7 +72,7 @@ func (r *Reader) announce(ctx context.Context, m *pgoutput.Msg) (*relation, erro
 	if d := r.o.Datasets[name]; d != "" {
 		t.Dataset = d
 	}
-	rows, err := r.sql.Query(ctx, describe, m.RelationID, m.Identity == 'i')
+	rows, err := r.sql.Query(ctx, describe, m.RelationID, m.Identity == 'i', r.o.Publication)
 	if err != nil {
 		return nil, connection("describe table "+name, err)
 	}
@@ -81,9 +85,16 @@ func (r *Reader) announce(ctx context.Context, m *pgoutput.Msg) (*relation, erro
 		notNull                            bool
 		precision, scale, key              int
 		labels                             []string
+		optional                           bool
 	}
-	_, err = pgx.ForEachRow(rows, []any{&c.name, &c.oid, &c.notNull, &c.native, &c.kind, &c.elem, &c.category, &c.precision, &c.scale, &c.labels, &c.key}, func() error {
-		typ := schema.Type{Native: c.native, Precision: c.precision, Scale: c.scale}
+	partKey := false
+	_, err = pgx.ForEachRow(rows, []any{&c.name, &c.oid, &c.notNull, &c.native, &c.kind, &c.elem, &c.category, &c.precision, &c.scale, &c.labels, &c.key, &c.optional}, func() error {
+		if c.optional && !slices.ContainsFunc(m.Columns, func(p pgoutput.Column) bool { return p.Name == c.name }) {
+			partKey = partKey || c.key >= 0
+			return nil
+		}
+		typ := schema.Type{Native: c.native}
+		typ.Precision, typ.Scale = bounds(c.precision, c.scale)
 		elem, isElem := kinds[c.elem]
 		switch {
 		case c.kind == "e":
@@ -115,6 +126,8 @@ func (r *Reader) announce(ctx context.Context, m *pgoutput.Msg) (*relation, erro
 	switch {
 	case !same:
 		return r.stopped(m, "TABLE_CHANGED", fmt.Sprintf("the log has the columns %v, the catalogue %v", names(m.Columns), names(got))), nil
+	case partKey:
+		return r.stopped(m, "TABLE_NO_KEY", fmt.Sprintf("publication %s leaves out a column of the key of table %s", r.o.Publication, name)), nil
 	case len(t.Key) == 0 || m.Identity == 'n':
 		return r.stopped(m, "TABLE_NO_KEY", fmt.Sprintf("no key: ALTER TABLE %s ADD PRIMARY KEY (...), with REPLICA IDENTITY DEFAULT", pgx.Identifier{m.Namespace, m.Name}.Sanitize())), nil
 	}
@@ -122,6 +135,16 @@ func (r *Reader) announce(ctx context.Context, m *pgoutput.Msg) (*relation, erro
 		return r.stopped(m, "TABLE_REFUSED", err.Error()), nil
 	}
 	return &relation{table: t, columns: slices.Clone(m.Columns), ident: m.Identity}, nil
+}
+
+// bounds gives digits and scale of a decimal that holds all that numeric(precision,
+// scale) does. From PostgreSQL 15 on a scale may be negative or beyond the precision
+// (manual, 8.1.2).
+func bounds(precision, scale int) (int, int) {
+	if scale < 0 {
+		return precision - scale, 0
+	}
+	return max(precision, scale), scale
 }
 
 func names(cs []pgoutput.Column) (out []string) {

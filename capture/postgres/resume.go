@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pglogrepl"
@@ -87,27 +86,8 @@ func (r *Reader) first(ctx context.Context, id pglogrepl.IdentifySystemResult) e
 		return connection("look at the publication", err)
 	}
 	if !there {
-		rows, err := r.sql.Query(ctx, `SELECT n.nspname::text, c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-			WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND n.nspname NOT LIKE 'pg\_%' AND n.nspname <> 'information_schema' ORDER BY 1, 2`)
-		if err != nil {
-			return connection("list tables", err)
-		}
-		var list []string
-		var ns, name string
-		if _, err := pgx.ForEachRow(rows, []any{&ns, &name}, func() error {
-			if r.wanted(ns + "." + name) {
-				list = append(list, pgx.Identifier{ns, name}.Sanitize())
-			}
-			return nil
-		}); err != nil {
-			return connection("list tables", err)
-		}
-		if len(list) == 0 {
-			return &capture.Coded{Code: "PG_NO_TABLE", Hint: "check the table patterns of the source", Err: fmt.Errorf("no table matches %v: %w", r.o.Tables, capture.ErrSettings)}
-		}
-		create := "CREATE PUBLICATION " + pgx.Identifier{r.o.Publication}.Sanitize() + " FOR TABLE " + strings.Join(list, ", ")
-		if _, err := r.sql.Exec(ctx, create); err != nil {
-			return &capture.Coded{Code: "PG_PUBLICATION", Hint: create, Err: connection("create the publication", err)}
+		if err := r.publish(ctx); err != nil {
+			return err
 		}
 	}
 	// An agent that died between making its slot and its first record finds the slot

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -37,7 +38,7 @@ func (r *Reader) commit(m *pgoutput.Msg) error {
 }
 
 // image decodes one image of a row. With keyOnly the other columns are Absent.
-func (r *Reader) image(rel *relation, vs []pgoutput.Value, keyOnly bool) ([]event.Value, error) {
+func (r *Reader) image(rel *relation, vs []pgoutput.Value, keyOnly bool, anomalies *[]event.Anomaly) ([]event.Value, error) {
 	if len(vs) != len(rel.table.Columns) {
 		return nil, fmt.Errorf("image of %d values for table %s: %w", len(vs), rel.table.ID(), pgoutput.ErrMalformed)
 	}
@@ -51,34 +52,43 @@ func (r *Reader) image(rel *relation, vs []pgoutput.Value, keyOnly bool) ([]even
 			out[i] = event.NullValue
 		default:
 			var err error
-			if out[i], err = parse(&rel.table.Columns[i].Type, v.Data, &r.seg.Arena); err != nil {
-				return nil, fmt.Errorf("column %q of table %s: %w", rel.table.Columns[i].Name, rel.table.ID(), err)
+			if out[i], err = slot(rel.table, i, v.Data, &r.seg.Arena, anomalies); err != nil {
+				return nil, err
 			}
 		}
 	}
 	return out, nil
 }
 
-func (r *Reader) row(m *pgoutput.Msg) error {
+func (r *Reader) row(ctx context.Context, m *pgoutput.Msg) error {
 	rel := r.relations[m.RelationID]
 	if rel == nil {
 		return fmt.Errorf("row of relation %d before its description: %w", m.RelationID, pgoutput.ErrMalformed)
 	}
-	row := event.Row{Table: rel.table}
+	var row event.Row
 	if rel.table == nil || r.skip || r.seg == nil {
 		return r.add(rel, row)
 	}
 	var err error
 	if m.OldKind != 0 {
-		if row.Before, err = r.image(rel, m.Old, m.OldKind == 'K'); err != nil {
+		if row.Before, err = r.image(rel, m.Old, m.OldKind == 'K', &row.Anomalies); err != nil {
 			return err
+		}
+		for i := range row.Anomalies {
+			row.Anomalies[i].Before = true
 		}
 	}
 	if m.Kind != pgoutput.Delete {
-		if row.After, err = r.image(rel, m.New, false); err != nil {
+		if row.After, err = r.image(rel, m.New, false, &row.Anomalies); err != nil {
 			return err
 		}
 	}
+	for _, image := range [...][]event.Value{row.Before, row.After} {
+		if err := r.relabel(ctx, m.RelationID, rel, image); err != nil {
+			return err
+		}
+	}
+	row.Table = rel.table
 	switch m.Kind {
 	case pgoutput.Insert:
 		row.Op = event.Create

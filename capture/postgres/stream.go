@@ -176,7 +176,7 @@ func (r *Reader) message(ctx context.Context) error {
 			r.halt(rel.stop)
 		}
 	case pgoutput.Insert, pgoutput.Update, pgoutput.Delete:
-		return r.row(m)
+		return r.row(ctx, m)
 	case pgoutput.Truncate:
 		for _, id := range m.Relations {
 			rel := r.relations[id]
@@ -185,6 +185,9 @@ func (r *Reader) message(ctx context.Context) error {
 			}
 			if err := r.add(rel, event.Row{Op: event.Truncate, Table: rel.table}); err != nil {
 				return err
+			}
+			if rel.table != nil {
+				r.truncated[rel.table.ID()] = true
 			}
 		}
 	case pgoutput.Origin, pgoutput.Type, pgoutput.Message:

@@ -49,11 +49,11 @@ func (r *Reader) files(ctx context.Context) (map[string]uint32, error) {
 	return out, nil
 }
 
-// watchFiles stops the tables that have another file than before. It is called
-// between transactions, and does nothing on a server that tells of TRUNCATE.
+// watchFiles stops the tables that have another file than before, on a server that
+// doesn't tell of TRUNCATE, or whose partitions have. It is called between transactions.
 func (r *Reader) watchFiles(ctx context.Context) error {
 	if !r.truncateUnseen {
-		return nil
+		return r.watchPartitions(ctx)
 	}
 	now, err := r.files(ctx)
 	if err != nil {
@@ -66,12 +66,7 @@ func (r *Reader) watchFiles(ctx context.Context) error {
 		}
 		stop := &event.TableStop{Table: table, Code: "TRUNCATE_UNSEEN",
 			Reason: "the table has another file than before: it was truncated, which this server doesn't say, or rewritten"}
-		for id, rel := range r.relations {
-			if rel.table != nil && rel.table.ID() == table {
-				r.relations[id] = &relation{columns: rel.columns, ident: rel.ident, stop: stop}
-			}
-		}
-		r.halt(stop)
+		r.stop(stop)
 	}
 	r.state.Files = now
 	return nil

@@ -15,6 +15,24 @@ import (
 
 var errValue = errors.New("value isn't in the form the server prints")
 
+// errBeyond reports a value that its portable type can't hold: an instant from
+// 294247-01-10 04:00:54.775807 on, in microseconds since 1970.
+var errBeyond = errors.New("value beyond its portable type")
+
+// slot parses a value of column i. One that its type can't hold becomes NULL with an
+// anomaly.
+func slot(t *schema.Table, i int, text []byte, arena *event.Arena, anomalies *[]event.Anomaly) (event.Value, error) {
+	v, err := parse(&t.Columns[i].Type, text, arena)
+	switch {
+	case err == nil:
+		return v, nil
+	case errors.Is(err, errValue) || !errors.Is(err, errBeyond):
+		return v, fmt.Errorf("column %q of table %s: %w", t.Columns[i].Name, t.ID(), err)
+	}
+	*anomalies = append(*anomalies, event.Anomaly{Column: i, Raw: string(text)})
+	return event.NullValue, nil
+}
+
 // parse turns a value's text, as the server prints it under the session settings
 // of this package, into a slot. Bytes go to the arena.
 func parse(t *schema.Type, text []byte, arena *event.Arena) (event.Value, error) {
@@ -107,7 +125,11 @@ func instant(text []byte, dateOnly bool) (int64, error) {
 		return 0, fmt.Errorf("time %q: %w", text, errValue)
 	}
 	us, err := timeOfDay(bytes.TrimSuffix(b[1:], []byte("+00")))
-	return days*86_400_000_000 + us, err
+	const perDay = 86_400_000_000
+	if last := event.PosInfinity / perDay; days > last || days == last && us >= event.PosInfinity%perDay {
+		return 0, errors.Join(err, errBeyond)
+	}
+	return days*perDay + us, err
 }
 
 // timeOfDay reads hh:mm:ss with up to six digits of a fraction, 24:00:00 included.

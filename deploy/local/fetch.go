@@ -41,7 +41,11 @@ type releases struct {
 var postgresReleases = releases{"PostgreSQL", "15.15", map[string]serverPackage{
 	"9.6.24": oldPostgres, // the last of the versions without logical replication by publication
 	"10.23":  postgresPackage("10.23", "e55e42533e1c2f135a4ef0c9e2cde634ff891dc71160483c12951fd611d8bc7c"),
+	"12.22":  postgresPackage("12.22", "f50ddff3308a65e2423ecfd94aefc200d7fe7e2a24d45c6aadb0a6cfbe9284c4"),
+	"14.20":  postgresPackage("14.20", "a0f7b5095c5647ec5058b0cdb58544d02f98ba8cec6f74614c80a5acc8399b29"),
 	"15.15":  postgresPackage("15.15", "7c73da91870b0615b37a8ceb84871bd42f28c3600f87a97ca9747f4a0b8d2dbb"),
+	"16.11":  postgresPackage("16.11", "7f78235db9c0d94e933e81ec43d00708a5533841d7eb3a9b6b86bb1fd465ae2f"),
+	"17.7":   postgresPackage("17.7", "ceb1c01cf5e71d6f906b8614982f6ed61e96b3740dd30758fa6262f97e752b69"),
 	"18.1":   postgresPackage("18.1", "65d0723e0274ad3ec6230dcbdfe034af6ee096fce15a77b0f9b8be71d2702934"),
 }}
 
@@ -91,6 +95,17 @@ func Fetch(ctx context.Context, engine, release string, tell func(string)) error
 		err = fmt.Errorf("no programs of %q to fetch", engine)
 	}
 	return err
+}
+
+// Usual gives the release of an engine that runs where none is asked for and none is
+// installed; empty for an engine with one release.
+func Usual(engine string) string {
+	for _, r := range []releases{postgresReleases, mariadbReleases} {
+		if r.engine == engine {
+			return r.usual
+		}
+	}
+	return ""
 }
 
 // programs decides whose programs run: those that installed finds, or a package,

@@ -236,7 +236,7 @@ func (s *Server) Start(ctx context.Context) error {
 }
 
 func (s *Server) await(ctx context.Context, exited <-chan struct{}) error {
-	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute) // a new data folder takes its time on a busy machine
 	defer cancel()
 	tick := time.NewTicker(30 * time.Millisecond)
 	defer tick.Stop()

@@ -215,7 +215,7 @@ const bulkRows = 100
 func (a *applying) plan(t *schema.Table) *plan {
 	p := a.plans[t]
 	if p == nil {
-		p = newPlan(a.store.home(t.Source, t.Dataset), t, len(a.plans))
+		p = newPlan(a.store.home(t.Source, t.Dataset), t, len(a.plans), release(a.conn))
 		a.plans[t] = p
 	}
 	return p

@@ -27,9 +27,11 @@ type plan struct {
 	inUse  bool     // it may hold rows
 	copy   string   // columns of COPY into the table
 	texts  []int    // columns whose values are characters
+	bounds []int    // columns whose infinities the server doesn't know
 }
 
-func newPlan(h home, t *schema.Table, number int) *plan {
+// newPlan makes a plan for a server of a release, e.g. 15.
+func newPlan(h home, t *schema.Table, number, release int) *plan {
 	p := &plan{schema: t, home: h, table: h.ident(), where: "_source = $1", direct: true, stage: "tributary_stage_" + strconv.Itoa(number)}
 	for i, col := range t.Columns {
 		p.names = append(p.names, ident(col.Name))
@@ -37,6 +39,9 @@ func newPlan(h home, t *schema.Table, number int) *plan {
 		switch col.Type.Kind {
 		case schema.String, schema.Enum, schema.Set, schema.JSON, schema.Array, schema.Text:
 			p.texts = append(p.texts, i)
+		}
+		if release < infinite(&col.Type) {
+			p.bounds = append(p.bounds, i)
 		}
 	}
 	for n, i := range t.Key {

@@ -13,6 +13,7 @@ import (
 	"github.com/tributary-cdc/tributary/sinks/sinktest"
 	"github.com/tributary-cdc/tributary/sinks/worker"
 	"github.com/tributary-cdc/tributary/stream/event"
+	"github.com/tributary-cdc/tributary/test/servers"
 )
 
 // noText has texts with U+0000, which PostgreSQL holds in no type: the rest of the row is
@@ -53,6 +54,61 @@ func noText(t *testing.T, s worker.Store, c *pgx.Conn) {
 	err := s.Apply(t.Context(), one(claim, keyed, 1, worker.NetRow{New: true, Values: []event.Value{event.Raw([]byte("x\x00y"))}}))
 	if te := (*worker.TableError)(nil); !errors.As(err, &te) || te.Table != keyed || !errors.Is(err, worker.ErrTableRefused) || !strings.Contains(err.Error(), `xh: x\x00y`) {
 		t.Errorf("%v, want the table stopped with the key", err)
+	}
+}
+
+// TestInfinitiesOfOldStores: what a newer release calls infinite is NULL with a trace in
+// the oldest one, and itself in the newest.
+func TestInfinitiesOfOldStores(t *testing.T) {
+	for release, want := range map[string]struct {
+		row       string
+		anomalies int
+	}{
+		servers.OldestStore: {"1||||{1,NaN}", 3},
+		"18.1":              {"1|Infinity|-infinity|{1,-Infinity}|{1,NaN}", 0},
+	} {
+		t.Run("PostgreSQL "+release, func(t *testing.T) {
+			b := &bench{db: servers.PostgresRelease(t, release)}
+			h, c := b.fresh(t)
+			s := h.Open(t)
+			claim := claimed(t, s)
+			table := func(source string) *schema.Table {
+				numeric := schema.Type{Kind: schema.Decimal}
+				return &schema.Table{Source: source, Dataset: source, Database: "d", Name: "t", Key: []int{0}, Columns: []schema.Column{{Name: "id", Type: schema.Type{Kind: schema.Int32}},
+					{Name: "n", Type: numeric}, {Name: "i", Type: schema.Type{Kind: schema.Interval}}, {Name: "a", Type: schema.Type{Kind: schema.Array, Elem: &numeric}},
+					{Name: "b", Type: schema.Type{Kind: schema.Array, Elem: &numeric}}}}
+			}
+			for _, n := range []int{1, 150} { // by statements, by COPY
+				tab := table(fmt.Sprint("s", n))
+				if err := s.EnsureTable(t.Context(), claim, tab); err != nil {
+					t.Fatal(err)
+				}
+				rows := make([]worker.NetRow, n)
+				for i := range rows {
+					rows[i] = worker.NetRow{New: true, Values: []event.Value{event.Signed(int64(i + 1)), event.Raw([]byte("Infinity")), event.Raw([]byte("-infinity")), event.Raw([]byte("{1,-Infinity}")), event.Raw([]byte("{1,NaN}"))}}
+				}
+				if err := s.Apply(t.Context(), one(claim, tab, 1, rows...)); err != nil {
+					t.Fatal(err)
+				}
+				got := texts(t, c, "SELECT id || '|' || coalesce(n::text, '') || '|' || coalesce(i::text, '') || '|' || coalesce(a::text, '') || '|' || coalesce(b::text, '') FROM ods."+tab.Dataset+" ORDER BY id")
+				if len(got) != n || got[0] != want.row {
+					t.Errorf("%d rows, the first is %q, want %q", len(got), got[0], want.row)
+				}
+				traces := texts(t, c, "SELECT coalesce(sum(rows), 0)::text FROM tributary.anomaly WHERE source = '"+tab.Source+"' AND code = 'VALUE_NULLED'")
+				if traces[0] != fmt.Sprint(n*want.anomalies) {
+					t.Errorf("%s values with a trace, want %d", traces[0], n*want.anomalies)
+				}
+			}
+			keyed := table("keyed")
+			keyed.Key = []int{1}
+			if err := s.EnsureTable(t.Context(), claim, keyed); err != nil {
+				t.Fatal(err)
+			}
+			err := s.Apply(t.Context(), one(claim, keyed, 1, worker.NetRow{New: true, Values: []event.Value{event.Signed(1), event.Raw([]byte("Infinity")), event.NullValue, event.NullValue, event.NullValue}}))
+			if te := (*worker.TableError)(nil); (err != nil) != (want.anomalies > 0) || err != nil && (!errors.As(err, &te) || !errors.Is(err, worker.ErrTableRefused)) {
+				t.Errorf("%v from an infinite key", err)
+			}
+		})
 	}
 }
 

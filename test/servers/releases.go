@@ -4,37 +4,110 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"os"
-	"slices"
-	"sync"
+	"strings"
 	"testing"
 
 	"github.com/tributary-cdc/tributary/deploy/local"
 )
 
-// matrix lists the releases of each engine that readers are tested on. The empty one
-// is the machine's, or the usual one where none is installed.
-var matrix = map[string]struct {
-	start    func(t testing.TB, release string, settings map[string]string) DB
-	releases []string
-}{
-	"PostgreSQL": {postgres, []string{"", "10.23", "18.1"}},
-	"MariaDB":    {mariadb, []string{"", "10.2.11", "11.4.5"}},
-	"MySQL":      {func(t testing.TB, _ string, settings map[string]string) DB { t.Helper(); return MySQL(t, settings) }, []string{""}},
+// MatrixVariable names the environment variable that says on which releases Each runs:
+// "all" for all of the matrix, empty for those that every change is tested on.
+const MatrixVariable = "TRIBUTARY_MATRIX"
+
+// State says how a release is tested.
+type State string
+
+// The states.
+const (
+	Run    State = "run"     // the tests run on the server itself
+	NotRun State = "not run" // it speaks a protocol that the tests run on; nobody has tried it
+)
+
+// Release is a server of the matrix.
+type Release struct {
+	Engine, Version string // without what changes within a release, e.g. "10.11"
+	State           State
+	fetch           string // the release that local fetches; empty for the only one
+	always          bool   // on every change
+	way             bool   // on every change, the whole way to a store, too
+	Note            string // for people, in both languages
+}
+
+// Matrix lists the servers that sources may be, in the page's order.
+var Matrix = []Release{
+	{Engine: "MariaDB", Version: "10.2", State: Run, fetch: "10.2.11", always: true, Note: "TABLE_MAP 不含元数据，与 MySQL 5.7 相同 / TABLE_MAP without metadata, as MySQL 5.7 has it"},
+	{Engine: "MariaDB", Version: "10.11", State: Run, fetch: "10.11.5", always: true, way: true},
+	{Engine: "MariaDB", Version: "11.4", State: Run, fetch: "11.4.5", always: true},
+	{Engine: "MySQL", Version: "5.7", State: NotRun},
+	{Engine: "MySQL", Version: "8.0", State: NotRun},
+	{Engine: "MySQL", Version: "8.4", State: NotRun},
+	{Engine: "MySQL", Version: "9.7", State: Run, always: true, way: true},
+	{Engine: "PostgreSQL", Version: "10", State: Run, fetch: "10.23", always: true, way: true, Note: "TRUNCATE 不在流中 / TRUNCATE isn't in its stream"},
+	{Engine: "PostgreSQL", Version: "11", State: NotRun},
+	{Engine: "PostgreSQL", Version: "12", State: Run, fetch: "12.22"},
+	{Engine: "PostgreSQL", Version: "13", State: NotRun},
+	{Engine: "PostgreSQL", Version: "14", State: Run, fetch: "14.20"},
+	{Engine: "PostgreSQL", Version: "15", State: Run, fetch: "15.15", always: true, way: true},
+	{Engine: "PostgreSQL", Version: "16", State: Run, fetch: "16.11"},
+	{Engine: "PostgreSQL", Version: "17", State: Run, fetch: "17.7"},
+	{Engine: "PostgreSQL", Version: "18", State: Run, fetch: "18.1", always: true, way: true},
+	{Engine: "OceanBase", Version: "binlog service", State: NotRun, Note: "MySQL 协议 / by MySQL's protocol"},
+	{Engine: "PolarDB-X", Version: "2", State: NotRun, Note: "MySQL 协议，无 GTID / by MySQL's protocol, without GTIDs"},
+	{Engine: "openGauss", Version: "3", State: NotRun, Note: "pgoutput，自报版本 9.2 / by pgoutput; it says that it is 9.2"},
+}
+
+var starters = map[string]func(t testing.TB, release string, settings map[string]string) DB{
+	"PostgreSQL": postgres,
+	"MariaDB":    mariadb,
+	"MySQL":      func(t testing.TB, _ string, settings map[string]string) DB { t.Helper(); return MySQL(t, settings) },
+}
+
+// chosen are the releases of an engine that run. On every change the machine's own
+// programs stand for their usual release.
+func chosen(t testing.TB, engine string, always func(*Release) bool) (out []Release) {
+	t.Helper()
+	mode := os.Getenv(MatrixVariable)
+	if mode != "" && mode != "all" {
+		t.Fatalf("%s=%q: all, or empty", MatrixVariable, mode)
+	}
+	for _, r := range Matrix {
+		if r.Engine != engine || r.State != Run || mode == "" && !always(&r) {
+			continue
+		}
+		if mode == "" && local.Usual(engine) == r.fetch {
+			r.fetch = ""
+		}
+		out = append(out, r)
+	}
+	if len(out) == 0 {
+		t.Fatalf("no %s in the matrix", engine)
+	}
+	return out
 }
 
 // Each runs f on each release of an engine, "PostgreSQL", "MariaDB" or "MySQL", as a
 // subtest named by the two.
 func Each(t *testing.T, engine string, f func(*testing.T, Starter)) {
 	t.Helper()
-	row, ok := matrix[engine]
-	if !ok {
-		t.Fatalf("no engine %q in the matrix", engine)
-	}
-	for _, release := range row.releases {
-		t.Run(engine+" "+cmp.Or(release, "at hand"), func(t *testing.T) {
-			f(t, func(t testing.TB, settings map[string]string) DB { t.Helper(); return row.start(t, release, settings) })
+	each(t, engine, func(r *Release) bool { return r.always }, f)
+}
+
+// EachWay is Each for tests that take the whole way to a store, which are slow: on every
+// change they run on fewer releases.
+func EachWay(t *testing.T, engine string, f func(*testing.T, Starter)) {
+	t.Helper()
+	each(t, engine, func(r *Release) bool { return r.way }, f)
+}
+
+func each(t *testing.T, engine string, always func(*Release) bool, f func(*testing.T, Starter)) {
+	t.Helper()
+	for _, r := range chosen(t, engine, always) {
+		t.Run(engine+" "+cmp.Or(r.fetch, "at hand"), func(t *testing.T) {
+			f(t, func(t testing.TB, settings map[string]string) DB {
+				t.Helper()
+				return starters[engine](t, r.fetch, settings)
+			})
 		})
 	}
 }
@@ -43,41 +116,31 @@ func Each(t *testing.T, engine string, f func(*testing.T, Starter)) {
 // that can be fetched, so that none of them has to wait for it. tell gets lines for
 // people.
 func Fetch(ctx context.Context, tell func(string)) error {
-	for _, engine := range slices.Sorted(maps.Keys(matrix)) {
-		for _, release := range matrix[engine].releases {
-			if err := local.Fetch(ctx, engine, release, tell); err != nil {
-				return err
-			}
+	for _, r := range Matrix {
+		if r.State != Run || !r.always && r.fetch != OldestStore && os.Getenv(MatrixVariable) != "all" {
+			continue
+		}
+		if err := local.Fetch(ctx, r.Engine, r.fetch, tell); err != nil {
+			return err
 		}
 	}
 	return local.Fetch(ctx, "Kafka", "", tell)
 }
 
-// RanVariable names the environment variable with a file that gets a line for each
-// server that ran.
-const RanVariable = "TRIBUTARY_SERVERS_RAN"
-
-var ledger sync.Mutex
-
-// ran prints which server runs, and adds it to the file of RanVariable.
-func ran(t testing.TB, format string, args ...any) {
-	t.Helper()
-	line := fmt.Sprintf(format, args...)
-	t.Log(line)
-	name := os.Getenv(RanVariable)
-	if name == "" {
-		return
+// Page is the matrix for people.
+func Page() string {
+	var b strings.Builder
+	b.WriteString("| server 服务器 | release 版本 | state 状态 | on every change 每次改动 | note 说明 |\n|---|---|---|---|---|\n")
+	for _, r := range Matrix {
+		state, always := map[State]string{Run: "run 已运行", NotRun: "not run 未运行"}[r.State], ""
+		if r.always {
+			always = "yes 是"
+		}
+		version := r.Version
+		if r.fetch != "" {
+			version += " (" + r.fetch + ")"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", r.Engine, version, state, always, r.Note)
 	}
-	ledger.Lock()
-	defer ledger.Unlock()
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := fmt.Fprintln(f, line); err != nil {
-		t.Error(err)
-	}
-	if err := f.Close(); err != nil {
-		t.Error(err)
-	}
+	return b.String()
 }

@@ -115,12 +115,19 @@ func postgres(t testing.TB, release string, settings map[string]string) DB {
 	return db
 }
 
+// OldestStore is a release of the oldest PostgreSQL that can be a store.
+const OldestStore = "12.22"
+
+// PostgresRelease starts a release of PostgreSQL from programs that are fetched.
+func PostgresRelease(t testing.TB, release string) DB {
+	t.Helper()
+	return postgres(t, release, nil)
+}
+
 // OldPostgres starts PostgreSQL 9.6, which is older than any that can be captured.
 func OldPostgres(t testing.TB) DB {
 	t.Helper()
-	db := programs(local.StartPostgres).start(t, "9.6.24", nil)
-	db.Database = "postgres"
-	return db
+	return postgres(t, "9.6.24", nil)
 }
 
 // MariaDB starts MariaDB with a row-based binary log and full metadata.

@@ -8,7 +8,7 @@ import (
 )
 
 var groups = []Group{
-	{"numbers", []Value{
+	{Name: "numbers", Values: []Value{
 		{Type: "tinyint", Literal: "-128", Family: "number", Want: event.Signed(-128)},
 		{Type: "tinyint unsigned", Literal: "255", Family: "number", Want: event.Number(255)},
 		{Type: "tinyint(1)", Literal: "7", Family: "number", Want: event.Signed(7)},
@@ -37,7 +37,7 @@ var groups = []Group{
 		{Type: "year", Literal: "2155", Family: "padded", Want: event.Number(2155)},
 		{Type: "year", Literal: "0", Family: "padded", Want: event.Number(0)},
 	}},
-	{"texts", []Value{
+	{Name: "texts", Values: []Value{
 		{Type: "char(4)", Literal: "'杭州'", Family: "text", Want: text("杭州")},
 		{Type: "char(200)", Literal: "'西湖区𠮷'", Family: "text", Want: text("西湖区𠮷")},
 		{Type: "varchar(20)", Literal: "''", Family: "text", Want: text("")},
@@ -70,7 +70,7 @@ var groups = []Group{
 		{Type: "set('语','数') CHARACTER SET gb2312", Literal: "''", Family: "text", Want: text("")},
 		{Type: "json", Literal: `'{"a": 1.0, "b": [null, true, "é\\n"]}'`, Family: "text", Want: text(`{"a": 1.0, "b": [null, true, "é\n"]}`)},
 	}},
-	{"times", []Value{
+	{Name: "times", Values: []Value{
 		{Type: "date", Literal: "'2026-09-01'", Family: "date", Want: day("2026-09-01")},
 		{Type: "date", Literal: "'1000-01-01'", Family: "date", Want: day("1000-01-01")},
 		{Type: "date", Literal: "'0000-00-00'", Family: "date", Want: event.NullValue, Anomaly: "0000-00-00"},
@@ -91,7 +91,7 @@ var groups = []Group{
 		{Type: "timestamp NULL", Literal: "'1970-01-01 00:00:01'", Family: "datetime", Want: micro("1970-01-01 00:00:01")},
 		{Type: "timestamp NULL", Literal: "'0000-00-00 00:00:00'", Family: "datetime", Want: event.NullValue, Anomaly: "0000-00-00 00:00:00"},
 	}},
-	{"others", []Value{
+	{Name: "others", Values: []Value{
 		{Type: "binary(4)", Literal: "X'0100'", Family: "bytes", Want: text("\x01\x00\x00\x00")},
 		{Type: "binary(16)", Literal: "X'123e4567e89b12d3a456426655440000'", Family: "bytes", Want: text("\x12\x3e\x45\x67\xe8\x9b\x12\xd3\xa4\x56\x42\x66\x55\x44\x00\x00")},
 		{Type: "varbinary(9)", Literal: "X'00ff00'", Family: "bytes", Want: text("\x00\xff\x00")},

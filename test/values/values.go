@@ -1,5 +1,5 @@
-// Package values holds values of every type of MySQL and MariaDB that tests send by
-// every way: the limits, what is empty, negative, rare, or no value of its type. It
+// Package values holds values of every type of MySQL, MariaDB and PostgreSQL that tests
+// send by every way: the limits, what is empty, negative, rare, or no value of its type. It
 // decides what a value means; it knows no reader and no store.
 package values
 
@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tributary-cdc/tributary/schema"
 	"github.com/tributary-cdc/tributary/stream/event"
 )
 
@@ -18,22 +19,34 @@ type Value struct {
 	Type    string // in CREATE TABLE
 	Literal string // in INSERT, or an expression
 	// Family says how the value is compared: number, padded, float, double, bit, text, bytes, date,
-	// datetime, time, uuid, inet4, inet6, vector.
+	// datetime, time, uuid, inet4, inet6, vector; for PostgreSQL same, float, double, text,
+	// padded text, bytes.
 	Family string
-	Want   event.Value
+	// Kind is the portable kind, for PostgreSQL.
+	Kind schema.Kind
+	Want event.Value
 	// Anomaly is the value's text where its portable type can't hold it; Want is NULL.
 	Anomaly string
 	// Unstorable says that the log holds the value, but PostgreSQL doesn't.
 	Unstorable bool
 	// On names the servers that have the type: empty for all, else "mysql" or "mariadb"
-	// with the first release, e.g. "mariadb 10.7".
+	// with the first release, e.g. "mariadb 10.7"; for PostgreSQL the release alone.
 	On string
+	// Extension of PostgreSQL that has the type.
+	Extension string
+	// StoreFrom is the first release of PostgreSQL whose store holds the value, if not all do.
+	StoreFrom string
+	// Filled says that the type has a default.
+	Filled bool
 }
 
 // Group is a table's worth of values.
 type Group struct {
 	Name   string
 	Values []Value
+	// External keeps PostgreSQL from compressing large values, so that they lie outside
+	// of their rows.
+	External bool
 }
 
 // For gives the groups for a server by the text of its version.
@@ -65,6 +78,7 @@ func (v *Value) on(version string) bool {
 
 func release(version string) int {
 	out := 0
+	version, _, _ = strings.Cut(version, " ")
 	for _, part := range append(strings.SplitN(version, ".", 3), "0")[:2] {
 		n, err := strconv.Atoi(part)
 		if err != nil {
@@ -82,7 +96,11 @@ func (g *Group) Create() string {
 	for i, v := range g.Values {
 		defs = append(defs, fmt.Sprintf("c%d %s", i, v.Type))
 	}
-	return "CREATE TABLE " + g.Name + " (" + strings.Join(defs, ", ") + ")"
+	sql := "CREATE TABLE " + g.Name + " (" + strings.Join(defs, ", ") + ")"
+	for i := 0; g.External && i < len(g.Values); i++ {
+		sql += fmt.Sprintf("; ALTER TABLE %s ALTER c%d SET STORAGE EXTERNAL", g.Name, i)
+	}
+	return sql
 }
 
 // Insert gives the statement that inserts the values under a key.

@@ -119,6 +119,9 @@ var explanations = map[string]map[language.Language]explanation{
 	"PARTITION_CHANGED": {
 		english: {"the source's transactions lie in another partition than the configuration says", "set partition back; a source keeps its partition"},
 		chinese: {"该数据源的事务在另一个分区，与配置不符", "把 partition 改回原值；数据源不能更换分区"}},
+	"PARTITION_UNSEEN": {
+		english: {"a partition was truncated by itself, dropped, detached or attached, and the stream of the partitioned table doesn't tell of its rows", "read the table again; delete a partition's rows, or truncate the whole table, before a partition goes"},
+		chinese: {"某个分区被单独清空、删除、分离或挂接，而分区表的变更流不包含其中的行", "重新读取该表；移除分区前先删除其中的行"}},
 	"PG_ACCESS": {
 		english: {"the server refuses the user, the password or a privilege", "the capture user needs LOGIN, REPLICATION and SELECT on the tables"},
 		chinese: {"服务器拒绝用户、口令或权限", "采集用户需要 LOGIN、REPLICATION 以及各表的 SELECT"}},

@@ -1,0 +1,178 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tributary-cdc/tributary/stream/event"
+)
+
+// A partitioned table that is published as one table changes in ways that its stream
+// doesn't tell: a partition that is truncated by itself, dropped or detached takes its
+// rows along, and one that is attached brings rows. So the partitions are watched. A
+// new one that was made as a partition was empty then; an attached one is told by the
+// catalogue's entries of its columns, which ATTACH writes anew, all of them.
+// Source: PostgreSQL manual, "CREATE PUBLICATION" (publish_via_partition_root).
+
+const partitionsOf = `
+SELECT p.schemaname::text, p.tablename::text, l.oid, l.relfilenode,
+  NOT EXISTS (SELECT FROM pg_attribute col WHERE col.attrelid = l.oid AND col.attnum > 0 AND NOT col.attisdropped AND (col.xmin::text, col.cmin::text) = (a.xmin::text, a.cmin::text))
+FROM pg_publication_tables p JOIN pg_namespace n ON n.nspname = p.schemaname JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename AND c.relkind = 'p',
+  LATERAL pg_partition_tree(c.oid) tree JOIN pg_class l ON l.oid = tree.relid JOIN pg_attribute a ON a.attrelid = l.oid AND a.attnum = -6
+WHERE p.pubname = $1 AND (SELECT count(*) FROM pg_partitioned_table) > 0`
+
+// partition is a part of a table.
+type partition struct {
+	file     uint32 // 0 if it has parts itself
+	attached bool   // it was a table before
+}
+
+// tree holds a table's partitions by their ids, and the table itself.
+type tree map[uint32]partition
+
+// suspicion is a change of partitions that the stream may explain up to a place.
+type suspicion struct {
+	reason string
+	until  uint64
+}
+
+// readTrees reads the partitions of the captured tables, by the tables' ids.
+func (r *Reader) readTrees(ctx context.Context) (map[string]tree, error) {
+	rows, err := r.sql.Query(ctx, partitionsOf, r.o.Publication)
+	if err != nil {
+		return nil, connection("read the tables' partitions", err)
+	}
+	out := map[string]tree{}
+	var schema, name string
+	var id uint32
+	var p partition
+	if _, err := pgx.ForEachRow(rows, []any{&schema, &name, &id, &p.file, &p.attached}, func() error {
+		if name = schema + "." + name; !r.wanted(name) {
+			return nil
+		}
+		table := r.o.Database + "." + name
+		if out[table] == nil {
+			out[table] = tree{}
+		}
+		out[table][id] = p
+		return nil
+	}); err != nil {
+		return nil, connection("read the tables' partitions", err)
+	}
+	return out, nil
+}
+
+// The state has a table's partitions as "table/id".
+
+// known gives the tables whose partitions the state has, with their files.
+func (r *Reader) known() map[string]map[uint32]uint32 {
+	out := map[string]map[uint32]uint32{}
+	for name, file := range r.state.Files {
+		at := strings.LastIndexByte(name, '/')
+		id, err := strconv.ParseUint(name[at+1:], 10, 32)
+		if at < 0 || err != nil {
+			continue
+		}
+		if out[name[:at]] == nil {
+			out[name[:at]] = map[uint32]uint32{}
+		}
+		out[name[:at]][uint32(id)] = file
+	}
+	return out
+}
+
+// remember puts a table's partitions into the state.
+func (r *Reader) remember(table string, now tree) {
+	if r.state.Files == nil {
+		r.state.Files = map[string]uint32{}
+	}
+	maps.DeleteFunc(r.state.Files, func(name string, _ uint32) bool {
+		at := strings.LastIndexByte(name, '/')
+		return at >= 0 && name[:at] == table
+	})
+	for id, p := range now {
+		r.state.Files[table+"/"+strconv.FormatUint(uint64(id), 10)] = p.file
+	}
+}
+
+// watchPartitions stops the tables whose partitions have changed without a word in the
+// stream. It is called between transactions, and looks once in a second.
+func (r *Reader) watchPartitions(ctx context.Context) error {
+	if r.version < 130000 || time.Since(r.watchedAt) < time.Second {
+		return nil
+	}
+	r.watchedAt = time.Now()
+	trees, err := r.readTrees(ctx)
+	if err != nil {
+		return err
+	}
+	known := r.known()
+	for table := range known {
+		if trees[table] == nil { // all of them are gone
+			trees[table] = tree{}
+		}
+	}
+	for _, table := range slices.Sorted(maps.Keys(trees)) {
+		if r.state.stopOf(table) != nil {
+			continue
+		}
+		now := trees[table]
+		change, explicable := changed(known[table], now)
+		s, suspected := r.suspects[table]
+		switch {
+		case change == "" || explicable && r.truncated[table]: // TRUNCATE of the whole table gives each part another file
+			delete(r.suspects, table)
+			delete(r.truncated, table)
+			r.remember(table, now)
+		case explicable && !suspected:
+			var lsn pgtypeLSN
+			if err := r.sql.QueryRow(ctx, "SELECT pg_current_wal_insert_lsn()::text").Scan(&lsn); err != nil {
+				return connection("read the end of the log", err)
+			}
+			r.suspects[table] = suspicion{change, uint64(lsn)}
+		case !explicable || r.end.Offset >= s.until:
+			r.stop(&event.TableStop{Table: table, Code: "PARTITION_UNSEEN", Reason: change})
+		}
+	}
+	return nil
+}
+
+// changed tells what can't be read from the stream; explicable says that a TRUNCATE of
+// the whole table in the stream would explain it.
+func changed(before map[uint32]uint32, now tree) (what string, explicable bool) {
+	if before == nil {
+		return "", false
+	}
+	for id := range before {
+		if _, there := now[id]; !there {
+			return fmt.Sprintf("the partition with the id %d was dropped or detached, with its rows", id), false
+		}
+	}
+	for id, p := range now {
+		file, there := before[id]
+		switch {
+		case !there && p.attached:
+			return fmt.Sprintf("a table with the id %d was attached as a partition, with its rows", id), false
+		case there && file != p.file:
+			what = fmt.Sprintf("the partition with the id %d has another file than before: it was truncated by itself, or rewritten", id)
+		}
+	}
+	return what, what != ""
+}
+
+// stop stops a table from here on.
+func (r *Reader) stop(stop *event.TableStop) {
+	for id, rel := range r.relations {
+		if rel.table != nil && rel.table.ID() == stop.Table {
+			r.relations[id] = &relation{columns: rel.columns, ident: rel.ident, stop: stop}
+		}
+	}
+	r.halt(stop)
+}

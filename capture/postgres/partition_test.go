@@ -1,0 +1,217 @@
+package postgres_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tributary-cdc/tributary/capture/snapshot"
+	"github.com/tributary-cdc/tributary/schema"
+	"github.com/tributary-cdc/tributary/stream/event"
+)
+
+func (g *rig) version() int {
+	g.t.Helper()
+	var n int
+	if _, err := fmt.Sscan(g.texts("SHOW server_version_num")[0], &n); err != nil {
+		g.t.Fatal(err)
+	}
+	return n / 10000
+}
+
+// partitioned makes a partitioned table with the partitions NAME_1 and NAME_2.
+func (g *rig) partitioned(name string) {
+	g.t.Helper()
+	key := "PRIMARY KEY (id, term)"
+	if g.version() < 11 { // where each partition has a key of its own
+		key = "CHECK (id > 0)"
+	}
+	run(g.t, g.sql, fmt.Sprintf("CREATE TABLE %s (id int, term int, note text, %s) PARTITION BY LIST (term)", name, key))
+	for term := range 2 {
+		run(g.t, g.sql, fmt.Sprintf("CREATE TABLE %[1]s_%[2]d PARTITION OF %[1]s FOR VALUES IN (%[2]d)", name, term+1))
+		if g.version() < 11 {
+			run(g.t, g.sql, fmt.Sprintf("ALTER TABLE %s_%d ADD PRIMARY KEY (id, term)", name, term+1))
+		}
+	}
+}
+
+// testPartitioned: a partitioned table is one table where the server publishes it as
+// one, and else each partition is one; load and stream agree.
+func testPartitioned(t *testing.T, g *rig) {
+	g.partitioned("score")
+	run(t, g.sql, "INSERT INTO score VALUES (1, 1, 'a')")
+	g.first()
+	wants := func(op event.Op, table string, note string) {
+		t.Helper()
+		seg := g.busy()
+		if len(seg.Rows) != 1 || seg.Rows[0].Op != op || seg.Rows[0].Table.Name != table || note != "" && string(seg.Rows[0].After[2].B) != note {
+			t.Fatalf("segment %+v, %+v; want op %d of %s with %q", seg, seg.Stop, op, table, note)
+		}
+	}
+	root := "score"
+	if g.version() < 13 {
+		root = "score_2"
+	}
+	run(t, g.sql, "INSERT INTO score VALUES (2, 2, 'b')")
+	wants(event.Create, root, "b")
+	if chunk := g.loaded(root, snapshot.Request{Rows: 9, Bytes: 1 << 20}); len(chunk.Rows) != map[bool]int{true: 2, false: 1}[root == "score"] {
+		t.Errorf("%d rows of %s by load", len(chunk.Rows), root)
+	}
+	if g.version() < 13 {
+		return
+	}
+	run(t, g.sql, "CREATE TABLE score_3 PARTITION OF score FOR VALUES IN (3) PARTITION BY HASH (id)")
+	run(t, g.sql, "CREATE TABLE score_3_0 PARTITION OF score_3 FOR VALUES WITH (MODULUS 1, REMAINDER 0)")
+	run(t, g.sql, "INSERT INTO score VALUES (3, 3, 'c')")
+	wants(event.Create, "score", "c")
+	for n := range 2 { // the partitions are looked at between the two
+		run(t, g.sql, "TRUNCATE score")
+		wants(event.Truncate, "score", "")
+		g.watched()
+		run(t, g.sql, fmt.Sprintf("INSERT INTO score VALUES (%d, 1, 'd')", n))
+		wants(event.Create, "score", "d")
+	}
+}
+
+// watched reads on for some looks at the partitions: three idle segments, a second apart.
+func (g *rig) watched() {
+	g.t.Helper()
+	for range 3 {
+		if seg := g.next(); seg.Kind != event.Idle {
+			g.t.Fatalf("segment %+v, %+v, want an idle one", seg, seg.Stop)
+		}
+	}
+}
+
+// testPartitionsUnseen changes partitions in each way that the stream doesn't tell.
+func testPartitionsUnseen(t *testing.T, g *rig) {
+	if g.version() < 13 { // where partitions are tables of their own
+		return
+	}
+	changes := map[int]string{
+		0: "TRUNCATE p0_1",
+		1: "DROP TABLE p1_2",
+		2: "ALTER TABLE p2 DETACH PARTITION p2_1",
+		3: "CREATE TABLE p3_3 (id int, term int, note text, PRIMARY KEY (id, term)); INSERT INTO p3_3 VALUES (9, 3, 'before'); ALTER TABLE p3 ATTACH PARTITION p3_3 FOR VALUES IN (3)",
+		4: "DROP TABLE p4_1, p4_2",
+		5: "CREATE TABLE p5_3 (id int, term int, note text, PRIMARY KEY (id, term)); INSERT INTO p5_3 VALUES (9, 3, 'before'); ALTER TABLE p5 ATTACH PARTITION p5_3 FOR VALUES IN (3)",
+	}
+	for n := range changes {
+		g.partitioned(fmt.Sprintf("p%d", n))
+	}
+	run(t, g.sql, "DROP TABLE p5_1, p5_2")
+	run(t, g.sql, "CREATE TABLE good (id int PRIMARY KEY); INSERT INTO p0 VALUES (1, 1, 'x')")
+	g.first()
+	g.watched()
+	for n, sql := range changes {
+		run(t, g.sql, sql)
+		run(t, g.sql, fmt.Sprintf("INSERT INTO good VALUES (%d)", n))
+	}
+	flowed, deadline := 0, time.Now().Add(30*time.Second)
+	for len(changes) > 0 || flowed < 6 {
+		seg := g.next()
+		switch {
+		case seg.Kind == event.Idle && time.Now().After(deadline):
+			t.Fatalf("%d good rows; not stopped: %v", flowed, changes)
+		case seg.Kind == event.Idle:
+		case seg.Kind == event.TableStopped && seg.Stop.Code == "PARTITION_UNSEEN":
+			var n int
+			if _, err := fmt.Sscanf(seg.Stop.Table, g.o.Database+".public.p%d", &n); err != nil || changes[n] == "" {
+				t.Fatalf("%s stopped: %v", seg.Stop.Table, err)
+			}
+			delete(changes, n)
+		case len(seg.Rows) == 1 && seg.Rows[0].Table.Name == "good":
+			flowed++
+		default:
+			t.Fatalf("segment %+v, %+v", seg, seg.Stop)
+		}
+	}
+}
+
+// testLeftOut has columns that the stream doesn't have: those that the server computes,
+// and those that a publication's list leaves out.
+func testLeftOut(t *testing.T, g *rig) {
+	if g.version() < 12 { // which computes no column
+		return
+	}
+	run(t, g.sql, "CREATE TABLE computed (a int, id int PRIMARY KEY, b int GENERATED ALWAYS AS (a + 41) STORED, c text)")
+	run(t, g.sql, "CREATE TABLE half (a int, b int, PRIMARY KEY (a, b))")
+	run(t, g.sql, "CREATE TABLE listed (secret text, id int PRIMARY KEY, note text)")
+	want := map[string][]string{"computed": {"a", "id", "c"}, "listed": {"secret", "id", "note"}}
+	if g.version() >= 18 {
+		want["computed"] = []string{"a", "id", "b", "c"}
+	}
+	if g.version() >= 15 {
+		g.o.Publication = "dba"
+		with := ""
+		if g.version() >= 18 {
+			with = " WITH (publish_generated_columns = stored)"
+		}
+		run(t, g.sql, "CREATE PUBLICATION dba FOR TABLE computed, listed (id, note), half (a)"+with)
+		want["listed"] = []string{"id", "note"}
+	}
+	g.first()
+	for _, name := range []string{"computed", "listed"} {
+		run(t, g.sql, "INSERT INTO "+name+" (id) VALUES (1)")
+		var streamed *schema.Table
+		if seg := g.busy(); len(seg.Rows) == 1 {
+			streamed = seg.Rows[0].Table
+		} else {
+			t.Fatalf("%s: segment %+v, %+v", name, seg, seg.Stop)
+		}
+		var got []string
+		for _, c := range streamed.Columns {
+			got = append(got, c.Name)
+		}
+		if !slices.Equal(got, want[name]) || streamed.Columns[streamed.Key[0]].Name != "id" {
+			t.Errorf("%s has the columns %v, want %v", name, got, want[name])
+		}
+		if loaded := g.loaded(name, snapshot.Request{Rows: 9, Bytes: 1 << 20}).Rows[0].Table; loaded.Version() != streamed.Version() {
+			t.Errorf("%s: load and stream have different versions:\n%+v\n%+v", name, loaded, streamed)
+		}
+	}
+	run(t, g.sql, "INSERT INTO half VALUES (1, 2)")
+	seg := g.busy()
+	if g.version() < 15 {
+		if len(seg.Rows) != 1 || len(seg.Rows[0].Table.Key) != 2 {
+			t.Errorf("segment %+v, %+v of a table with its whole key", seg, seg.Stop)
+		}
+	} else if seg.Kind != event.TableStopped || seg.Stop.Code != "TABLE_NO_KEY" || !strings.Contains(seg.Stop.Reason, "leaves out a column of the key") {
+		t.Errorf("segment %+v, %+v, want the table with half a key stopped", seg, seg.Stop)
+	}
+}
+
+// testEnumGrows: a label that comes while the stream goes on gives the table another
+// version, as the catalogue has it.
+func testEnumGrows(t *testing.T, g *rig) {
+	run(t, g.sql, "CREATE TYPE mark AS ENUM ('b'); CREATE DOMAIN marked AS mark; CREATE TABLE s (id int PRIMARY KEY, m mark, d marked)")
+	g.first()
+	expect := func(label string, labels ...string) *schema.Table {
+		t.Helper()
+		seg := g.busy()
+		if len(seg.Rows) != 1 || string(slot(t, seg, "m").B) != label {
+			t.Fatalf("segment %+v, %+v, want %q", seg, seg.Stop, label)
+		}
+		for _, c := range seg.Rows[0].Table.Columns[1:] {
+			if !slices.Equal(c.Type.Labels, labels) {
+				t.Errorf("column %s with %q has the labels %q, want %q", c.Name, label, c.Type.Labels, labels)
+			}
+		}
+		return seg.Rows[0].Table
+	}
+	run(t, g.sql, "INSERT INTO s VALUES (1, 'b', 'b')")
+	first := expect("b", "b")
+	run(t, g.sql, "ALTER TYPE mark ADD VALUE 'a' BEFORE 'b'")
+	run(t, g.sql, "INSERT INTO s VALUES (2, 'b', 'b')")
+	if expect("b", "b") != first {
+		t.Error("a new version without a new label")
+	}
+	run(t, g.sql, "UPDATE s SET m = 'a' WHERE id = 1")
+	second := expect("a", "a", "b")
+	run(t, g.sql, "DELETE FROM s WHERE id = 1")
+	if seg := g.busy(); len(seg.Rows) != 1 || seg.Rows[0].Table != second || second.Version() == first.Version() {
+		t.Errorf("segment %+v", seg)
+	}
+}
