@@ -264,7 +264,7 @@ func (a *applying) change(ctx context.Context, c *worker.TableChange) error {
 		if rows[i] == nil {
 			continue
 		}
-		q := a.queue.Queue(p.upsert, append(rows[i], c.Source, u.Position.String(), string(rune(u.Op)), u.Committed, a.id)...)
+		q := a.queue.Queue(p.upsert, a.stamp(p, rows[i], u)...)
 		if u.Base != nil && sameKey(c.Table.Key, u) {
 			q.QueryRow(func(row pgx.Row) error { return d.look(row, u) })
 		}
@@ -280,6 +280,15 @@ func (a *applying) change(ctx context.Context, c *worker.TableChange) error {
 	return nil
 }
 
+// stamp adds the lineage to a row's columns, as plan.upsert takes it.
+func (a *applying) stamp(p *plan, row []any, u *worker.NetRow) []any {
+	row = append(row, p.schema.Source, u.Position.String(), string(rune(u.Op)), u.Committed, a.id)
+	if p.schema.Append {
+		row = append(row, int64(u.Order))
+	}
+	return row
+}
+
 func (p *plan) keyArgs(source string, values []event.Value) []any {
 	args := []any{source}
 	for n, i := range p.schema.Key {
@@ -291,7 +300,7 @@ func (p *plan) keyArgs(source string, values []event.Value) []any {
 // row renders a row's columns; absent ones come from the row under its base key. It gives
 // nil if that isn't loaded yet.
 func (a *applying) row(ctx context.Context, p *plan, c *worker.TableChange, u *worker.NetRow) ([]any, error) {
-	args := make([]any, len(c.Table.Columns), len(c.Table.Columns)+5)
+	args := make([]any, len(c.Table.Columns), len(c.Table.Columns)+6)
 	var absent []int
 	var names []string
 	for i, col := range c.Table.Columns {

@@ -12,6 +12,13 @@ import (
 // stamps are the lineage columns behind _source, in the order of each statement.
 var stamps = []string{"_position", "_op", "_committed_at", "_applied_at", "_batch"}
 
+// placed is the lineage column that tables in append mode have besides, behind the
+// others: a change's place in its transaction.
+const placed = "_order"
+
+// appendKey are the columns of the primary key of a table in append mode.
+var appendKey = []string{"_source", "_position", placed, "_op"}
+
 // plan is what one table version needs for its statements, built once per connection.
 type plan struct {
 	schema *schema.Table
@@ -37,7 +44,7 @@ func newPlan(schemaName string, t *schema.Table, number int) *plan {
 			p.texts = append(p.texts, i)
 		}
 	}
-	for n, i := range t.Key {
+	for n, i := range t.Key { // none in append mode, where nothing is looked up
 		p.key = append(p.key, p.names[i])
 		p.where += fmt.Sprintf(" AND %s = $%d::%s", p.names[i], n+2, columnType(t.Columns[i].Type))
 	}
@@ -48,11 +55,19 @@ func newPlan(schemaName string, t *schema.Table, number int) *plan {
 
 // columns are all columns of the store's table.
 func (p *plan) columns() []string {
-	return append(append([]string{"_source"}, p.names...), stamps...)
+	out := append(append([]string{"_source"}, p.names...), stamps...)
+	if p.schema.Append {
+		out = append(out, placed)
+	}
+	return out
 }
 
 func (p *plan) conflict() string {
 	var sets []string
+	key := append([]string{"_source"}, p.key...)
+	if p.schema.Append {
+		key = appendKey
+	}
 	for i, name := range p.names {
 		if !p.schema.IsKey(i) {
 			sets = append(sets, name+" = excluded."+name)
@@ -61,11 +76,11 @@ func (p *plan) conflict() string {
 	for _, name := range stamps {
 		sets = append(sets, name+" = excluded."+name)
 	}
-	return " ON CONFLICT (_source, " + strings.Join(p.key, ", ") + ") DO UPDATE SET " + strings.Join(sets, ", ")
+	return " ON CONFLICT (" + strings.Join(key, ", ") + ") DO UPDATE SET " + strings.Join(sets, ", ")
 }
 
-// upsertSQL takes the columns, then source, position, op, commit time and batch. It
-// answers whether the row is new.
+// upsertSQL takes the columns, then source, position, op, commit time and batch, and in
+// append mode the order. It answers whether the row is new.
 func (p *plan) upsertSQL() string {
 	var values []string
 	for i, col := range p.schema.Columns {
@@ -75,6 +90,9 @@ func (p *plan) upsertSQL() string {
 	arg := func(i int) string { return "$" + strconv.Itoa(n+i) }
 	all := append([]string{arg(1)}, values...)
 	all = append(all, arg(2), arg(3), arg(4), "clock_timestamp()", arg(5))
+	if p.schema.Append {
+		all = append(all, arg(6))
+	}
 	return "INSERT INTO " + p.table + " (" + strings.Join(p.columns(), ", ") + ") VALUES (" + strings.Join(all, ", ") + ")" + p.conflict() + " RETURNING xmax = 0"
 }
 
@@ -100,6 +118,9 @@ func (p *plan) createStage() string {
 		cols = append(cols, "c"+strconv.Itoa(i)+" "+typ)
 	}
 	cols = append(cols, "_position text", "_op text", "_committed_at timestamptz", "_applied_at timestamptz")
+	if p.schema.Append {
+		cols = append(cols, placed+" bigint")
+	}
 	return "CREATE TEMP TABLE IF NOT EXISTS " + p.stage + " (" + strings.Join(cols, ", ") + ") ON COMMIT DELETE ROWS"
 }
 
@@ -151,7 +172,11 @@ func (p *plan) insertStaged() string {
 	for _, name := range stamps[:4] {
 		values = append(values, "s."+name)
 	}
-	return "INSERT INTO " + p.table + " (" + strings.Join(p.columns(), ", ") + ") SELECT " + strings.Join(append(values, "$3"), ", ") +
+	values = append(values, "$3")
+	if p.schema.Append {
+		values = append(values, "s."+placed)
+	}
+	return "INSERT INTO " + p.table + " (" + strings.Join(p.columns(), ", ") + ") SELECT " + strings.Join(values, ", ") +
 		" FROM " + p.stage + " s WHERE s._g = $2"
 }
 

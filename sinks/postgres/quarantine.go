@@ -84,9 +84,12 @@ func (a *applying) probe(ctx context.Context, c *worker.TableChange, all *worker
 	}
 	s.queue = func(i int) {
 		u := &c.Upserts[i]
-		a.queue.Queue(p.upsert, append(rows[i], c.Source, u.Position.String(), string(rune(u.Op)), u.Committed, a.id)...)
+		a.queue.Queue(p.upsert, a.stamp(p, rows[i], u)...)
 	}
 	s.key = func(i int) []event.Value {
+		if c.Table.Append {
+			return worker.AppendedKey(&c.Upserts[i])
+		}
 		key := make([]event.Value, len(c.Table.Key))
 		for n, col := range c.Table.Key {
 			key[n] = c.Upserts[i].Values[col]
@@ -164,8 +167,8 @@ func (a *applying) hold(q *worker.Quarantined) error {
 // keyText is a key as a JSON array.
 func keyText(t *schema.Table, key []event.Value) (string, error) {
 	out := make([]any, len(key))
-	for n, i := range t.Key {
-		out[n] = jsonValue(t.Columns[i].Type.Kind, key[n])
+	for n, kind := range worker.KeyKinds(t) {
+		out[n] = jsonValue(kind, key[n])
 	}
 	return jsonText(t, out)
 }

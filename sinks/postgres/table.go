@@ -145,10 +145,20 @@ func clock(us int64) string {
 	return fmt.Sprintf("%s%02d:%02d:%02d.%06d", sign, s/3600, s/60%60, s%60, us%1_000_000)
 }
 
+type lineageColumn struct{ name, typ string }
+
 // lineage are the columns that each dataset table has beside the source's own.
-var lineage = []struct{ name, typ string }{
+var lineage = []lineageColumn{
 	{"_source", "text"}, {"_position", "text"}, {"_op", "text"},
 	{"_committed_at", "timestamp with time zone"}, {"_applied_at", "timestamp with time zone"}, {"_batch", "bigint"},
+}
+
+// lineageOf gives the lineage columns of a table of the store.
+func lineageOf(t *schema.Table) []lineageColumn {
+	if t.Append {
+		return append(slices.Clone(lineage), lineageColumn{placed, "bigint"})
+	}
+	return lineage
 }
 
 // EnsureTable implements worker.Store. A missing table is created, a missing
@@ -201,7 +211,11 @@ func createSQL(schemaName string, t *schema.Table) string {
 		keys = append(keys, ident(t.Columns[i].Name))
 	}
 	cols = append(cols, `_position text COLLATE "C" NOT NULL`, "_op text NOT NULL", "_committed_at timestamptz NOT NULL",
-		"_applied_at timestamptz NOT NULL", "_batch bigint NOT NULL", "PRIMARY KEY ("+strings.Join(keys, ", ")+")")
+		"_applied_at timestamptz NOT NULL", "_batch bigint NOT NULL")
+	if t.Append {
+		cols, keys = append(cols, placed+" bigint NOT NULL"), appendKey
+	}
+	cols = append(cols, "PRIMARY KEY ("+strings.Join(keys, ", ")+")")
 	return "CREATE TABLE IF NOT EXISTS " + ident(schemaName, t.Dataset) + " (" + strings.Join(cols, ", ") + ") WITH (fillfactor = 80)"
 }
 
@@ -218,7 +232,7 @@ func refuseNames(t *schema.Table, refuse func(string, ...any) error) error {
 		if len(col.Name) > maxName {
 			return refuse("column %q has a name of %d bytes, PostgreSQL takes %d", col.Name, len(col.Name), maxName)
 		}
-		for _, l := range lineage {
+		for _, l := range lineageOf(t) {
 			if col.Name == l.name {
 				return refuse("column %q has the name of a lineage column", col.Name)
 			}
@@ -239,7 +253,7 @@ func (s *Store) compare(ctx context.Context, tx pgx.Tx, t *schema.Table, refuse 
 	if _, err := pgx.ForEachRow(rows, []any{&name, &typ, &there}, func() error { have[name] = typ; return nil }); err != nil {
 		return err
 	}
-	for _, l := range lineage {
+	for _, l := range lineageOf(t) {
 		if have[l.name] != l.typ {
 			return refuse("column %s is %q, wanted %q", l.name, have[l.name], l.typ)
 		}
@@ -276,6 +290,9 @@ func (s *Store) compareKeys(ctx context.Context, tx pgx.Tx, t *schema.Table, tab
 	want := []string{"_source"}
 	for _, i := range t.Key {
 		want = append(want, t.Columns[i].Name)
+	}
+	if t.Append {
+		want = appendKey
 	}
 	var index string
 	var primary, found bool
