@@ -245,12 +245,8 @@ func (r *Reader) row(rel *relation, im *image) error {
 	if err != nil {
 		return err
 	}
-	if im.op == event.Update { // a minimal image leaves out what didn't change, the key too
-		for _, k := range rel.table.Key {
-			if row.After[k].State == event.Absent {
-				row.After[k] = row.Before[k]
-			}
-		}
+	if im.op != event.Create && !r.identified(rel, &row) {
+		return nil
 	}
 	if im.op == event.Create {
 		if name := rel.fill(&row); name != "" {

@@ -87,6 +87,11 @@ func (r *Reader) row(m *pgoutput.Msg) error {
 	case pgoutput.Delete:
 		row.Op = event.Delete
 	}
+	if rel.table.Append {
+		if err := whole(&row); err != nil {
+			return err
+		}
+	}
 	return r.add(rel, row)
 }
 

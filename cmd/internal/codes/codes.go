@@ -185,9 +185,12 @@ var explanations = map[string]map[language.Language]explanation{
 	"TABLE_CHANGED": {
 		english: {"the table's definition has changed", "read the table again"},
 		chinese: {"表结构已变更", "重新读取该表"}},
+	"TABLE_KEY_REFUSED": {
+		english: {"the key that the agent's file gives the table can't be used", "the text beside the code has the ALTER, or names the column; then read the table again"},
+		chinese: {"agent 配置为该表指定的键不可用", "按代码旁的 ALTER 语句修改，或更正列名；然后重新读取该表"}},
 	"TABLE_NO_KEY": {
-		english: {"the table has no primary key", "ALTER TABLE … ADD PRIMARY KEY, then read the table again"},
-		chinese: {"表没有主键", "ALTER TABLE … ADD PRIMARY KEY，然后重新读取该表"}},
+		english: {"the table has no primary key", "the text beside the code has the ALTER; or name unique columns in keys, or the table in append, in the agent's file; then read the table again"},
+		chinese: {"表没有主键", "按代码旁的 ALTER 语句修改；或在 agent 配置的 keys 中指定唯一列，或在 append 中列出该表；然后重新读取该表"}},
 	"TABLE_REFUSED": {
 		english: {"the table can't be described", "the text beside the code says why"},
 		chinese: {"无法描述该表", "原因见代码旁的文字"}},
