@@ -85,6 +85,7 @@ fuzz:
 	$(GO) test -run '^$$' -fuzz FuzzParse$$ -fuzztime $(FUZZTIME) ./capture/postgres/pgoutput
 	$(GO) test -run '^$$' -fuzz FuzzParse$$ -fuzztime $(FUZZTIME) ./capture/postgres
 	$(GO) test -run '^$$' -fuzz FuzzDecode$$ -fuzztime $(FUZZTIME) ./capture/mysql/rowimage
+	$(GO) test -run '^$$' -fuzz FuzzDifferences$$ -fuzztime $(FUZZTIME) ./capture/mysql/rowimage
 	$(GO) test -run '^$$' -fuzz FuzzStatement$$ -fuzztime $(FUZZTIME) ./capture/mysql
 	$(GO) test -run '^$$' -fuzz FuzzParseRows$$ -fuzztime $(FUZZTIME) ./capture/mysql
 	$(GO) test -run '^$$' -fuzz FuzzEvent$$ -fuzztime $(FUZZTIME) ./capture/mysql
