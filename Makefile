@@ -73,7 +73,7 @@ test-container:
 	cat $$ran && grep -q 'in a container of' $$ran
 
 test-mysql:
-	$(GO) test -count=1 -run 'Reader/MySQL|Gaps/MySQL|PartialJSON|Microseconds|MySQLKilled' ./capture/mysql ./test/e2e
+	$(GO) test -count=1 -run 'Reader/MySQL|Gaps/MySQL|MySQL57|PartialJSON|Microseconds|MySQLKilled|TablesWithoutKeys' ./capture/mysql ./test/e2e
 
 faults:
 	FAULTS=$(or $(FAULTS),60) $(GO) test -count=1 -timeout 60m -v -run 'KilledAnywhere|AnythingBreaks' ./test/e2e ./test/faults

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/tributary-cdc/tributary/sinks/postgres"
 	"github.com/tributary-cdc/tributary/sinks/worker"
 	"github.com/tributary-cdc/tributary/stream/event"
 	"github.com/tributary-cdc/tributary/test/servers"
@@ -131,6 +132,13 @@ func TestAppendModeQuarantine(t *testing.T) {
 				t.Errorf("stored %q, want %q", got, want)
 			}
 			at := a.last.String()
+			s, ok := h.Open(t).(*postgres.Store)
+			if !ok {
+				t.Fatal("another store")
+			}
+			if found, err := s.Trace(t.Context(), "student", []string{at, "3", "b"}); err != nil || len(found) != 1 || found[0].Op != "b" || found[0].Position != a.last {
+				t.Errorf("traced %+v, %v", found, err)
+			}
 			want = []string{fmt.Sprintf(`["%s", 0, "c"] c 23514`, at), fmt.Sprintf(`["%s", 2, "b"] b 23514`, at)}
 			if got := texts(t, c, `SELECT concat_ws(' ', key::jsonb, op, code) FROM tributary.quarantine ORDER BY key::text`); !slices.Equal(got, want) {
 				t.Errorf("quarantine %q, want %q", got, want)
