@@ -126,11 +126,8 @@ func (t *large) Commit(ctx context.Context, b *worker.Batch) error {
 	if err := t.a.lane.commit(ctx, t.claim); err != nil {
 		return err
 	}
-	l, err := t.a.store.lane(t.claim.Partition)
-	if err == nil {
-		l.stale.Store(true)
-	}
-	return err
+	t.a.store.stale(t.claim.Partition)
+	return nil
 }
 
 // Close implements worker.Large: the server rolls back what a connection leaves.
