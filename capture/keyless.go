@@ -21,30 +21,63 @@ type Keyless struct {
 	Append []string
 }
 
-// Check reports what is wrong with it, given the patterns of all tables.
-func (k *Keyless) Check(tables []string) error {
-	var all []error
+// Fault is something wrong with a Keyless.
+type Fault uint8
+
+// The faults.
+const (
+	FaultTable   Fault = iota // not the name of one table, in two parts
+	FaultUnasked              // no pattern of the source takes the table
+	FaultColumns              // no columns
+	FaultColumn               // a column is empty or stands twice
+	FaultPattern              // a pattern hasn't two parts
+)
+
+var faultTexts = [...]string{FaultTable: "isn't the name of one table, in two parts", FaultUnasked: "is taken by no pattern of tables",
+	FaultColumns: "has no columns", FaultColumn: "has a column that is empty or stands twice", FaultPattern: "is no pattern of two parts"}
+
+// KeylessError is a fault and where it is, e.g. `keys "xueji.kaoqin"`.
+type KeylessError struct {
+	Place string
+	Fault Fault
+}
+
+// Error gives place and fault.
+func (e *KeylessError) Error() string { return e.Place + " " + faultTexts[e.Fault] }
+
+// Faults gives what is wrong, in order, given the patterns of all tables.
+func (k *Keyless) Faults(tables []string) (out []*KeylessError) {
 	for _, name := range slices.Sorted(maps.Keys(k.Keys)) {
 		cols := k.Keys[name]
+		fault := func(f Fault) { out = append(out, &KeylessError{fmt.Sprintf("keys %q", name), f}) }
 		switch {
 		case strings.Count(name, ".") != 1 || strings.ContainsAny(name, "*?["):
-			all = append(all, fmt.Errorf("keys: %q isn't the name of one table, in two parts", name))
+			fault(FaultTable)
 		case !matches(tables, name, strings.ToLower):
-			all = append(all, fmt.Errorf("keys: no pattern of tables takes %q", name))
+			fault(FaultUnasked)
 		}
 		for i, c := range cols {
 			if c == "" || slices.Contains(cols[:i], c) {
-				all = append(all, fmt.Errorf("keys: column %q of %q is empty or stands twice", c, name))
+				fault(FaultColumn)
 			}
 		}
 		if len(cols) == 0 {
-			all = append(all, fmt.Errorf("keys: %q has no columns", name))
+			fault(FaultColumns)
 		}
 	}
 	for _, p := range k.Append {
 		if _, err := path.Match(p, ""); err != nil || strings.Count(p, ".") != 1 {
-			all = append(all, fmt.Errorf("append: pattern %q has other than two parts", p))
+			out = append(out, &KeylessError{fmt.Sprintf("append %q", p), FaultPattern})
 		}
+	}
+	return out
+}
+
+// Check gives the faults as one error.
+func (k *Keyless) Check(tables []string) error {
+	var all []error
+	for _, f := range k.Faults(tables) {
+		all = append(all, f)
 	}
 	return errors.Join(all...)
 }

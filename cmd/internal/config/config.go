@@ -245,8 +245,8 @@ func (a *Agent) Check() error {
 			}
 		}
 		keyless := s.Keyless()
-		if err := keyless.Check(s.Tables); err != nil {
-			all = append(all, fmt.Errorf("%s.%w", where, err))
+		for _, f := range keyless.Faults(s.Tables) {
+			all = append(all, wrong(where+"."+f.Place, faults[f.Fault]))
 		}
 		switch s.Engine {
 		case "postgres":
