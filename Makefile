@@ -81,7 +81,7 @@ test-matrix: servers
 	$(GO) run ./test/servers/matrix $$parts && exit $$result
 
 test-mysql:
-	$(GO) test -count=1 -run 'Reader/MySQL|Gaps/MySQL|PartialJSON|Microseconds|MySQLKilled' ./capture/mysql ./test/e2e
+	$(GO) test -count=1 -run 'Reader/MySQL|Gaps/MySQL|MySQL57|PartialJSON|Microseconds|MySQLKilled|TablesWithoutKeys' ./capture/mysql ./test/e2e
 
 faults:
 	FAULTS=$(or $(FAULTS),60) $(GO) test -count=1 -timeout 60m -v -run 'KilledAnywhere|AnythingBreaks' ./test/e2e ./test/faults
@@ -93,6 +93,7 @@ fuzz:
 	$(GO) test -run '^$$' -fuzz FuzzParse$$ -fuzztime $(FUZZTIME) ./capture/postgres/pgoutput
 	$(GO) test -run '^$$' -fuzz FuzzParse$$ -fuzztime $(FUZZTIME) ./capture/postgres
 	$(GO) test -run '^$$' -fuzz FuzzDecode$$ -fuzztime $(FUZZTIME) ./capture/mysql/rowimage
+	$(GO) test -run '^$$' -fuzz FuzzDifferences$$ -fuzztime $(FUZZTIME) ./capture/mysql/rowimage
 	$(GO) test -run '^$$' -fuzz FuzzStatement$$ -fuzztime $(FUZZTIME) ./capture/mysql
 	$(GO) test -run '^$$' -fuzz FuzzParseRows$$ -fuzztime $(FUZZTIME) ./capture/mysql
 	$(GO) test -run '^$$' -fuzz FuzzEvent$$ -fuzztime $(FUZZTIME) ./capture/mysql

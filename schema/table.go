@@ -34,6 +34,9 @@ type Table struct {
 	Columns []Column `json:"columns"`
 	// Key holds the indexes into Columns of the key, in the key's order.
 	Key []int `json:"key"`
+	// Append says that rows have no key: a store keeps the table's changes, each as
+	// rows of its own, and not what the table holds. Key is nil then.
+	Append bool `json:"append,omitempty"`
 }
 
 // ID gives the table's full name at its source: "database.table" or
@@ -68,7 +71,7 @@ func (t *Table) Version() Version {
 }
 
 // Validate reports what is wrong with a table: no column, a name twice or empty,
-// no key, a key column out of range, twice, or nullable.
+// no key (ErrNoKey), a key column out of range or twice, a key in append mode.
 func (t *Table) Validate() error {
 	if t.Name == "" || t.Source == "" || t.Dataset == "" {
 		return fmt.Errorf("table %q of source %q with dataset %q: a name is empty", t.Name, t.Source, t.Dataset)
@@ -85,6 +88,12 @@ func (t *Table) Validate() error {
 			return fmt.Errorf("table %s: column %q has no type", t.ID(), c.Name)
 		}
 		seen[strings.ToLower(c.Name)] = true
+	}
+	if t.Append {
+		if t.Key != nil {
+			return fmt.Errorf("table %s: a key in append mode", t.ID())
+		}
+		return nil
 	}
 	if len(t.Key) == 0 {
 		return fmt.Errorf("table %s: %w", t.ID(), ErrNoKey)

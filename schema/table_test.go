@@ -39,6 +39,10 @@ func TestValidate(t *testing.T) {
 	if err := valid().Validate(); err != nil {
 		t.Error(err)
 	}
+	keyless := valid()
+	if keyless.Key, keyless.Append = nil, true; keyless.Validate() != nil {
+		t.Error(keyless.Validate())
+	}
 	for name, tt := range map[string]struct {
 		change func(*Table)
 		want   string
@@ -49,6 +53,7 @@ func TestValidate(t *testing.T) {
 		"no key":           {func(t *Table) { t.Key = nil }, "no key"},
 		"key out of range": {func(t *Table) { t.Key = []int{2} }, "out of range"},
 		"key twice":        {func(t *Table) { t.Key = []int{0, 0} }, "twice"},
+		"key in append":    {func(t *Table) { t.Append = true }, "a key in append mode"},
 		"no dataset":       {func(t *Table) { t.Dataset = "" }, "name is empty"},
 	} {
 		tab := valid()

@@ -62,6 +62,8 @@ func (l *loader) Include(ctx context.Context, table string) error {
 		return fmt.Errorf("table %s doesn't exist, or the capture user may not SELECT from it: %w", table, snapshot.ErrTable)
 	case tables[i].Schema == nil:
 		return fmt.Errorf("table %s: %s: %w", table, tables[i].Refused, snapshot.ErrTable)
+	case tables[i].Schema.Append:
+		return fmt.Errorf("table %s: %w", table, snapshot.ErrAppend)
 	}
 	return nil
 }

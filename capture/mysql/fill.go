@@ -19,7 +19,7 @@ func (r *Reader) complete(rel *relation, im *image) error {
 		present = im.second
 	}
 	partial := !whole(present, len(rel.table.Columns))
-	if im.op == event.Delete || !partial && !r.doubtful || im.op == event.Update && !r.mariadb {
+	if im.op == event.Delete && !rel.table.Append || !partial && !r.doubtful || im.op == event.Update && !r.mariadb {
 		return nil
 	}
 	if rel.filled == nil {
@@ -39,8 +39,9 @@ func (r *Reader) complete(rel *relation, im *image) error {
 // doubt stops a table whose row has NULL in a virtual column, on servers that write it
 // there whatever the value is.
 func (r *Reader) doubt(rel *relation, row *event.Row) bool {
+	null := func(image []event.Value, i int) bool { return image != nil && image[i].State == event.Null }
 	for _, i := range rel.virtual {
-		if r.doubtful && row.After != nil && row.After[i].State == event.Null {
+		if r.doubtful && (null(row.After, i) || rel.table.Append && null(row.Before, i)) {
 			r.stop(rel, "IMAGE_INCOMPLETE", fmt.Sprintf("NULL in the virtual column %q, as this release of the server writes it for any value: make the column STORED", rel.table.Columns[i].Name))
 			return true
 		}

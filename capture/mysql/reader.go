@@ -36,6 +36,8 @@ type Options struct {
 	Tables []string
 	// Datasets names the dataset of a table "database.table" where it isn't the table's name.
 	Datasets map[string]string
+	// Keyless says what is done with tables that have no primary key.
+	Keyless capture.Keyless
 	// ServerID is this reader's id among the server's replicas, 1 to 2^32-1. Two
 	// readers with one id end each other's connections. Default: from Source.ID.
 	ServerID uint32
@@ -93,6 +95,9 @@ func New(o Options) (*Reader, error) {
 		if _, err := path.Match(p, ""); err != nil || strings.Count(p, ".") != 1 {
 			return nil, fmt.Errorf("mysql reader options: table pattern %q isn't database.table", p)
 		}
+	}
+	if err := o.Keyless.Check(o.Tables); err != nil {
+		return nil, fmt.Errorf("mysql reader options: %w", err)
 	}
 	if o.Port == 0 {
 		o.Port = 3306

@@ -58,6 +58,10 @@ func testReader(t *testing.T, db servers.DB) {
 		"table without key": func(t *testing.T, g *rig) {
 			testStopped(t, g, "id int", "VALUES (1)", "TABLE_NO_KEY", "ADD PRIMARY KEY")
 		},
+		"append mode":                   testAppend,
+		"other keys than a primary one": testOtherKeys,
+		"key of the configuration":      testConfiguredKey,
+		"keys that are refused":         testKeylessRefused,
 		"unsupported type": func(t *testing.T, g *rig) {
 			testStopped(t, g, "id int PRIMARY KEY, p varchar(9) CHARACTER SET sjis", "(id) VALUES (1)", "TYPE_UNSUPPORTED", `column "p"`)
 		},

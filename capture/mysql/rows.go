@@ -12,20 +12,9 @@ import (
 	"github.com/go-mysql-org/go-mysql/replication"
 
 	"github.com/tributary-cdc/tributary/capture"
+	"github.com/tributary-cdc/tributary/capture/mysql/rowimage"
 	"github.com/tributary-cdc/tributary/stream/event"
 )
-
-func (r *Reader) partial(body []byte) error {
-	rel, err := r.target(body)
-	if err != nil || rel == nil || r.txn.skip || !r.wanted(rel.name) {
-		return err
-	}
-	if rel.stop == nil {
-		r.stop(rel, "PARTIAL_JSON", "the log has JSON differences: SET GLOBAL binlog_row_value_options = ''")
-	}
-	r.txn.skipped++
-	return nil
-}
 
 // target finds the table of a rows event; nil if the event only ends a statement.
 func (r *Reader) target(body []byte) (*relation, error) {
@@ -47,6 +36,8 @@ type image struct {
 	op            event.Op
 	first, second []byte // which columns the images carry
 	data          []byte
+	// partial says that an update may have differences in place of JSON documents.
+	partial bool
 	// kept says that data is the collector's, not the buffer of the connection.
 	kept bool
 }
@@ -66,6 +57,8 @@ func parseRows(typ replication.EventType, body []byte, idSize int) (image, error
 		im.op, second = event.Update, true
 	case replication.UPDATE_ROWS_EVENTv2:
 		im.op, second, extra = event.Update, true, true
+	case replication.PARTIAL_UPDATE_ROWS_EVENT:
+		im.op, second, extra, im.partial = event.Update, true, true, true
 	case replication.MARIADB_UPDATE_ROWS_COMPRESSED_EVENT_V1:
 		im.op, second, packed = event.Update, true, true
 	case replication.DELETE_ROWS_EVENTv0, replication.DELETE_ROWS_EVENTv1:
@@ -230,6 +223,10 @@ func (r *Reader) row(rel *relation, im *image) error {
 			return nil
 		}
 		dst := r.seg.Image(n)
+		if im.partial && !before {
+			im.data, row.Anomalies, err = rel.plan.DecodePartial(im.data, present, row.Before, dst, &r.seg.Arena, row.Anomalies)
+			return dst
+		}
 		im.data, row.Anomalies, err = rel.plan.Decode(im.data, present, dst, &r.seg.Arena, row.Anomalies, before)
 		return dst
 	}
@@ -242,15 +239,15 @@ func (r *Reader) row(rel *relation, im *image) error {
 	case event.Update:
 		row.After = read(im.second, false)
 	}
+	if errors.Is(err, rowimage.ErrDifference) {
+		r.stop(rel, "PARTIAL_JSON", err.Error()+": SET GLOBAL binlog_row_image = 'FULL', or binlog_row_value_options = ''")
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	if im.op == event.Update { // a minimal image leaves out what didn't change, the key too
-		for _, k := range rel.table.Key {
-			if row.After[k].State == event.Absent {
-				row.After[k] = row.Before[k]
-			}
-		}
+	if im.op != event.Create && !r.identified(rel, &row) {
+		return nil
 	}
 	if im.op == event.Create {
 		if name := rel.fill(&row); name != "" {

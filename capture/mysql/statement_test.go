@@ -53,7 +53,7 @@ func FuzzStatement(f *testing.F) {
 
 // FuzzParseRows shows that the head of a rows event never makes the parser panic.
 func FuzzParseRows(f *testing.F) {
-	for _, typ := range []replication.EventType{replication.WRITE_ROWS_EVENTv1, replication.UPDATE_ROWS_EVENTv2, replication.MARIADB_DELETE_ROWS_COMPRESSED_EVENT_V1} {
+	for _, typ := range []replication.EventType{replication.WRITE_ROWS_EVENTv1, replication.UPDATE_ROWS_EVENTv2, replication.PARTIAL_UPDATE_ROWS_EVENT, replication.MARIADB_DELETE_ROWS_COMPRESSED_EVENT_V1} {
 		f.Add(byte(typ), []byte{1, 0, 0, 0, 0, 0, 1, 0, 2, 0, 2, 3, 3, 0, 5, 6})
 	}
 	f.Fuzz(func(t *testing.T, typ byte, body []byte) {

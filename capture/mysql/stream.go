@@ -139,10 +139,8 @@ func (r *Reader) body(e *logEvent, start event.Place) error {
 		replication.UPDATE_ROWS_EVENTv0, replication.UPDATE_ROWS_EVENTv1, replication.UPDATE_ROWS_EVENTv2,
 		replication.DELETE_ROWS_EVENTv0, replication.DELETE_ROWS_EVENTv1, replication.DELETE_ROWS_EVENTv2,
 		replication.MARIADB_WRITE_ROWS_COMPRESSED_EVENT_V1, replication.MARIADB_UPDATE_ROWS_COMPRESSED_EVENT_V1,
-		replication.MARIADB_DELETE_ROWS_COMPRESSED_EVENT_V1:
+		replication.MARIADB_DELETE_ROWS_COMPRESSED_EVENT_V1, replication.PARTIAL_UPDATE_ROWS_EVENT:
 		return r.rows(e.EventType, e.body)
-	case replication.PARTIAL_UPDATE_ROWS_EVENT:
-		return r.partial(e.body)
 	case replication.TRANSACTION_PAYLOAD_EVENT:
 		return r.payload(e, start)
 	}

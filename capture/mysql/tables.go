@@ -97,10 +97,7 @@ func (r *Reader) describe(rel, old *relation) error {
 		r.stop(rel, "TABLE_CHANGED", fmt.Sprintf("the log has the columns %v, they were %v", names(t), names(old.table)))
 		return nil
 	}
-	if err := t.Validate(); errors.Is(err, schema.ErrNoKey) {
-		r.stop(rel, "TABLE_NO_KEY", fmt.Sprintf("no key: ALTER TABLE %s.%s ADD PRIMARY KEY (...)", quote(m.database), quote(m.table)))
-		return nil
-	} else if err != nil {
+	if err := t.Validate(); err != nil {
 		r.stop(rel, "TABLE_REFUSED", err.Error())
 		return nil
 	}
@@ -129,6 +126,7 @@ func (r *Reader) table(database, name string, d *description) *schema.Table {
 		}
 		t.Columns = append(t.Columns, schema.Column{Name: d.names[i], Type: typ, Nullable: d.nullable[i]})
 	}
+	r.identify(t, d)
 	return t
 }
 
@@ -254,10 +252,9 @@ func (r *Reader) fromCatalogue(database, table string, m *tableMap) (description
 			d.declare(i, in)
 		}
 	}
-	keys, err := r.query("read the key of "+database+"."+table, `SELECT COLUMN_NAME FROM information_schema.STATISTICS
-		WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND INDEX_NAME = 'PRIMARY' ORDER BY SEQ_IN_INDEX`, database, table)
-	for _, k := range keys {
-		d.key = append(d.key, slices.Index(d.names, k[0]))
+	key, err := r.keyOf(database, table)
+	for _, name := range key {
+		d.key = append(d.key, slices.Index(d.names, name))
 	}
 	return d, err
 }

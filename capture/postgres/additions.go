@@ -119,6 +119,8 @@ func (l *loader) loadable(ctx context.Context, table string) error {
 		return fmt.Errorf("table %s isn't in the publication %s: %w", table, l.r.o.Publication, snapshot.ErrTable)
 	case tables[i].Schema == nil:
 		return fmt.Errorf("table %s: %s: %w", table, tables[i].Refused, snapshot.ErrTable)
+	case tables[i].Schema.Append:
+		return fmt.Errorf("table %s: %w", table, snapshot.ErrAppend)
 	}
 	return nil
 }

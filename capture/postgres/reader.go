@@ -36,6 +36,8 @@ type Options struct {
 	Tables []string
 	// Datasets names the dataset of a table "schema.table" where it isn't the table's name.
 	Datasets map[string]string
+	// Keyless says what is done with tables that have no primary key.
+	Keyless capture.Keyless
 	// Slot and Publication default to tributary_<source>, other characters as underscores.
 	Slot        string
 	Publication string
@@ -102,6 +104,9 @@ func New(o Options) (*Reader, error) {
 		if _, err := path.Match(p, ""); err != nil || strings.Count(p, ".") != 1 {
 			return nil, fmt.Errorf("postgres reader options: table pattern %q isn't schema.table", p)
 		}
+	}
+	if err := o.Keyless.Check(o.Tables); err != nil {
+		return nil, fmt.Errorf("postgres reader options: %w", err)
 	}
 	if o.Port == 0 {
 		o.Port = 5432

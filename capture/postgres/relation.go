@@ -123,13 +123,16 @@ func (r *Reader) announce(ctx context.Context, m *pgoutput.Msg) (*relation, erro
 		t.Key = append(t.Key, k.column)
 	}
 	same := slices.EqualFunc(got, m.Columns, func(a, b pgoutput.Column) bool { return a.Name == b.Name && a.TypeOID == b.TypeOID })
-	switch {
-	case !same:
+	if !same {
 		return r.stopped(m, "TABLE_CHANGED", fmt.Sprintf("the log has the columns %v, the catalogue %v", names(m.Columns), names(got))), nil
-	case partKey:
+	}
+	if partKey && r.o.Keyless.Key(m.Namespace+"."+m.Name, asIs) == nil {
 		return r.stopped(m, "TABLE_NO_KEY", fmt.Sprintf("publication %s leaves out a column of the key of table %s", r.o.Publication, name)), nil
-	case len(t.Key) == 0 || m.Identity == 'n':
-		return r.stopped(m, "TABLE_NO_KEY", fmt.Sprintf("no key: ALTER TABLE %s ADD PRIMARY KEY (...), with REPLICA IDENTITY DEFAULT", pgx.Identifier{m.Namespace, m.Name}.Sanitize())), nil
+	}
+	if code, reason, err := r.identify(ctx, t, m); err != nil {
+		return nil, err
+	} else if code != "" {
+		return r.stopped(m, code, reason), nil
 	}
 	if err := t.Validate(); err != nil {
 		return r.stopped(m, "TABLE_REFUSED", err.Error()), nil

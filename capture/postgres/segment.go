@@ -97,6 +97,11 @@ func (r *Reader) row(ctx context.Context, m *pgoutput.Msg) error {
 	case pgoutput.Delete:
 		row.Op = event.Delete
 	}
+	if rel.table.Append {
+		if err := whole(&row); err != nil {
+			return err
+		}
+	}
 	return r.add(rel, row)
 }
 

@@ -24,6 +24,8 @@ var (
 	ErrNotCaptured = errors.New("the table isn't captured: add it first")
 	// ErrIncomplete: a load of the whole table hasn't ended, so that a part wouldn't help.
 	ErrIncomplete = errors.New("the last load of the whole table hasn't ended: read all of it again")
+	// ErrAppend: nothing tells a row that is read from an equal one that the stream brings.
+	ErrAppend = errors.New("rows without a key can't be loaded, the log of changes begins with the first one that is delivered (append mode)")
 	// ErrFixed: the reader can't take further tables.
 	ErrFixed = errors.New("this reader takes no further tables")
 )
@@ -114,6 +116,9 @@ func (l *Loader) freeLocked(table string, part bool) error {
 	if l.stopped[table] {
 		return fmt.Errorf("table %s: %w", table, ErrStopped)
 	}
+	if l.keyless[table] {
+		return fmt.Errorf("table %s: %w", table, ErrAppend)
+	}
 	for _, t := range l.tasks {
 		switch {
 		case t.Table != table:
@@ -153,7 +158,7 @@ func (l *Loader) Resume(table string) error {
 // Cancel ends a load. The table stays incomplete in the store, and says so, until it is
 // loaded anew.
 func (l *Loader) Cancel(table string) error {
-	return l.phase(table, Canceled, func(t *task) bool { return t.Phase != Loaded })
+	return l.phase(table, Canceled, func(t *task) bool { return t.Phase != Loaded && t.Phase != Unloaded })
 }
 
 func (l *Loader) phase(table string, to Phase, from func(*task) bool) error {

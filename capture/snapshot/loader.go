@@ -112,6 +112,8 @@ type Loader struct {
 	listing error // why the tables of a first load can't be listed
 	// stopped are tables that the reader doesn't deliver, by schema.Table.ID.
 	stopped map[string]bool
+	// keyless are tables in append mode, as far as any was seen.
+	keyless map[string]bool
 	added   []string // tables that the reader delivers besides those of its patterns
 	tasks   []*task  // in the order in which they were asked for
 
@@ -159,8 +161,12 @@ func (l *Loader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 	l.listed = s.Listed || first && !l.o.First
 	l.listing = nil
 	l.stopped, l.added = map[string]bool{}, additions(s.Reader)
+	l.keyless = map[string]bool{}
 	for _, stop := range stops(s.Reader) {
 		l.stopped[stop.Table] = true
+	}
+	for _, p := range s.Tables {
+		l.keyless[p.Table] = p.Phase == Unloaded
 	}
 	l.resume(s.Tables)
 	l.mu.Unlock()
@@ -345,10 +351,18 @@ func (l *Loader) took(seg *event.Segment) (*event.Segment, error) {
 func (l *Loader) note(rows []event.Row) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	var table *schema.Table
+	for i := range rows {
+		if t := rows[i].Table; t != table {
+			if table = t; t.Append {
+				l.keyless[t.ID()] = true
+			}
+		}
+	}
 	if len(l.tasks) == 0 {
 		return
 	}
-	var table *schema.Table
+	table = nil
 	var own *task
 	var children []*task
 	for i := range rows {

@@ -142,9 +142,14 @@ func (l *Loader) list(ctx context.Context, src Source) error {
 	defer l.mu.Unlock()
 	for i := range tables {
 		t := &task{progress: progress{Progress: Progress{Table: tables[i].ID, Phase: Queued, Estimate: tables[i].Rows}}}
-		if tables[i].Schema != nil {
-			t.Dataset = tables[i].Schema.Dataset
-		} else {
+		switch s := tables[i].Schema; {
+		case s != nil && s.Append:
+			l.keyless[t.Table] = true
+			t.Dataset, t.Phase, t.Error = s.Dataset, Unloaded, ErrAppend.Error()
+			l.o.Logger.Warn("table isn't loaded", "table", t.Table, "err", t.Error)
+		case s != nil:
+			t.Dataset = s.Dataset
+		default:
 			t.Phase, t.Error = Failed, tables[i].Refused
 			l.o.Logger.Error("table can't be loaded", "table", t.Table, "err", t.Error)
 		}
@@ -167,6 +172,9 @@ func (l *Loader) describe(ctx context.Context, t *task, src Source) error {
 		if tables[i].ID == t.Table {
 			if tables[i].Schema == nil {
 				return fmt.Errorf("table %s: %s: %w", t.Table, tables[i].Refused, ErrTable)
+			}
+			if tables[i].Schema.Append {
+				return fmt.Errorf("table %s: %w", t.Table, ErrAppend)
 			}
 			t.table, t.Dataset = &tables[i], tables[i].Schema.Dataset
 			if t.Estimate == 0 {

@@ -22,6 +22,9 @@ const (
 	Canceled Phase = "canceled"
 	// Waiting is of a report only: the load waits for the hours in which tables are read.
 	Waiting Phase = "waiting"
+	// Unloaded is a table in append mode, which can't be loaded: its log begins with the
+	// first change that is delivered.
+	Unloaded Phase = "unloaded"
 )
 
 // Progress is a table's load, for people.

@@ -291,7 +291,16 @@ func (a *applying) put(p *plan, c *worker.TableChange, u *worker.NetRow, values 
 	if u.Base != nil {
 		sql = p.touch
 	}
-	return a.queue.Queue(sql, append(values, c.Source, u.Position.String(), string(rune(u.Op)), u.Committed, a.id)...)
+	return a.queue.Queue(sql, a.stamp(p, values, u)...)
+}
+
+// stamp adds the lineage to a row's columns, as plan.upsert takes it.
+func (a *applying) stamp(p *plan, row []any, u *worker.NetRow) []any {
+	row = append(row, p.schema.Source, u.Position.String(), string(rune(u.Op)), u.Committed, a.id)
+	if p.schema.Append {
+		row = append(row, int64(u.Order))
+	}
+	return row
 }
 
 func (p *plan) keyArgs(source string, values []event.Value) []any {
@@ -305,7 +314,7 @@ func (p *plan) keyArgs(source string, values []event.Value) []any {
 // row renders a row's columns; absent ones come from the row under its base key. It gives
 // nil if that isn't loaded yet, or another source has taken the key.
 func (a *applying) row(ctx context.Context, p *plan, c *worker.TableChange, u *worker.NetRow) ([]any, error) {
-	args := make([]any, len(c.Table.Columns), len(c.Table.Columns)+5)
+	args := make([]any, len(c.Table.Columns), len(c.Table.Columns)+6)
 	var absent []int
 	var names []string
 	for i, col := range c.Table.Columns {

@@ -95,20 +95,27 @@ func (e *encoder) Read(p []byte) (int, error) {
 }
 
 func (e *encoder) row(r row) {
+	placed := 0
+	if e.p.schema.Append {
+		placed = 1
+	}
 	switch r.group {
 	case groupDelete:
 		e.begin(1 + len(e.p.names) + 4)
 		e.buf = appendInt16(e.buf, groupDelete)
 		e.key(r.key)
 	case groupFresh:
-		e.begin(1 + len(e.p.names) + len(stamps))
+		e.begin(1 + len(e.p.names) + len(stamps) + placed)
 		e.buf = appendText(e.buf, e.source)
 		e.values(r.net)
 		e.buf = appendInt64(e.buf, e.a.id)
 	default:
-		e.begin(1 + len(e.p.names) + 4)
+		e.begin(1 + len(e.p.names) + 4 + placed)
 		e.buf = appendInt16(e.buf, int16(r.group))
 		e.values(r.net)
+	}
+	if placed > 0 {
+		e.buf = appendInt64(e.buf, int64(r.net.Order))
 	}
 }
 

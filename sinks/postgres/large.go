@@ -126,13 +126,7 @@ func (t *large) Commit(ctx context.Context, b *worker.Batch) error {
 	if err := t.a.lane.commit(ctx, t.claim); err != nil {
 		return err
 	}
-	// The partition's connection may be in use by another goroutine, or gone: the next one
-	// asks for an id of its own.
-	t.a.store.mu.Lock()
-	defer t.a.store.mu.Unlock()
-	if l := t.a.store.lanes[t.claim.Partition]; l != nil {
-		l.stale.Store(true)
-	}
+	t.a.store.stale(t.claim.Partition)
 	return nil
 }
 

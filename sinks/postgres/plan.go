@@ -12,6 +12,13 @@ import (
 // stamps are the lineage columns behind _source, in the order of each statement.
 var stamps = []string{"_position", "_op", "_committed_at", "_applied_at", "_batch"}
 
+// placed is the lineage column that tables in append mode have besides, behind the
+// others: a change's place in its transaction.
+const placed = "_order"
+
+// appendKey are the columns of the primary key of a table in append mode.
+var appendKey = []string{"_source", "_position", placed, "_op"}
+
 // plan is what one table version needs for its statements, built once per connection.
 type plan struct {
 	schema *schema.Table
@@ -44,7 +51,7 @@ func newPlan(h home, t *schema.Table, number, release int) *plan {
 			p.bounds = append(p.bounds, i)
 		}
 	}
-	for n, i := range t.Key {
+	for n, i := range t.Key { // none in append mode, where nothing is looked up
 		p.key = append(p.key, p.names[i])
 		p.where += fmt.Sprintf(" AND %s = $%d::%s", p.names[i], n+2, columnType(t.Columns[i].Type))
 	}
@@ -55,11 +62,15 @@ func newPlan(h home, t *schema.Table, number, release int) *plan {
 
 // columns are all columns of the store's table.
 func (p *plan) columns() []string {
-	return append(append([]string{"_source"}, p.names...), stamps...)
+	out := append(append([]string{"_source"}, p.names...), stamps...)
+	if p.schema.Append {
+		out = append(out, placed)
+	}
+	return out
 }
 
 // shared says that rows of several sources share the keys.
-func (p *plan) shared() bool { return p.home.Key == KeyContract }
+func (p *plan) shared() bool { return p.home.Key == KeyContract && !p.schema.Append }
 
 // conflict ends the insert of rows that may be there. With own it leaves alone those that
 // another source owns: only an insert at the source takes a row from another.
@@ -86,8 +97,9 @@ func (p *plan) conflict(own bool) string {
 	return sql
 }
 
-// upsertSQL takes the columns, then source, position, op, commit time and batch. It
-// answers whether the row is new, or with own nothing if another source owns it.
+// upsertSQL takes the columns, then source, position, op, commit time and batch, and in
+// append mode the order. It answers whether the row is new, or with own nothing if
+// another source owns it.
 func (p *plan) upsertSQL(own bool) string {
 	var values []string
 	for i, col := range p.schema.Columns {
@@ -97,6 +109,9 @@ func (p *plan) upsertSQL(own bool) string {
 	arg := func(i int) string { return "$" + strconv.Itoa(n+i) }
 	all := append([]string{arg(1)}, values...)
 	all = append(all, arg(2), arg(3), arg(4), "clock_timestamp()", arg(5))
+	if p.schema.Append {
+		all = append(all, arg(6))
+	}
 	return "INSERT INTO " + p.table + " AS t (" + strings.Join(p.columns(), ", ") + ") VALUES (" + strings.Join(all, ", ") + ")" + p.conflict(own) + " RETURNING xmax = 0"
 }
 
@@ -122,6 +137,9 @@ func (p *plan) createStage() string {
 		cols = append(cols, "c"+strconv.Itoa(i)+" "+typ)
 	}
 	cols = append(cols, "_position text", "_op text", "_committed_at timestamptz", "_applied_at timestamptz")
+	if p.schema.Append {
+		cols = append(cols, placed+" bigint")
+	}
 	return "CREATE TEMP TABLE IF NOT EXISTS " + p.stage + " (" + strings.Join(cols, ", ") + ") ON COMMIT DELETE ROWS"
 }
 
@@ -173,7 +191,11 @@ func (p *plan) insertStaged() string {
 	for _, name := range stamps[:4] {
 		values = append(values, "s."+name)
 	}
-	return "INSERT INTO " + p.table + " AS t (" + strings.Join(p.columns(), ", ") + ") SELECT " + strings.Join(append(values, "$3"), ", ") +
+	values = append(values, "$3")
+	if p.schema.Append {
+		values = append(values, "s."+placed)
+	}
+	return "INSERT INTO " + p.table + " AS t (" + strings.Join(p.columns(), ", ") + ") SELECT " + strings.Join(values, ", ") +
 		" FROM " + p.stage + " s WHERE s._g = $2"
 }
 

@@ -88,6 +88,9 @@ func (a *applying) probe(ctx context.Context, c *worker.TableChange, all *worker
 		}
 	}
 	s.key = func(i int) []event.Value {
+		if c.Table.Append {
+			return worker.AppendedKey(&c.Upserts[i])
+		}
 		key := make([]event.Value, len(c.Table.Key))
 		for n, col := range c.Table.Key {
 			key[n] = c.Upserts[i].Values[col]
@@ -165,8 +168,8 @@ func (a *applying) hold(q *worker.Quarantined) error {
 // keyText is a key as a JSON array.
 func keyText(t *schema.Table, key []event.Value) (string, error) {
 	out := make([]any, len(key))
-	for n, i := range t.Key {
-		out[n] = jsonValue(t.Columns[i].Type.Kind, key[n])
+	for n, kind := range worker.KeyKinds(t) {
+		out[n] = jsonValue(kind, key[n])
 	}
 	return jsonText(t, out)
 }

@@ -131,6 +131,16 @@ func (s *Store) lane(p log.Partition) (*lane, error) {
 	return nil, fmt.Errorf("partition %s has no connection: %w", p, worker.ErrStoreAway)
 }
 
+// stale has the partition's connection take a new batch id. Somebody else may be using the
+// connection, so nothing of it is looked at; a new one begins with a new id anyway.
+func (s *Store) stale(p log.Partition) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l := s.lanes[p]; l != nil {
+		l.stale.Store(true)
+	}
+}
+
 func (s *Store) conn(p log.Partition) (*pgx.Conn, error) {
 	l, err := s.lane(p)
 	if err != nil {

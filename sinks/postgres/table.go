@@ -145,10 +145,20 @@ func clock(us int64) string {
 	return fmt.Sprintf("%s%02d:%02d:%02d.%06d", sign, s/3600, s/60%60, s%60, us%1_000_000)
 }
 
+type lineageColumn struct{ name, typ string }
+
 // lineage are the columns that each dataset table has beside the source's own.
-var lineage = []struct{ name, typ string }{
+var lineage = []lineageColumn{
 	{"_source", "text"}, {"_position", "text"}, {"_op", "text"},
 	{"_committed_at", "timestamp with time zone"}, {"_applied_at", "timestamp with time zone"}, {"_batch", "bigint"},
+}
+
+// lineageOf gives the lineage columns of a table of the store.
+func lineageOf(t *schema.Table) []lineageColumn {
+	if t.Append {
+		return append(slices.Clone(lineage), lineageColumn{placed, "bigint"})
+	}
+	return lineage
 }
 
 // EnsureTable implements worker.Store. A missing table is created, a missing
@@ -208,7 +218,11 @@ func (h home) createSQL(t *schema.Table) string {
 		keys[i] = ident(keys[i])
 	}
 	cols = append(cols, `_position text COLLATE "C" NOT NULL`, "_op text NOT NULL", "_committed_at timestamptz NOT NULL",
-		"_applied_at timestamptz NOT NULL", "_batch bigint NOT NULL", "PRIMARY KEY ("+strings.Join(keys, ", ")+")")
+		"_applied_at timestamptz NOT NULL", "_batch bigint NOT NULL")
+	if t.Append {
+		cols = append(cols, placed+" bigint NOT NULL")
+	}
+	cols = append(cols, "PRIMARY KEY ("+strings.Join(keys, ", ")+")")
 	return "CREATE TABLE IF NOT EXISTS " + h.ident() + " (" + strings.Join(cols, ", ") + ") WITH (fillfactor = 80)"
 }
 
@@ -225,7 +239,7 @@ func refuseNames(t *schema.Table, refuse func(string, ...any) error) error {
 		if len(col.Name) > maxName {
 			return refuse("column %q has a name of %d bytes, PostgreSQL takes %d", col.Name, len(col.Name), maxName)
 		}
-		for _, l := range lineage {
+		for _, l := range lineageOf(t) {
 			if col.Name == l.name {
 				return refuse("column %q has the name of a lineage column", col.Name)
 			}
@@ -246,7 +260,7 @@ func (h home) compare(ctx context.Context, tx pgx.Tx, t *schema.Table, refuse fu
 	if _, err := pgx.ForEachRow(rows, []any{&name, &typ, &there}, func() error { have[name] = typ; return nil }); err != nil {
 		return err
 	}
-	for _, l := range lineage {
+	for _, l := range lineageOf(t) {
 		if have[l.name] != l.typ {
 			return refuse("column %s is %q, wanted %q", l.name, have[l.name], l.typ)
 		}

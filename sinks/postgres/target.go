@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -96,6 +97,9 @@ func (h home) ident() string { return ident(h.schema, h.table) }
 
 // primary are the columns of the table's primary key.
 func (h home) primary(t *schema.Table) (names []string) {
+	if t.Append {
+		return slices.Clone(appendKey)
+	}
 	if h.Key == KeySource {
 		names = append(names, "_source")
 	}

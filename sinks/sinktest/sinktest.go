@@ -59,6 +59,7 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
 		"reclaim takes from nobody": reclaims, "what a worker left": left,
 		"many rows lack a base": manyWithoutBase, "pieces become one": pieces, "a key in quarantine comes back": quarantine,
 		"pieces, random histories": pieceHistories, "pieces of a lost claim": lostPieces,
+		"append mode": appends, "append mode, a row in quarantine": appendQuarantine,
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHarness(t)

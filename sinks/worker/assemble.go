@@ -15,6 +15,7 @@ type change struct {
 	schemaID uint32
 	truncate bool
 	value    []byte
+	order    int // its place in the transaction, from 0, once it is read again
 }
 
 // txn is a source transaction that is being collected, or is complete.

@@ -138,6 +138,9 @@ func (u *builder) add(ctx context.Context, b *Batch, st *Step, t *txn, table *sc
 		u.mergers[table] = m
 		u.order = append(u.order, m)
 	}
+	if table.Append {
+		return u.append(m, st, t, c)
+	}
 	if c.truncate {
 		m.clear()
 		return nil
@@ -173,7 +176,7 @@ func (u *builder) turn(table *schema.Table) {
 // decode reads a row whose images live as long as the batch.
 func (u *builder) decode(t *schema.Table, value []byte, row *event.Row) error {
 	n := len(t.Columns)
-	if cap(u.before) < n { // the merger keeps only key values of it
+	if cap(u.before) < n { // the merger keeps only key values of it, or append has taken it away
 		u.before = u.mem.slots.take(n)[:0]
 	}
 	if row.After != nil || cap(u.after) < n { // else the image is still free

@@ -26,7 +26,8 @@ type merger struct {
 	sweep    bool // they were there before the load
 	rows     map[string]*net
 	nulled   Nulled
-	order    []*net // as first touched, so that the result doesn't depend on map order
+	order    []*net   // as first touched, so that the result doesn't depend on map order
+	log      []NetRow // of a table in append mode
 }
 
 // net is what is known of one key at this point of the batch.
@@ -77,14 +78,7 @@ func (m *merger) clear() {
 
 // add takes one row change. Its images must stay valid until the batch is applied.
 func (m *merger) add(row *event.Row, pos event.Position, committed time.Time) error {
-	for _, a := range row.Anomalies {
-		if a.Before { // it was told when it came
-			continue
-		}
-		if m.nulled.Values++; m.nulled.Values == 1 {
-			m.nulled.First, m.nulled.Detail = pos, fmt.Sprintf("%s: %.200s", m.table.Columns[a.Column].Name, a.Raw)
-		}
-	}
+	m.anomalies(row, pos)
 	switch row.Op {
 	case event.Create, event.Read:
 		return m.insert(row, pos, committed)
@@ -99,6 +93,17 @@ func (m *merger) add(row *event.Row, pos event.Position, committed time.Time) er
 		return nil
 	}
 	return fmt.Errorf("op %q in table %s: %w", row.Op, m.table.ID(), errShape)
+}
+
+func (m *merger) anomalies(row *event.Row, pos event.Position) {
+	for _, a := range row.Anomalies {
+		if a.Before { // it was told when it came
+			continue
+		}
+		if m.nulled.Values++; m.nulled.Values == 1 {
+			m.nulled.First, m.nulled.Detail = pos, fmt.Sprintf("%s: %.200s", m.table.Columns[a.Column].Name, a.Raw)
+		}
+	}
 }
 
 func (m *merger) insert(row *event.Row, pos event.Position, committed time.Time) error {
@@ -156,6 +161,9 @@ func (m *merger) update(row *event.Row, pos event.Position, committed time.Time)
 
 // result gives the net effect.
 func (m *merger) result() TableChange {
+	if m.table.Append {
+		return TableChange{Source: m.source, Table: m.table, Nulled: m.nulled, Upserts: m.log}
+	}
 	c := TableChange{Source: m.source, Table: m.table, Truncate: m.truncate, Loading: m.loading, Nulled: m.nulled, Upserts: m.mem.result.take(len(m.order))[:0]}
 	for _, n := range m.order {
 		if n.live == nil {

@@ -21,7 +21,7 @@ func (e *RowsError) Error() string {
 // Refusal is one refused row, and why.
 type Refusal struct {
 	Table *schema.Table
-	// Key is the row's, in the order of Table.Key. It is as valid as the batch.
+	// Key is the row's, in the order of KeyKinds. It is as valid as the batch.
 	Key  []event.Value
 	Code string // the store's own, e.g. an SQLSTATE
 	Text string // the store's message
@@ -32,7 +32,7 @@ type Refusal struct {
 type Quarantined struct {
 	Table *schema.Table
 	ID    string        // the key's canonical form (envelope.AppendKeyColumns)
-	Key   []event.Value // in the order of Table.Key
+	Key   []event.Value // in the order of KeyKinds
 	// First and Last are the positions of the changes, of which there are Changes.
 	First, Last event.Position
 	Changes     int
@@ -91,14 +91,19 @@ func (u *builder) keysOf(source string) sourceKeys {
 // refuse puts keys into quarantine: what was merged before must be merged again.
 func (u *builder) refuse(e *RowsError) {
 	for _, r := range e.Rows {
-		var id []byte
-		for n, i := range r.Table.Key {
-			id = envelope.AppendKeyValue(id, r.Table.Columns[i].Type.Kind, r.Key[n])
-		}
-		u.keysOf(r.Table.Source).table(r.Table.ID()).ids[string(id)] = reason{r.Code, r.Text}
+		u.keysOf(r.Table.Source).table(r.Table.ID()).ids[canonical(r.Table, r.Key)] = reason{r.Code, r.Text}
 	}
 	first := e.Rows[0] // values stand in the store, not in logs
 	u.w.o.Logger.Error("rows in quarantine", "source", first.Table.Source, "table", first.Table.ID(), "rows", len(e.Rows), "code", first.Code)
+}
+
+// canonical gives a key's canonical form (envelope.AppendKeyColumns).
+func canonical(t *schema.Table, key []event.Value) string {
+	var id []byte
+	for n, kind := range KeyKinds(t) {
+		id = envelope.AppendKeyValue(id, kind, key[n])
+	}
+	return string(id)
 }
 
 // divert keeps a change of a key in quarantine away from the table, and tells

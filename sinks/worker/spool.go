@@ -165,13 +165,14 @@ func (t *txn) drop() error {
 // cursor reads a transaction's changes in order, from wherever they are.
 type cursor struct {
 	changes []change
+	rows    int // of the transaction
 	left    int
 	r       *bufio.Reader // nil: they are in memory
 }
 
 // read begins at the first change of a complete transaction.
 func (t *txn) read() *cursor {
-	out := &cursor{changes: t.changes, left: t.rows}
+	out := &cursor{changes: t.changes, rows: t.rows, left: t.rows}
 	if d := t.disk; d != nil {
 		out.r = bufio.NewReaderSize(io.NewSectionReader(d.file.f, d.from, d.to-d.from), 128<<10)
 	}
@@ -219,10 +220,12 @@ func (r *cursor) next(values *event.Arena) (c change, ok bool, err error) {
 	if r.left == 0 {
 		return c, false, nil
 	}
+	order := r.rows - r.left
 	r.left--
 	if r.r == nil {
 		c = r.changes[0]
 		r.changes = r.changes[1:]
+		c.order = order
 		return c, true, nil
 	}
 	var head [9]byte
@@ -236,5 +239,6 @@ func (r *cursor) next(values *event.Arena) (c change, ok bool, err error) {
 	if err != nil {
 		return c, false, fmt.Errorf("spool: read again: %w", err)
 	}
+	c.order = order
 	return c, true, nil
 }

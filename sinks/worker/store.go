@@ -196,7 +196,9 @@ type Halt struct {
 	Error  string
 }
 
-// TableChange is the net effect of a batch on one source table of one version.
+// TableChange is the net effect of a batch on one source table of one version. Of a
+// table in append mode it is each change: Upserts has their rows in order, whole, New
+// and without Base, and nothing else is set but Nulled.
 type TableChange struct {
 	Source string
 	Table  *schema.Table
@@ -238,6 +240,9 @@ type NetRow struct {
 	// New says the row's key is not expected in the store: it was inserted at the
 	// source in this batch and not deleted in it before.
 	New bool
+	// Order is the change's place in its transaction, from 0. It is set for tables in
+	// append mode, where it is the row's key, with Position and Op.
+	Order int
 }
 
 // Gap is a source's loss of continuity as the store records it.

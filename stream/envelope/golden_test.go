@@ -169,6 +169,19 @@ func TestGolden(t *testing.T) {
 	}
 	fmt.Fprintf(&out, "schema\n  %s\n", value)
 
+	keyless := &schema.Table{Source: source.ID, Dataset: "log", Database: "xueji", Name: "log", Append: true, Columns: []schema.Column{{Name: "text", Type: schema.Type{Kind: schema.String}, Nullable: true}}}
+	key, err := AppendKey(nil, keyless, []event.Value{event.Raw([]byte("x"))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, value, err = MarshalSchema(keyless); err != nil {
+		t.Fatal(err)
+	}
+	if back, err := UnmarshalSchema(value); err != nil || back.Version() != keyless.Version() {
+		t.Errorf("schema of a table in append mode: %+v, %v", back, err)
+	}
+	fmt.Fprintf(&out, "append mode\n  key %x\n  schema %s\n", key, value)
+
 	golden(t, "testdata/records.golden", out.Bytes())
 }
 

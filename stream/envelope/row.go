@@ -71,7 +71,8 @@ func (e *Encoder) Headers(t *schema.Table, position []byte) []log.Header {
 }
 
 // AppendKey appends the record key of a row: its table and primary key. For a
-// row whose key changes it is the key before the change.
+// row whose key changes it is the key before the change. In append mode it is the
+// table alone.
 func (e *Encoder) AppendKey(dst []byte, row *event.Row) ([]byte, error) {
 	image := row.Before
 	if image == nil {

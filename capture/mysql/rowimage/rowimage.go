@@ -59,6 +59,7 @@ var states = sync.Pool{New: func() any { return new(state) }}
 type Plan struct {
 	table   *schema.Table
 	columns []column
+	jsons   int // columns of MySQL's type JSON
 }
 
 // column is how one column is read: the quick way for the ordinary values of
@@ -66,6 +67,8 @@ type Plan struct {
 type column struct {
 	quick  quick
 	decode decoder
+	json   int // its place among the columns of MySQL's type JSON, -1 for others
+	length int // bytes of a document's length
 }
 
 // Compile makes a plan for a table whose columns stand on the wire as cols. The
@@ -83,7 +86,11 @@ func Compile(t *schema.Table, cols []Column) (*Plan, error) {
 		if typ.Kind != t.Columns[i].Type.Kind {
 			return nil, fmt.Errorf("column %q of table %s is %s, the log has %s: %w", t.Columns[i].Name, t.ID(), t.Columns[i].Type, typ, ErrMalformed)
 		}
-		p.columns[i] = column{quick: quickly(c, typ), decode: compile(c, typ)}
+		p.columns[i] = column{quick: quickly(c, typ), decode: compile(c, typ), json: -1}
+		if real, _ := c.real(); real == typeJSON {
+			p.columns[i].json, p.columns[i].length = p.jsons, int(c.Meta)
+			p.jsons++
+		}
 	}
 	return p, nil
 }
@@ -93,6 +100,21 @@ func Compile(t *schema.Table, cols []Column) (*Plan, error) {
 // Values point into data or into the arena. Values that their kind can't hold
 // are NULL with an anomaly appended.
 func (p *Plan) Decode(data, present []byte, dst []event.Value, a *event.Arena, anomalies []event.Anomaly, before bool) ([]byte, []event.Anomaly, error) {
+	return p.decode(data, present, dst, a, anomalies, before, nil)
+}
+
+// DecodePartial is Decode for the image after an update that may have differences in
+// place of JSON documents; before is the image before it. The error wraps ErrDifference
+// if a document can't be told.
+func (p *Plan) DecodePartial(data, present []byte, before, dst []event.Value, a *event.Arena, anomalies []event.Anomaly) ([]byte, []event.Anomaly, error) {
+	d, data, err := p.differences(data, before)
+	if err != nil {
+		return nil, anomalies, fmt.Errorf("table %s: %w", p.table.ID(), err)
+	}
+	return p.decode(data, present, dst, a, anomalies, false, d)
+}
+
+func (p *Plan) decode(data, present []byte, dst []event.Value, a *event.Arena, anomalies []event.Anomaly, before bool, diff *differences) ([]byte, []event.Anomaly, error) {
 	n := len(p.columns)
 	if len(dst) != n || len(present) < (n+7)/8 {
 		return nil, anomalies, fmt.Errorf("table %s: %d slots, bitmap of %d bytes for %d columns: %w", p.table.ID(), len(dst), len(present), n, ErrMalformed)
@@ -129,6 +151,12 @@ func (p *Plan) Decode(data, present []byte, dst []event.Value, a *event.Arena, a
 		}
 		var anomaly string
 		var err error
+		if diff.of(c.json) {
+			if *v, data, err = diff.value(data, i, c.length, a); err != nil {
+				return nil, anomalies, fmt.Errorf("column %q of table %s: %w", p.table.Columns[i].Name, p.table.ID(), err)
+			}
+			continue
+		}
 		if *v, data, anomaly, err = c.slowly(data, a); err != nil {
 			return nil, anomalies, fmt.Errorf("column %q of table %s: %w", p.table.Columns[i].Name, p.table.ID(), err)
 		}

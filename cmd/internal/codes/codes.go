@@ -114,8 +114,8 @@ var explanations = map[string]map[language.Language]explanation{
 		english: {"the server is on another timeline: a standby was promoted, or a backup restored", "read the source's tables again"},
 		chinese: {"服务器处于另一条时间线：备库被提升，或从备份恢复", "重新读取该数据源的表"}},
 	"PARTIAL_JSON": {
-		english: {"the binary log has JSON differences instead of values", "SET GLOBAL binlog_row_value_options = '', then read the table again"},
-		chinese: {"binlog 记录的是 JSON 差异而不是完整的值", "执行 SET GLOBAL binlog_row_value_options = ''，然后重新读取该表"}},
+		english: {"the binary log has JSON differences, and not the document that they change", "SET GLOBAL binlog_row_image = 'FULL', or binlog_row_value_options = '', then read the table again"},
+		chinese: {"binlog 只记录了 JSON 差异，没有变更前的完整文档", "执行 SET GLOBAL binlog_row_image = 'FULL' 或 binlog_row_value_options = ''，然后重新读取该表"}},
 	"PARTITION_CHANGED": {
 		english: {"the source's transactions lie in another partition than the configuration says", "set partition back; a source keeps its partition"},
 		chinese: {"该数据源的事务在另一个分区，与配置不符", "把 partition 改回原值；数据源不能更换分区"}},
@@ -188,9 +188,12 @@ var explanations = map[string]map[language.Language]explanation{
 	"TABLE_CHANGED": {
 		english: {"the table's definition has changed", "read the table again"},
 		chinese: {"表结构已变更", "重新读取该表"}},
+	"TABLE_KEY_REFUSED": {
+		english: {"the key that the agent's file gives the table can't be used", "the text beside the code has the ALTER, or names the column; then read the table again"},
+		chinese: {"agent 配置为该表指定的键不可用", "按代码旁的 ALTER 语句修改，或更正列名；然后重新读取该表"}},
 	"TABLE_NO_KEY": {
-		english: {"the table has no primary key", "ALTER TABLE … ADD PRIMARY KEY, then read the table again"},
-		chinese: {"表没有主键", "ALTER TABLE … ADD PRIMARY KEY，然后重新读取该表"}},
+		english: {"the table has no primary key", "the text beside the code has the ALTER; or name unique columns in keys, or the table in append, in the agent's file; then read the table again"},
+		chinese: {"表没有主键", "按代码旁的 ALTER 语句修改；或在 agent 配置的 keys 中指定唯一列，或在 append 中列出该表；然后重新读取该表"}},
 	"TABLE_REFUSED": {
 		english: {"the table can't be described", "the text beside the code says why"},
 		chinese: {"无法描述该表", "原因见代码旁的文字"}},

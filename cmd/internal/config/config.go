@@ -16,6 +16,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/stream/envelope"
 )
 
@@ -68,20 +69,26 @@ func (s Secret) check(where string) error {
 
 // Source is one source database of an agent.
 type Source struct {
-	Name       string `yaml:"name"`
-	Engine     string `yaml:"engine"`
-	Host       string `yaml:"host"`
-	Port       uint16 `yaml:"port"`
-	Database   string `yaml:"database"`
-	User       string `yaml:"user"`
-	Secret     `yaml:",inline"`
-	SSLMode    string            `yaml:"sslmode"`
-	Tables     []string          `yaml:"tables"`
-	Datasets   map[string]string `yaml:"datasets"`
-	Partition  int32             `yaml:"partition"`
-	FirstStart string            `yaml:"first_start"`
-	Load       Loading           `yaml:"load"`
+	Name     string `yaml:"name"`
+	Engine   string `yaml:"engine"`
+	Host     string `yaml:"host"`
+	Port     uint16 `yaml:"port"`
+	Database string `yaml:"database"`
+	User     string `yaml:"user"`
+	Secret   `yaml:",inline"`
+	SSLMode  string            `yaml:"sslmode"`
+	Tables   []string          `yaml:"tables"`
+	Datasets map[string]string `yaml:"datasets"`
+	// Keys and Append are for tables without a primary key, see capture.Keyless.
+	Keys       map[string][]string `yaml:"keys"`
+	Append     []string            `yaml:"append"`
+	Partition  int32               `yaml:"partition"`
+	FirstStart string              `yaml:"first_start"`
+	Load       Loading             `yaml:"load"`
 }
+
+// Keyless says what is done with the source's tables that have no primary key.
+func (s *Source) Keyless() capture.Keyless { return capture.Keyless{Keys: s.Keys, Append: s.Append} }
 
 // Agent is the file of `tributary agent`.
 type Agent struct {
@@ -181,7 +188,7 @@ var keys = map[string][]string{
 	"LogServer": {"data_dir", "port"},
 	"Log":       {"brokers", "embedded", "durability"},
 	"Source": {"name", "engine", "host", "port", "database", "user", "password_file", "password_env", "sslmode", "tables",
-		"datasets", "partition", "first_start", "load"},
+		"datasets", "keys", "append", "partition", "first_start", "load"},
 	"Loading": {"rows_per_second", "quiet_hours", "time_zone"},
 	"StoreDB": {"name", "host", "port", "database", "user", "password_file", "password_env", "sslmode", "schema", "target", "datasets"},
 	"Layout":  {"target", "key"},
@@ -246,6 +253,10 @@ func (a *Agent) Check() error {
 			if !strings.Contains(p, ".") {
 				all = append(all, wrong(fmt.Sprintf("%s.tables %q", where, p), twoParts, p))
 			}
+		}
+		keyless := s.Keyless()
+		for _, f := range keyless.Faults(s.Tables) {
+			all = append(all, wrong(where+"."+f.Place, faults[f.Fault]))
 		}
 		switch s.Engine {
 		case "postgres":

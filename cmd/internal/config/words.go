@@ -1,6 +1,9 @@
 package config
 
-import "github.com/tributary-cdc/tributary/cmd/internal/language"
+import (
+	"github.com/tributary-cdc/tributary/capture"
+	"github.com/tributary-cdc/tributary/cmd/internal/language"
+)
 
 // words is a text in each language, with the same verbs of fmt.
 type words struct{ english, chinese string }
@@ -31,12 +34,19 @@ var (
 	aList     = words{"a list is wanted, such as [a, b]", "应为列表，例如 [a, b]"}
 	aMapping  = words{"keys with values are wanted, such as {key: value}", "应为键值对，例如 {key: value}"}
 
-	isMissing     = words{"is missing", "缺失"}
-	aFolder       = words{"a folder is needed", "须指定目录"}
-	atLeastOne    = words{"at least one", "至少一个"}
-	atLeastHost   = words{"at least one host:port", "至少一个 host:port"}
-	onePattern    = words{"at least one pattern", "至少一个匹配规则"}
-	twoParts      = words{"a pattern has two parts, such as %s.*", "匹配规则有两部分，例如 %s.*"}
+	isMissing   = words{"is missing", "缺失"}
+	aFolder     = words{"a folder is needed", "须指定目录"}
+	atLeastOne  = words{"at least one", "至少一个"}
+	atLeastHost = words{"at least one host:port", "至少一个 host:port"}
+	onePattern  = words{"at least one pattern", "至少一个匹配规则"}
+	twoParts    = words{"a pattern has two parts, such as %s.*", "匹配规则有两部分，例如 %s.*"}
+	faults      = map[capture.Fault]words{
+		capture.FaultTable:   {"isn't the name of one table, in two parts", "应为一张表的名称，由两部分组成"},
+		capture.FaultUnasked: {"is taken by no pattern of tables", "tables 中没有匹配该表的规则"},
+		capture.FaultColumns: {"has no columns", "没有列"},
+		capture.FaultColumn:  {"has a column that is empty or stands twice", "有列名为空或重复"},
+		capture.FaultPattern: {"is no pattern of two parts", "不是由两部分组成的匹配规则"},
+	}
 	needsBase     = words{"postgres needs one", "postgres 须指定数据库"}
 	noBase        = words{"database and sslmode are for postgres; with %s the table patterns name the databases", "database 与 sslmode 仅用于 postgres；%s 由表的匹配规则指明数据库"}
 	oneOf         = words{"one of %s", "应为 %s 之一"}

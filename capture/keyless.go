@@ -1,0 +1,109 @@
+package capture
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+)
+
+// Keyless says what is done with tables that have no primary key. Without a word on one
+// it stops: nobody would know which row of a store a change means. Table names are as
+// in a reader's patterns ("database.table", for PostgreSQL "schema.table").
+type Keyless struct {
+	// Keys gives columns that a person knows to be unique and never NULL, in the order
+	// in which a load reads them. They take the place of a primary key.
+	Keys map[string][]string
+	// Append are patterns of tables that are taken in append mode where they have no
+	// key: a store keeps the log of their changes (schema.Table.Append).
+	Append []string
+}
+
+// Fault is something wrong with a Keyless.
+type Fault uint8
+
+// The faults.
+const (
+	FaultTable   Fault = iota // not the name of one table, in two parts
+	FaultUnasked              // no pattern of the source takes the table
+	FaultColumns              // no columns
+	FaultColumn               // a column is empty or stands twice
+	FaultPattern              // a pattern hasn't two parts
+)
+
+var faultTexts = [...]string{FaultTable: "isn't the name of one table, in two parts", FaultUnasked: "is taken by no pattern of tables",
+	FaultColumns: "has no columns", FaultColumn: "has a column that is empty or stands twice", FaultPattern: "is no pattern of two parts"}
+
+// KeylessError is a fault and where it is, e.g. `keys "xueji.kaoqin"`.
+type KeylessError struct {
+	Place string
+	Fault Fault
+}
+
+// Error gives place and fault.
+func (e *KeylessError) Error() string { return e.Place + " " + faultTexts[e.Fault] }
+
+// Faults gives what is wrong, in order, given the patterns of all tables.
+func (k *Keyless) Faults(tables []string) (out []*KeylessError) {
+	for _, name := range slices.Sorted(maps.Keys(k.Keys)) {
+		cols := k.Keys[name]
+		fault := func(f Fault) { out = append(out, &KeylessError{fmt.Sprintf("keys %q", name), f}) }
+		switch {
+		case strings.Count(name, ".") != 1 || strings.ContainsAny(name, "*?["):
+			fault(FaultTable)
+		case !matches(tables, name, strings.ToLower):
+			fault(FaultUnasked)
+		}
+		for i, c := range cols {
+			if c == "" || slices.Contains(cols[:i], c) {
+				fault(FaultColumn)
+			}
+		}
+		if len(cols) == 0 {
+			fault(FaultColumns)
+		}
+	}
+	for _, p := range k.Append {
+		if _, err := path.Match(p, ""); err != nil || strings.Count(p, ".") != 1 {
+			out = append(out, &KeylessError{fmt.Sprintf("append %q", p), FaultPattern})
+		}
+	}
+	return out
+}
+
+// Check gives the faults as one error.
+func (k *Keyless) Check(tables []string) error {
+	var all []error
+	for _, f := range k.Faults(tables) {
+		all = append(all, f)
+	}
+	return errors.Join(all...)
+}
+
+// Key gives the columns that are a table's key by configuration, nil if there are none.
+// fold gives names the form that the server keeps.
+func (k *Keyless) Key(table string, fold func(string) string) []string {
+	for name, cols := range k.Keys {
+		if fold(name) == table {
+			return cols
+		}
+	}
+	return nil
+}
+
+// Appends reports whether a table is taken in append mode if it has no key.
+func (k *Keyless) Appends(table string, fold func(string) string) bool {
+	return matches(k.Append, table, fold)
+}
+
+func matches(patterns []string, table string, fold func(string) string) bool {
+	table = fold(table)
+	for _, p := range patterns {
+		if ok, err := path.Match(fold(p), table); err == nil && ok {
+			return true
+		}
+	}
+	return false
+}

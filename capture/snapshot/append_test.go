@@ -1,0 +1,70 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/tributary-cdc/tributary/capture"
+	"github.com/tributary-cdc/tributary/stream/event"
+)
+
+// TestAppendIsNotLoaded: of a table in append mode no load begins, neither the first
+// nor one that a person orders, and progress says why; others are loaded.
+func TestAppendIsNotLoaded(t *testing.T) {
+	s := newServer(rand.New(rand.NewPCG(1, 1)), 0)
+	keyed, keyless := *s.table, *s.table
+	keyless.Name, keyless.Key, keyless.Append = "log", nil, true
+	src := &gated{reading: make(chan string, 9), gate: make(chan struct{}), tables: []Table{{ID: keyless.ID(), Schema: &keyless}, {ID: keyed.ID(), Schema: &keyed}}}
+	close(src.gate)
+	l, err := New(Options{Reader: &stream{s: s}, Open: func(context.Context) (Source, error) { return src, nil }, First: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if _, err := l.Start(t.Context(), capture.Resume{FirstStart: true}); err != nil {
+		t.Fatal(err)
+	}
+	progress := func(id string) Progress {
+		for _, p := range l.Progress() {
+			if p.Table == id {
+				return p
+			}
+		}
+		return Progress{}
+	}
+	var loads []event.Load
+	until := func(done func() bool) {
+		for !done() {
+			seg, err := l.Next(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			loads = append(loads, seg.Loads...)
+		}
+	}
+	until(func() bool { return progress(keyed.ID()).Phase == Loaded })
+	if p := progress(keyless.ID()); p.Phase != Unloaded || !strings.Contains(p.Error, "append mode") {
+		t.Errorf("progress %+v, want it unloaded", p)
+	}
+	if err := l.Cancel(keyless.ID()); err == nil {
+		t.Error("what isn't loaded can be cancelled")
+	}
+	if err := l.Load(keyless.ID()); !errors.Is(err, ErrAppend) {
+		t.Errorf("ordered: %v, want ErrAppend", err)
+	}
+	if err := l.Load(keyed.ID()); err != nil {
+		t.Fatal(err)
+	}
+	until(func() bool { return progress(keyed.ID()).Phase == Loaded })
+	if len(loads) != 4 {
+		t.Errorf("loads %+v, want two of the other table", loads)
+	}
+	for _, load := range loads {
+		if load.Table != keyed.ID() {
+			t.Errorf("load %+v", load)
+		}
+	}
+}
