@@ -20,7 +20,7 @@ type row struct{ name, note string }
 // once, and compares the store with a naive model after each.
 func histories(x *fixture) {
 	model := map[int64]row{}
-	rapid.Check(x.T, func(r *rapid.T) {
+	x.random(func(r *rapid.T) {
 		next := maps.Clone(model)
 		c := change(r, next)
 		x.apply(c)
@@ -32,7 +32,7 @@ func histories(x *fixture) {
 // pieceHistories applies each random history as the pieces of one large transaction.
 func pieceHistories(x *fixture) {
 	model := map[int64]row{}
-	rapid.Check(x.T, func(r *rapid.T) {
+	x.random(func(r *rapid.T) {
 		next := maps.Clone(model)
 		var all []worker.TableChange
 		for range rapid.IntRange(1, 4).Draw(r, "pieces") {
@@ -43,6 +43,21 @@ func pieceHistories(x *fixture) {
 		x.compare(model)
 	})
 }
+
+// random takes random steps, each of which goes on where the one before ended.
+func (x *fixture) random(step func(*rapid.T)) {
+	if !x.h.Brief {
+		rapid.Check(x.T, step)
+		return
+	}
+	steps := rapid.Custom(func(r *rapid.T) bool { step(r); return true })
+	for seed := range briefSteps {
+		steps.Example(seed)
+	}
+}
+
+// briefSteps is the number of random steps of a brief suite.
+const briefSteps = 15
 
 func (x *fixture) compare(model map[int64]row) {
 	x.Helper()

@@ -25,6 +25,9 @@ type Harness struct {
 	Gaps func(t *testing.T) int
 	// Shared says that the keys of the table are those of several sources.
 	Shared bool
+	// Brief says that few random steps are enough, because the suite holds the same store
+	// in another way as well.
+	Brief bool
 }
 
 // Table is the table that the suite writes.
