@@ -178,10 +178,7 @@ func (y *types) differences() (out []string) {
 			want := y.query("SELECT COALESCE(" + source + ", '∅') FROM " + g.Name + " ORDER BY id")
 			got := column(y.t, y.store, "SELECT coalesce("+store+", '∅') x FROM ods."+g.Name+" ORDER BY id")
 			for n := range ids {
-				if v.Anomaly != "" || v.Unstorable {
-					want[n] = "∅"
-				}
-				if want[n] != got[n] && !oracle.Same(v.Family, want[n], got[n]) {
+				if want[n] != got[n] {
 					out = append(out, fmt.Sprintf("%s %s, row %s: %.80s, want %.80s", g.Name, v.Type, ids[n], got[n], want[n]))
 				}
 			}
