@@ -1,5 +1,7 @@
 package holdings
 
+import "strings"
+
 // kind is a type with the expression of its values. In an expression {n} is the row's
 // number, {1} to {4} are pseudo-random numbers of 32 bits made of it, and {h} is a
 // pseudo-random text of 32 hexadecimal digits.
@@ -90,7 +92,7 @@ var kinds = []kind{
 	{"int AS (n % 1000 + 41) STORED", "number", ""},
 	{"varchar(30) AS (CONCAT('级', n)) VIRTUAL", "text", ""},
 	{"int INVISIBLE", "number", "{1} % 77"},
-	{"uuid", "uuid", "UNHEX({h})"},
+	{"uuid", "uuid", uuid("{h}", "{1}")},
 	{"inet6", "inet6", "INET6_NTOA(UNHEX({h}))"},
 	{"inet4", "inet4", "INET_NTOA({1})"},
 	{"varchar(200) COMPRESSED", "text", "REPEAT('学', {1} % 60)"},
@@ -111,6 +113,11 @@ const (
 // narrow gives texts of a character set that has few characters.
 func narrow(charset, some, others string) string {
 	return "CONVERT(CONCAT(ELT(1 + {1} % 3, '', '" + some + "', '" + others + "'), ELT(1 + {2} % 2, '', {2})) USING " + charset + ")"
+}
+
+// uuid gives UUIDs of several versions, which MariaDB stores in different orders of bytes.
+func uuid(hex, n string) string {
+	return strings.NewReplacer("{h}", hex, "{n}", n).Replace("CONCAT_WS('-', LEFT({h}, 8), SUBSTR({h}, 9, 4), CONCAT(ELT(1 + {n} % 4, '1', '4', '7', '8'), SUBSTR({h}, 14, 3)), CONCAT('a', SUBSTR({h}, 18, 3)), RIGHT({h}, 12))")
 }
 
 // key is a primary key: the values of its columns are a row's own by its number {n}. {s}
@@ -139,7 +146,7 @@ var keys = []key{
 	{columns: []kind{{"time(2)", "time", "SEC_TO_TIME(CAST({n} % 1000 AS SIGNED) - 500)"}, {"bigint", "number", "{n}"}}},
 	{columns: []kind{{"enum('女','男','b','a')", "text", "1 + {n} % 4"}, {"int unsigned", "number", "{n}"}}},
 	{columns: []kind{{"set('z','y','x')", "text", "{n} % 8"}, {"int", "number", "{n}"}}},
-	{columns: []kind{{"uuid", "uuid", "UNHEX(MD5({n}))"}}},
+	{columns: []kind{{"uuid", "uuid", uuid("MD5({n})", "{n}")}}},
 	{columns: []kind{{"inet6", "inet6", "INET6_NTOA(UNHEX(MD5({n})))"}}},
 	{columns: []kind{{"year", "padded", "1901 + {n} % 200"}, {"bit(10)", "bit", "{n} % 1000"}, {"bigint", "number", "{n} DIV 1000"}}},
 	{columns: []kind{{"double", "double", "{n} * 0.1"}}},
