@@ -62,12 +62,15 @@ func (l *loader) open(ctx context.Context) error {
 func (l *loader) Close() error { return l.r.Close() }
 
 // Tables implements snapshot.Source. It lists what the publication holds.
-func (l *loader) Tables(ctx context.Context) ([]snapshot.Table, error) {
+func (l *loader) Tables(ctx context.Context) ([]snapshot.Table, error) { return l.Table(ctx, "") }
+
+// Table implements snapshot.Describer. Without an ID it gives all tables.
+func (l *loader) Table(ctx context.Context, id string) ([]snapshot.Table, error) {
 	rows, err := l.r.sql.Query(ctx, `SELECT c.oid, n.nspname::text, c.relname::text, c.relreplident::text, c.reltuples::bigint,
 		ARRAY(SELECT attname::text FROM pg_attribute a WHERE a.attrelid = c.oid AND attnum > 0 AND NOT attisdropped ORDER BY attnum),
 		ARRAY(SELECT atttypid FROM pg_attribute a WHERE a.attrelid = c.oid AND attnum > 0 AND NOT attisdropped ORDER BY attnum)
 		FROM pg_publication_tables p JOIN pg_namespace n ON n.nspname = p.schemaname JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename
-		WHERE p.pubname = $1 ORDER BY 2, 3`, l.r.o.Publication)
+		WHERE p.pubname = $1 AND $2::text IN ('', current_database() || '.' || n.nspname || '.' || c.relname) ORDER BY 2, 3`, l.r.o.Publication, id)
 	if err != nil {
 		return nil, connection("list tables", err)
 	}

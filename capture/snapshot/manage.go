@@ -157,7 +157,13 @@ func (l *Loader) list(ctx context.Context, src Source) error {
 
 // describe finds the task's table among those that exist.
 func (l *Loader) describe(ctx context.Context, t *task, src Source) error {
-	tables, err := src.Tables(ctx)
+	var tables []Table
+	var err error
+	if d, ok := src.(Describer); ok {
+		tables, err = d.Table(ctx, t.Table)
+	} else {
+		tables, err = src.Tables(ctx)
+	}
 	if err != nil {
 		return err
 	}

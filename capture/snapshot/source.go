@@ -98,6 +98,13 @@ type Adder interface {
 	Add(table string)
 }
 
+// Describer is what a Source may be besides: one that describes a table without looking
+// at all others. Each load asks for that, so with many tables it counts.
+type Describer interface {
+	// Table gives the captured table with this ID; nothing if there is none.
+	Table(ctx context.Context, id string) ([]Table, error)
+}
+
 // Pacer is what a capture.Reader may be besides: one that can say more often than
 // once a second where it stands, so that chunks needn't wait for it.
 type Pacer interface {
