@@ -17,6 +17,7 @@ type TextPlan struct {
 	table   *schema.Table
 	columns []Column
 	types   []schema.Type
+	sets    []charset // of the columns, to look each up once
 }
 
 // CompileText makes a plan for a table whose columns stand in the log as cols.
@@ -30,7 +31,7 @@ func CompileText(t *schema.Table, cols []Column) (*TextPlan, error) {
 		if err != nil {
 			return nil, fmt.Errorf("column %q of table %s: %w", t.Columns[i].Name, t.ID(), err)
 		}
-		p.types = append(p.types, typ)
+		p.types, p.sets = append(p.types, typ), append(p.sets, charsets[c.Charset])
 	}
 	return p, nil
 }
@@ -83,7 +84,10 @@ func (p *TextPlan) value(i int, b []byte, a *event.Arena) (event.Value, string, 
 		n, err := span(b)
 		return event.Signed(n), "", err
 	case schema.String, schema.Enum, schema.Set:
-		out, ok := ToUTF8(c.Charset, b)
+		out, ok := b, true
+		if c.Charset != "binary" {
+			out, ok = p.sets[i].text(b)
+		}
 		if !ok {
 			return event.NullValue, fmt.Sprintf("%s \\x%x", c.Charset, b), nil
 		}
