@@ -93,7 +93,14 @@ func Chunk(t *testing.T, open func(context.Context) (snapshot.Source, error), ta
 		if tables[i].Schema == nil || tables[i].Schema.Name != table {
 			continue
 		}
-		r.Table = tables[i].Schema
+		alone, err := src.(snapshot.Describer).Table(t.Context(), tables[i].ID)
+		if err != nil || len(alone) != 1 || alone[0].ID != tables[i].ID || !slices.Equal(alone[0].Parents, tables[i].Parents) {
+			t.Fatalf("table %s by itself: %+v, %v", tables[i].ID, alone, err)
+		}
+		if none, err := src.(snapshot.Describer).Table(t.Context(), tables[i].ID+"x"); err != nil || len(none) != 0 {
+			t.Fatalf("a table that isn't there: %+v, %v", none, err)
+		}
+		r.Table = alone[0].Schema
 		c, err := src.Read(t.Context(), r)
 		if err != nil {
 			t.Fatal(err)
