@@ -3,6 +3,7 @@ package snapshot
 import (
 	"context"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -82,5 +83,41 @@ func TestNextChunkIsReadMeanwhile(t *testing.T) {
 	}
 	if src.listed != 1 {
 		t.Errorf("all tables were listed %d times, want once", src.listed)
+	}
+}
+
+// circular is a source whose chunks all end with the same key.
+type circular struct{ quiet }
+
+func (c *circular) Read(context.Context, Request) (*Chunk, error) {
+	return &Chunk{Rows: []event.Row{{Op: event.Read, Table: c.table, After: image(7, row{7, 7})}}, Last: []event.Value{event.Signed(7)}, High: event.Place{File: 1}}, nil
+}
+
+// TestEndlessLoad: a source that can't page by its key fails its table; the stream goes on.
+func TestEndlessLoad(t *testing.T) {
+	s := newServer(rand.New(rand.NewPCG(1, 1)), 0)
+	src := &circular{quiet{table: s.table}}
+	l, err := New(Options{Reader: &stream{s: s}, Open: func(context.Context) (Source, error) { return src, nil }, First: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if _, err := l.Start(t.Context(), capture.Resume{FirstStart: true}); err != nil {
+		t.Fatal(err)
+	}
+	for begun := time.Now(); ; {
+		if _, err := l.Next(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		p := l.Progress()
+		if len(p) == 1 && p[0].Phase == Failed {
+			if !strings.Contains(p[0].Error, ErrOrder.Error()) {
+				t.Errorf("failed for %q", p[0].Error)
+			}
+			return
+		}
+		if time.Since(begun) > 30*time.Second {
+			t.Fatalf("it goes on: %+v", p)
+		}
 	}
 }

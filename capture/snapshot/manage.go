@@ -225,6 +225,9 @@ func (l *Loader) load(ctx context.Context, t *task, src Source) error {
 		began := time.Now()
 		res, err := l.view(ctx, src, c)
 		took := time.Since(began)
+		if err == nil && res.Last != nil && c.req.After != nil && sameKey(res.Last, c.req.After) {
+			err = fmt.Errorf("chunk of table %s: it ends with the key behind which it begins: %w", t.Table, ErrOrder)
+		}
 		if errors.Is(err, errVoid) {
 			continue
 		}

@@ -13,6 +13,9 @@ var (
 	// ErrView: the server's view doesn't show yet what its log has delivered, e.g.
 	// because commits wait for a replica. The same request may be made again.
 	ErrView = errors.New("the view lacks transactions that the log has delivered")
+	// ErrOrder: a key, given back as a literal, isn't compared as keys are ordered. Reading
+	// on would never end.
+	ErrOrder = errors.New("keys aren't compared as they are ordered")
 	// ErrTable: the table can't be read as it is described: dropped or altered.
 	ErrTable = errors.New("the table isn't as it was described")
 )

@@ -18,7 +18,7 @@ func bare(def string) string {
 // TestEveryTypeIsThere: the types are those whose values are tested one by one.
 func TestEveryTypeIsThere(t *testing.T) {
 	var have []string
-	for _, k := range kinds {
+	for _, k := range mariadb.kinds {
 		have = append(have, bare(k.def))
 	}
 	for _, g := range values.For("10.11.4-MariaDB") {
@@ -33,7 +33,13 @@ func TestEveryTypeIsThere(t *testing.T) {
 // TestDatabaseOfASeed: the same seed gives the same database, with every type, every kind
 // of key, empty tables and large ones.
 func TestDatabaseOfASeed(t *testing.T) {
-	o := Options{Seed: 7, Tables: 300, Rows: 1_000_000, Source: "s"}
+	for _, postgres := range []bool{false, true} {
+		check(t, Options{Seed: 7, Tables: 300, Rows: 1_000_000, Source: "s", Postgres: postgres})
+	}
+}
+
+func check(t *testing.T, o Options) {
+	t.Helper()
 	d, again := New(o), New(o)
 	types, used := map[string]bool{}, map[string]bool{}
 	var rows, empty, most int
@@ -46,7 +52,7 @@ func TestDatabaseOfASeed(t *testing.T) {
 			if c.key {
 				key = append(key, c.def+c.expr)
 			} else {
-				types[c.def] = true
+				types[c.def+c.expr] = true
 			}
 		}
 		used[strings.Join(key, ",")+table.index] = true
@@ -58,7 +64,7 @@ func TestDatabaseOfASeed(t *testing.T) {
 			t.Errorf("table %s: %d of %d columns are compared", table.Name, len(o.Columns), len(table.columns))
 		}
 	}
-	if len(types) != len(kinds)+1 || len(used) != len(keys) || rows < o.Rows*99/100 || rows > o.Rows || empty < 10 || most < 20*o.Rows/o.Tables/4 {
+	if len(types) != len(d.kinds)+1 || len(used) != len(d.keys) || rows < o.Rows*99/100 || rows > o.Rows || empty < 10 || most < 20*o.Rows/o.Tables/4 {
 		t.Errorf("%d types, %d kinds of keys, %d rows, %d empty tables, %d rows in the largest", len(types), len(used), rows, empty, most)
 	}
 }

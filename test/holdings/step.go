@@ -13,8 +13,10 @@ import (
 // changed for good.
 func (d *Database) Step(ctx context.Context, c *sql.Conn) (rows int64, err error) {
 	image := [...]string{"FULL", "FULL", "MINIMAL", "NOBLOB"}[d.rng.IntN(4)]
-	if _, err := c.ExecContext(ctx, "SET SESSION binlog_row_image = "+image); err != nil {
-		return 0, err
+	if !d.o.Postgres {
+		if _, err := c.ExecContext(ctx, "SET SESSION binlog_row_image = "+image); err != nil {
+			return 0, err
+		}
 	}
 	tx, err := c.BeginTx(ctx, nil)
 	if err != nil {
@@ -27,7 +29,7 @@ func (d *Database) Step(ctx context.Context, c *sql.Conn) (rows int64, err error
 	}()
 	for range 1 + d.rng.IntN(4) {
 		t := d.Tables[d.rng.IntN(len(d.Tables))]
-		if image != "FULL" && t.computed {
+		if !d.o.Postgres && image != "FULL" && t.computed {
 			continue
 		}
 		statement := d.statement(t)
@@ -52,7 +54,7 @@ func (d *Database) statement(t *Table) string {
 	size := 1 + d.rng.IntN(20)
 	first := 1 + d.rng.IntN(t.next)
 	where := fmt.Sprintf(" WHERE n BETWEEN %d AND %d", first, first+size-1)
-	update := "UPDATE " + schema + "." + quote(t.Name) + " SET "
+	update := "UPDATE " + t.name() + " SET "
 	switch what := d.rng.IntN(100); {
 	case what < 35:
 		first = t.next
@@ -63,7 +65,7 @@ func (d *Database) statement(t *Table) string {
 		var sets []string
 		for i := range t.columns {
 			if c := &t.columns[i]; !c.key && c.name != "n" && c.expr != "" && d.rng.IntN(3) == 0 {
-				sets = append(sets, quote(c.name)+" = "+c.nullable(salt))
+				sets = append(sets, t.quoted(c.name)+" = "+t.nullable(c, salt))
 			}
 		}
 		if len(sets) > 0 {
@@ -77,7 +79,7 @@ func (d *Database) statement(t *Table) string {
 	case what < 85: // to a key that means the same number
 		return update + t.moved("n", fmt.Sprintf("n + %d", d.rng.IntN(100))) + where
 	}
-	return "DELETE FROM " + schema + "." + quote(t.Name) + where
+	return "DELETE FROM " + t.name() + where
 }
 
 // moved gives the key's columns for the rows' new numbers.
@@ -85,14 +87,14 @@ func (t *Table) moved(n, s string) string {
 	var sets []string
 	for i := range t.columns {
 		if c := &t.columns[i]; c.key {
-			sets = append(sets, quote(c.name)+" = "+c.value(n, s))
+			sets = append(sets, t.quoted(c.name)+" = "+t.value(c, n, s))
 		}
 	}
 	return strings.Join(sets, ", ")
 }
 
 // Mark writes the last row of all, into a table of its own.
-func Mark(ctx context.Context, db *sql.DB) error {
-	_, err := db.ExecContext(ctx, "INSERT INTO "+schema+".last VALUES (1)")
+func (d *Database) Mark(ctx context.Context, db *sql.DB) error {
+	_, err := db.ExecContext(ctx, "INSERT INTO "+d.schema+"last VALUES (1)")
 	return err
 }

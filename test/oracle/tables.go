@@ -13,15 +13,16 @@ import (
 // Column is a column with the family of its type (see Canonical).
 type Column struct{ Name, Family string }
 
-// Table is a table of a source in MySQL or MariaDB and the store's table that should
-// have its rows.
+// Table is a table of a source and the store's table that should have its rows.
 type Table struct {
 	// Source and Store are the tables' names, quoted as their servers want it.
 	Source, Store string
 	// ID is the source's id, by which the store tells rows of several sources apart.
-	ID      string
-	Columns []Column // all of them
-	Key     []string // names of the key's columns
+	ID string
+	// Postgres is for a source in PostgreSQL; else it is MySQL or MariaDB.
+	Postgres bool
+	Columns  []Column // all of them
+	Key      []string // names of the key's columns
 }
 
 // Difference is a row that one side lacks, or a value that differs.
@@ -84,14 +85,18 @@ func (t *Table) Compare(ctx context.Context, source, store *sql.DB, most int) (r
 	s := t.sides()
 	var want, got map[string]digest
 	g, both := errgroup.WithContext(ctx)
+	const postgres = "SELECT left(k, %d) b, count(*), sum(('x' || left(h, 15))::bit(60)::bigint)::text FROM (SELECT md5(%s) k, md5(%s) h FROM %s) x GROUP BY b"
 	g.Go(func() (err error) {
+		if t.Postgres {
+			want, err = digests(both, source, fmt.Sprintf(postgres, digits, s.sourceKey, joined(s.source), t.Source))
+			return err
+		}
 		want, err = digests(both, source, fmt.Sprintf("SELECT LEFT(k, %d) b, COUNT(*), CAST(SUM(CAST(CONV(LEFT(h, 15), 16, 10) AS UNSIGNED)) AS CHAR) FROM (SELECT MD5(%s) k, MD5(CONCAT_WS('|', %s)) h FROM %s) x GROUP BY b",
 			digits, s.sourceKey, strings.Join(s.source, ", "), t.Source))
 		return err
 	})
 	g.Go(func() (err error) {
-		got, err = digests(both, store, fmt.Sprintf("SELECT left(k, %d) b, count(*), sum(('x' || left(h, 15))::bit(60)::bigint)::text FROM (SELECT md5(%s) k, md5(%s) h FROM %s WHERE _source = '%s') x GROUP BY b",
-			digits, s.storeKey, joined(s.store), t.Store, t.ID))
+		got, err = digests(both, store, fmt.Sprintf(postgres, digits, s.storeKey, joined(s.store), t.Store+" WHERE _source = '"+t.ID+"'"))
 		return err
 	})
 	if err := g.Wait(); err != nil {

@@ -23,10 +23,14 @@ var canonical = map[string]struct{ source, store string }{
 	"datetime": {"IF(" + partly + ", NULL, DATE_FORMAT({c}, '%Y-%m-%d %H:%i:%s.%f'))", "to_char({c}, 'YYYY-MM-DD HH24:MI:SS.US')"},
 	"time": {"TIME_FORMAT({c}, '%H:%i:%s.%f')",
 		"CASE WHEN {c} < interval '0' THEN '-' || to_char(-{c}, 'HH24:MI:SS.US') ELSE to_char({c}, 'HH24:MI:SS.US') END"},
-	"uuid":   {"CAST({c} AS CHAR)", "{c}::text"},
-	"inet4":  {"HEX(CAST({c} AS BINARY(4)))", "substr(upper(encode(inet_send({c}), 'hex')), 9)"},
-	"inet6":  {"HEX(CAST({c} AS BINARY(16)))", "substr(upper(encode(inet_send({c}), 'hex')), 9)"},
-	"vector": {"HEX({c})", "(SELECT string_agg(" + reversed("h", 4) + ", '' ORDER BY o) FROM (SELECT encode(float4send(x), 'hex') h, o FROM unnest({c}) WITH ORDINALITY u (x, o)) q)"},
+	"uuid":  {"CAST({c} AS CHAR)", "{c}::text"},
+	"inet4": {"HEX(CAST({c} AS BINARY(4)))", "substr(upper(encode(inet_send({c}), 'hex')), 9)"},
+	"inet6": {"HEX(CAST({c} AS BINARY(16)))", "substr(upper(encode(inet_send({c}), 'hex')), 9)"},
+	// PostgreSQL on both sides, where most types have one text.
+	"pg":       {pgText("{c}::text"), pgText("{c}::text")},
+	"pg float": {"encode(float8send({c}::float8), 'hex')", "encode(float8send({c}::float8), 'hex')"},
+	"pg char":  {"CASE WHEN {c} IS NOT NULL THEN " + pgText("format('%s', {c})") + " END", pgText("{c}::text")}, // a cast cuts off its blanks
+	"vector":   {"HEX({c})", "(SELECT string_agg(" + reversed("h", 4) + ", '' ORDER BY o) FROM (SELECT encode(float4send(x), 'hex') h, o FROM unnest({c}) WITH ORDINALITY u (x, o)) q)"},
 }
 
 const (
@@ -43,8 +47,11 @@ func reversed(hex string, n int) string {
 	return "upper(" + strings.Join(parts, " || ") + ")"
 }
 
-// Canonical gives the expressions of a column for MySQL or MariaDB and for a store.
-// The family must be known.
+// pgText gives PostgreSQL's expression for the bytes of a text.
+func pgText(text string) string { return "encode(convert_to(" + text + ", 'UTF8'), 'hex')" }
+
+// Canonical gives the expressions of a column for its source and for a store. Families
+// that begin with pg are those of a source in PostgreSQL. The family must be known.
 func Canonical(family, column string) (source, store string) {
 	if family == "float" { // which is exact as a double, on either side
 		family = "double"
@@ -53,5 +60,9 @@ func Canonical(family, column string) (source, store string) {
 	if !ok {
 		panic(fmt.Sprintf("oracle: no family %q", family)) // a slip of the pen in a test
 	}
-	return strings.ReplaceAll(e.source, "{c}", "`"+column+"`"), strings.ReplaceAll(e.store, "{c}", `"`+column+`"`)
+	quote := "`"
+	if strings.HasPrefix(family, "pg") {
+		quote = `"`
+	}
+	return strings.ReplaceAll(e.source, "{c}", quote+column+quote), strings.ReplaceAll(e.store, "{c}", `"`+column+`"`)
 }

@@ -1,19 +1,24 @@
 package holdings
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
-// kind is a type with the expression of its values. In an expression {n} is the row's
-// number, {1} to {4} are pseudo-random numbers of 32 bits made of it, and {h} is a
-// pseudo-random text of 32 hexadecimal digits.
-type kind struct {
-	def    string // in CREATE TABLE
-	family string // see oracle.Canonical
-	expr   string // empty for a column that the server computes
+// mariadb are the types of MariaDB 10.11. Each has limits, zero or empty values, and what
+// is rare; values that no store holds are among those of dates and texts.
+var mariadb = dialect{
+	quote: "`", schema: "shiku.", seq: "CAST(seq AS SIGNED)", random: "CRC32(CONCAT(%s, '%s/%d'))", hash: "MD5(CONCAT(%s, '%s'))",
+	// MariaDB Knowledge Base, "Sequence Storage Engine".
+	sequence: func(first, last int) string { return fmt.Sprintf("shiku.seq_%d_to_%d", first, last) },
+	before:   []string{"CREATE DATABASE shiku CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"},
+	kinds:    mariadbKinds,
+	keys:     mariadbKeys,
+	// Some times have the format of before MySQL 5.6.
+	format: map[bool]string{true: "SET GLOBAL mysql56_temporal_format = OFF", false: "SET GLOBAL mysql56_temporal_format = ON"},
 }
 
-// kinds are the types of MariaDB 10.11. Each has limits, zero or empty values, and what
-// is rare; values that no store holds are among those of dates and texts.
-var kinds = []kind{
+var mariadbKinds = []kind{
 	{"tinyint", "number", "CAST({1} % 256 AS SIGNED) - 128"},
 	{"tinyint unsigned", "number", "{1} % 256"},
 	{"tinyint(1)", "number", "{1} % 2"},
@@ -123,14 +128,7 @@ func uuid(hex, n string) string {
 	return strings.NewReplacer("{h}", hex, "{n}", n).Replace("CONCAT_WS('-', LEFT({h}, 8), SUBSTR({h}, 9, 4), CONCAT(ELT(1 + {n} % 4, '1', '4', '7', '8'), SUBSTR({h}, 14, 3)), CONCAT('a', SUBSTR({h}, 18, 3)), RIGHT({h}, 12))")
 }
 
-// key is a primary key: the values of its columns are a row's own by its number {n}. {s}
-// chooses between values that mean the same row, e.g. those that a collation takes for equal.
-type key struct {
-	columns []kind
-	index   string // the columns in PRIMARY KEY, where that isn't their list
-}
-
-var keys = []key{
+var mariadbKeys = []key{
 	{columns: []kind{{"bigint", "number", "CAST({n} AS SIGNED) * 7 - 1000000"}}},
 	{columns: []kind{{"int unsigned", "number", "4294967295 - {n}"}}},
 	{columns: []kind{{"bigint unsigned", "number", "18446744073709551615 - {n}"}}},
