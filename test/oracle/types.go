@@ -28,7 +28,7 @@ var canonical = map[string]struct{ source, store string }{
 	"inet6": {"HEX(CAST({c} AS BINARY(16)))", "substr(upper(encode(inet_send({c}), 'hex')), 9)"},
 	// PostgreSQL on both sides, where most types have one text.
 	"pg":       {pgText("{c}::text"), pgText("{c}::text")},
-	"pg float": {"encode(float8send({c}::float8), 'hex')", "encode(float8send({c}::float8), 'hex')"},
+	"pg float": {pgFloat, pgFloat},
 	"pg char":  {"CASE WHEN {c} IS NOT NULL THEN " + pgText("format('%s', {c})") + " END", pgText("{c}::text")}, // a cast cuts off its blanks
 	"vector":   {"HEX({c})", "(SELECT string_agg(" + reversed("h", 4) + ", '' ORDER BY o) FROM (SELECT encode(float4send(x), 'hex') h, o FROM unnest({c}) WITH ORDINALITY u (x, o)) q)"},
 }
@@ -46,6 +46,9 @@ func reversed(hex string, n int) string {
 	}
 	return "upper(" + strings.Join(parts, " || ") + ")"
 }
+
+// pgFloat gives a number's bits. All NaN are one value to PostgreSQL (manual, 8.1.3).
+const pgFloat = "CASE WHEN {c} = 'NaN' THEN 'NaN' ELSE encode(float8send({c}::float8), 'hex') END"
 
 // pgText gives PostgreSQL's expression for the bytes of a text.
 func pgText(text string) string { return "encode(convert_to(" + text + ", 'UTF8'), 'hex')" }
