@@ -14,6 +14,7 @@ import (
 
 // large is a source of one table in two chunks, of which the first takes several parts.
 type large struct {
+	integers
 	table  *schema.Table
 	listed int
 	second chan struct{} // closed when the second chunk is read

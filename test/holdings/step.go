@@ -12,7 +12,7 @@ import (
 // other keys or deleted. Now and then it is rolled back. It gives the rows that were
 // changed for good.
 func (d *Database) Step(ctx context.Context, c *sql.Conn) (rows int64, err error) {
-	image := [...]string{"FULL", "FULL", "MINIMAL", "NOBLOB"}[d.rng.IntN(4)]
+	image := [...]string{"MINIMAL", "NOBLOB", "FULL"}[min(d.rng.IntN(12), 2)]
 	if !d.o.Postgres {
 		if _, err := c.ExecContext(ctx, "SET SESSION binlog_row_image = "+image); err != nil {
 			return 0, err
