@@ -78,6 +78,12 @@ func (t *Table) Compare(ctx context.Context, source, store *sql.DB, most int) (r
 	if err := source.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+t.Source).Scan(&rows); err != nil {
 		return 0, nil, fmt.Errorf("count the rows of %s: %w", t.Source, err)
 	}
+	if rows == 0 { // a store has no table before its first row
+		var there bool
+		if err := store.QueryRowContext(ctx, "SELECT to_regclass($1) IS NOT NULL", t.Store).Scan(&there); err != nil || !there {
+			return 0, nil, err
+		}
+	}
 	digits := 0
 	for n := rows; n > 1000 && digits < 4; n /= 16 {
 		digits++

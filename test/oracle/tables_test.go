@@ -71,6 +71,16 @@ func TestTablesTellDifferences(t *testing.T) {
 			run(t, store, "TRUNCATE t", "INSERT INTO t SELECT * FROM saved", "DROP TABLE saved")
 		})
 	}
+	run(t, source, "CREATE TABLE d.empty LIKE d.t")
+	none := compared
+	none.Source, none.Store = "d.empty", "nowhere"
+	if rows, diffs, err := none.Compare(ctx, source, store, 20); err != nil || rows != 0 || len(diffs) != 0 {
+		t.Errorf("an empty table that the store hasn't: %d rows, %v, %v", rows, diffs, err)
+	}
+	none.Store = "t"
+	if _, diffs, err := none.Compare(ctx, source, store, 20); err != nil || len(diffs) < 20 {
+		t.Errorf("an empty table whose rows the store has: %v, %v", diffs, err)
+	}
 	if unheld, err := compared.Unheld(ctx, source); err != nil || len(unheld) != 2 || unheld["day"] != 1 || unheld["at"] != 1 {
 		t.Errorf("values that no store holds: %v, %v", unheld, err)
 	}
