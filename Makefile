@@ -3,13 +3,14 @@ GO ?= go
 # A number of inputs: with a time, go test reports the end of it as a failure now and then.
 FUZZTIME ?= 50000x
 
-.PHONY: bench bench-peers demo help build test ci lint unit faults stopped fuzz servers test-matrix test-mysql test-container
+.PHONY: bench bench-peers demo help build test test-load ci lint unit faults stopped fuzz servers test-matrix test-mysql test-container
 help:
 	@echo "make build   编译到 bin/tributary      build bin/tributary"
 	@echo "make test    全部检查与测试            every check and test (what CI runs)"
 	@echo "make demo    本机演示与页面（CHECK=1 自检并输出 JSON） the main job on this machine, with its page (CHECK=1: kill, compare, print JSON)"
 	@echo "make bench   测量吞吐与延迟            measure rates and latency (ROWS=n REPEAT=n OUT=folder)"
 	@echo "make bench-peers  同一次运行中与 Debezium 对比  the same beside Debezium, in one run (needs Java 17 and Maven)"
+	@echo "make test-load  装载 300 张表、500 万行，边写边杀采集进程，逐值比对  a load of TABLES=300 tables, ROWS=5000000, KILLS=20 (SEED=n repeats), compared value by value"
 	@echo "make faults  随机故障（SEED=n 重放，FAULTS=n 次数）  break anything at random (SEED=n repeats, FAULTS=n how often)"
 	@echo "make stopped 应用程序在 COPY 中被冻结（STOPPED=1m）  a worker frozen inside a COPY, for STOPPED=1m"
 	@echo "make test-mysql  在 MySQL 上测试            the reader, and the whole way, on MySQL"
@@ -30,7 +31,7 @@ demo:
 	@begun=$$(date +%s); ($(call patiently,$(GO) build -o bin/tributary ./cmd/tributary && $(GO) build -o bin/demo ./deploy/demo)) && \
 	exec ./bin/demo -begun $$begun $(if $(CHECK),-check 30s) $(if $(LOG),-log $(LOG)) $(if $(SEED),-seed $(SEED)) $(if $(DIR),-dir $(DIR)) $(if $(PAGE),-page $(PAGE))
 
-# ROWS, REPEAT, ONLY (parts: mariadb,apply,single,latency,peers,postgres), CODECS and
+# ROWS, REPEAT, ONLY (parts: mariadb,apply,single,latency,peers,load,postgres), CODECS and
 # OUT change a run; the report tells machine, versions and repetitions. bench-peers
 # runs Debezium beside us, from Maven Central.
 bench bench-peers: build
@@ -82,6 +83,10 @@ test-matrix: servers
 
 test-mysql:
 	$(GO) test -count=1 -run 'Reader/MySQL|Gaps/MySQL|MySQL57|PartialJSON|Microseconds|MySQLKilled|TablesWithoutKeys' ./capture/mysql ./test/e2e
+
+# Needs about 15 GB of disk; how long it takes depends on the machine.
+test-load:
+	TABLES=$(or $(TABLES),300) ROWS=$(or $(ROWS),5000000) KILLS=$(or $(KILLS),20) SEED=$(SEED) $(GO) test -count=1 -timeout 4h -v -run TestWholeDatabase ./test/e2e
 
 faults:
 	FAULTS=$(or $(FAULTS),60) $(GO) test -count=1 -timeout 60m -v -run 'KilledAnywhere|AnythingBreaks' ./test/e2e ./test/faults

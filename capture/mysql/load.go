@@ -95,20 +95,44 @@ func (l *loader) Tables(ctx context.Context) ([]snapshot.Table, error) {
 	if err := l.r.list(); err != nil {
 		return nil, err
 	}
+	counts, err := l.r.query("estimate the tables' sizes", sizes)
+	if err != nil {
+		return nil, err
+	}
+	return l.tables(slices.DeleteFunc(counts, func(row []string) bool { return !l.r.known[row[0]+"."+row[1]] }))
+}
+
+const sizes = "SELECT TABLE_SCHEMA, TABLE_NAME, COALESCE(TABLE_ROWS, -1) FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE'"
+
+// Table implements snapshot.Describer. The server finds a table quickly if both of its
+// names are given; where they meet isn't told by the ID if a name has a dot.
+func (l *loader) Table(ctx context.Context, id string) ([]snapshot.Table, error) {
+	defer context.AfterFunc(ctx, func() { _ = l.r.sql.Close() })()
+	if !l.r.wanted(id) {
+		return nil, nil
+	}
+	var counts [][]string
+	for at := range id {
+		if id[at] != '.' {
+			continue
+		}
+		rows, err := l.r.query("estimate the size of "+id, sizes+" AND TABLE_SCHEMA = ? AND TABLE_NAME = ?", id[:at], id[at+1:])
+		if err != nil {
+			return nil, err
+		}
+		counts = append(counts, rows...)
+	}
+	return l.tables(counts)
+}
+
+// tables describes tables by rows of sizes.
+func (l *loader) tables(counts [][]string) (out []snapshot.Table, err error) {
 	parents, err := l.parents()
 	if err != nil {
 		return nil, err
 	}
-	counts, err := l.r.query("estimate the tables' sizes", "SELECT TABLE_SCHEMA, TABLE_NAME, COALESCE(TABLE_ROWS, -1) FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE'")
-	if err != nil {
-		return nil, err
-	}
-	var out []snapshot.Table
 	for _, row := range counts {
 		name := row[0] + "." + row[1]
-		if !l.r.known[name] {
-			continue
-		}
 		t, cols, refused, err := l.describe(row[0], row[1])
 		if err != nil {
 			return nil, err

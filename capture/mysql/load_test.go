@@ -162,6 +162,11 @@ func testRaces(t *testing.T, g *rig) {
 func testKeys(t *testing.T, g *rig) {
 	g.run("CREATE TABLE any_table (id int PRIMARY KEY)")
 	g.first()
+	g.run("CREATE TABLE `any.table` (id int PRIMARY KEY)")
+	g.run("INSERT INTO `any.table` VALUES (7)")
+	if c := loadtest.Chunk(t, g.r.Source, "any.table", snapshot.Request{Rows: 9, Bytes: 1 << 20}); len(c.Rows) != 1 {
+		t.Errorf("a table with a dot in its name: %d rows", len(c.Rows))
+	}
 	for name, def := range map[string]string{
 		"ci":     "k varchar(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci",
 		"gbk":    "k varchar(20) CHARACTER SET gbk",
@@ -174,6 +179,7 @@ func testKeys(t *testing.T, g *rig) {
 		"float":  "k float",
 		"u":      "k bigint unsigned",
 		"enum":   "k enum('丙','乙','甲')",
+		"set":    "k set('z','y','x')",
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := &rig{t: t, db: g.db, name: g.name, sql: g.sql, o: g.o, r: g.r}
@@ -181,7 +187,7 @@ func testKeys(t *testing.T, g *rig) {
 			g.run("CREATE TABLE k_" + name + " (" + def + ", n int, v int, PRIMARY KEY (k, n))")
 			source := map[string]string{"ci": "CONCAT('Ab中', seq %% 7, CHAR(65 + seq %% 26))", "gbk": "CONCAT('镕', seq %% 7)", "bin": "UNHEX(LPAD(HEX(seq %% 5 * 50), 4, '0'))",
 				"dec": "seq %% 11 - 5.5", "date": "'2000-01-01' + INTERVAL seq %% 9 DAY", "stamp": "'2000-01-01 00:00:00.123' + INTERVAL seq %% 9 SECOND",
-				"time": "SEC_TO_TIME(seq %% 9 - 4.5)", "double": "(seq %% 9 - 4) / 3", "float": "(seq %% 9 - 4) / 3", "u": "18446744073709551615 - seq %% 9", "enum": "1 + seq %% 3"}[name]
+				"time": "SEC_TO_TIME(seq %% 9 - 4.5)", "double": "(seq %% 9 - 4) / 3", "float": "(seq %% 9 - 4) / 3", "u": "18446744073709551615 - seq %% 9", "enum": "1 + seq %% 3", "set": "seq %% 8"}[name]
 			var rows []string
 			for n := range 200 {
 				rows = append(rows, "("+strings.ReplaceAll(strings.ReplaceAll(source, "%%", "%"), "seq", fmt.Sprint(n))+fmt.Sprintf(", %d, %d)", n, n))

@@ -31,7 +31,7 @@ func literals(t *schema.Table, key []event.Value) (string, error) {
 // cast gives the literal of a type that type.
 func cast(t *schema.Type) string {
 	switch {
-	case t.Native == "" || t.Kind == schema.Enum:
+	case t.Native == "" || t.Kind == schema.Enum || t.Native == "bit": // which is bit(1) in a cast; the column tells
 		return ""
 	case t.Native == "character": // that is character(1) in a cast
 		return "::bpchar"

@@ -61,7 +61,7 @@ func (l *loader) open(ctx context.Context) error {
 // Close implements snapshot.Source.
 func (l *loader) Close() error { return l.r.Close() }
 
-// publishedTables gives what the publication holds, with the columns that its stream
+// publishedTables gives what the publication holds, or one table of it, with the columns that its stream
 // has: those that the view names, from PostgreSQL 15 on, without those that the server
 // computes, before 18 (15 to 17 name them although they aren't sent).
 const publishedTables = `
@@ -70,11 +70,14 @@ FROM pg_publication_tables p JOIN pg_namespace n ON n.nspname = p.schemaname JOI
   LATERAL (SELECT coalesce(array_agg(attname::text ORDER BY attnum), '{}') AS names, coalesce(array_agg(atttypid ORDER BY attnum), '{}') AS types FROM pg_attribute a
     WHERE a.attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND coalesce(to_jsonb(p)->'attnames' ? attname::text, true)
       AND (current_setting('server_version_num')::int >= 180000 OR coalesce(to_jsonb(a)->>'attgenerated', '') = '')) a
-WHERE p.pubname = $1 ORDER BY 2, 3`
+WHERE p.pubname = $1 AND $2::text IN ('', current_database() || '.' || n.nspname || '.' || c.relname) ORDER BY 2, 3`
 
 // Tables implements snapshot.Source. It lists what the publication holds.
-func (l *loader) Tables(ctx context.Context) ([]snapshot.Table, error) {
-	rows, err := l.r.sql.Query(ctx, publishedTables, l.r.o.Publication)
+func (l *loader) Tables(ctx context.Context) ([]snapshot.Table, error) { return l.Table(ctx, "") }
+
+// Table implements snapshot.Describer. Without an ID it gives all tables.
+func (l *loader) Table(ctx context.Context, id string) ([]snapshot.Table, error) {
+	rows, err := l.r.sql.Query(ctx, publishedTables, l.r.o.Publication, id)
 	if err != nil {
 		return nil, connection("list tables", err)
 	}

@@ -189,7 +189,7 @@ func testKeys(t *testing.T, g *rig) {
 		"num": {"numeric(20,5)", "i % 11 - 5.5"}, "date": {"date", "date '2000-01-01' - 800000 + (i % 9)"}, "ts": {"timestamp", "timestamp '1969-12-31 23:59:58.5' + (i % 9) * interval '1 second'"},
 		"tstz": {"timestamptz", "timestamptz '1969-12-31 23:59:58.5+08' + (i % 9) * interval '1 second'"}, "time": {"time", "time '00:00:00.5' + (i % 9) * interval '1 hour'"},
 		"double": {"double precision", "(i % 9 - 4) / 3.0::double precision"}, "real": {"real", "((i % 9 - 4) / 3.0)::real"}, "uuid": {"uuid", "md5((i % 9)::text)::uuid"},
-		"enum": {"mood", "(enum_range(NULL::mood))[1 + i % 3]"}, "bool": {"boolean", "i % 2 = 0"}, "char": {"char(9)", "'a' || i % 7"},
+		"enum": {"mood", "(enum_range(NULL::mood))[1 + i % 3]"}, "bool": {"boolean", "i % 2 = 0"}, "char": {"char(9)", "'abc' || i % 9"}, "bit": {"bit(9)", "(i % 9)::bit(9)"}, "varbit": {"bit varying", "(i % 9)::bit(9)::varbit"},
 	}
 	for name, k := range kinds {
 		run(t, g.sql, fmt.Sprintf(`CREATE TABLE k_%s (k %s, n int, PRIMARY KEY (k, n)); INSERT INTO k_%s SELECT %s, i FROM generate_series(0, 199) i`, name, k[0], name, k[1]))

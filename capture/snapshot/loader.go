@@ -202,6 +202,11 @@ func (l *Loader) Close() error {
 func (l *Loader) Next(ctx context.Context) (*event.Segment, error) {
 	for {
 		if len(l.parts) > 0 {
+			select { // the stream stands still meanwhile: the next chunk is read while this one is written
+			case c := <-l.begins:
+				l.begin(c)
+			default:
+			}
 			b := l.parts[0]
 			l.parts = l.parts[1:]
 			return &b.Segment, nil

@@ -162,7 +162,13 @@ func (l *Loader) list(ctx context.Context, src Source) error {
 
 // describe finds the task's table among those that exist.
 func (l *Loader) describe(ctx context.Context, t *task, src Source) error {
-	tables, err := src.Tables(ctx)
+	var tables []Table
+	var err error
+	if d, ok := src.(Describer); ok {
+		tables, err = d.Table(ctx, t.Table)
+	} else {
+		tables, err = src.Tables(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -227,6 +233,9 @@ func (l *Loader) load(ctx context.Context, t *task, src Source) error {
 		began := time.Now()
 		res, err := l.view(ctx, src, c)
 		took := time.Since(began)
+		if err == nil && res.Last != nil && c.req.After != nil && sameKey(res.Last, c.req.After) {
+			err = fmt.Errorf("chunk of table %s: it ends with the key behind which it begins: %w", t.Table, ErrOrder)
+		}
 		if errors.Is(err, errVoid) {
 			continue
 		}

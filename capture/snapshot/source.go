@@ -13,6 +13,9 @@ var (
 	// ErrView: the server's view doesn't show yet what its log has delivered, e.g.
 	// because commits wait for a replica. The same request may be made again.
 	ErrView = errors.New("the view lacks transactions that the log has delivered")
+	// ErrOrder: a key, given back as a literal, isn't compared as keys are ordered. Reading
+	// on would never end.
+	ErrOrder = errors.New("keys aren't compared as they are ordered")
 	// ErrTable: the table can't be read as it is described: dropped or altered.
 	ErrTable = errors.New("the table isn't as it was described")
 )
@@ -96,6 +99,13 @@ type Adder interface {
 	// the table; a reader that starts from such a state delivers it as well. It may be
 	// called at any time, blocks for nothing, and is forgotten by a start from another state.
 	Add(table string)
+}
+
+// Describer is what a Source may be besides: one that describes a table without looking
+// at all others. Each load asks for that, so with many tables it counts.
+type Describer interface {
+	// Table gives the captured table with this ID; nothing if there is none.
+	Table(ctx context.Context, id string) ([]Table, error)
 }
 
 // Pacer is what a capture.Reader may be besides: one that can say more often than

@@ -101,8 +101,8 @@ func TestChosenParts(t *testing.T) {
 		o    options
 		want string
 	}{
-		"all":              {options{}, "mariadb apply single latency postgres"},
-		"all, with peers":  {options{peers: true}, "mariadb apply single latency peers postgres"},
+		"all":              {options{}, "mariadb apply single latency load postgres"},
+		"all, with peers":  {options{peers: true}, "mariadb apply single latency peers load postgres"},
 		"one, with needs":  {options{only: []string{"single"}}, "mariadb apply single"},
 		"one that is free": {options{only: []string{"postgres"}}, "postgres"},
 		"order is ours":    {options{only: []string{"postgres", "mariadb"}}, "mariadb postgres"},

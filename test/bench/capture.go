@@ -15,6 +15,7 @@ import (
 // source is one that an agent reads, with how it writes.
 type source struct {
 	org, name, engine, codec string
+	start                    string // first_start; empty for now
 	settings                 string // more of the configuration
 }
 

@@ -1,6 +1,6 @@
 // Command bench measures the way from a source to the store on one machine, beside
-// the ceilings that its servers set (pg_recvlogical to /dev/null for PostgreSQL, plain
-// COPY for the store) and, if asked, beside Debezium. It starts real servers and the
+// the ceilings that its servers set (pg_recvlogical, mariadb-dump and COPY to /dev/null,
+// plain COPY for the store) and, if asked, beside Debezium. It starts real servers and the
 // program's own processes, writes the backlog first, and reports every repetition and
 // the median. It asserts nothing, and it ends and removes all that it started.
 package main
@@ -34,6 +34,7 @@ var parts = []part{
 	{"single", "apply", func(ctx context.Context, b *bench, r *report) error { return b.singles(ctx, r) }},
 	{"latency", "mariadb", func(ctx context.Context, b *bench, r *report) error { return b.latency(ctx, r) }},
 	{"peers", "apply", func(ctx context.Context, b *bench, r *report) error { return b.rivalStore(ctx, r) }},
+	{"load", "", func(ctx context.Context, b *bench, r *report) error { return b.load(ctx, r) }},
 	{"postgres", "", func(ctx context.Context, b *bench, r *report) error { return b.postgres(ctx, r) }},
 }
 
@@ -95,7 +96,7 @@ func main() {
 	flag.StringVar(&o.out, "out", filepath.Join(os.TempDir(), "tributary-bench"), "folder of the report")
 	flag.BoolVar(&o.peers, "peers", false, "measure Debezium, too")
 	codecs := flag.String("codecs", "avro,json", "codecs of the log; the first one feeds the store, and what the program doesn't know is left out")
-	only := flag.String("only", "", "parts to measure: mariadb, apply, single, latency, peers, postgres; those that they need run as well")
+	only := flag.String("only", "", "parts to measure: mariadb, apply, single, latency, peers, load, postgres; those that they need run as well")
 	commit := flag.String("commit", "unknown", "what is measured")
 	flag.Parse()
 	o.codecs, o.only = list(*codecs), list(*only)

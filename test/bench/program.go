@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +32,7 @@ func agentConfig(s source, dir, broker string) string {
 	if s.codec != "avro" {
 		text += "codec: " + s.codec + "\n"
 	}
-	return text + fmt.Sprintf("sources:\n  - {name: %s, engine: %s, first_start: now, %s}\n", s.name, s.engine, s.settings)
+	return text + fmt.Sprintf("sources:\n  - {name: %s, engine: %s, first_start: %s, %s}\n", s.name, s.engine, cmp.Or(s.start, "now"), s.settings)
 }
 
 // agent starts an agent for one source.

@@ -168,7 +168,7 @@ func (y *types) differencesOf(id string) (out []string) {
 				if v.Anomaly != "" || v.Unstorable {
 					want[n] = "∅"
 				}
-				if want[n] != got[n] && !oracle.Same(v.Family, want[n], got[n]) {
+				if want[n] != got[n] {
 					out = append(out, fmt.Sprintf("%s: %s %s, row %s: %.80s, want %.80s", id, g.Name, v.Type, ids[n], got[n], want[n]))
 				}
 			}

@@ -36,8 +36,16 @@ func ToUTF8(name string, b []byte) ([]byte, bool) {
 	if !ok {
 		return nil, false
 	}
+	if name == "binary" {
+		return b, true
+	}
+	return cs.text(b)
+}
+
+// text converts text of the set. The result may be b itself.
+func (cs *charset) text(b []byte) ([]byte, bool) {
 	if cs.enc == nil {
-		return b, name == "binary" || utf8.Valid(b)
+		return b, utf8.Valid(b)
 	}
 	if !cs.wide && isASCII(b) {
 		return b, true

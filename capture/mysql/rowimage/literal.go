@@ -4,7 +4,9 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tributary-cdc/tributary/schema"
@@ -79,6 +81,23 @@ func literal(t *schema.Type, v event.Value) (string, error) {
 		if len(v.B) == 0 {
 			return "0", nil
 		}
+	case schema.Set: // likewise by the sum of its labels' places, as bits
+		return members(t, string(v.B))
 	}
 	return "", fmt.Errorf("%s in a key: %w", t, ErrUnsupported)
+}
+
+// members gives a set's number (MySQL manual, "The SET Type").
+func members(t *schema.Type, text string) (string, error) {
+	var n uint64
+	for text != "" {
+		var label string
+		label, text, _ = strings.Cut(text, ",")
+		at := slices.Index(t.Labels, label)
+		if at < 0 {
+			return "", fmt.Errorf("%q isn't among the labels of %s: %w", label, t, ErrUnsupported)
+		}
+		n |= 1 << at
+	}
+	return strconv.FormatUint(n, 10), nil
 }

@@ -89,7 +89,7 @@ func hidden(native string, length int) func([]byte, *state) (event.Value, error)
 // (MariaDB from 10.10.6, 10.11.5 and 11.0.3 on).
 func uuidText(b []byte, a *event.Arena) []byte {
 	groups := [5][]byte{b[:4], b[4:6], b[6:8], b[8:10], b[10:]}
-	if b[6]&0x80 != 0 && b[8] > 0 && b[8] <= 0x80 {
+	if b[6]&0x80 != 0 && b[8] > 0 && b[8] < 0x80 {
 		groups = [5][]byte{b[12:], b[10:12], b[8:10], b[6:8], b[:6]}
 	}
 	out := a.Take(36)[:0]

@@ -121,6 +121,7 @@ func cases() map[string]struct {
 		"vector":                 {Column{Type: typeVector, Meta: 4}, "08000000 0000803f 0000c0bf", text("{1,-1.5}"), ""},
 		"uuid, version 4":        {Column{Type: typeString, Meta: 0xfe10, Charset: "binary", Native: "uuid"}, "10 426655440000 a456 42d3 e89b 123e4567", text("123e4567-e89b-42d3-a456-426655440000"), ""},
 		"uuid, version 7":        {Column{Type: typeString, Meta: 0xfe10, Charset: "binary", Native: "uuid"}, "10 0192f0c1 2345 7abc 8def 0123456789ab", text("0192f0c1-2345-7abc-8def-0123456789ab"), ""},
+		"uuid, version 8":        {Column{Type: typeString, Meta: 0xfe10, Charset: "binary", Native: "uuid"}, "10 a1a2a3a4 b1b2 80c2 80d2 e1e2e3e4e5e6", text("a1a2a3a4-b1b2-80c2-80d2-e1e2e3e4e5e6"), ""},
 		"uuid of zeros":          {Column{Type: typeString, Meta: 0xfe10, Charset: "binary", Native: "uuid"}, "00", text("00000000-0000-0000-0000-000000000000"), ""},
 		"inet6":                  {Column{Type: typeString, Meta: 0xfe10, Charset: "binary", Native: "inet6"}, "04 20010db8", text("2001:db8::"), ""},
 		"inet4":                  {Column{Type: typeString, Meta: 0xfe04, Charset: "binary", Native: "inet4"}, "01 0a", text("10.0.0.0"), ""},

@@ -17,6 +17,7 @@ type TextPlan struct {
 	table   *schema.Table
 	columns []Column
 	types   []schema.Type
+	sets    []charset // of the columns, to look each up once
 }
 
 // CompileText makes a plan for a table whose columns stand in the log as cols.
@@ -30,7 +31,7 @@ func CompileText(t *schema.Table, cols []Column) (*TextPlan, error) {
 		if err != nil {
 			return nil, fmt.Errorf("column %q of table %s: %w", t.Columns[i].Name, t.ID(), err)
 		}
-		p.types = append(p.types, typ)
+		p.types, p.sets = append(p.types, typ), append(p.sets, charsets[c.Charset])
 	}
 	return p, nil
 }
@@ -83,7 +84,10 @@ func (p *TextPlan) value(i int, b []byte, a *event.Arena) (event.Value, string, 
 		n, err := span(b)
 		return event.Signed(n), "", err
 	case schema.String, schema.Enum, schema.Set:
-		out, ok := ToUTF8(c.Charset, b)
+		out, ok := b, true
+		if c.Charset != "binary" {
+			out, ok = p.sets[i].text(b)
+		}
 		if !ok {
 			return event.NullValue, fmt.Sprintf("%s \\x%x", c.Charset, b), nil
 		}
@@ -108,23 +112,21 @@ func canonicalDecimal(b []byte) []byte {
 
 // stamp reads YYYY-MM-DD, with hh:mm:ss and a fraction where the type has them.
 func (p *TextPlan) stamp(b []byte, typ *schema.Type) (event.Value, string, error) {
-	bad := fmt.Errorf("date %q: %w", b, ErrMalformed)
-	date, clock, timed := bytes.Cut(b, []byte(" "))
-	if len(date) != 10 || date[4] != '-' || date[7] != '-' || timed == (typ.Kind == schema.Date) {
-		return event.Value{}, "", bad
+	timed := len(b) > 11 && b[10] == ' '
+	if timed == (typ.Kind == schema.Date) || !timed && len(b) != 10 || b[4] != '-' || b[7] != '-' {
+		return event.Value{}, "", fmt.Errorf("date %q: %w", b, ErrMalformed)
 	}
 	var s stamp
-	var err error
-	for i, at := range [][2]int{{0, 4}, {5, 7}, {8, 10}} {
-		n, nerr := strconv.Atoi(string(date[at[0]:at[1]]))
-		if nerr != nil {
-			return event.Value{}, "", bad
-		}
-		*[]*int{&s.year, &s.month, &s.day}[i] = n
+	var ok [3]bool
+	s.year, ok[0] = number(b[:4])
+	s.month, ok[1] = number(b[5:7])
+	s.day, ok[2] = number(b[8:10])
+	if ok != [3]bool{true, true, true} {
+		return event.Value{}, "", fmt.Errorf("date %q: %w", b, ErrMalformed)
 	}
 	if timed {
-		var us int64
-		if us, err = span(clock); err != nil {
+		us, err := span(b[11:])
+		if err != nil {
 			return event.Value{}, "", err
 		}
 		s.hour, s.minute, s.second, s.micro = int(us/3_600_000_000), int(us/60_000_000%60), int(us/1_000_000%60), us%1_000_000
@@ -136,34 +138,41 @@ func (p *TextPlan) stamp(b []byte, typ *schema.Type) (event.Value, string, error
 
 // span reads [-]hh:mm:ss[.ffffff], with hours up to 838.
 func span(b []byte) (int64, error) {
-	bad := fmt.Errorf("time %q: %w", b, ErrMalformed)
 	rest, negative := bytes.CutPrefix(b, []byte("-"))
-	whole, fraction, _ := bytes.Cut(rest, []byte("."))
-	parts := bytes.Split(whole, []byte(":"))
-	if len(parts) != 3 || len(fraction) > 6 {
-		return 0, bad
+	hours := bytes.IndexByte(rest, ':')
+	if hours < 1 || hours > 3 || len(rest) < hours+6 || rest[hours+3] != ':' {
+		return 0, fmt.Errorf("time %q: %w", b, ErrMalformed)
 	}
-	var us int64
-	for _, part := range parts {
-		n, err := strconv.ParseUint(string(part), 10, 16)
-		if err != nil {
-			return 0, bad
+	var ok [4]bool
+	var hour, minute, second, micro int
+	hour, ok[0] = number(rest[:hours])
+	minute, ok[1] = number(rest[hours+1 : hours+3])
+	second, ok[2] = number(rest[hours+4 : hours+6])
+	ok[3] = true
+	if fraction := rest[hours+6:]; len(fraction) > 0 {
+		micro, ok[3] = number(fraction[1:])
+		ok[3] = ok[3] && fraction[0] == '.' && len(fraction) <= 7
+		for n := len(fraction); n < 7; n++ {
+			micro *= 10
 		}
-		us = us*60 + int64(n)
 	}
-	us *= 1_000_000
-	if len(fraction) > 0 {
-		n, err := strconv.ParseUint(string(fraction), 10, 32)
-		if err != nil {
-			return 0, bad
-		}
-		for range 6 - len(fraction) {
-			n *= 10
-		}
-		us += int64(n)
+	if ok != [4]bool{true, true, true, true} {
+		return 0, fmt.Errorf("time %q: %w", b, ErrMalformed)
 	}
+	us := (int64(hour)*3600+int64(minute)*60+int64(second))*1_000_000 + int64(micro)
 	if negative {
 		us = -us
 	}
 	return us, nil
+}
+
+// number reads up to nine digits, and nothing else.
+func number(b []byte) (n int, ok bool) {
+	for _, c := range b {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = 10*n + int(c-'0')
+	}
+	return n, len(b) > 0 && len(b) < 10
 }

@@ -93,6 +93,9 @@ func Chunk(t *testing.T, open func(context.Context) (snapshot.Source, error), ta
 		if tables[i].Schema == nil || tables[i].Schema.Name != table {
 			continue
 		}
+		if r.After == nil && r.Keys == nil {
+			testDescriber(t, src.(snapshot.Describer), &tables[i])
+		}
 		r.Table = tables[i].Schema
 		c, err := src.Read(t.Context(), r)
 		if err != nil {
@@ -102,6 +105,18 @@ func Chunk(t *testing.T, open func(context.Context) (snapshot.Source, error), ta
 	}
 	t.Fatalf("table %s isn't among those that can be loaded", table)
 	return nil
+}
+
+// testDescriber wants a table by itself as it is among all.
+func testDescriber(t *testing.T, d snapshot.Describer, table *snapshot.Table) {
+	t.Helper()
+	alone, err := d.Table(t.Context(), table.ID)
+	if err != nil || len(alone) != 1 || alone[0].ID != table.ID || !slices.Equal(alone[0].Parents, table.Parents) || len(alone[0].Schema.Columns) != len(table.Schema.Columns) {
+		t.Fatalf("table %s by itself: %+v, %v", table.ID, alone, err)
+	}
+	if none, err := d.Table(t.Context(), table.ID+"x"); err != nil || len(none) != 0 {
+		t.Fatalf("a table that isn't there: %+v, %v", none, err)
+	}
 }
 
 // Feed is a loader that is read in a goroutine of its own.
