@@ -173,14 +173,14 @@ func (l *loader) describe(database, name string) (t *schema.Table, cols []rowima
 // it, over any number of steps (MySQL manual, "FOREIGN KEY Constraints": such changes
 // aren't in the binary log).
 func (l *loader) parents() (map[string][]string, error) {
-	rows, err := l.r.query("read the foreign keys", `SELECT CONSTRAINT_SCHEMA, TABLE_NAME, UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS
-		WHERE DELETE_RULE IN ('CASCADE', 'SET NULL', 'SET DEFAULT') OR UPDATE_RULE IN ('CASCADE', 'SET NULL', 'SET DEFAULT')`)
+	keys, err := l.r.cascades()
 	if err != nil {
 		return nil, err
 	}
 	out := map[string][]string{}
-	for _, row := range rows {
-		out[row[0]+"."+row[1]] = append(out[row[0]+"."+row[1]], row[2]+"."+row[3])
+	for _, k := range keys {
+		child := k.Database + "." + k.Table
+		out[child] = append(out[child], k.ParentDatabase+"."+k.Parent)
 	}
 	for grown := true; grown; {
 		grown = false

@@ -134,30 +134,25 @@ func (r *Reader) probe() error {
 		return err
 	}
 	r.mariadb = strings.Contains(rows[0][0], "MariaDB")
-	// Measured: 10.2 writes NULL, 10.11 and 11.4 write the value. Nothing but a write at the
-	// server would tell, so releases between count as the old one.
 	var major, minor int
 	if _, err := fmt.Sscanf(rows[0][0], "%d.%d", &major, &minor); err != nil {
 		return fmt.Errorf("version %q: %w", rows[0][0], err)
 	}
-	r.doubtful = r.mariadb && (major < 10 || major == 10 && minor < 11)
-	for _, want := range []struct{ name, value, code, hint string }{
-		{"log_bin", "ON", "MYSQL_LOG_BIN", "set log_bin in the server's configuration and restart it"},
-		{"binlog_format", "ROW", "MYSQL_BINLOG_FORMAT", "SET GLOBAL binlog_format = 'ROW'; and the same in the server's configuration; sessions that are open keep the old one"},
-	} {
-		got, found, err := r.variable(want.name)
+	r.doubtful = r.mariadb && VirtualDoubtful(major, minor)
+	for _, want := range Required {
+		got, found, err := r.variable(want.Name)
 		if err != nil {
 			return err
 		}
-		if found && !strings.EqualFold(got, want.value) {
-			return &capture.Coded{Code: want.code, Hint: want.hint, Err: fmt.Errorf("%s is %s, wanted %s: %w", want.name, got, want.value, capture.ErrSettings)}
+		if found && !strings.EqualFold(got, want.Value) {
+			return &capture.Coded{Code: want.Code, Hint: want.Hint, Err: fmt.Errorf("%s is %s, wanted %s: %w", want.Name, got, want.Value, capture.ErrSettings)}
 		}
 	}
 	names, _, err := r.variable("lower_case_table_names")
 	if err != nil {
 		return err
 	}
-	if names == "2" {
+	if names == CaseFixed {
 		return &capture.Coded{Code: "MYSQL_TABLE_CASE", Hint: "lower_case_table_names is fixed when the server's data folder is made; 0 and 1 can be captured",
 			Err: fmt.Errorf("lower_case_table_names is 2, so a statement in the log may name a table in another case: %w", capture.ErrSettings)}
 	}

@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"net"
 	"path"
 	"strconv"
@@ -102,19 +101,14 @@ func New(o Options) (*Reader, error) {
 	if o.Port == 0 {
 		o.Port = 3306
 	}
-	if o.ServerID == 0 { // the upper half, away from what people choose
-		o.ServerID = crc32.ChecksumIEEE([]byte(o.Source.ID)) | 1<<31
+	if o.ServerID == 0 {
+		o.ServerID = ReplicaID(o.Source.ID)
 	}
 	return &Reader{o: o}, nil
 }
 
 func (r *Reader) wanted(name string) bool {
-	for _, p := range r.o.Tables {
-		if ok, err := path.Match(r.fold(p), name); err == nil && ok {
-			return true
-		}
-	}
-	return r.additions.Has(name)
+	return Wanted(r.o.Tables, name, r.caseless) || r.additions.Has(name)
 }
 
 // fold gives a name that a person wrote the form that the server keeps.

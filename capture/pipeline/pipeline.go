@@ -71,7 +71,7 @@ type Options struct {
 	// raise throughput and memory (two are held). Default 1 MiB.
 	BatchBytes int
 	// MaxRecord bounds one record before compression. A larger row stops the source
-	// with an error that names table and key. Default 8 MiB.
+	// with an error that names table and key. Default DefaultMaxRecord.
 	MaxRecord int
 	// Linger is how long a batch that isn't full waits for more, 0 to 1s. Default 2ms.
 	Linger time.Duration
@@ -110,6 +110,10 @@ type Options struct {
 	Logger *slog.Logger
 }
 
+// DefaultMaxRecord is the largest record in bytes before compression, where nothing else is
+// said.
+const DefaultMaxRecord = 8 << 20
+
 // maxRecords is half of the range of sequence numbers (RecordBatch baseSequence, int32).
 const maxRecords = 1 << 30
 
@@ -123,7 +127,7 @@ func (o *Options) fill() error {
 		return errors.New("pipeline options: Reader, Log, Tail, Checkpoints and Schemas must be set")
 	}
 	setInt(&o.BatchBytes, 1<<20)
-	setInt(&o.MaxRecord, 8<<20)
+	setInt(&o.MaxRecord, DefaultMaxRecord)
 	setDuration(&o.Linger, 2*time.Millisecond)
 	setDuration(&o.CheckpointEvery, time.Second)
 	setDuration(&o.HeartbeatEvery, 10*time.Second)

@@ -146,7 +146,10 @@ func connection(what string, err error) error {
 }
 
 func (r *Reader) config(replication bool) (*pgx.ConnConfig, error) {
-	cfg, err := pgx.ParseConfig("sslmode=" + r.o.SSLMode + " application_name=tributary connect_timeout=5")
+	// The host stands here as well, or TLS would be left out wherever the machine has a folder
+	// for PostgreSQL's Unix sockets, and no name would be verified.
+	host := strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(r.o.Host)
+	cfg, err := pgx.ParseConfig("host='" + host + "' sslmode=" + r.o.SSLMode + " application_name=tributary connect_timeout=5")
 	if err != nil {
 		return nil, fmt.Errorf("postgres reader options: SSLMode %q: %w", r.o.SSLMode, err)
 	}
@@ -177,7 +180,7 @@ func (r *Reader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 	if err != nil {
 		return 0, err
 	}
-	what := fmt.Sprintf("connect to %s:%d/%s", r.o.Host, r.o.Port, r.o.Database)
+	what := r.where()
 	if r.sql, err = pgx.ConnectConfig(ctx, plain); err != nil {
 		return 0, connection(what, err)
 	}
@@ -214,11 +217,11 @@ func (r *Reader) probe(ctx context.Context) error {
 	if err != nil {
 		return connection("read settings", err)
 	}
-	if r.version < 100000 {
+	if r.version < Oldest {
 		return &capture.Coded{Code: "PG_VERSION", Hint: "upgrade to PostgreSQL 10 or newer",
 			Err: fmt.Errorf("the server is PostgreSQL %s, which has no logical replication by publication: %w", name, capture.ErrSettings)}
 	}
-	if level != "logical" {
+	if level != WALLevel {
 		return &capture.Coded{Code: "PG_WAL_LEVEL", Hint: "ALTER SYSTEM SET wal_level = 'logical'; then restart the server",
 			Err: fmt.Errorf("wal_level is %s: %w", level, capture.ErrSettings)}
 	}

@@ -185,15 +185,14 @@ func newReader(src event.Source, s config.Source, password string, l *slog.Logge
 	}
 	o := snapshot.Options{First: s.FirstStart == "load", Rate: s.Load.RowsPerSecond, Hours: hours, Logger: l.With("source", src.ID)}
 	if src.Engine == event.Postgres {
-		r, err := pgcapture.New(pgcapture.Options{Source: src, Host: s.Host, Port: s.Port, Database: s.Database, User: s.User,
-			Password: password, SSLMode: s.SSLMode, Tables: s.Tables, Datasets: s.Datasets, Keyless: s.Keyless()})
+		r, err := pgcapture.New(postgresOptions(src, s, password))
 		if err != nil {
 			return nil, err
 		}
 		o.Reader, o.Open = r, r.Source
 		return snapshot.New(o)
 	}
-	r, err := mysqlcapture.New(mysqlcapture.Options{Source: src, Host: s.Host, Port: s.Port, User: s.User, Password: password, Tables: s.Tables, Datasets: s.Datasets, Keyless: s.Keyless()})
+	r, err := mysqlcapture.New(mysqlOptions(src, s, password))
 	if err != nil {
 		return nil, err
 	}

@@ -84,7 +84,10 @@ func New(o Options) (*Store, error) {
 	if o.SSLMode == "" {
 		o.SSLMode = "prefer"
 	}
-	cfg, err := pgx.ParseConfig(fmt.Sprintf("sslmode=%s application_name=tributary-worker connect_timeout=5", o.SSLMode))
+	// The host stands here as well, or TLS would be left out wherever the machine has a folder
+	// for PostgreSQL's Unix sockets, and no name would be verified.
+	host := strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(o.Host)
+	cfg, err := pgx.ParseConfig(fmt.Sprintf("host='%s' sslmode=%s application_name=tributary-worker connect_timeout=5", host, o.SSLMode))
 	if err != nil {
 		return nil, fmt.Errorf("postgres store options: SSLMode %q: %w", o.SSLMode, err)
 	}

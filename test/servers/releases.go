@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -110,6 +111,15 @@ func each(t *testing.T, engine string, always func(*Release) bool, f func(*testi
 			})
 		})
 	}
+}
+
+// Start starts one release of an engine: the one that local fetches under that name.
+func Start(t testing.TB, engine, release string, settings map[string]string) DB {
+	t.Helper()
+	if !slices.ContainsFunc(Matrix, func(r Release) bool { return r.Engine == engine && r.fetch == release }) {
+		t.Fatalf("no %s %q in the matrix", engine, release)
+	}
+	return starters[engine](t, release, settings)
 }
 
 // Fetch brings everything into the cache that the tests of this module may start and

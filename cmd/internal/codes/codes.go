@@ -214,19 +214,26 @@ var explanations = map[string]map[language.Language]explanation{
 		chinese: {"某列的类型暂不支持", "不采集该表，或更改该列"}},
 }
 
+// all are the codes with their texts, by where they come from.
+var all = []map[string]map[language.Language]explanation{explanations, ofProgram, findings}
+
 // Explain gives a code's meaning and what to do about it; both are empty for an
 // unknown code.
 func Explain(code string, lang language.Language) (what, do string) {
-	in, ok := explanations[code]
-	if !ok {
-		in = ofProgram[code]
+	for _, list := range all {
+		if e, ok := list[code]; ok {
+			return e[lang].what, e[lang].do
+		}
 	}
-	return in[lang].what, in[lang].do
+	return "", ""
 }
 
 // All gives every code, sorted.
 func All() []string {
-	all := slices.AppendSeq(slices.Collect(maps.Keys(explanations)), maps.Keys(ofProgram))
-	slices.Sort(all)
-	return all
+	var out []string
+	for _, list := range all {
+		out = slices.AppendSeq(out, maps.Keys(list))
+	}
+	slices.Sort(out)
+	return out
 }

@@ -1,0 +1,110 @@
+package preflight_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/tributary-cdc/tributary/capture/preflight"
+	"github.com/tributary-cdc/tributary/test/servers"
+)
+
+// restarts gives the only repair of a finding, which must say that the server starts again.
+func restarts(t *testing.T, o preflight.Options, severity preflight.Severity, code, part, setting string) {
+	t.Helper()
+	f := wants(t, o, severity, code, part)
+	if len(f.Repairs) != 1 || !f.Repairs[0].Restart || !strings.Contains(f.Repairs[0].Setting, setting) {
+		t.Errorf("%s is repaired by %+v, want %q and a restart", code, f.Repairs, setting)
+	}
+}
+
+// TestMariaDBOddSettings: findings that only another start of the server takes away.
+func TestMariaDBOddSettings(t *testing.T) {
+	m := newMaria(t, servers.MariaDB(t, map[string]string{"binlog-ignore-db": "odd", "version": "10.1.48-MariaDB"}))
+	o := m.source(t, "odd")
+	restarts(t, o, preflight.Refuses, "MYSQL_BINLOG_FILTER", "odd", "binlog_ignore_db")
+	wants(t, o, preflight.Refuses, "MYSQL_VERSION", "10.1.48")
+
+	m.otherwise(t, map[string]string{"skip-log-bin": "1"})
+	o = m.source(t, "odd")
+	gone(t, o, "MYSQL_BINLOG_FILTER", "")
+	gone(t, o, "MYSQL_VERSION", "")
+	restarts(t, o, preflight.Refuses, "MYSQL_LOG_BIN", "log_bin = OFF", "log_bin = binlog")
+	gone(t, o, "MYSQL_BINLOG_FORMAT", "")
+
+	m.otherwise(t, nil)
+	o = m.source(t, "odd")
+	gone(t, o, "MYSQL_LOG_BIN", "")
+	m.run(t, "CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_USER = 'nobody'")
+	if r := look(t, o); len(r.Unseen) == 0 || found(r, "MYSQL_REPLICA_LOG", "") != nil {
+		t.Errorf("without the privilege %+v, not seen %+v", r.Findings, r.Unseen)
+	}
+	const more = "GRANT REPLICA MONITOR, REPLICATION MASTER ADMIN ON *.* TO capture@'127.0.0.1'"
+	m.run(t, more)
+	restarts(t, o, preflight.Refuses, "MYSQL_REPLICA_LOG", "OFF", "log_slave_updates = ON")
+
+	m.otherwise(t, map[string]string{"log-slave-updates": "ON"})
+	o = m.source(t, "odd")
+	m.run(t, more)
+	if r := look(t, o); found(r, "MYSQL_REPLICA_LOG", "") != nil || len(r.Unseen) > 0 {
+		t.Errorf("%+v, not seen %+v", r.Findings, r.Unseen)
+	}
+	byRole(t, m, "FOR", o)
+}
+
+// TestOldMariaDB: 10.2 doesn't describe tables in its log, and writes NULL in place of
+// the value of a column that isn't stored.
+func TestOldMariaDB(t *testing.T) {
+	m := newMaria(t, servers.Start(t, "MariaDB", "10.2.11", nil))
+	o := m.source(t, "aged")
+	wants(t, o, preflight.Advice, "MYSQL_ROW_METADATA", "-")
+	repairs(t, o, provoked(t, m, finding{code: "IMAGE_INCOMPLETE", severity: preflight.Refuses, part: "aged.grade.label",
+		provoke: []string{"CREATE TABLE aged.grade (id int PRIMARY KEY, n int, label varchar(9) AS (CONCAT('级', n)) VIRTUAL)"}}), m.run)
+	repairs(t, o, provoked(t, m, finding{code: "MYSQL_CASCADE", severity: preflight.Harms, part: "ON DELETE CASCADE",
+		provoke: []string{"CREATE TABLE aged.mark (id int PRIMARY KEY, student int, FOREIGN KEY (student) REFERENCES aged.student (id) ON DELETE CASCADE)"}}), m.run)
+	repairs(t, o, provoked(t, m, finding{code: "MYSQL_RETENTION", severity: preflight.Harms, part: "24.0 h", provoke: []string{"SET GLOBAL expire_logs_days = 1"}}), m.run)
+}
+
+func provoked(t *testing.T, m *maria, c finding) finding {
+	t.Helper()
+	for _, sql := range c.provoke {
+		m.run(t, sql)
+	}
+	return c
+}
+
+// TestMariaDBLogBySize: from 11.4 on the log may be bounded by its size, which lasts for
+// as long as the server's own rate says.
+func TestMariaDBLogBySize(t *testing.T) {
+	m := newMaria(t, servers.Start(t, "MariaDB", "11.4.5", nil))
+	o := m.source(t, "sized")
+	repairs(t, o, provoked(t, m, finding{code: "MYSQL_RETENTION", severity: preflight.Harms, part: "max_binlog_total_size", differs: true,
+		provoke: []string{"SET GLOBAL max_binlog_total_size = 1048576"}}), m.run)
+}
+
+// TestMySQLOddSettings: GTIDs are switched on online by the steps that are given.
+func TestMySQLOddSettings(t *testing.T) {
+	m := newMaria(t, servers.MySQL(t, map[string]string{"gtid-mode": "OFF", "enforce-gtid-consistency": "OFF", "innodb-native-foreign-keys": "ON"}))
+	o := m.source(t, "odd")
+	repairs(t, o, finding{code: "MYSQL_GTID_MODE", severity: preflight.Harms, part: "OFF"}, m.run)
+	o.Load = true
+	repairs(t, o, finding{code: "MYSQL_GTID_MODE", severity: preflight.Refuses, part: "OFF"}, m.run)
+	m.run(t, "CREATE TABLE odd.mark (id int PRIMARY KEY, student int, FOREIGN KEY (student) REFERENCES odd.student (id) ON DELETE SET NULL)")
+	repairs(t, o, finding{code: "MYSQL_CASCADE", severity: preflight.Harms, part: "SET NULL"}, m.run)
+
+	m.run(t, "SET GLOBAL server_id = 0")
+	repairs(t, o, finding{code: "MYSQL_SERVER_ID", severity: preflight.Refuses, part: "server_id = 0"}, m.run)
+	m.run(t, "SET GLOBAL server_id = 1")
+
+	byRole(t, m, "TO", o)
+}
+
+// byRole: a privilege may come from an active role.
+func byRole(t *testing.T, m *maria, to string, o preflight.Options) {
+	m.run(t, "CREATE ROLE readers")
+	m.run(t, "GRANT SELECT ON odd.* TO readers")
+	m.run(t, "REVOKE SELECT ON odd.* FROM capture@'127.0.0.1'")
+	wants(t, o, preflight.Refuses, "MYSQL_GRANT", "SELECT")
+	m.run(t, "GRANT readers TO capture@'127.0.0.1'")
+	m.run(t, "SET DEFAULT ROLE readers "+to+" capture@'127.0.0.1'")
+	gone(t, o, "MYSQL_GRANT", "")
+}

@@ -1,0 +1,145 @@
+package preflight
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// publication judges whether what is wanted is published, or whether the agent may
+// publish it.
+func (c *postgresServer) publication(ctx context.Context) error {
+	name := c.s.Publication()
+	rows, err := c.s.Rows(ctx, "look at the publication", `SELECT puballtables, pubinsert, pubupdate, pubdelete, coalesce(to_jsonb(p)->>'pubtruncate', 'true') = 'true',
+		coalesce(to_jsonb(p)->>'pubgencols', '') FROM pg_publication p WHERE pubname = `+text(name))
+	if err != nil || len(c.tables) == 0 {
+		return err
+	}
+	if len(rows) == 0 {
+		return c.unpublished(ctx, name)
+	}
+	row, computed := rows[0], rows[0][5]
+	var lacks, are []string
+	all := []string{"insert", "update", "delete", "truncate"}
+	if c.version < 110000 {
+		all = all[:3]
+	}
+	for i, op := range all {
+		if row[1+i] != "t" {
+			lacks = append(lacks, op)
+		} else {
+			are = append(are, op)
+		}
+	}
+	if len(lacks) > 0 {
+		set := func(ops []string) string {
+			return "ALTER PUBLICATION " + ident(name) + " SET (publish = " + text(strings.Join(ops, ", ")) + ")"
+		}
+		c.r.add(Refuses, "PG_PUBLISHED", name, "publish: "+strings.Join(are, ", "), Repair{SQL: set(all), Undo: set(are)})
+	}
+	if err := c.members(ctx, name); err != nil {
+		return err
+	}
+	c.generated(name, computed)
+	return c.filtered(ctx, name)
+}
+
+// unpublished judges a source without a publication: the agent makes it if the user owns
+// the tables and may create in the database.
+func (c *postgresServer) unpublished(ctx context.Context, name string) error {
+	rows, err := c.s.Rows(ctx, "look at the database's privileges", "SELECT has_database_privilege(current_database(), 'CREATE')")
+	if err != nil {
+		return err
+	}
+	allowed := rows[0][0] == "t"
+	var list []string
+	for _, t := range c.tables {
+		if t.unlogged {
+			continue
+		}
+		list = append(list, t.quoted())
+		allowed = allowed && (t.owned || c.super)
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	create := Repair{SQL: "CREATE PUBLICATION " + ident(name) + " FOR TABLE " + strings.Join(list, ", "), Undo: "DROP PUBLICATION " + ident(name)}
+	if allowed {
+		c.r.Makes = append(c.r.Makes, create)
+	} else {
+		c.r.add(Refuses, "PG_PUBLICATION", name, "", create)
+	}
+	c.generated("", "")
+	return nil
+}
+
+// members looks for wanted tables that the publication doesn't hold.
+func (c *postgresServer) members(ctx context.Context, name string) error {
+	rows, err := c.s.Rows(ctx, "list what is published", "SELECT schemaname, tablename FROM pg_publication_tables WHERE pubname = "+text(name))
+	if err != nil {
+		return err
+	}
+	held := map[string]bool{}
+	for _, row := range rows {
+		held[row[0]+"."+row[1]] = true
+	}
+	for _, t := range c.tables {
+		if !held[t.id()] && !held[t.parent] && !t.unlogged {
+			alter := "ALTER PUBLICATION " + ident(name)
+			c.r.add(Refuses, "PG_PUBLISHED", t.id(), name, Repair{SQL: alter + " ADD TABLE " + t.quoted(), Undo: alter + " DROP TABLE " + t.quoted()})
+		}
+	}
+	return nil
+}
+
+// generated lists columns that the server computes and leaves out of the stream.
+func (c *postgresServer) generated(publication, computed string) {
+	if computed == "s" {
+		return
+	}
+	for _, t := range c.tables {
+		if len(t.computed) == 0 {
+			continue
+		}
+		f := Finding{Code: "PG_GENERATED", Severity: Harms, Object: t.id(), Found: strings.Join(t.computed, ", ")}
+		if c.version >= 180000 && publication != "" {
+			alter := "ALTER PUBLICATION " + ident(publication) + " SET (publish_generated_columns = "
+			f.Repairs = []Repair{{SQL: alter + "stored)", Undo: alter + "none)"}}
+		} else if c.version >= 130000 {
+			for _, column := range t.computed { // a plain column from here on; the application fills it
+				f.Repairs = append(f.Repairs, Repair{SQL: "ALTER TABLE " + t.quoted() + " ALTER COLUMN " + ident(column) + " DROP EXPRESSION", Decide: true})
+			}
+		}
+		c.r.Findings = append(c.r.Findings, f)
+	}
+}
+
+// filtered lists tables of which the publication leaves rows or columns out.
+func (c *postgresServer) filtered(ctx context.Context, name string) error {
+	if c.version < 150000 {
+		return nil
+	}
+	rows, err := c.s.Rows(ctx, "look at the publication's filters", `SELECT n.nspname, c.relname, coalesce(pg_get_expr(pr.prqual, pr.prrelid), ''),
+		coalesce((SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = pr.prrelid AND a.attnum = ANY (pr.prattrs)), '')
+		FROM pg_publication_rel pr JOIN pg_publication p ON p.oid = pr.prpubid JOIN pg_class c ON c.oid = pr.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE p.pubname = `+text(name)+` AND (pr.prqual IS NOT NULL OR pr.prattrs IS NOT NULL) ORDER BY 1, 2`)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		alter, table := "ALTER PUBLICATION "+ident(name), ident(row[0], row[1])
+		with := table
+		var found []string
+		if row[3] != "" {
+			with += " (" + row[3] + ")"
+			found = append(found, row[3])
+		}
+		if row[2] != "" {
+			with += " WHERE (" + row[2] + ")"
+			found = append(found, "WHERE "+row[2])
+		}
+		c.r.add(Harms, "PG_PUBLICATION_FILTER", row[0]+"."+row[1], fmt.Sprintf("%s: %s", name, strings.Join(found, "; ")),
+			Repair{SQL: alter + " DROP TABLE " + table, Undo: alter + " ADD TABLE " + with}, Repair{SQL: alter + " ADD TABLE " + table, Undo: alter + " DROP TABLE " + table})
+	}
+	return nil
+}

@@ -1,0 +1,231 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tributary-cdc/tributary/capture"
+	"github.com/tributary-cdc/tributary/capture/preflight"
+	"github.com/tributary-cdc/tributary/cmd/internal/codes"
+	"github.com/tributary-cdc/tributary/cmd/internal/config"
+	"github.com/tributary-cdc/tributary/stream/event"
+)
+
+// preflightLimit bounds the look at one source; preflightAtOnce is how many are looked
+// at together.
+const (
+	preflightLimit  = 2 * time.Minute
+	preflightAtOnce = 4
+)
+
+// explained is a finding with its texts.
+type explained struct {
+	preflight.Finding
+	Meaning     string `json:"meaning"`
+	Consequence string `json:"consequence"` // if nobody repairs it
+	ToDo        string `json:"to_do"`
+}
+
+// checked is what there is to say of one source.
+type checked struct {
+	*preflight.Report
+	Findings []explained `json:"findings"` // in place of the report's
+	// Error says why there is no report.
+	Error string `json:"error,omitempty"`
+
+	address string
+	err     error
+}
+
+func preflightCommand(usage catalogue, lang language) *cobra.Command {
+	say := preflightTexts[lang]
+	c := &cobra.Command{Use: "preflight AGENT [SOURCE]", Short: say.short, Long: say.long, Args: usage.takes("AGENT", "[SOURCE]"),
+		Example: "tributary preflight agent.yml\ntributary preflight agent.yml xueji --change-order > xueji.sql"}
+	format := c.Flags().String("output", "table", usage.output)
+	order := c.Flags().Bool("change-order", false, say.order)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := usage.oneOf(c, "--output", *format, outputs...); err != nil {
+			return err
+		}
+		if *format == "json" && *order {
+			return wrongUsage(c, "USAGE_VALUE", "%s", say.oneForm)
+		}
+		var agent config.Agent
+		if err := config.Load(args[0], &agent); err != nil {
+			return err
+		}
+		sources := agent.Sources
+		if len(args) > 1 {
+			sources = slices.DeleteFunc(slices.Clone(sources), func(s config.Source) bool { return s.Name != args[1] && agent.Org+"-"+s.Name != args[1] })
+			if len(sources) == 0 {
+				var known []string
+				for _, s := range agent.Sources {
+					known = append(known, s.Name)
+				}
+				return usage.oneOf(c, "SOURCE", args[1], known...)
+			}
+		}
+		results, err := lookAt(c.Context(), &agent, sources, lang)
+		if err != nil {
+			return err
+		}
+		switch {
+		case *format == "json":
+			err = printJSON(c.OutOrStdout(), results)
+		case *order:
+			err = printOrders(c.OutOrStdout(), say, results)
+		default:
+			err = printFindings(c.OutOrStdout(), say, results)
+		}
+		return cmp.Or(err, verdict(say, results))
+	}
+	return c
+}
+
+// lookAt checks the sources, several at once. Its own error is one of the configuration.
+func lookAt(ctx context.Context, agent *config.Agent, sources []config.Source, lang language) ([]checked, error) {
+	results := make([]checked, len(sources))
+	options := make([]preflight.Options, len(sources))
+	for i, s := range sources {
+		password, err := s.Secret.Read()
+		if err != nil {
+			return nil, fmt.Errorf("%w: source %s: %w", config.ErrInvalid, s.Name, err)
+		}
+		src := event.Source{ID: agent.Org + "-" + s.Name, Org: agent.Org, Engine: event.Engine(s.Engine), Agent: agent.Name}
+		options[i].Load = s.FirstStart == "load"
+		if src.Engine == event.Postgres {
+			o := postgresOptions(src, s, password)
+			options[i].Postgres = &o
+		} else {
+			o := mysqlOptions(src, s, password)
+			options[i].MySQL = &o
+		}
+		results[i] = checked{Report: &preflight.Report{Source: src.ID, Tables: []preflight.Table{}}, Findings: []explained{}, address: s.Host}
+	}
+	var g errgroup.Group
+	g.SetLimit(preflightAtOnce)
+	for i := range sources {
+		g.Go(func() error {
+			ctx, cancel := context.WithTimeout(ctx, preflightLimit)
+			defer cancel()
+			r, err := preflight.Check(ctx, options[i])
+			if err != nil {
+				results[i].Error, results[i].err = err.Error(), err
+				return nil
+			}
+			results[i].Report = r
+			for _, f := range r.Findings {
+				what, do := codes.Explain(f.Code, lang)
+				results[i].Findings = append(results[i].Findings, explained{f, what, codes.Consequence(f.Code, lang), do})
+			}
+			return nil
+		})
+	}
+	return results, g.Wait()
+}
+
+// verdict gives the error that the program ends with: a source that can't be reached
+// before one that can't be captured.
+func verdict(say preflightText, results []checked) error {
+	var refuses, failed, away error
+	for _, r := range results {
+		if errors.Is(r.err, capture.ErrConnection) || errors.Is(r.err, context.DeadlineExceeded) {
+			away = &problem{code: "SOURCE_UNREACHABLE", text: say.away, class: errUnreachable}
+		} else if r.err != nil {
+			failed = r.err
+		}
+		if worst, any := r.Worst(); any && worst == preflight.Refuses {
+			refuses = &problem{code: "NEEDS_PERSON", text: say.refuses}
+		}
+	}
+	return cmp.Or(away, failed, refuses)
+}
+
+// printFindings prints for each source a table of its findings, and below it what each
+// code means and how it is repaired.
+func printFindings(out io.Writer, say preflightText, results []checked) error {
+	w := &writer{out: out}
+	for i, r := range results {
+		if i > 0 {
+			w.line("")
+		}
+		if r.Error != "" {
+			w.line("%s: %s", r.Source, oneLine(r.Error))
+			continue
+		}
+		w.line("%s  %s  %s", r.Source, r.address, oneLine(r.Server))
+		if len(r.Findings) == 0 {
+			w.line("%s", say.well)
+		}
+		table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		if len(r.Findings) > 0 {
+			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", say.severity, say.code, say.object, say.found) // w keeps the error
+		}
+		for _, f := range r.Findings {
+			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", say.severities[f.Severity], f.Code, cmp.Or(oneLine(f.Object), "-"), cmp.Or(oneLine(f.Found), "-"))
+		}
+		_ = table.Flush() // w keeps the error
+		printCodes(w, say, r.Findings)
+		w.line("")
+		for _, f := range figures(say, r.Report) {
+			w.line("%s", f)
+		}
+		for _, u := range r.Unseen {
+			w.line("%s: %s (%s)", say.unseen, oneLine(u.Question), oneLine(u.Reason))
+		}
+	}
+	return w.err
+}
+
+// printCodes says of each code once what it means, and gives the repairs of all its
+// findings.
+func printCodes(w *writer, say preflightText, findings []explained) {
+	for i, f := range findings {
+		if i == 0 || findings[i-1].Code != f.Code || findings[i-1].Severity != f.Severity {
+			w.line("")
+			w.line("[%s] %s", f.Code, f.Meaning)
+			w.line("  %s: %s", say.ignored, f.Consequence)
+			w.line("  %s: %s", say.todo, f.ToDo)
+		}
+		for _, r := range f.Repairs {
+			if r.SQL != "" {
+				w.line("    %s;%s", oneLine(r.SQL), say.remark(r))
+			}
+			if r.Setting != "" {
+				w.line("    %s: %s%s", say.setting, oneLine(r.Setting), say.remark(preflight.Repair{Restart: r.Restart && r.SQL == ""}))
+			}
+			if r.Agent != "" {
+				w.line("    %s: %s", say.agent, oneLine(r.Agent))
+			}
+		}
+	}
+}
+
+// writer keeps the first error.
+type writer struct {
+	out io.Writer
+	err error
+}
+
+// Write implements io.Writer.
+func (w *writer) Write(b []byte) (int, error) {
+	if w.err != nil {
+		return 0, w.err
+	}
+	n, err := w.out.Write(b)
+	w.err = err
+	return n, err
+}
+
+func (w *writer) line(format string, args ...any) {
+	_, _ = fmt.Fprintf(w, format+"\n", args...) // kept
+}
