@@ -26,7 +26,7 @@ func (r *Reader) identify(t *schema.Table, d *description) {
 			case i < 0:
 				refuse("TABLE_KEY_REFUSED", "the configuration's key has the column %q, the table hasn't", c)
 			case t.Columns[i].Nullable:
-				refuse("TABLE_KEY_REFUSED", "column %q of the configuration's key may be NULL: ALTER TABLE %s MODIFY %s ... NOT NULL", t.Columns[i].Name, tableName(t), quote(t.Columns[i].Name))
+				refuse("TABLE_KEY_REFUSED", "column %q of the configuration's key may be NULL: ALTER TABLE %s MODIFY %s ... NOT NULL", t.Columns[i].Name, quotedName(t), quote(t.Columns[i].Name))
 			default:
 				t.Key = append(t.Key, i)
 			}
@@ -38,7 +38,7 @@ func (r *Reader) identify(t *schema.Table, d *description) {
 	}
 	t.Key, t.Append = nil, r.o.Keyless.Appends(name, r.fold)
 	if !t.Append {
-		refuse("TABLE_NO_KEY", "no key: ALTER TABLE %s ADD PRIMARY KEY (...), or ALTER TABLE %[1]s ADD COLUMN row_id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT INVISIBLE PRIMARY KEY (MySQL 8.0.23, MariaDB 10.3 and newer); or name unique columns in keys, or the table in append", tableName(t))
+		refuse("TABLE_NO_KEY", "no key: ALTER TABLE %s ADD PRIMARY KEY (...), or ALTER TABLE %[1]s ADD COLUMN row_id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT INVISIBLE PRIMARY KEY (MySQL 8.0.23, MariaDB 10.3 and newer); or name unique columns in keys, or the table in append", quotedName(t))
 	}
 }
 
@@ -68,7 +68,7 @@ func (r *Reader) keyOf(database, table string) (key []string, err error) {
 	return nil, err
 }
 
-func tableName(t *schema.Table) string { return quote(t.Database) + "." + quote(t.Name) }
+func quotedName(t *schema.Table) string { return quote(t.Database) + "." + quote(t.Name) }
 
 // identified completes what an update leaves out of a row's identity, and stops a table
 // whose images can't tell which row they mean: with binlog_row_image = MINIMAL or NOBLOB

@@ -28,7 +28,9 @@ type state struct {
 	LastID  string            `json:"last_id,omitempty"` // of the last transaction
 	Epoch   uint32            `json:"epoch"`
 	Stopped []event.TableStop `json:"stopped,omitempty"`
-	Added   []string          `json:"added,omitempty"` // tables beside those of the patterns
+	// Gone are the columns that tables have lost, by "database.table", in lower case.
+	Gone  map[string][]string `json:"gone,omitempty"`
+	Added []string            `json:"added,omitempty"` // tables beside those of the patterns
 }
 
 func (s *state) stopOf(table string) *event.TableStop {
@@ -198,10 +200,12 @@ func (r *Reader) list() error {
 	}
 	if len(r.known) == 0 {
 		return &capture.Coded{Code: "MYSQL_NO_TABLE", Hint: "check the table patterns of the source, and GRANT SELECT on its database to the capture user",
-			Err: fmt.Errorf("no table matches %v: %w", r.o.Tables, capture.ErrSettings)}
+			Err: fmt.Errorf("%w %v: %w", errNoTable, r.o.Tables, capture.ErrSettings)}
 	}
 	return nil
 }
+
+var errNoTable = errors.New("no table matches")
 
 // end gives where the server's log ends, and the GTIDs up to there.
 func (r *Reader) end() (event.Place, string, error) {
@@ -267,7 +271,7 @@ func (r *Reader) first() error {
 	if err != nil {
 		return err
 	}
-	r.at, r.last = place, event.Position{}
+	r.at, r.last, r.met = place, event.Position{}, place
 	if !r.mariadb {
 		if r.owned, err = r.ownedGTIDs(); err != nil {
 			return err
@@ -327,6 +331,7 @@ func (r *Reader) resume(res capture.Resume) error {
 	if err != nil {
 		return err
 	}
+	r.met = end
 	if r.state.Base != base {
 		return gap("OTHER_SERVER", "binary log files are named %s, were %s", r.state.Base, base)
 	}

@@ -68,6 +68,9 @@ func (r *Reader) execute(sql, database string) error {
 		return &capture.Coded{Code: "MYSQL_STATEMENT", Hint: "binlog_format must be ROW in every session",
 			Err: fmt.Errorf("a statement in the log may have changed any table: %.200s: %w", sql, capture.ErrUnsupported)}
 	}
+	if what == changes {
+		return r.alters(sql, database, tables)
+	}
 	for _, name := range tables {
 		name = r.fold(name)
 		db, table, _ := strings.Cut(name, ".")
@@ -75,22 +78,12 @@ func (r *Reader) execute(sql, database string) error {
 		case drops:
 			for known := range r.known {
 				if strings.HasPrefix(known, name+".") {
-					r.halt(known, "TABLE_CHANGED", "its database was dropped")
+					r.gone(known, "its database was dropped")
 				}
 			}
-		case replaces:
-			if r.known[name] {
-				r.halt(name, "TABLE_CHANGED", "the table was created anew")
-			} else if r.wanted(name) {
-				r.known[name] = true
-			}
-		case creates: // without effect where the table exists
-			if r.wanted(name) {
-				r.known[name] = true
-			}
-		case changes:
-			if r.wanted(name) {
-				r.halt(name, "TABLE_CHANGED", fmt.Sprintf("a statement changed it: %.200s", sql))
+		case replaces, creates: // the latter without effect where the table exists
+			if err := r.created(name, what); err != nil {
+				return err
 			}
 		case logged:
 			if r.known[name] {
@@ -99,6 +92,13 @@ func (r *Reader) execute(sql, database string) error {
 			}
 		case truncates:
 			if !r.wanted(name) {
+				continue
+			}
+			if full, err := r.described(name); err != nil {
+				return err
+			} else if full && r.relations[name] == nil && r.txn.Position.Place.Compare(r.met) < 0 {
+				// The catalogue may be newer than this: what was emptied goes with a load's end.
+				r.alter(event.Alteration{Table: name, Reason: "it was emptied before it was described", Reread: true})
 				continue
 			}
 			rel, err := r.lookup(name, db, table)

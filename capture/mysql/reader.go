@@ -13,6 +13,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -62,6 +63,7 @@ type Reader struct {
 	state      state
 	gtids      gomysql.GTIDSet // executed up to the end of the last transaction; nil without GTIDs
 	last       event.Position
+	met        event.Place // where the server's log ended when Start asked
 	begun      atomic.Pointer[beginning]
 	owned      []string       // transactions before a first start that couldn't be seen then
 	pace       atomic.Int64   // milliseconds between two idle segments; 0 for a second
@@ -70,6 +72,9 @@ type Reader struct {
 	maps       map[uint64]*relation
 	relations  map[string]*relation // by "database.table"
 	idSize     int                  // bytes of a table id
+
+	orders   sync.Mutex
+	restarts []string // stopped tables that a person wants again; orders guards it
 
 	queue   capture.Queue
 	pending []logEvent      // read by Start, not handled yet
@@ -137,7 +142,7 @@ func (r *Reader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 	if err := r.probe(); err != nil {
 		return 0, err
 	}
-	if err := r.list(); err != nil {
+	if err := r.list(); err != nil && !(res.State != nil && errors.Is(err, errNoTable)) { // they may have been dropped since
 		return 0, err
 	}
 	switch {
@@ -278,6 +283,9 @@ func (r *Reader) Close() error {
 func (r *Reader) Next(ctx context.Context) (*event.Segment, error) {
 	r.queue.Release()
 	for r.queue.Empty() {
+		if r.restart(); !r.queue.Empty() {
+			break
+		}
 		if r.stream == nil {
 			return nil, fmt.Errorf("reader isn't started: %w", capture.ErrConnection)
 		}

@@ -70,6 +70,8 @@ func testReader(t *testing.T, db servers.DB) {
 		"table changed while away":   testChangedAway,
 		"truncate":                   testTruncate,
 		"statement in the log":       testStatement,
+		"tables come and go":         testTables,
+		"a stopped table again":      testRestartTable,
 		"restart":                    testRestart,
 		"restart after an idle one":  testRestartIdle,
 		"restart over rotated files": testRotated,

@@ -22,6 +22,8 @@ type relation struct {
 	plan   *rowimage.Plan
 	cols   []rowimage.Column
 	stop   *event.TableStop
+	// altered says that a statement has changed the table since it was described.
+	altered bool
 	// What images leave out; filled is nil until one does.
 	filled  []event.Value // what columns become that an insert doesn't name; Absent if that isn't known
 	raw     []string      // of filled, where the column can't hold it
@@ -34,7 +36,7 @@ func (r *Reader) tableMap(e *logEvent) error {
 		return fmt.Errorf("table map of %d bytes: %w", len(e.body), errMalformed)
 	}
 	id, raw := littleEndian(e.body[:r.idSize]), e.body[r.idSize:]
-	if rel := r.maps[id]; rel != nil && bytes.Equal(rel.source.raw, raw) && r.relations[rel.name] == rel {
+	if rel := r.maps[id]; rel != nil && bytes.Equal(rel.source.raw, raw) && r.relations[rel.name] == rel && !rel.altered {
 		return nil
 	}
 	m, err := parseTableMap(e.body, r.idSize, r.mariadb)
@@ -54,7 +56,7 @@ func (r *Reader) tableMap(e *logEvent) error {
 func (r *Reader) announce(m *tableMap) (*relation, error) {
 	name := m.database + "." + m.table
 	old := r.relations[name]
-	if old != nil && (old.stop != nil || old.table == nil || bytes.Equal(old.source.raw, m.raw)) {
+	if old != nil && (old.stop != nil || old.table == nil || bytes.Equal(old.source.raw, m.raw) && !old.altered) {
 		return old, nil
 	}
 	rel := &relation{name: name, source: m}
@@ -93,7 +95,7 @@ func (r *Reader) describe(rel, old *relation) error {
 	case d.bad != "":
 		r.stop(rel, d.code, d.bad)
 		return nil
-	case old != nil && old.table != nil && old.table.Version() != t.Version():
+	case m.names == nil && old != nil && old.table != nil && (old.altered || old.table.Version() != t.Version()):
 		r.stop(rel, "TABLE_CHANGED", fmt.Sprintf("the log has the columns %v, they were %v", names(t), names(old.table)))
 		return nil
 	}
@@ -101,7 +103,7 @@ func (r *Reader) describe(rel, old *relation) error {
 		r.stop(rel, "TABLE_REFUSED", err.Error())
 		return nil
 	}
-	if old != nil && old.table != nil {
+	if old != nil && old.table != nil && old.table.Version() == t.Version() {
 		t = old.table // equal; plans are kept per pointer
 	}
 	if rel.plan, err = rowimage.Compile(t, d.columns); err != nil {
@@ -187,14 +189,16 @@ func (r *Reader) fromLog(m *tableMap) (description, error) {
 	if err != nil {
 		return d, err
 	}
-	if !slices.EqualFunc(infos, d.names, func(i info, name string) bool { return i.name == name }) {
-		d.code, d.bad = "TABLE_CHANGED", fmt.Sprintf("the log has the columns %v, the catalogue %v", d.names, infos)
-		return d, nil
-	}
 	for i := range d.columns {
-		if d.columns[i].Hidden() {
-			d.declare(i, infos[i])
+		if !d.columns[i].Hidden() {
+			continue
 		}
+		at := slices.IndexFunc(infos, func(in info) bool { return in.name == d.names[i] })
+		if at < 0 {
+			d.code, d.bad = "TABLE_CHANGED", fmt.Sprintf("column %q isn't in the catalogue any more, which alone knows its type", d.names[i])
+			return d, nil
+		}
+		d.declare(i, infos[at])
 	}
 	return d, nil
 }

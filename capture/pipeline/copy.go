@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -82,6 +83,17 @@ func (r *reader) put(seg *event.Segment) (alive bool, err error) {
 			envelope.AddHalt(&b.records, r.p.opts.Source.ID, envelope.Halt{Position: seg.Txn.Position, Stop: *seg.Stop})
 			return nil
 		})
+	}
+	if seg.Kind == event.TableAltered {
+		a := seg.Altered
+		r.p.opts.Logger.Info("table altered", "table", a.Table, "reread", a.Reread, "resumed", a.Resumed, "reason", a.Reason)
+		if a.Resumed {
+			r.p.status.set(func(s *Status) {
+				s.Stopped = slices.DeleteFunc(s.Stopped, func(stop event.TableStop) bool { return stop.Table == a.Table })
+			})
+			r.p.opts.OnChange()
+		}
+		return true, nil
 	}
 	if seg.First {
 		r.rows = 0

@@ -10,7 +10,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tributary-cdc/tributary/capture"
-	"github.com/tributary-cdc/tributary/capture/postgres/pgoutput"
 	"github.com/tributary-cdc/tributary/capture/snapshot"
 )
 
@@ -26,13 +25,21 @@ func (r *Reader) addTables(ctx context.Context) error {
 		return nil
 	}
 	r.state.Added = r.additions.List()
+	now, err := r.shapes(ctx, 0) // as they are now they will be loaded
+	if err != nil {
+		return err
+	}
+	for _, name := range fresh {
+		if f := now[name]; f != nil {
+			r.state.Shapes[name] = f.shape
+		}
+	}
 	for id, old := range r.relations {
 		if !slices.Contains(fresh, r.o.Database+"."+old.name) {
 			continue
 		}
-		schema, name, _ := strings.Cut(old.name, ".")
 		delete(r.relations, id)
-		rel, err := r.announce(ctx, &pgoutput.Msg{RelationID: id, Namespace: schema, Name: name, Identity: old.ident, Columns: old.columns})
+		rel, err := r.announce(ctx, &old.said)
 		if err != nil {
 			return err
 		}

@@ -65,9 +65,11 @@ func (l *loader) Close() error { return l.r.Close() }
 // has: those that the view names, from PostgreSQL 15 on, without those that the server
 // computes, before 18 (15 to 17 name them although they aren't sent).
 const publishedTables = `
-SELECT c.oid, n.nspname::text, c.relname::text, c.relreplident::text, c.reltuples::bigint, a.names, a.types
+SELECT c.oid, n.nspname::text, c.relname::text, c.relreplident::text, c.reltuples::bigint, a.names, a.types, a.mods, a.keys
 FROM pg_publication_tables p JOIN pg_namespace n ON n.nspname = p.schemaname JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename,
-  LATERAL (SELECT coalesce(array_agg(attname::text ORDER BY attnum), '{}') AS names, coalesce(array_agg(atttypid ORDER BY attnum), '{}') AS types FROM pg_attribute a
+  LATERAL (SELECT coalesce(array_agg(attname::text ORDER BY attnum), '{}') AS names, coalesce(array_agg(atttypid ORDER BY attnum), '{}') AS types,
+    coalesce(array_agg(atttypmod ORDER BY attnum), '{}') AS mods, coalesce(array_agg(EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND a.attnum = ANY (i.indkey)
+      AND CASE c.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END) ORDER BY attnum), '{}') AS keys FROM pg_attribute a
     WHERE a.attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND coalesce(to_jsonb(p)->'attnames' ? attname::text, true)
       AND (current_setting('server_version_num')::int >= 180000 OR coalesce(to_jsonb(a)->>'attgenerated', '') = '')) a
 WHERE p.pubname = $1 AND $2::text IN ('', current_database() || '.' || n.nspname || '.' || c.relname) ORDER BY 2, 3`
@@ -90,10 +92,12 @@ func (l *loader) Table(ctx context.Context, id string) ([]snapshot.Table, error)
 	var ident string
 	var columns []string
 	var types []uint32
-	_, err = pgx.ForEachRow(rows, []any{&e.m.RelationID, &e.m.Namespace, &e.m.Name, &ident, &e.estimate, &columns, &types}, func() error {
+	var mods []int32
+	var keys []bool
+	_, err = pgx.ForEachRow(rows, []any{&e.m.RelationID, &e.m.Namespace, &e.m.Name, &ident, &e.estimate, &columns, &types, &mods, &keys}, func() error {
 		e.m.Identity, e.m.Columns = ident[0], nil
 		for i, name := range columns {
-			e.m.Columns = append(e.m.Columns, pgoutput.Column{Name: name, TypeOID: types[i]})
+			e.m.Columns = append(e.m.Columns, pgoutput.Column{Name: name, TypeOID: types[i], Modifier: mods[i], Key: keys[i]})
 		}
 		list = append(list, e)
 		return nil

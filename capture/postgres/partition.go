@@ -74,7 +74,7 @@ func (r *Reader) readTrees(ctx context.Context) (map[string]tree, error) {
 // known gives the tables whose partitions the state has, with their files.
 func (r *Reader) known() map[string]map[uint32]uint32 {
 	out := map[string]map[uint32]uint32{}
-	for name, file := range r.state.Files {
+	for name, file := range r.state.Parts {
 		at := strings.LastIndexByte(name, '/')
 		id, err := strconv.ParseUint(name[at+1:], 10, 32)
 		if at < 0 || err != nil {
@@ -90,20 +90,20 @@ func (r *Reader) known() map[string]map[uint32]uint32 {
 
 // remember puts a table's partitions into the state.
 func (r *Reader) remember(table string, now tree) {
-	if r.state.Files == nil {
-		r.state.Files = map[string]uint32{}
+	if r.state.Parts == nil {
+		r.state.Parts = map[string]uint32{}
 	}
-	maps.DeleteFunc(r.state.Files, func(name string, _ uint32) bool {
+	maps.DeleteFunc(r.state.Parts, func(name string, _ uint32) bool {
 		at := strings.LastIndexByte(name, '/')
 		return at >= 0 && name[:at] == table
 	})
 	for id, p := range now {
-		r.state.Files[table+"/"+strconv.FormatUint(uint64(id), 10)] = p.file
+		r.state.Parts[table+"/"+strconv.FormatUint(uint64(id), 10)] = p.file
 	}
 }
 
-// watchPartitions stops the tables whose partitions have changed without a word in the
-// stream. It is called between transactions, and looks once in a second.
+// watchPartitions has the tables read again whose partitions have changed without a word
+// in the stream. It is called between transactions, and looks once in a second.
 func (r *Reader) watchPartitions(ctx context.Context) error {
 	if r.version < 130000 || time.Since(r.watchedAt) < time.Second {
 		return nil
@@ -138,7 +138,11 @@ func (r *Reader) watchPartitions(ctx context.Context) error {
 			}
 			r.suspects[table] = suspicion{change, uint64(lsn)}
 		case !explicable || r.end.Offset >= s.until:
-			r.stop(&event.TableStop{Table: table, Code: "PARTITION_UNSEEN", Reason: change})
+			delete(r.suspects, table)
+			r.remember(table, now)
+			if err := r.alter(ctx, event.Alteration{Table: table, Reason: change, Reread: true}); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -165,14 +169,4 @@ func changed(before map[uint32]uint32, now tree) (what string, explicable bool) 
 		}
 	}
 	return what, what != ""
-}
-
-// stop stops a table from here on.
-func (r *Reader) stop(stop *event.TableStop) {
-	for id, rel := range r.relations {
-		if rel.table != nil && rel.table.ID() == stop.Table {
-			r.relations[id] = &relation{columns: rel.columns, ident: rel.ident, stop: stop}
-		}
-	}
-	r.halt(stop)
 }

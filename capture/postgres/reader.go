@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -50,8 +51,9 @@ type state struct {
 	Slot     string            `json:"slot"`
 	Epoch    uint32            `json:"epoch"`
 	Stopped  []event.TableStop `json:"stopped,omitempty"`
-	Files    map[string]uint32 `json:"files,omitempty"` // of the tables, where TRUNCATE is unseen
-	Added    []string          `json:"added,omitempty"` // tables beside those of the patterns
+	Shapes   map[string]shape  `json:"shapes,omitempty"` // of the tables
+	Parts    map[string]uint32 `json:"parts,omitempty"`  // files of the tables' partitions
+	Added    []string          `json:"added,omitempty"`  // tables beside those of the patterns
 }
 
 func (s *state) stopOf(table string) *event.TableStop {
@@ -80,7 +82,13 @@ type Reader struct {
 	watchedAt      time.Time            // when partitions were looked at
 	suspects       map[string]suspicion // tables whose partitions have changed
 	truncated      map[string]bool      // tables that the stream has truncated since partitions were looked at
-	msg            pgoutput.Msg
+	lookedAt       time.Time
+	// leaving are tables that the catalogue hasn't got any more, with a place in the log
+	// behind all that was written to them.
+	leaving  map[string]uint64
+	orders   sync.Mutex
+	restarts []string // stopped tables that a person wants again; orders guards it
+	msg      pgoutput.Msg
 
 	queue    capture.Queue   // to hand out before reading on
 	seg      *capture.Buffer // being filled; nil between transactions
@@ -202,7 +210,11 @@ func (r *Reader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 	if err != nil {
 		return 0, connection("start replication", err)
 	}
-	if err := r.watchFiles(ctx); err != nil {
+	r.leaving = map[string]uint64{}
+	if _, err := r.look(ctx, 0); err != nil {
+		return 0, err
+	}
+	if err := r.watchPartitions(ctx); err != nil {
 		return 0, err
 	}
 	if err := r.idle(); err != nil {

@@ -14,29 +14,30 @@ import (
 
 // relation is what the reader knows of a table that the server has announced.
 type relation struct {
-	name    string        // schema.table, of one that nobody has asked for
-	table   *schema.Table // nil if the table is stopped
-	columns []pgoutput.Column
-	ident   byte
-	stop    *event.TableStop
+	said  pgoutput.Msg  // the Relation message
+	name  string        // schema.table, of one that nobody has asked for
+	table *schema.Table // nil if the table is stopped, or nobody asked for it
+	stop  *event.TableStop
 }
 
-// describe asks the catalogue for what a Relation message lacks: domains' base
-// types, enum labels, nullability, the key's order, and which columns may be missing in
-// the log: those that the server computes, and those that the publication leaves out.
-// Columns of the catalogue that only newer servers have are read through JSON.
+// describe asks the catalogue for what a Relation message lacks: domains' base types,
+// enum labels, and, of columns that still are as the message says, nullability and the
+// key's order, and whether the publication leaves out a part of the key. The message is of
+// the time when the rows were written, the catalogue of today. Columns of the catalogue that
+// only newer servers have are read through JSON.
 const describe = `
-WITH RECURSIVE base(n, oid, typmod) AS (
-  SELECT attnum, atttypid, atttypmod FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped
-  UNION ALL SELECT n, t.typbasetype, t.typtypmod FROM base JOIN pg_type t ON t.oid = base.oid WHERE t.typtype = 'd')
-SELECT a.attname, a.atttypid, a.attnotnull, format_type(b.oid, NULL), t.typtype::text, coalesce(format_type(nullif(t.typelem, 0), NULL), ''),
+WITH RECURSIVE base(n, name, typ, oid, typmod) AS (
+  SELECT n, name, typ, typ, typmod FROM unnest($1::text[], $2::oid[], $3::int[]) WITH ORDINALITY u(name, typ, typmod, n)
+  UNION ALL SELECT n, name, typ, t.typbasetype, t.typtypmod FROM base JOIN pg_type t ON t.oid = base.oid WHERE t.typtype = 'd')
+SELECT b.n::int - 1, coalesce(a.attnotnull, false), format_type(b.oid, NULL), t.typtype::text, coalesce(format_type(nullif(t.typelem, 0), NULL), ''),
   t.typcategory::text, CASE WHEN b.typmod >= 0 AND b.oid = 1700 THEN (b.typmod - 4) >> 16 ELSE 0 END, CASE WHEN b.typmod >= 0 AND b.oid = 1700 THEN ((b.typmod - 4) & 2047 # 1024) - 1024 ELSE 0 END,
   ARRAY(SELECT enumlabel::text FROM pg_enum e WHERE e.enumtypid = b.oid ORDER BY enumsortorder),
-  coalesce((SELECT array_position(i.indkey::int[], a.attnum::int) FROM pg_index i WHERE i.indrelid = a.attrelid AND CASE WHEN $2 THEN i.indisreplident ELSE i.indisprimary END), -1),
-  coalesce(to_jsonb(a)->>'attgenerated', '') <> '' OR a.attnum::text <> ALL ((SELECT string_to_array(to_jsonb(pr)->>'prattrs', ' ') FROM pg_publication_rel pr JOIN pg_publication p ON p.oid = pr.prpubid
-    WHERE p.pubname = $3 AND pr.prrelid = a.attrelid)::text[]) IS TRUE
-FROM pg_attribute a JOIN base b ON b.n = a.attnum JOIN pg_type t ON t.oid = b.oid
-WHERE a.attrelid = $1 AND t.typtype <> 'd' AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`
+  coalesce((SELECT array_position(i.indkey::int[], a.attnum::int) FROM pg_index i WHERE i.indrelid = a.attrelid AND CASE WHEN $5 THEN i.indisreplident ELSE i.indisprimary END), -1),
+  EXISTS (SELECT FROM pg_index i JOIN pg_publication_rel pr ON pr.prrelid = i.indrelid JOIN pg_publication p ON p.oid = pr.prpubid, unnest(i.indkey::int[]) part
+    WHERE i.indrelid = $4 AND CASE WHEN $5 THEN i.indisreplident ELSE i.indisprimary END AND p.pubname = $6
+      AND part::text <> ALL ((SELECT string_to_array(to_jsonb(pr)->>'prattrs', ' '))::text[]) IS TRUE)
+FROM base b JOIN pg_type t ON t.oid = b.oid LEFT JOIN pg_attribute a ON a.attrelid = $4 AND a.attname = b.name AND a.atttypid = b.typ AND a.attnum > 0 AND NOT a.attisdropped
+WHERE t.typtype <> 'd' ORDER BY b.n`
 
 // kinds are the portable kinds of the server's types, by name.
 var kinds = map[string]schema.Kind{
@@ -50,49 +51,66 @@ var kinds = map[string]schema.Kind{
 
 func (r *Reader) stopped(m *pgoutput.Msg, code, reason string) *relation {
 	id := r.o.Database + "." + m.Namespace + "." + m.Name
-	return &relation{columns: slices.Clone(m.Columns), ident: m.Identity, stop: &event.TableStop{Table: id, Code: code, Reason: reason}}
+	return &relation{said: kept(m), stop: &event.TableStop{Table: id, Code: code, Reason: reason}}
+}
+
+// kept copies what is kept of a Relation message.
+func kept(m *pgoutput.Msg) pgoutput.Msg {
+	return pgoutput.Msg{Kind: m.Kind, RelationID: m.RelationID, Namespace: m.Namespace, Name: m.Name, Identity: m.Identity, Columns: slices.Clone(m.Columns)}
+}
+
+func (rel *relation) says(m *pgoutput.Msg) bool {
+	return rel.said.Namespace == m.Namespace && rel.said.Name == m.Name && rel.said.Identity == m.Identity && slices.Equal(rel.said.Columns, m.Columns)
 }
 
 // announce takes a Relation message. It returns what the table is from here on.
 func (r *Reader) announce(ctx context.Context, m *pgoutput.Msg) (*relation, error) {
-	if old := r.relations[m.RelationID]; old != nil {
-		if old.stop != nil || slices.Equal(old.columns, m.Columns) && old.ident == m.Identity {
-			return old, nil
-		}
-		return r.stopped(m, "TABLE_CHANGED", fmt.Sprintf("columns were %v, now %v", names(old.columns), names(m.Columns))), nil
-	}
+	old := r.relations[m.RelationID]
 	name := m.Namespace + "." + m.Name
-	if stop := r.state.stopOf(r.o.Database + "." + name); stop != nil {
-		return &relation{columns: slices.Clone(m.Columns), ident: m.Identity, stop: stop}, nil
+	if stop := r.state.stopOf(r.o.Database + "." + name); stop != nil && stop.Code != dropped {
+		return &relation{said: kept(m), stop: stop}, nil
 	}
 	if !r.wanted(name) {
-		return &relation{name: name, columns: slices.Clone(m.Columns), ident: m.Identity}, nil
+		return &relation{name: name, said: kept(m)}, nil
 	}
+	if r.conn != nil { // not for a load: what is loaded is of now
+		changed, err := r.look(ctx, m.RelationID)
+		if err != nil || !changed && old != nil && old.says(m) {
+			return old, err
+		}
+	}
+	if stop := r.state.stopOf(r.o.Database + "." + name); stop != nil {
+		return &relation{said: kept(m), stop: stop}, nil
+	}
+	return r.describe(ctx, m, old)
+}
+
+// describe makes a table's version of a Relation message and the catalogue.
+func (r *Reader) describe(ctx context.Context, m *pgoutput.Msg, old *relation) (*relation, error) {
+	name := m.Namespace + "." + m.Name
 	t := &schema.Table{Source: r.o.Source.ID, Dataset: m.Name, Database: r.o.Database, Schema: m.Namespace, Name: m.Name}
 	if d := r.o.Datasets[name]; d != "" {
 		t.Dataset = d
 	}
-	rows, err := r.sql.Query(ctx, describe, m.RelationID, m.Identity == 'i', r.o.Publication)
+	types, mods := make([]uint32, len(m.Columns)), make([]int32, len(m.Columns))
+	for i, c := range m.Columns {
+		types[i], mods[i] = c.TypeOID, c.Modifier
+	}
+	rows, err := r.sql.Query(ctx, describe, names(m.Columns), types, mods, m.RelationID, m.Identity == 'i', r.o.Publication)
 	if err != nil {
 		return nil, connection("describe table "+name, err)
 	}
 	type keyed struct{ at, column int }
 	var key []keyed
-	var got []pgoutput.Column
 	var c struct {
-		name, native, kind, elem, category string
-		oid                                uint32
-		notNull                            bool
-		precision, scale, key              int
-		labels                             []string
-		optional                           bool
+		native, kind, elem, category  string
+		notNull                       bool
+		column, precision, scale, key int
+		labels                        []string
+		partKey                       bool
 	}
-	partKey := false
-	_, err = pgx.ForEachRow(rows, []any{&c.name, &c.oid, &c.notNull, &c.native, &c.kind, &c.elem, &c.category, &c.precision, &c.scale, &c.labels, &c.key, &c.optional}, func() error {
-		if c.optional && !slices.ContainsFunc(m.Columns, func(p pgoutput.Column) bool { return p.Name == c.name }) {
-			partKey = partKey || c.key >= 0
-			return nil
-		}
+	lost := 0
+	_, err = pgx.ForEachRow(rows, []any{&c.column, &c.notNull, &c.native, &c.kind, &c.elem, &c.category, &c.precision, &c.scale, &c.labels, &c.key, &c.partKey}, func() error {
 		typ := schema.Type{Native: c.native}
 		typ.Precision, typ.Scale = bounds(c.precision, c.scale)
 		elem, isElem := kinds[c.elem]
@@ -109,10 +127,12 @@ func (r *Reader) announce(ctx context.Context, m *pgoutput.Msg) (*relation, erro
 			typ.Kind = schema.Text
 		}
 		if c.key >= 0 {
-			key = append(key, keyed{c.key, len(t.Columns)})
+			key = append(key, keyed{c.key, c.column})
 		}
-		t.Columns = append(t.Columns, schema.Column{Name: c.name, Type: typ, Nullable: !c.notNull})
-		got = append(got, pgoutput.Column{Name: c.name, TypeOID: c.oid})
+		if c.column != len(t.Columns) {
+			lost++
+		}
+		t.Columns = append(t.Columns, schema.Column{Name: m.Columns[c.column].Name, Type: typ, Nullable: !c.notNull})
 		return nil
 	})
 	if err != nil {
@@ -122,11 +142,11 @@ func (r *Reader) announce(ctx context.Context, m *pgoutput.Msg) (*relation, erro
 	for _, k := range key {
 		t.Key = append(t.Key, k.column)
 	}
-	same := slices.EqualFunc(got, m.Columns, func(a, b pgoutput.Column) bool { return a.Name == b.Name && a.TypeOID == b.TypeOID })
-	if !same {
-		return r.stopped(m, "TABLE_CHANGED", fmt.Sprintf("the log has the columns %v, the catalogue %v", names(m.Columns), names(got))), nil
+	if lost > 0 || len(t.Columns) != len(m.Columns) {
+		return r.stopped(m, "TABLE_CHANGED", fmt.Sprintf("the log has the columns %v, and the type of one of them doesn't exist any more", names(m.Columns))), nil
 	}
-	if partKey && r.o.Keyless.Key(m.Namespace+"."+m.Name, asIs) == nil {
+	t.Key = keyThen(t.Key, m, old)
+	if c.partKey && r.o.Keyless.Key(name, asIs) == nil {
 		return r.stopped(m, "TABLE_NO_KEY", fmt.Sprintf("publication %s leaves out a column of the key of table %s", r.o.Publication, name)), nil
 	}
 	if code, reason, err := r.identify(ctx, t, m); err != nil {
@@ -134,10 +154,16 @@ func (r *Reader) announce(ctx context.Context, m *pgoutput.Msg) (*relation, erro
 	} else if code != "" {
 		return r.stopped(m, code, reason), nil
 	}
+	for _, i := range t.Key {
+		t.Columns[i].Nullable = false
+	}
 	if err := t.Validate(); err != nil {
 		return r.stopped(m, "TABLE_REFUSED", err.Error()), nil
 	}
-	return &relation{table: t, columns: slices.Clone(m.Columns), ident: m.Identity}, nil
+	if old != nil && old.table != nil && old.table.Version() == t.Version() {
+		t = old.table // plans are kept per pointer
+	}
+	return &relation{said: kept(m), table: t}, nil
 }
 
 // bounds gives digits and scale of a decimal that holds all that numeric(precision,
@@ -150,9 +176,42 @@ func bounds(precision, scale int) (int, int) {
 	return max(precision, scale), scale
 }
 
-func names(cs []pgoutput.Column) (out []string) {
-	for _, c := range cs {
-		out = append(out, c.Name)
+// keyThen gives the key that a table had when a Relation message was written, by the
+// columns' places. The message marks its columns, without their order; today's key, or
+// that of the version before, has the order if it has the same columns.
+func keyThen(today []int, m *pgoutput.Msg, old *relation) []int {
+	var marked []int
+	for i, c := range m.Columns {
+		if c.Key {
+			marked = append(marked, i)
+		}
+	}
+	if m.Identity == 'f' || len(marked) == 0 { // all are marked; or it had no key, and only inserts
+		return today
+	}
+	same := func(key []int) bool {
+		sorted := slices.Sorted(slices.Values(key))
+		return slices.Equal(sorted, marked)
+	}
+	if same(today) {
+		return today
+	}
+	if old != nil && old.table != nil {
+		var before []int
+		for _, i := range old.table.Key {
+			before = append(before, slices.IndexFunc(m.Columns, func(c pgoutput.Column) bool { return c.Name == old.table.Columns[i].Name }))
+		}
+		if same(before) {
+			return before
+		}
+	}
+	return marked
+}
+
+func names(cs []pgoutput.Column) []string {
+	out := make([]string, len(cs))
+	for i, c := range cs {
+		out[i] = c.Name
 	}
 	return out
 }

@@ -47,7 +47,7 @@ func (r *Reader) image(rel *relation, vs []pgoutput.Value, keyOnly bool, anomali
 		v := &vs[i]
 		r.seg.Size += len(v.Data) + 8
 		switch {
-		case keyOnly && !rel.columns[i].Key, v.Kind == pgoutput.UnchangedToast:
+		case keyOnly && !rel.said.Columns[i].Key, v.Kind == pgoutput.UnchangedToast:
 		case v.Kind == pgoutput.NullValue:
 			out[i] = event.NullValue
 		default:

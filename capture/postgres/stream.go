@@ -61,8 +61,19 @@ func (r *Reader) receive(ctx context.Context) error {
 			return err
 		}
 		if r.seg == nil {
-			if err := r.watchFiles(ctx); err != nil {
+			if err := r.restart(ctx); err != nil {
 				return err
+			}
+			if r.truncateUnseen || time.Since(r.lookedAt) > lookEvery {
+				if _, err := r.look(ctx, 0); err != nil {
+					return err
+				}
+			}
+			if err := r.watchPartitions(ctx); err != nil {
+				return err
+			}
+			if !r.queue.Empty() {
+				return nil
 			}
 		}
 		// One deadline per second, none per message: a context per message costs more

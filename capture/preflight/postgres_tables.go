@@ -130,9 +130,6 @@ func (c *postgresServer) judge(t *postgresTable) {
 	if t.toast > largeRow {
 		c.r.add(Harms, "ROW_TOO_LARGE", t.id(), fmt.Sprintf("TOAST / reltuples = %d", t.toast))
 	}
-	if c.version < 110000 {
-		c.r.add(Advice, "TRUNCATE_UNSEEN", t.id(), c.r.Server)
-	}
 }
 
 // key judges a table's key and replica identity. A published table without one refuses

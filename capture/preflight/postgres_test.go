@@ -172,7 +172,7 @@ func wellPostgres(t *testing.T, e *elephant) {
 	e.run(t, "ANALYZE well.student")
 	r := look(t, o)
 	for _, f := range r.Findings {
-		old := e.version < 130000 && f.Code == "PG_SLOT_WAL" || e.version < 110000 && f.Code == "TRUNCATE_UNSEEN"
+		old := e.version < 130000 && f.Code == "PG_SLOT_WAL"
 		if f.Severity != preflight.Advice || f.Code != "SOURCE_TLS" && !old {
 			t.Errorf("%+v", f)
 		}
@@ -280,11 +280,6 @@ func otherPostgres(t *testing.T, e *elephant) {
 	}
 	gone(t, o, "PG_OPEN_TRANSACTION", "")
 	e.run(t, "ALTER ROLE capture NOSUPERUSER")
-	if e.version < 110000 {
-		wants(t, o, preflight.Advice, "TRUNCATE_UNSEEN", "student")
-	} else {
-		gone(t, o, "TRUNCATE_UNSEEN", "")
-	}
 }
 
 // TestPostgresOddSettings: what the server must start again for. The repair's SQL leaves

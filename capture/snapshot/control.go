@@ -35,10 +35,20 @@ var errRangeOrder = errors.New("only the source's server knows the order of thes
 
 // Load orders the load of a table (schema.Table.ID). One that was loaded before is read
 // again, and rows that don't exist at the source any more leave the store at its end. The
-// stream goes on meanwhile. It may be called at any time; the order is durable once the
-// load's beginning stands in the log: see Progress.Since.
+// stream goes on meanwhile. A table that the reader has stopped is delivered again first.
+// It may be called at any time; the order is durable once the load's beginning stands in
+// the log: see Progress.Since.
 func (l *Loader) Load(table string) error {
-	return l.order(progress{Progress: Progress{Table: table}, Sweep: true})
+	l.mu.Lock()
+	r, ok := l.o.Reader.(Restarter)
+	if restart := ok && l.stopped[table]; restart {
+		l.ordered[table] = true
+		l.mu.Unlock()
+		r.Restart(table)
+		return nil
+	}
+	l.mu.Unlock()
+	return l.order(progress{Progress: Progress{Table: table}, Sweep: true, Ordered: true})
 }
 
 // LoadRange orders that a part of a captured table be read again. Rows outside stay as

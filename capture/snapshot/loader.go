@@ -91,7 +91,7 @@ type Loader struct {
 	reader  []byte         // the reader's own state
 	since   []string
 	recent  []string
-	owing   bool // rows must be read by themselves, and no durable state says so yet
+	owing   bool // something must be read or stopped, and no durable state says so yet
 	inside  bool // within a transaction of the stream
 	settled bool // the first segment after Start was handed out
 	turn    bool // the last thing handed out was a chunk
@@ -116,6 +116,9 @@ type Loader struct {
 	keyless map[string]bool
 	added   []string // tables that the reader delivers besides those of its patterns
 	tasks   []*task  // in the order in which they were asked for
+	// ordered are stopped tables that a person wants to be read again once the reader
+	// delivers them.
+	ordered map[string]bool
 
 	limit limiter
 }
@@ -125,7 +128,7 @@ func New(o Options) (*Loader, error) {
 	if err := o.fill(); err != nil {
 		return nil, err
 	}
-	return &Loader{o: o, wake: make(chan struct{}, 1), work: make(chan struct{}, 1), limit: limiter{rate: o.Rate}}, nil
+	return &Loader{o: o, ordered: map[string]bool{}, wake: make(chan struct{}, 1), work: make(chan struct{}, 1), limit: limiter{rate: o.Rate}}, nil
 }
 
 // Start implements capture.Reader.
@@ -320,6 +323,11 @@ func (l *Loader) took(seg *event.Segment) (*event.Segment, error) {
 		l.stopped[seg.Stop.Table] = true
 		l.mu.Unlock()
 		l.fail(seg.Stop.Table, fmt.Errorf("the table stopped: %s", seg.Stop.Reason))
+		l.owing = true
+		return seg, nil
+	case event.TableAltered:
+		l.altered(seg.Altered)
+		l.owing = true
 		return seg, nil
 	case event.Idle:
 		l.place, l.inside, l.settled = seg.Restart, false, true

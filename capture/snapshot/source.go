@@ -115,3 +115,11 @@ type Pacer interface {
 	// about so many milliseconds; 0 goes back to its own pace. It may be called at any time.
 	Pace(milliseconds int)
 }
+
+// Restarter is what a capture.Reader may be besides: one that can deliver a table again
+// which it has stopped.
+type Restarter interface {
+	// Restart has the table delivered again, as it is then. A TableAltered segment with
+	// Resumed and Reread comes first. It may be called at any time.
+	Restart(table string)
+}

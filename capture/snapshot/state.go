@@ -65,6 +65,8 @@ type progress struct {
 	Keys [][]event.Value `json:"keys,omitempty"`
 	// Sweep says that the store may have rows of before Since that don't exist any more.
 	Sweep bool `json:"sweep,omitempty"`
+	// Ordered says that a person has ordered the load.
+	Ordered bool `json:"ordered,omitempty"`
 	// Range is the part of the table that is read, nil for all of it.
 	Range *event.KeyRange `json:"range,omitempty"`
 	// Added says that the stream didn't deliver the table before this load was ordered.

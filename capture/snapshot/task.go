@@ -47,7 +47,7 @@ func (l *Loader) delivered(t *task) bool { return !t.Added || slices.Contains(l.
 
 // load says that the load begins or ends.
 func (t *task) load(phase event.LoadPhase) event.Load {
-	return event.Load{Table: t.Table, Dataset: t.Dataset, Phase: phase, Since: t.Since, Sweep: t.Sweep, Range: t.Range}
+	return event.Load{Table: t.Table, Dataset: t.Dataset, Phase: phase, Since: t.Since, Sweep: t.Sweep, Ordered: t.Ordered && phase == event.LoadBegun, Range: t.Range}
 }
 
 func (t *task) cascades(parent string) bool {

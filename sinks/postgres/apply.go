@@ -79,6 +79,8 @@ type applying struct {
 	id    int64
 	now   func() time.Time // the store's clock
 	queue *pgx.Batch       // statements that haven't been sent
+	// staged are plans whose staging tables hold rows of a change before this one.
+	staged map[*plan]bool
 }
 
 // send sends what is queued. The first error in the order of the queue counts.
@@ -155,6 +157,7 @@ func (a *applying) book(b *worker.Batch) error {
 
 // changes writes the rows.
 func (a *applying) changes(ctx context.Context, tables []worker.TableChange) error {
+	clear(a.staged)
 	for i := range tables {
 		c := &tables[i]
 		if err := a.change(ctx, c); err != nil {
@@ -231,6 +234,9 @@ func (a *applying) change(ctx context.Context, c *worker.TableChange) error {
 	single := c.Upserts
 	var parts *bulk
 	if len(c.Upserts)+len(c.Deletes) >= bulkRows {
+		if err := a.fit(ctx, p); err != nil {
+			return err
+		}
 		parts = divide(p, c)
 		single = parts.single
 	}

@@ -41,7 +41,7 @@ func divide(p *plan, c *worker.TableChange) *bulk {
 		u := &c.Upserts[i]
 		all := carried(u.Values, carries)
 		switch {
-		case u.New && p.direct:
+		case u.New && p.exact:
 			b.fresh = append(b.fresh, *u)
 		case u.Base != nil && sameKey(c.Table.Key, u):
 			b.update(carries, all, u)
@@ -81,6 +81,13 @@ next:
 func (b *bulk) stage(ctx context.Context, a *applying) error {
 	a.queue.Queue(b.p.createStage())
 	b.p.inUse = true
+	if a.staged[b.p] { // a version that has come back within the batch
+		a.queue.Queue("TRUNCATE " + b.p.stage)
+	}
+	if a.staged == nil {
+		a.staged = map[*plan]bool{}
+	}
+	a.staged[b.p] = true
 	// The only join is by a row's place in the table. Without statistics the planner
 	// might still read the whole table for it; what is switched off counts as very
 	// dear, which would start the compiler.

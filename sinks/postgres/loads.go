@@ -41,6 +41,9 @@ func (a *applying) loads(ctx context.Context, loads []worker.Load) error {
 			continue
 		}
 		if l.Phase == event.LoadBegun {
+			if l.Ordered {
+				a.queue.Queue(forgetVersion, l.Source, l.Table)
+			}
 			a.queue.Queue(`INSERT INTO tributary.table_state (source, "table", state, since_position, error, batch, sweep) VALUES ($1, $2, 'loading', $3, '', $4, $5)
 				ON CONFLICT (source, "table") DO UPDATE SET state = 'loading', since_position = excluded.since_position, error = '', batch = excluded.batch,
 				since = now(), sweep = excluded.sweep`, l.Source, l.Table, l.Since.String(), a.id, l.Sweep)

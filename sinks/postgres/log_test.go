@@ -150,10 +150,10 @@ func (w *writer) txn() *event.Txn {
 
 // rows appends row records of the transaction under way; change makes the n-th.
 func (w *writer) rows(n int, change func(int) event.Row) log.Offset {
-	txn, table := w.txn(), w.table
+	txn, table, encoder := w.txn(), w.table, w.enc
 	return w.l.add(w.epoch, n, func(r *log.Records) {
 		var key, value []byte
-		enc := *w.enc // several readers may render at once
+		enc := *encoder // several readers may render at once
 		pos, _ := txn.Position.AppendBinary(nil)
 		for i := range n {
 			row := change(i)
@@ -172,10 +172,29 @@ func (w *writer) rows(n int, change func(int) event.Row) log.Offset {
 
 // truncate is a record of the transaction under way.
 func (w *writer) truncate() {
-	pos := w.txn().Position
+	pos, id := w.txn().Position, w.id
 	w.l.add(w.epoch, 1, func(r *log.Records) {
-		envelope.AddTruncate(r, w.table.Source, envelope.TruncateTable{Position: pos, SchemaID: w.id})
+		envelope.AddTruncate(r, w.table.Source, envelope.TruncateTable{Position: pos, SchemaID: id})
 	})
+}
+
+// become gives what follows another version of the table.
+func (w *writer) become(id uint32, t *schema.Table) {
+	enc := envelope.NewEncoder(event.Source{ID: t.Source, Org: "330106", Engine: event.MariaDB, Agent: "a"}, "policy-1", envelope.Avro)
+	enc.BindTable(t, id)
+	w.l.mu.Lock()
+	defer w.l.mu.Unlock()
+	w.l.tables[id] = t
+	w.id, w.table, w.enc = id, t, enc
+}
+
+// loads is a transaction that only says that a load begins or ends.
+func (w *writer) loads(l ...event.Load) event.Position {
+	c := envelope.Commit{Txn: *w.txn(), Prev: w.last, Loads: l}
+	w.l.add(w.epoch, 1, func(r *log.Records) { envelope.AddCommit(r, w.table.Source, &c) })
+	w.at++
+	w.last = c.Txn.Position
+	return w.last
 }
 
 // commit ends the transaction of n rows and returns its position.

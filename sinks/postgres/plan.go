@@ -30,6 +30,7 @@ type plan struct {
 	upsert string   // one row
 	touch  string   // the same, but for one that another source owns
 	direct bool     // every value has a binary form, so COPY may go into the table itself
+	exact  bool     // and the table's columns have just these types, see fit
 	stage  string   // name of the staging table
 	inUse  bool     // it may hold rows
 	copy   string   // columns of COPY into the table

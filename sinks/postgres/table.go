@@ -161,9 +161,9 @@ func lineageOf(t *schema.Table) []lineageColumn {
 	return lineage
 }
 
-// EnsureTable implements worker.Store. A missing table is created, a missing
-// column added; anything else that differs is refused. A table that somebody holds
-// for longer than a second gives ErrRetry.
+// EnsureTable implements worker.Store. A missing table is created, a missing column
+// added, a narrower one widened; anything else that differs is refused. A table that
+// somebody holds for longer than a second gives ErrRetry.
 func (s *Store) EnsureTable(ctx context.Context, claim worker.Claim, t *schema.Table) error {
 	c, err := s.conn(claim.Partition)
 	if err != nil {
@@ -187,13 +187,20 @@ func (s *Store) EnsureTable(ctx context.Context, claim worker.Claim, t *schema.T
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext($1))`, "tributary "+h.String()); err != nil {
 			return err
 		}
+		changed, err := follows(ctx, tx, t)
+		if err != nil {
+			return err
+		}
 		if err := h.settle(ctx, tx, t, refuse); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, h.createSQL(t)); err != nil {
 			return err
 		}
-		return h.compare(ctx, tx, t, refuse)
+		if err := h.compare(ctx, tx, t, refuse); err != nil || !changed {
+			return err
+		}
+		return adopt(ctx, tx, t)
 	})
 	if err != nil {
 		return fmt.Errorf("table %s for %s: %w", h, t.ID(), classify(err, false))
@@ -250,7 +257,7 @@ func refuseNames(t *schema.Table, refuse func(string, ...any) error) error {
 
 func (h home) compare(ctx context.Context, tx pgx.Tx, t *schema.Table, refuse func(string, ...any) error) error {
 	table := h.ident()
-	rows, err := tx.Query(ctx, `SELECT attname, format_type(atttypid, NULL), $1::regclass IS NOT NULL FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped`, table)
+	rows, err := tx.Query(ctx, `SELECT attname, format_type(atttypid, CASE atttypid WHEN 'numeric'::regtype THEN atttypmod END), $1::regclass IS NOT NULL FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped`, table)
 	if err != nil {
 		return err
 	}
@@ -271,9 +278,10 @@ func (h home) compare(ctx context.Context, tx pgx.Tx, t *schema.Table, refuse fu
 			return err
 		}
 		switch got := have[col.Name]; {
-		case got == want:
 		case got != "":
-			return refuse("column %q is %q, wanted %q", col.Name, got, want)
+			if err := widen(ctx, tx, t, table, col.Name, got, want); err != nil {
+				return err
+			}
 		case t.IsKey(i):
 			return refuse("key column %q is missing", col.Name)
 		default:
@@ -315,7 +323,9 @@ func (h home) compareKeys(ctx context.Context, tx pgx.Tx, t *schema.Table, refus
 
 // canonical gives a type's name as the catalogue prints it.
 func canonical(ctx context.Context, tx pgx.Tx, typ string) (string, error) {
-	typ, _, _ = strings.Cut(typ, "(")
+	if typ == "numeric(20)" {
+		return "numeric(20,0)", nil
+	}
 	var name string
 	err := tx.QueryRow(ctx, `SELECT format_type($1::regtype, NULL)`, typ).Scan(&name)
 	return name, err

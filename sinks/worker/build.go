@@ -32,6 +32,7 @@ type builder struct {
 	after   []event.Value // both: free images of mem
 	row     event.Row
 	mergers map[*schema.Table]*merger
+	latest  map[tableKey]*schema.Table // of mergers, the version that each table has now
 	order   []*merger
 	turns   map[string]string // the source whose changes of a shared dataset came last
 
@@ -43,7 +44,7 @@ type builder struct {
 }
 
 func newBuilder(w *Worker, topic string, refused map[tableKey]error) *builder {
-	return &builder{w: w, topic: topic, refused: refused, recorded: map[tableKey]bool{}, loading: map[tableKey]event.Load{}, mem: &memory{}, mergers: map[*schema.Table]*merger{}, turns: map[string]string{},
+	return &builder{w: w, topic: topic, refused: refused, recorded: map[tableKey]bool{}, loading: map[tableKey]event.Load{}, mem: &memory{}, mergers: map[*schema.Table]*merger{}, latest: map[tableKey]*schema.Table{}, turns: map[string]string{},
 		keys: map[string]sourceKeys{}, noted: map[QuarantinedKey]int{}, lineage: newLineage()}
 }
 
@@ -120,20 +121,25 @@ func (u *builder) table(ctx context.Context, t *txn, id uint32) (*schema.Table, 
 func (u *builder) add(ctx context.Context, b *Batch, st *Step, t *txn, table *schema.Table, c *change) error {
 	m := u.mergers[table]
 	if m == nil {
-		if k := keyOf(table); u.refused[k] != nil {
+		k := keyOf(table)
+		if u.refused[k] != nil {
 			u.skip(b, st, k, t.commit.Txn.Position)
 			return nil
 		}
 		if err := u.ensure(ctx, table); err != nil {
 			return err
 		}
+		// Changes of two versions aren't merged: what comes back to an earlier one comes
+		// after the other's.
+		delete(u.mergers, u.latest[k])
+		u.latest[k] = table
 		if u.w.o.Shared(table.Dataset) {
 			u.turn(table)
 		}
 		m = newMerger(u.mem, t.source, table)
 		m.held = u.keysOf(t.source).table(table.ID())
 		var l event.Load
-		l, m.loading = u.loading[keyOf(table)]
+		l, m.loading = u.loading[k]
 		m.sweep = l.Sweep
 		u.mergers[table] = m
 		u.order = append(u.order, m)
@@ -199,6 +205,7 @@ func (u *builder) result() []TableChange {
 func (u *builder) leave(next *memory) {
 	u.mem, u.before, u.after, u.row, u.order, u.quarantine = next, nil, nil, event.Row{}, nil, nil
 	clear(u.mergers)
+	clear(u.latest)
 	clear(u.turns)
 	clear(u.noted)
 }

@@ -14,6 +14,7 @@ var codes = []struct {
 }{
 	{ErrClaimLost, "CLAIM_LOST"},
 	{ErrStoreAccess, "STORE_ACCESS"},
+	{ErrLossyChange, "SCHEMA_CHANGE_REFUSED"},
 	{ErrTableRefused, "STORE_TABLE_REFUSED"},
 	{ErrProgressMoved, "PROGRESS_MOVED"},
 	{ErrStoreAway, "STORE_UNREACHABLE"},

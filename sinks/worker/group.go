@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/tributary-cdc/tributary/schema"
 	"github.com/tributary-cdc/tributary/stream/log"
 )
 
@@ -21,7 +20,11 @@ func (s *session) flush(ctx context.Context, next log.Offset, backlog bool) erro
 		n, rows, size := 0, 0, int64(0)
 		for _, t := range s.ready {
 			rows, size = rows+t.rows, size+t.size
-			if n > 0 && (t.loads() || s.ready[0].loads() || rows > s.w.o.BatchRows || size > int64(s.w.o.SpoolBytes)) {
+			changed, err := s.versions.follow(ctx, s.build, t, n == 0)
+			if err != nil {
+				return err
+			}
+			if n > 0 && (changed || t.loads() || s.ready[0].loads() || rows > s.w.o.BatchRows || size > int64(s.w.o.SpoolBytes)) {
 				break
 			}
 			n++
@@ -109,6 +112,7 @@ func (s *session) apply(ctx context.Context, n int, next log.Offset) error {
 			s.build.loading = b.loading
 		}
 	}
+	s.versions.begun(b.Loads)
 	for i := range b.Steps {
 		s.asm.flows[b.Steps[i].Source.ID].kept = b.Steps[i].Commit
 	}
@@ -211,29 +215,5 @@ func (s *session) again(ctx context.Context, f *flight, refused *RowsError) erro
 		return err
 	}
 	s.arrived(b, timesOf(f.group))
-	return nil
-}
-
-// prepared is for tables that were ensured before.
-func prepared(context.Context, *schema.Table) error { return nil }
-
-func (s *session) ensure(ctx context.Context, t *schema.Table) error {
-	if s.ensured[t] {
-		return nil
-	}
-	if err := s.settle(ctx); err != nil { // the partition's connection is in use
-		return err
-	}
-	err := s.w.o.Store.EnsureTable(ctx, s.claim, t)
-	// A large transaction holds the table against being altered.
-	for s.beside != nil && errors.Is(err, ErrRetry) {
-		if err = s.finish(<-s.beside.done); err == nil {
-			err = s.w.o.Store.EnsureTable(ctx, s.claim, t)
-		}
-	}
-	if err != nil {
-		return err
-	}
-	s.ensured[t] = true
 	return nil
 }

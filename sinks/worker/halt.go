@@ -40,6 +40,14 @@ func (u *builder) skip(b *Batch, st *Step, k tableKey, at event.Position) {
 	st.Skipped++
 	if !u.recorded[k] {
 		u.recorded[k] = true // a batch that isn't committed ends the session
-		b.Halts = append(b.Halts, Halt{Source: k.source, Table: k.table, Since: at, Error: u.refused[k].Error()})
+		b.Halts = append(b.Halts, Halt{Source: k.source, Table: k.table, Since: at, Error: coded(u.refused[k])})
 	}
+}
+
+// coded is an error's text with its code. It is all that is kept of it.
+func coded(err error) string {
+	if code := CodeOf(err); code != "" {
+		return err.Error() + " [" + code + "]"
+	}
+	return err.Error()
 }

@@ -6,34 +6,33 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/tributary-cdc/tributary/schema"
 	"github.com/tributary-cdc/tributary/stream/envelope"
 	"github.com/tributary-cdc/tributary/stream/log"
 )
 
 // session is one claim on a partition.
 type session struct {
-	w       *Worker
-	p       log.Partition
-	claim   Claim
-	fetch   log.Fetcher
-	asm     *assembler
-	build   *builder
-	flight  *flight // the batch that is under way
-	spare   *memory // of the batch before
-	changed int     // how often keys came to quarantine by a batch
-	ensured map[*schema.Table]bool
-	ready   []*txn  // complete, to be applied now
-	blocked []*flow // with a queue, or busy
-	beside  *beside // the large transaction that is under way
-	applied int
-	damaged log.Offset // nothing is well before what lies here has been read; -1 for none
-	counted Counts     // what the worker knows of asm's counts
+	w        *Worker
+	p        log.Partition
+	claim    Claim
+	fetch    log.Fetcher
+	asm      *assembler
+	build    *builder
+	flight   *flight // the batch that is under way
+	spare    *memory // of the batch before
+	changed  int     // how often keys came to quarantine by a batch
+	versions versions
+	ready    []*txn  // complete, to be applied now
+	blocked  []*flow // with a queue, or busy
+	beside   *beside // the large transaction that is under way
+	applied  int
+	damaged  log.Offset // nothing is well before what lies here has been read; -1 for none
+	counted  Counts     // what the worker knows of asm's counts
 }
 
 func newSession(w *Worker, held Claim, refused map[tableKey]error) *session {
 	p := held.Partition
-	s := &session{w: w, p: p, claim: held, ensured: map[*schema.Table]bool{}, damaged: -1}
+	s := &session{w: w, p: p, claim: held, versions: newVersions(), damaged: -1}
 	s.build = newBuilder(w, p.Topic, refused)
 	s.build.ensure = s.ensure
 	return s

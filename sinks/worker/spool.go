@@ -132,7 +132,8 @@ func (t *txn) use(id uint32) {
 	for i, known := range t.ids {
 		if known == id {
 			last := len(t.ids) - 1
-			t.ids[i], t.ids[last] = t.ids[last], id
+			copy(t.ids[i:], t.ids[i+1:]) // the order is that of the last use
+			t.ids[last] = id
 			return
 		}
 	}

@@ -7,6 +7,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/tributary-cdc/tributary/schema"
@@ -41,8 +42,10 @@ type Store interface {
 	// Recall returns what batches have recorded as stopped.
 	Recall(ctx context.Context, c Claim) (Recalled, error)
 	// EnsureTable creates the dataset's table, or evolves it to hold this version
-	// besides what it holds. It is called between two batches, before the first rows
-	// of the version. ErrTableRefused means that this table must stop; the text says why.
+	// besides what it holds. It is called between two batches, before the first rows of
+	// the version and after all rows of the table's version before it. ErrTableRefused
+	// means that this table must stop, ErrLossyChange that the version before holds more,
+	// or other things, than this one; the text says why.
 	EnsureTable(ctx context.Context, c Claim, t *schema.Table) error
 	// Apply commits one batch in one store transaction: it checks the claim, compares
 	// and sets each source's position, writes the rows and the batch row. On
@@ -90,6 +93,9 @@ var (
 	// ErrTableRefused: the store's table can't take this version or these rows (altered
 	// by a person, secondary unique key, incompatible type).
 	ErrTableRefused = errors.New("table refused by the store")
+	// ErrLossyChange: a table has changed at its source in a way that loses something, or
+	// that doesn't go together with what the store has. It is an ErrTableRefused.
+	ErrLossyChange = fmt.Errorf("the table's change isn't followed: %w", ErrTableRefused)
 )
 
 // TableError pins an ErrTableRefused (or a refused row) on one table.

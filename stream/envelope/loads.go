@@ -33,8 +33,8 @@ func (s *scan) loads() (out []event.Load) {
 	for range s.count("loads") {
 		l := event.Load{Table: s.text(), Dataset: s.text()}
 		how := s.fixed(2)
-		l.Phase, l.Sweep = event.LoadPhase(how[0]), how[1] == 1
-		if l.Phase > event.LoadEnded || how[1] > 1 {
+		l.Phase, l.Sweep, l.Ordered = event.LoadPhase(how[0]), how[1]&1 != 0, how[1]&2 != 0
+		if l.Phase > event.LoadEnded || how[1] > 3 {
 			s.fail("load")
 		}
 		l.Since = s.position()

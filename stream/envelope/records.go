@@ -53,7 +53,7 @@ func AddCommit(r *log.Records, source string, c *Commit) {
 	b = putLong(b, int64(len(c.Loads)))
 	for _, l := range c.Loads {
 		b = putBytes(putBytes(b, l.Table), l.Dataset)
-		b = append(b, byte(l.Phase), bit(l.Sweep))
+		b = append(b, byte(l.Phase), bit(l.Sweep)|bit(l.Ordered)<<1)
 		b = putRange(putPosition(b, l.Since), l.Range)
 	}
 	add(r, source, commitHeader, b)

@@ -90,6 +90,9 @@ const (
 	// TableStopped says that a table has been stopped at Txn.Position; Stop says why.
 	// It comes only between transactions, before the first one that misses rows.
 	TableStopped
+	// TableAltered says that a table isn't what it was; Altered says what follows from it.
+	// It comes before the first row of what the table is from there on.
+	TableAltered
 )
 
 // Segment is the unit that a reader hands to its pipeline: a part of one
@@ -116,8 +119,9 @@ type Segment struct {
 	// soon as the transaction does, not with the next checkpoint only.
 	Durable bool
 	// Loads says, on a last segment, which loads of tables begin or end with it.
-	Loads []Load
-	Stop  *TableStop
+	Loads   []Load
+	Stop    *TableStop
+	Altered *Alteration
 }
 
 // LoadPhase is one of the ends of a table's load.
@@ -141,6 +145,20 @@ type Load struct {
 	Sweep bool
 	// Range is what is loaded, nil for all of the table. What is outside stays as it is.
 	Range *KeyRange
+	// Ordered says that a person has ordered it: a change of the table that a store has
+	// refused is accepted with it.
+	Ordered bool
+}
+
+// Alteration says that a table was altered at its source, made anew, or is delivered again.
+type Alteration struct {
+	Table  string // schema.Table.ID
+	Reason string // for people, English
+	// Reread says that rows which stand already may have got other values, or be gone,
+	// which no log tells: the table must be read again.
+	Reread bool
+	// Resumed says that the table was stopped and is delivered again from here on.
+	Resumed bool
 }
 
 // TableStop says why a table stopped. Its rows are not delivered any more until

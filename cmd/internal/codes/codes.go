@@ -119,9 +119,6 @@ var explanations = map[string]map[language.Language]explanation{
 	"PARTITION_CHANGED": {
 		english: {"the source's transactions lie in another partition than the configuration says", "set partition back; a source keeps its partition"},
 		chinese: {"该数据源的事务在另一个分区，与配置不符", "把 partition 改回原值；数据源不能更换分区"}},
-	"PARTITION_UNSEEN": {
-		english: {"a partition was truncated by itself, dropped, detached or attached, and the stream of the partitioned table doesn't tell of its rows", "read the table again; delete a partition's rows, or truncate the whole table, before a partition goes"},
-		chinese: {"某个分区被单独清空、删除、分离或挂接，而分区表的变更流不包含其中的行", "重新读取该表；移除分区前先删除其中的行"}},
 	"PG_ACCESS": {
 		english: {"the server refuses the user, the password or a privilege", "the capture user needs LOGIN, REPLICATION and SELECT on the tables"},
 		chinese: {"服务器拒绝用户、口令或权限", "采集用户需要 LOGIN、REPLICATION 以及各表的 SELECT"}},
@@ -158,6 +155,9 @@ var explanations = map[string]map[language.Language]explanation{
 	"ROW_TOO_LARGE": {
 		english: {"a row is larger than a record may be", "raise max.message.bytes of the log's topics and the agent's limit, or leave the table out"},
 		chinese: {"某一行超过单条记录的上限", "调大日志主题的 max.message.bytes 与 agent 的上限，或不采集该表"}},
+	"SCHEMA_CHANGE_REFUSED": {
+		english: {"the table has changed in a way that loses something, or that doesn't go together with the store's table; the text says from what to what", "tributary table reread SOURCE TABLE accepts the change; where the text names a type or the key of the store's table, alter that first"},
+		chinese: {"表结构变更会丢失数据，或与汇聚库的表不相容；文字中写明由何变为何", "tributary table reread 数据源 表 即接受该变更；若文字提到汇聚库表的类型或主键，须先修改汇聚库的表"}},
 	"SLOT_AHEAD": {
 		english: {"the replication slot was moved or made again, past changes that had not been read", "read the source's tables again"},
 		chinese: {"复制槽被推进或重建，越过了尚未读取的变更", "重新读取该数据源的表"}},
@@ -186,8 +186,11 @@ var explanations = map[string]map[language.Language]explanation{
 		english: {"the store doesn't answer", "check address, network and server; applying goes on by itself"},
 		chinese: {"汇聚库没有应答", "检查地址、网络和服务器；恢复后会自动继续"}},
 	"TABLE_CHANGED": {
-		english: {"the table's definition has changed", "read the table again"},
-		chinese: {"表结构已变更", "重新读取该表"}},
+		english: {"the table's definition has changed, and the log doesn't describe it", "set binlog_row_metadata = FULL, so that the next change is followed; tributary table reread SOURCE TABLE lets this one go on, as it is now"},
+		chinese: {"表结构已变更，而日志中没有表的描述", "设置 binlog_row_metadata = FULL，以后的变更即可自动跟随；本次用 tributary table reread 数据源 表 按现有结构继续"}},
+	"TABLE_DROPPED": {
+		english: {"the table was dropped or renamed at the source; the store keeps its last rows", "nothing if that was meant; once the table is there again it is read anew by itself (PostgreSQL: after ALTER PUBLICATION … ADD TABLE)"},
+		chinese: {"源库中该表已被删除或改名；汇聚库保留其最后的数据", "若属有意则无需处理；同名表重新出现后会自动重新读取（PostgreSQL 须先 ALTER PUBLICATION … ADD TABLE）"}},
 	"TABLE_KEY_REFUSED": {
 		english: {"the key that the agent's file gives the table can't be used", "the text beside the code has the ALTER, or names the column; then read the table again"},
 		chinese: {"agent 配置为该表指定的键不可用", "按代码旁的 ALTER 语句修改，或更正列名；然后重新读取该表"}},
@@ -203,9 +206,6 @@ var explanations = map[string]map[language.Language]explanation{
 	"TOPIC_REPLACED": {
 		english: {"the log's topic is not the one that was written or read before", "find out who deleted it, then read the source's tables again"},
 		chinese: {"日志主题已不是原来的那个", "查明是谁删除的，再重新读取该数据源的表"}},
-	"TRUNCATE_UNSEEN": {
-		english: {"the table was truncated or rewritten, and the server (PostgreSQL 10) doesn't say which", "read the table again; avoid TRUNCATE, VACUUM FULL and CLUSTER on captured tables there"},
-		chinese: {"该表被清空（TRUNCATE）或重写，而服务器（PostgreSQL 10）没有说明是哪一种", "重新读取该表；在该版本上不要对被采集的表执行 TRUNCATE、VACUUM FULL、CLUSTER"}},
 	"TOPIC_SETTINGS": {
 		english: {"a topic's settings would break a promise", "set what the error names: kafka-configs.sh --alter --entity-type topics"},
 		chinese: {"主题的设置会使承诺无法兑现", "按错误中所说修改：kafka-configs.sh --alter --entity-type topics"}},

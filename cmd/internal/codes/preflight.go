@@ -163,7 +163,6 @@ var consequences = map[string]map[language.Language]string{
 	"SOURCE_TLS":            {english: "whoever listens on the way reads the rows", chinese: "途中的窃听者可以读到数据"},
 	"TABLE_NO_KEY":          {english: "the table stops; on PostgreSQL, once published, the application's own updates and deletes of it fail", chinese: "该表停止；在 PostgreSQL 上，发布之后应用自己对该表的更新和删除也会失败"},
 	"TABLE_VERSIONED":       {english: "the table isn't loaded, and its history arrives as rows", chinese: "该表不会被装载，其历史版本会作为数据行到达"},
-	"TRUNCATE_UNSEEN":       {english: "TRUNCATE, VACUUM FULL and CLUSTER stop the table", chinese: "TRUNCATE、VACUUM FULL、CLUSTER 会使该表停止"},
 	"TYPE_UNSUPPORTED":      {english: "the table stops", chinese: "该表停止"},
 }
 

@@ -1,0 +1,278 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tributary-cdc/tributary/stream/event"
+)
+
+// The stream says nothing of DDL, only how the columns of a table stand when its next row
+// comes. What has become of rows that stand already shows in the catalogue alone, so the
+// reader remembers the shape of each table, and looks whether it is another one. The
+// catalogue may be ahead of the stream; a load that begins then is ahead of it as well.
+// PostgreSQL 10 leaves TRUNCATE out of the stream, too; there a table with another file
+// has changed.
+// Source: PostgreSQL 15 manual, 53.7 (pg_attribute), 53.11 (pg_class); 10, 31.7 (restrictions).
+
+// shape is what tells whether a table is as it was.
+type shape struct {
+	OID  uint32 `json:"o"`
+	File uint32 `json:"f,omitempty"` // it gets another one when it is rewritten, or truncated
+	Last int    `json:"n"`           // the highest number of a column
+	// Columns is made of the columns' numbers, names and types, Changes of which changes
+	// of the catalogue they come from.
+	Columns uint32 `json:"c"`
+	Changes uint32 `json:"x"`
+}
+
+// found is a table as the catalogue has it now.
+type found struct {
+	shape
+	numbers []int32
+	parts   [2][]string // of Columns and of Changes
+	// plain says of each column that rows of before have NULL in it if it is new.
+	plain   []bool
+	dropped bool // it has lost a column at some time
+}
+
+const shapesOf = `SELECT c.oid, p.schemaname::text, p.tablename::text, c.relfilenode, a.* FROM pg_publication_tables p
+	JOIN pg_namespace n ON n.nspname = p.schemaname JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename
+	CROSS JOIN LATERAL (SELECT array_agg(attnum::int ORDER BY attnum) FILTER (WHERE NOT attisdropped), array_agg(attname || ' ' || atttypid ORDER BY attnum) FILTER (WHERE NOT attisdropped),
+		array_agg(a.xmin::text ORDER BY attnum) FILTER (WHERE NOT attisdropped),
+		array_agg(NOT attnotnull AND NOT atthasdef AND attidentity = '' AND coalesce(to_jsonb(a)->>'attgenerated', '') = '' AND coalesce(to_jsonb(a)->>'atthasmissing', 'false') = 'false' ORDER BY attnum)
+			FILTER (WHERE NOT attisdropped), bool_or(attisdropped) FROM pg_attribute a WHERE a.attrelid = c.oid AND attnum > 0) a
+	WHERE p.pubname = $1 AND ($2 = 0 OR c.oid = $2)`
+
+// blind asks whether the server leaves TRUNCATE out.
+func (r *Reader) blind(ctx context.Context) (blind bool, err error) {
+	err = r.sql.QueryRow(ctx, `SELECT NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'pg_publication'::regclass AND attname = 'pubtruncate')`).Scan(&blind)
+	if err != nil {
+		return false, connection("look for TRUNCATE in publications", err)
+	}
+	return blind, nil
+}
+
+// shapes reads the shapes of captured tables, by the table's id; of one, or of all with 0.
+func (r *Reader) shapes(ctx context.Context, oid uint32) (map[string]*found, error) {
+	rows, err := r.sql.Query(ctx, shapesOf, r.o.Publication, oid)
+	if err != nil {
+		return nil, connection("read the tables' shapes", err)
+	}
+	out := map[string]*found{}
+	var schema, name string
+	var f found
+	if _, err := pgx.ForEachRow(rows, []any{&f.OID, &schema, &name, &f.File, &f.numbers, &f.parts[0], &f.parts[1], &f.plain, &f.dropped}, func() error {
+		if name = schema + "." + name; r.wanted(name) && len(f.numbers) > 0 {
+			now := f
+			now.Last = int(now.numbers[len(now.numbers)-1])
+			now.Columns, now.Changes = now.upTo(now.Last)
+			out[r.o.Database+"."+name] = &now
+		}
+		f = found{}
+		return nil
+	}); err != nil {
+		return nil, connection("read the tables' shapes", err)
+	}
+	return out, nil
+}
+
+// upTo gives Columns and Changes of the columns up to a number.
+func (f *found) upTo(last int) (columns, changes uint32) {
+	var sums [2]uint32
+	for i := range sums {
+		h := fnv.New32a()
+		for n, number := range f.numbers {
+			if int(number) <= last {
+				_, _ = fmt.Fprintf(h, "%d %s\n", number, f.parts[i][n]) // a hash takes everything
+			}
+		}
+		sums[i] = h.Sum32()
+	}
+	return sums[0], sums[1]
+}
+
+// differs says how a table differs from what it was, empty if it doesn't, and whether
+// rows of before may have other values, or be gone. With blind a TRUNCATE shows by the
+// table's file only.
+func (f *found) differs(was shape, blind bool) (how string, reread bool) {
+	columns, changes := f.upTo(was.Last)
+	quiet := true
+	for i, number := range f.numbers {
+		quiet = quiet && (int(number) <= was.Last || f.plain[i] && !f.dropped)
+	}
+	switch {
+	case f.OID != was.OID:
+		return "another table has its name", true
+	case columns != was.Columns:
+		return "columns were dropped, renamed or got another type", true
+	case !quiet:
+		return "columns were added", true
+	case f.File != was.File && (blind || changes != was.Changes):
+		return "it has another file than before", true
+	case f.Last > was.Last:
+		return "columns were added", false
+	case changes != was.Changes:
+		return "columns were altered", false
+	}
+	return "", false
+}
+
+// lookEvery is the time between two looks at the catalogue on servers that tell of TRUNCATE.
+const lookEvery = 5 * time.Second
+
+// look finds tables that aren't what they were: all of them, or one. It reports whether
+// there was any.
+func (r *Reader) look(ctx context.Context, oid uint32) (changed bool, err error) {
+	now, err := r.shapes(ctx, oid)
+	if err != nil {
+		return false, err
+	}
+	if oid == 0 {
+		r.lookedAt = time.Now()
+		if r.state.Shapes == nil { // a first start
+			r.state.Shapes = map[string]shape{}
+			for name, f := range now {
+				r.state.Shapes[name] = f.shape
+			}
+		}
+		if err := r.missing(ctx, now); err != nil {
+			return false, err
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(now)) {
+		was, known := r.state.Shapes[name]
+		how, reread := now[name].differs(was, r.truncateUnseen)
+		if !known {
+			how, reread = "the publication has got it", true
+		}
+		r.state.Shapes[name] = now[name].shape
+		if how == "" {
+			continue
+		}
+		changed = true
+		if err := r.alter(ctx, event.Alteration{Table: name, Reason: how, Reread: reread}); err != nil {
+			return changed, err
+		}
+	}
+	return changed, nil
+}
+
+// missing stops tables that the catalogue hasn't got any more, once the stream is behind
+// all that was written to them.
+func (r *Reader) missing(ctx context.Context, now map[string]*found) error {
+	for _, name := range slices.Sorted(maps.Keys(r.state.Shapes)) {
+		if now[name] != nil {
+			delete(r.leaving, name)
+			continue
+		}
+		if r.leaving[name] == 0 {
+			var end pgtypeLSN
+			if err := r.sql.QueryRow(ctx, "SELECT pg_current_wal_insert_lsn()::text").Scan(&end); err != nil {
+				return connection("read the end of the log", err)
+			}
+			r.leaving[name] = uint64(end)
+		}
+		if r.end.Offset < r.leaving[name] {
+			continue
+		}
+		delete(r.leaving, name)
+		delete(r.state.Shapes, name)
+		if r.state.stopOf(name) == nil {
+			r.halt(&event.TableStop{Table: name, Code: dropped, Reason: "the table was dropped or renamed, or left the publication " + r.o.Publication})
+		}
+	}
+	return nil
+}
+
+// dropped is the code of a table that doesn't exist any more.
+const dropped = "TABLE_DROPPED"
+
+// alter says that a table isn't what it was.
+func (r *Reader) alter(ctx context.Context, a event.Alteration) error {
+	if stop := r.state.stopOf(a.Table); stop != nil {
+		if stop.Code != dropped { // only a person lets it go on
+			return nil
+		}
+		a.Resumed = true
+		if err := r.deliver(ctx, a.Table); err != nil {
+			return err
+		}
+	}
+	r.stateAt = time.Time{} // the next segment carries the state
+	seg := event.Segment{Kind: event.TableAltered, Altered: &a}
+	if r.seg != nil {
+		seg.Txn = r.seg.Txn
+	}
+	r.queue.PushSegment(seg)
+	return nil
+}
+
+// deliver forgets that a table has stopped.
+func (r *Reader) deliver(ctx context.Context, table string) error {
+	r.state.Stopped = slices.DeleteFunc(r.state.Stopped, func(s event.TableStop) bool { return s.Table == table })
+	for id, rel := range r.relations {
+		if rel.stop == nil || rel.stop.Table != table {
+			continue
+		}
+		delete(r.relations, id)
+		again, err := r.announce(ctx, &rel.said)
+		if err != nil {
+			return err
+		}
+		r.relations[id] = again
+		if again.stop != nil && r.state.stopOf(table) == nil {
+			r.halt(again.stop)
+		}
+	}
+	return nil
+}
+
+// Restart implements snapshot.Restarter.
+func (r *Reader) Restart(table string) {
+	r.orders.Lock()
+	defer r.orders.Unlock()
+	r.restarts = append(r.restarts, table)
+}
+
+// restart delivers the tables again that a person has ordered, between two transactions.
+func (r *Reader) restart(ctx context.Context) error {
+	r.orders.Lock()
+	defer r.orders.Unlock()
+	for _, name := range r.restarts {
+		if r.state.stopOf(name) == nil {
+			continue
+		}
+		if err := r.deliver(ctx, name); err != nil {
+			return err
+		}
+		if r.state.stopOf(name) == nil {
+			r.stateAt = time.Time{}
+			r.queue.PushSegment(event.Segment{Kind: event.TableAltered, Altered: &event.Alteration{Table: name, Reason: "a person has ordered it", Reread: true, Resumed: true}})
+		}
+	}
+	r.restarts = nil
+	return nil
+}
+
+// halt records that a table has stopped and says so.
+func (r *Reader) halt(stop *event.TableStop) {
+	r.state.Stopped = append(r.state.Stopped, *stop)
+	r.stateAt = time.Time{} // the next segment carries the state
+	for id, rel := range r.relations {
+		if rel.table != nil && rel.table.ID() == stop.Table {
+			r.relations[id] = &relation{said: rel.said, stop: stop}
+		}
+	}
+	seg := event.Segment{Kind: event.TableStopped, Stop: stop}
+	if r.seg != nil {
+		seg.Txn = r.seg.Txn
+	}
+	r.queue.PushSegment(seg)
+}

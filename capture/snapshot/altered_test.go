@@ -1,0 +1,136 @@
+package snapshot
+
+import (
+	"context"
+	"testing"
+
+	"github.com/tributary-cdc/tributary/capture"
+	"github.com/tributary-cdc/tributary/schema"
+	"github.com/tributary-cdc/tributary/stream/event"
+)
+
+// script is a reader that says what a test wants.
+type script struct {
+	says      chan *event.Segment
+	restarted chan string
+}
+
+func (s *script) Start(context.Context, capture.Resume) (uint32, error) { return 1, nil }
+
+func (s *script) Next(ctx context.Context) (*event.Segment, error) {
+	select {
+	case seg := <-s.says:
+		return seg, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (s *script) Ack(event.Place) {}
+
+func (s *script) Close() error { return nil }
+
+func (s *script) Restart(table string) { s.restarted <- table }
+
+func (s *script) idle() {
+	s.says <- &event.Segment{Kind: event.Idle, Restart: event.Place{File: 1, Offset: 100}, State: []byte("{}")}
+}
+
+// altering is a loader on a script.
+type altering struct {
+	t *testing.T
+	s *script
+	l *Loader
+}
+
+func newAltering(t *testing.T, rows int64) *altering {
+	table := &schema.Table{Source: "s", Dataset: "d", Database: "d", Name: "t", Key: []int{0}, Columns: []schema.Column{
+		{Name: "id", Type: schema.Type{Kind: schema.Int64}}, {Name: "a", Type: schema.Type{Kind: schema.Int64}}, {Name: "b", Type: schema.Type{Kind: schema.Int64}}}}
+	s := &script{says: make(chan *event.Segment, 100), restarted: make(chan string, 1)}
+	l, err := New(Options{Reader: s, Open: func(context.Context) (Source, error) { return &quiet{table: table, rows: rows}, nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() }) // the script's can't fail
+	if _, err := l.Start(t.Context(), capture.Resume{FirstStart: true}); err != nil {
+		t.Fatal(err)
+	}
+	s.idle()
+	return &altering{t, s, l}
+}
+
+func (a *altering) alter(c event.Alteration) {
+	c.Table = "d.t"
+	a.s.says <- &event.Segment{Kind: event.TableAltered, Altered: &c}
+	a.s.idle()
+}
+
+// until reads on until a load begins or ends, and gives that.
+func (a *altering) until(phase event.LoadPhase) event.Load {
+	a.t.Helper()
+	for {
+		seg, err := a.l.Next(a.t.Context())
+		if err != nil {
+			a.t.Fatal(err)
+		}
+		for _, l := range seg.Loads {
+			if l.Phase == phase {
+				if !seg.Durable || seg.State == nil {
+					a.t.Errorf("segment %+v isn't durable", seg)
+				}
+				return l
+			}
+		}
+	}
+}
+
+// TestAlteredIsReadAgain: an alteration that may have changed rows begins a load, and one
+// within a load begins it anew.
+func TestAlteredIsReadAgain(t *testing.T) {
+	a := newAltering(t, 200)
+	a.alter(event.Alteration{Reread: true})
+	first := a.until(event.LoadBegun)
+	a.alter(event.Alteration{})             // what is under way is read again, the load goes on
+	a.alter(event.Alteration{Reread: true}) // the load begins anew
+	second := a.until(event.LoadBegun)
+	if !first.Sweep || !second.Sweep || second.Since.Compare(first.Since) <= 0 || first.Ordered || second.Ordered {
+		t.Errorf("loads %+v, %+v", first, second)
+	}
+	if end := a.until(event.LoadEnded); end.Since != second.Since {
+		t.Errorf("load %+v ends", end)
+	}
+	if p := a.l.Progress(); len(p) != 1 || p[0].Phase != Loaded || p[0].Rows != 200 {
+		t.Errorf("progress %+v", p)
+	}
+}
+
+// TestStoppedTableIsReadAgain: a person's order has a stopped table delivered again, and
+// the load says whose order it was.
+func TestStoppedTableIsReadAgain(t *testing.T) {
+	a := newAltering(t, 3)
+	a.s.says <- &event.Segment{Kind: event.TableStopped, Stop: &event.TableStop{Table: "d.t"}}
+	for {
+		seg, err := a.l.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seg.Kind == event.TableStopped {
+			break
+		}
+	}
+	a.alter(event.Alteration{Reread: true}) // nobody reads what isn't delivered
+	if err := a.l.Load("d.t"); err != nil {
+		t.Fatal(err)
+	}
+	if table := <-a.s.restarted; table != "d.t" {
+		t.Errorf("table %s delivered again", table)
+	}
+	if p := a.l.Progress(); len(p) != 0 {
+		t.Errorf("progress %+v of a stopped table", p)
+	}
+	a.alter(event.Alteration{Reread: true, Resumed: true})
+	if l := a.until(event.LoadBegun); !l.Ordered || !l.Sweep {
+		t.Errorf("load %+v", l)
+	}
+	a.until(event.LoadEnded)
+}
