@@ -35,7 +35,7 @@ SELECT b.n::int - 1, coalesce(a.attnotnull, false), format_type(b.oid, NULL), t.
   coalesce((SELECT array_position(i.indkey::int[], a.attnum::int) FROM pg_index i WHERE i.indrelid = a.attrelid AND CASE WHEN $5 THEN i.indisreplident ELSE i.indisprimary END), -1),
   EXISTS (SELECT FROM pg_index i JOIN pg_publication_rel pr ON pr.prrelid = i.indrelid JOIN pg_publication p ON p.oid = pr.prpubid, unnest(i.indkey::int[]) part
     WHERE i.indrelid = $4 AND CASE WHEN $5 THEN i.indisreplident ELSE i.indisprimary END AND p.pubname = $6
-      AND part::text <> ALL ((SELECT string_to_array(to_jsonb(pr)->>'prattrs', ' '))::text[]) IS TRUE)
+      AND part::text <> ALL ((SELECT string_to_array(translate(to_jsonb(pr)->>'prattrs', '[],', ''), ' '))::text[]) IS TRUE)
 FROM base b JOIN pg_type t ON t.oid = b.oid LEFT JOIN pg_attribute a ON a.attrelid = $4 AND a.attname = b.name AND a.atttypid = b.typ AND a.attnum > 0 AND NOT a.attisdropped
 WHERE t.typtype <> 'd' ORDER BY b.n`
 
