@@ -47,11 +47,10 @@ func (g *rig) half() string {
 // place gives the end of the server's log.
 func (g *rig) place() event.Place {
 	g.t.Helper()
-	sql := "SHOW MASTER STATUS"
-	if !g.maria() {
-		sql = "SHOW BINARY LOG STATUS"
+	res, err := g.sql.Execute("SHOW MASTER STATUS")
+	if err != nil { // MySQL from 8.4 on
+		res, err = g.sql.Execute("SHOW BINARY LOG STATUS")
 	}
-	res, err := g.sql.Execute(sql)
 	if err != nil {
 		g.t.Fatal(err)
 	}
