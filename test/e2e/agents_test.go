@@ -102,7 +102,7 @@ func (u *unit) refused(code string) {
 		u.Errorf("%s ended with 0", u.Name)
 	}
 	u.ends++
-	if got := strings.Count(u.said(), "\n["+code+"]"); got == 0 {
+	if got := strings.Count(u.said(), "tributary: ["+code+"]"); got == 0 {
 		u.Fatalf("end %d of %s doesn't say %s:\n%s", u.ends, u.Name, code, u.said())
 	}
 	if err := os.Truncate(u.Out, 0); err != nil {
