@@ -36,7 +36,12 @@ func (l *Loader) altered(a *event.Alteration) {
 		signal(t.moved)
 	}
 	if a.Reread && !l.stopped[a.Table] {
-		l.tasks = append(slices.DeleteFunc(l.tasks, func(t *task) bool { return t.Table == a.Table }), next)
+		l.tasks = append(slices.DeleteFunc(l.tasks, func(t *task) bool {
+			if t.Table == a.Table {
+				next.Dataset = t.Dataset
+			}
+			return t.Table == a.Table
+		}), next)
 		l.nudge()
 	}
 }

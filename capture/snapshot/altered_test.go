@@ -119,7 +119,7 @@ func TestStoppedTableIsReadAgain(t *testing.T) {
 		}
 	}
 	a.alter(event.Alteration{Reread: true}) // nobody reads what isn't delivered
-	if err := a.l.Load("d.t"); err != nil {
+	if err := a.l.Load(t.Context(), "d.t"); err != nil {
 		t.Fatal(err)
 	}
 	if table := <-a.s.restarted; table != "d.t" {

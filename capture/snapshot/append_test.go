@@ -52,10 +52,10 @@ func TestAppendIsNotLoaded(t *testing.T) {
 	if err := l.Cancel(keyless.ID()); err == nil {
 		t.Error("what isn't loaded can be cancelled")
 	}
-	if err := l.Load(keyless.ID()); !errors.Is(err, ErrAppend) {
+	if err := l.Load(t.Context(), keyless.ID()); !errors.Is(err, ErrAppend) {
 		t.Errorf("ordered: %v, want ErrAppend", err)
 	}
-	if err := l.Load(keyed.ID()); err != nil {
+	if err := l.Load(t.Context(), keyed.ID()); err != nil {
 		t.Fatal(err)
 	}
 	until(func() bool { return progress(keyed.ID()).Phase == Loaded })

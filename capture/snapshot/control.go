@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/tributary-cdc/tributary/capture"
+	"github.com/tributary-cdc/tributary/schema"
 	"github.com/tributary-cdc/tributary/stream/event"
 )
 
@@ -20,7 +21,7 @@ var (
 	ErrStopped = errors.New("the table has stopped at the source's reader")
 	// ErrCaptured: a table that is to be added is captured already.
 	ErrCaptured = errors.New("the table is captured already: read it again instead")
-	// ErrNotCaptured: a table of which a part is to be read isn't captured.
+	// ErrNotCaptured: a table that is to be read again isn't captured.
 	ErrNotCaptured = errors.New("the table isn't captured: add it first")
 	// ErrIncomplete: a load of the whole table hasn't ended, so that a part wouldn't help.
 	ErrIncomplete = errors.New("the last load of the whole table hasn't ended: read all of it again")
@@ -33,12 +34,13 @@ var (
 // errRangeOrder: which rows of the store lie in a range can't be told there.
 var errRangeOrder = errors.New("only the source's server knows the order of these keys, so the store can't tell which of its rows lie between them")
 
-// Load orders the load of a table (schema.Table.ID). One that was loaded before is read
-// again, and rows that don't exist at the source any more leave the store at its end. The
-// stream goes on meanwhile. A table that the reader has stopped is delivered again first.
-// It may be called at any time; the order is durable once the load's beginning stands in
-// the log: see Progress.Since.
-func (l *Loader) Load(table string) error {
+// Load orders the load of a captured table (schema.Table.ID). One that was loaded before is
+// read again, and rows that don't exist at the source any more leave the store at its end.
+// The stream goes on meanwhile. A table that the reader has stopped is delivered again
+// first. It may be called at any time, and asks the source: a load of a table that isn't
+// there would begin in the store and never end. The order is durable once the load's
+// beginning stands in the log: see Progress.Since.
+func (l *Loader) Load(ctx context.Context, table string) error {
 	l.mu.Lock()
 	r, ok := l.o.Reader.(Restarter)
 	if restart := ok && l.stopped[table]; restart {
@@ -48,7 +50,30 @@ func (l *Loader) Load(table string) error {
 		return nil
 	}
 	l.mu.Unlock()
-	return l.order(progress{Progress: Progress{Table: table}, Sweep: true, Ordered: true})
+	if err := l.free(table, false); err != nil {
+		return err
+	}
+	var t *schema.Table
+	if err := l.with(ctx, func(src Source) (err error) { t, err = captured(ctx, src, table); return err }); err != nil {
+		return err
+	}
+	return l.order(progress{Progress: Progress{Table: table}, Sweep: true, Ordered: true, Dataset: t.Dataset})
+}
+
+// captured describes a table that an order means.
+func captured(ctx context.Context, src Source, table string) (*schema.Table, error) {
+	t, err := find(ctx, src, table)
+	switch {
+	case err != nil:
+		return nil, err
+	case t == nil:
+		return nil, fmt.Errorf("table %s: %w", table, ErrNotCaptured)
+	case t.Schema == nil:
+		return nil, fmt.Errorf("table %s: %s: %w", table, t.Refused, ErrTable)
+	case t.Schema.Append:
+		return nil, fmt.Errorf("table %s: %w", table, ErrAppend)
+	}
+	return t.Schema, nil
 }
 
 // LoadRange orders that a part of a captured table be read again. Rows outside stay as
@@ -59,19 +84,11 @@ func (l *Loader) LoadRange(ctx context.Context, table string, b Bounds, keep boo
 		return err
 	}
 	var r *event.KeyRange
-	err := l.with(ctx, func(src Source) error {
-		tables, err := src.Tables(ctx)
-		if err != nil {
-			return err
+	var t *schema.Table
+	err := l.with(ctx, func(src Source) (err error) {
+		if t, err = captured(ctx, src, table); err == nil {
+			r, err = src.Range(ctx, t, b)
 		}
-		i := slices.IndexFunc(tables, func(t Table) bool { return t.ID == table })
-		switch {
-		case i < 0:
-			return fmt.Errorf("table %s: %w", table, ErrNotCaptured)
-		case tables[i].Schema == nil:
-			return fmt.Errorf("table %s: %s: %w", table, tables[i].Refused, ErrTable)
-		}
-		r, err = src.Range(ctx, tables[i].Schema, b)
 		return err
 	})
 	if err != nil {
@@ -81,7 +98,7 @@ func (l *Loader) LoadRange(ctx context.Context, table string, b Bounds, keep boo
 		return &capture.Coded{Code: "RANGE_ORDER", Hint: "read all of the table again, or this part with --keep-missing, which lets rows stay that don't exist at the source any more",
 			Err: fmt.Errorf("table %s, %s: %w", table, b, errRangeOrder)}
 	}
-	return l.order(progress{Progress: Progress{Table: table, Estimate: -1, Part: b.String()}, Sweep: true, Range: r})
+	return l.order(progress{Progress: Progress{Table: table, Estimate: -1, Part: b.String()}, Sweep: true, Range: r, Dataset: t.Dataset})
 }
 
 // Add orders that a table which isn't captured yet be loaded and streamed from now on,
@@ -95,11 +112,18 @@ func (l *Loader) Add(ctx context.Context, table string) error {
 	if err := l.free(table, false); err != nil {
 		return err
 	}
-	err := l.with(ctx, func(src Source) error { return src.Include(ctx, table) })
+	var t *schema.Table
+	err := l.with(ctx, func(src Source) error {
+		err := src.Include(ctx, table)
+		if err == nil {
+			t, err = captured(ctx, src, table)
+		}
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	if err := l.order(progress{Progress: Progress{Table: table}, Sweep: true, Added: true}); err != nil {
+	if err := l.order(progress{Progress: Progress{Table: table}, Sweep: true, Added: true, Dataset: t.Dataset}); err != nil {
 		return err
 	}
 	adder.Add(table)

@@ -160,36 +160,43 @@ func (l *Loader) list(ctx context.Context, src Source) error {
 	return nil
 }
 
-// describe finds the task's table among those that exist.
-func (l *Loader) describe(ctx context.Context, t *task, src Source) error {
+// find describes one of the captured tables; nil if it isn't among them.
+func find(ctx context.Context, src Source, id string) (*Table, error) {
 	var tables []Table
 	var err error
 	if d, ok := src.(Describer); ok {
-		tables, err = d.Table(ctx, t.Table)
+		tables, err = d.Table(ctx, id)
 	} else {
 		tables, err = src.Tables(ctx)
 	}
+	i := slices.IndexFunc(tables, func(t Table) bool { return t.ID == id })
+	if err != nil || i < 0 {
+		return nil, err
+	}
+	return &tables[i], nil
+}
+
+// describe finds the task's table among those that exist.
+func (l *Loader) describe(ctx context.Context, t *task, src Source) error {
+	table, err := find(ctx, src, t.Table)
 	if err != nil {
 		return err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i := range tables {
-		if tables[i].ID == t.Table {
-			if tables[i].Schema == nil {
-				return fmt.Errorf("table %s: %s: %w", t.Table, tables[i].Refused, ErrTable)
-			}
-			if tables[i].Schema.Append {
-				return fmt.Errorf("table %s: %w", t.Table, ErrAppend)
-			}
-			t.table, t.Dataset = &tables[i], tables[i].Schema.Dataset
-			if t.Estimate == 0 {
-				t.Estimate = tables[i].Rows
-			}
-			return nil
-		}
+	switch {
+	case table == nil:
+		return fmt.Errorf("table %s: %w", t.Table, ErrTable)
+	case table.Schema == nil:
+		return fmt.Errorf("table %s: %s: %w", t.Table, table.Refused, ErrTable)
+	case table.Schema.Append:
+		return fmt.Errorf("table %s: %w", t.Table, ErrAppend)
 	}
-	return fmt.Errorf("table %s: %w", t.Table, ErrTable)
+	t.table, t.Dataset = table, table.Schema.Dataset
+	if t.Estimate == 0 {
+		t.Estimate = table.Rows
+	}
+	return nil
 }
 
 // load reads a table's chunks until all of it is handed out.

@@ -214,7 +214,7 @@ func TestRange(t *testing.T) {
 		if err := l.LoadRange(t.Context(), s.table.ID(), b, false); err != nil {
 			t.Fatal(err)
 		}
-		if err := l.Load(s.table.ID()); !errors.Is(err, ErrBusy) {
+		if err := l.Load(t.Context(), s.table.ID()); !errors.Is(err, ErrBusy) {
 			t.Errorf("a second load: %v", err)
 		}
 		done := func() bool {

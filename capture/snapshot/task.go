@@ -209,10 +209,11 @@ func (l *Loader) emit() (*event.Segment, error) {
 	return nil, nil
 }
 
-// fresh gives the tasks whose beginning isn't in the log yet.
+// fresh gives the tasks whose beginning isn't in the log yet. A table that was added is
+// delivered even if its load rests or was cancelled, so the store must know that it isn't whole.
 func (l *Loader) fresh() (out []*task) {
 	for _, t := range l.tasks {
-		if t.Since.IsZero() && t.active() && l.delivered(t) {
+		if t.Since.IsZero() && (t.active() || t.Added) && l.delivered(t) {
 			out = append(out, t)
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/capture/pipeline"
 	"github.com/tributary-cdc/tributary/capture/snapshot"
+	"github.com/tributary-cdc/tributary/schema"
 )
 
 func someLoads() map[string][]snapshot.Progress {
@@ -153,17 +154,26 @@ func TestOrderIsExplained(t *testing.T) {
 func TestDurableGivesUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	l, err := snapshot.New(snapshot.Options{Reader: nobody{}, Open: func(context.Context) (snapshot.Source, error) { return nil, capture.ErrConnection }})
+	l, err := snapshot.New(snapshot.Options{Reader: nobody{}, Open: func(context.Context) (snapshot.Source, error) { return single{}, nil }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Load("d.t"); err != nil {
+	if err := l.Load(t.Context(), "d.t"); err != nil {
 		t.Fatal(err)
 	}
 	if (loading{Loader: l}).durable(ctx, "d.t") {
 		t.Error("an order without a place in the log is said to be durable")
 	}
 }
+
+// single is a source that has one table.
+type single struct{ snapshot.Source }
+
+func (single) Tables(context.Context) ([]snapshot.Table, error) {
+	return []snapshot.Table{{ID: "d.t", Schema: &schema.Table{Database: "d", Name: "t", Dataset: "t"}}}, nil
+}
+
+func (single) Close() error { return nil }
 
 // nobody is a reader that is never started.
 type nobody struct{ capture.Reader }

@@ -23,7 +23,7 @@ var orders = map[string]func(context.Context, loading, string, url.Values) error
 	"reread": func(ctx context.Context, l loading, table string, q url.Values) error {
 		text := q.Get("where_key")
 		if text == "" {
-			return l.Load(table)
+			return l.Load(ctx, table)
 		}
 		b, err := snapshot.ParseBounds(text)
 		if err != nil {

@@ -48,7 +48,10 @@ func (a *applying) loads(ctx context.Context, loads []worker.Load) error {
 				ON CONFLICT (source, "table") DO UPDATE SET state = 'loading', since_position = excluded.since_position, error = '', batch = excluded.batch,
 				since = now(), sweep = excluded.sweep`, l.Source, l.Table, l.Since.String(), a.id, l.Sweep)
 			a.queue.Queue(`DELETE FROM tributary.quarantine WHERE source = $1 AND "table" = $2`, l.Source, l.Table) // all of it comes again
-			h := a.store.home(l.Source, l.Dataset)                                                                  // as does what stands elsewhere
+			if l.Dataset == "" {                                                                                    // an older agent didn't know it yet
+				continue
+			}
+			h := a.store.home(l.Source, l.Dataset) // as does what stands elsewhere
 			a.queue.Queue(`DELETE FROM tributary.target WHERE source = $1 AND "table" = $2 AND (target, key, schema, name) <> ($3, $4, $5, $6)`,
 				l.Source, l.Table, string(h.Target), string(h.Key), h.schema, h.table)
 			continue

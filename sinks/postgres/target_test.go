@@ -26,6 +26,7 @@ func TestTargets(t *testing.T) {
 	t.Run("two sources, one table, same keys", func(t *testing.T) { apart(t, b) })
 	t.Run("what a mirror can't be", func(t *testing.T) { noMirror(t, b) })
 	t.Run("another target needs another load", func(t *testing.T) { moved(t, b) })
+	t.Run("a load that doesn't name its place", func(t *testing.T) { nameless(t, b) })
 	t.Run("two tables of a source for one", func(t *testing.T) { h, _ := b.fresh(t); twoForOne(t, h.Open(t)) })
 	t.Run("quarantine in a mirror", func(t *testing.T) { mirroredQuarantine(t, b) })
 	t.Run("shared keys, the order of the log", func(t *testing.T) { h, c := b.laid(t, "", contract); takeTurns(t, h, c) })
@@ -206,6 +207,26 @@ func moved(t *testing.T, b *bench) {
 	w.apply(inserted(table, 2, "again"))
 	if got := texts(t, c, `SELECT name FROM "330106-a".student ORDER BY id`); !slices.Equal(got, []string{"again", "again"}) {
 		t.Errorf("the mirror has %q", got)
+	}
+}
+
+// nameless: older agents ordered a table to be read again without the store's name for it.
+// It stands where it stood, also for the next worker.
+func nameless(t *testing.T, b *bench) {
+	h, c := b.laid(t, postgres.TargetMirror, nil)
+	table := named("330106-a")
+	w := newSources(t, h.Open(t), table)
+	w.apply(inserted(table, 2, "one"))
+	load := worker.Load{Source: table.Source, Load: event.Load{Table: table.ID(), Phase: event.LoadBegun, Sweep: true, Since: event.Position{Epoch: 1, Place: event.Place{Offset: 1}, Index: 1}}}
+	step := worker.Step{Source: event.Source{ID: table.Source}, From: event.Position{Epoch: 1, Place: event.Place{Offset: 1}}, To: event.Position{Epoch: 1, Place: event.Place{Offset: 2}}}
+	if err := w.s.Apply(t.Context(), &worker.Batch{Claim: w.claim, Steps: []worker.Step{step}, Loads: []worker.Load{load}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.s.EnsureTable(t.Context(), w.claim, table); err != nil {
+		t.Error(err)
+	}
+	if got := texts(t, c, `SELECT concat_ws(' ', target, schema, name) FROM tributary.target`); !slices.Equal(got, []string{"mirror 330106-a student"}) {
+		t.Errorf("it stands in %q", got)
 	}
 }
 

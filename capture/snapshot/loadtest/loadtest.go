@@ -239,7 +239,7 @@ func Ended(table string) func(*event.Segment) bool {
 // is its ID; the log has delivered the commits already.
 func (f *Feed) Held(m Image, table string, release func()) {
 	f.t.Helper()
-	if err := f.Loader.Load(table); err != nil {
+	if err := f.Loader.Load(f.t.Context(), table); err != nil {
 		f.t.Fatal(err)
 	}
 	f.Until(m, func(seg *event.Segment) bool { return len(seg.Loads) > 0 })
@@ -261,7 +261,7 @@ func (f *Feed) Races(m Image, table string, n int) {
 	name := table[strings.LastIndexByte(table, '.')+1:]
 	f.Until(m, Ended(name))
 	for range n {
-		if err := f.Loader.Load(table); err != nil {
+		if err := f.Loader.Load(f.t.Context(), table); err != nil {
 			f.t.Fatal(err)
 		}
 		f.Until(m, Ended(name))

@@ -1,0 +1,91 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/tributary-cdc/tributary/capture"
+	"github.com/tributary-cdc/tributary/stream/event"
+)
+
+// asked starts a loader over a stream that delivers its table only once it was added, or
+// from the start.
+func asked(t *testing.T, add bool) (*Loader, *server) {
+	t.Helper()
+	s := newServer(rand.New(rand.NewPCG(7, 7)), 50)
+	var r capture.Reader = &stream{s: s}
+	if add {
+		r = &choosy{stream: stream{s: s}}
+	}
+	l, err := New(Options{Reader: r, Open: func(context.Context) (Source, error) { return open(s, false), nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() }) // a fake has nothing to lose
+	if _, err := l.Start(t.Context(), capture.Resume{FirstStart: true}); err != nil {
+		t.Fatal(err)
+	}
+	return l, s
+}
+
+// TestOrderNamesTheStoresTable: a load of a table that isn't there would begin in the store
+// and never end, and the beginning of any other names the store's table.
+func TestOrderNamesTheStoresTable(t *testing.T) {
+	for name, order := range map[string]func(*Loader, string) error{
+		"all": func(l *Loader, table string) error { return l.Load(t.Context(), table) },
+		"part": func(l *Loader, table string) error {
+			return l.LoadRange(t.Context(), table, Bounds{From: []string{"1"}}, false)
+		},
+		"added": func(l *Loader, table string) error { return l.Add(t.Context(), table) },
+	} {
+		l, s := asked(t, name == "added")
+		if err := order(l, "d.nobody"); !errors.Is(err, ErrNotCaptured) || len(l.Progress()) > 0 {
+			t.Errorf("%s: %v, loads %+v; want ErrNotCaptured and none", name, err, l.Progress())
+		}
+		if err := order(l, s.table.ID()); err != nil {
+			t.Fatal(name, ": ", err)
+		}
+		for begun := false; !begun; {
+			seg, err := l.Next(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, x := range seg.Loads {
+				begun = true
+				if x.Dataset != s.table.Dataset {
+					t.Errorf("%s: %+v, want the dataset %q", name, x, s.table.Dataset)
+				}
+			}
+		}
+	}
+}
+
+// TestCanceledBeforeItsBeginning: the stream delivers a table that was added even if its
+// load was cancelled at once, so the store must know that the table isn't whole.
+func TestCanceledBeforeItsBeginning(t *testing.T) {
+	for name, rest := range map[string]func(*Loader, string) error{"cancelled": (*Loader).Cancel, "paused": (*Loader).Pause} {
+		l, s := asked(t, true)
+		if err := l.Add(t.Context(), s.table.ID()); err != nil {
+			t.Fatal(err)
+		}
+		if err := rest(l, s.table.ID()); err != nil {
+			t.Fatal(err)
+		}
+		begun := false
+		for n := 0; !begun; n++ {
+			s.mu.Lock()
+			s.write()
+			s.mu.Unlock()
+			seg, err := l.Next(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			begun = len(seg.Loads) > 0 && seg.Loads[0].Phase == event.LoadBegun
+			if len(seg.Rows) > 0 || n > 1000 {
+				t.Fatalf("%s: segment %d has rows, and nothing says that the table isn't whole: %+v", name, n, seg)
+			}
+		}
+	}
+}
