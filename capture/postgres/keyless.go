@@ -84,10 +84,10 @@ func (r *Reader) configured(ctx context.Context, t *schema.Table, m *pgoutput.Ms
 }
 
 // whole completes the images of a row in append mode: what an update leaves out, unchanged
-// TOAST, is as it was.
-func whole(row *event.Row) error {
+// TOAST, is as it was. It reports whether nothing is missing then.
+func whole(row *event.Row) bool {
 	if row.Op != event.Create && row.Before == nil {
-		return fmt.Errorf("change of table %s without its old row: %w", row.Table.ID(), pgoutput.ErrMalformed)
+		return false
 	}
 	for i := range row.After {
 		if row.After[i].State == event.Absent && row.Before != nil {
@@ -97,9 +97,9 @@ func whole(row *event.Row) error {
 	for _, image := range [2][]event.Value{row.Before, row.After} {
 		for i := range image {
 			if image[i].State == event.Absent {
-				return fmt.Errorf("change of table %s lacks column %q: %w", row.Table.ID(), row.Table.Columns[i].Name, pgoutput.ErrMalformed)
+				return false
 			}
 		}
 	}
-	return nil
+	return true
 }

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/tributary-cdc/tributary/schema"
 	"github.com/tributary-cdc/tributary/stream/event"
 )
 
@@ -169,4 +171,64 @@ func changed(before map[uint32]uint32, now tree) (what string, explicable bool) 
 		}
 	}
 	return what, what != ""
+}
+
+// within tells a partition whose rows come as those of a published table above it: the
+// server describes it beside that one (PostgreSQL source, maybe_send_schema), and it is
+// no table of its own.
+func (r *Reader) within(ctx context.Context, id uint32) (yes bool, err error) {
+	if r.version < 130000 {
+		return false, nil
+	}
+	err = r.sql.QueryRow(ctx, `SELECT c.relispartition AND NOT EXISTS (SELECT FROM pg_publication_tables p JOIN pg_namespace n ON n.nspname = p.schemaname
+		WHERE p.pubname = $2 AND p.tablename = c.relname AND n.oid = c.relnamespace) FROM pg_class c WHERE c.oid = $1`, id, r.o.Publication).Scan(&yes)
+	if errors.Is(err, pgx.ErrNoRows) { // dropped since
+		return false, nil
+	}
+	if err != nil {
+		return false, connection("look for the table of a partition", err)
+	}
+	return yes, nil
+}
+
+// otherIdentity finds a partition whose changes are named by other columns than those that
+// the whole table needs: the server goes by the partition's own replica identity, whatever
+// the table's is. Of one without any identity it refuses updates and deletes itself.
+// Source: PostgreSQL source, CheckCmdReplicaIdentity, ExtractReplicaIdentity.
+const otherIdentity = `SELECT l.oid::regclass::text FROM pg_partition_tree($1::oid::regclass) tree JOIN pg_class l ON l.oid = tree.relid
+	JOIN pg_index i ON i.indrelid = l.oid AND CASE l.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident END
+	WHERE tree.isleaf AND tree.relid <> $1::oid AND EXISTS (SELECT unnest($2::text[]) EXCEPT SELECT attname::text FROM pg_attribute a WHERE a.attrelid = l.oid AND a.attnum = ANY(i.indkey)) ORDER BY 1 LIMIT 1`
+
+// parts says why the partitions of a table can't tell which of its rows they mean.
+func (r *Reader) parts(ctx context.Context, t *schema.Table, id uint32) (reason string, err error) {
+	if r.version < 130000 {
+		return "", nil
+	}
+	var needed []string
+	for i, c := range t.Columns {
+		if t.Append || t.IsKey(i) {
+			needed = append(needed, c.Name)
+		}
+	}
+	var leaf string
+	switch err := r.sql.QueryRow(ctx, otherIdentity, id, needed).Scan(&leaf); {
+	case errors.Is(err, pgx.ErrNoRows):
+		return "", nil
+	case err != nil:
+		return "", connection("read the identities of partitions of "+t.ID(), err)
+	}
+	return fmt.Sprintf("changes of the partition %s don't carry what a row is known by: ALTER TABLE %[1]s REPLICA IDENTITY FULL", leaf), nil
+}
+
+// named reports whether a change says which row it means. If not, its table stops.
+func (r *Reader) named(row *event.Row) bool {
+	t := row.Table
+	ok := !t.Append || whole(row)
+	for _, i := range t.Key {
+		ok = ok && (row.Before == nil || row.Before[i].State == event.Present)
+	}
+	if !ok {
+		r.halt(&event.TableStop{Table: t.ID(), Code: "TABLE_NO_KEY", Reason: "a change doesn't carry what a row is known by: give each partition of the table the REPLICA IDENTITY of the whole, or FULL"})
+	}
+	return ok
 }

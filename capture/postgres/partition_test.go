@@ -216,3 +216,40 @@ func testEnumGrows(t *testing.T, g *rig) {
 		t.Errorf("segment %+v", seg)
 	}
 }
+
+// testPartitionIdentity: the server names a changed row by the identity of its partition,
+// which needn't be that of the whole table. A table whose partitions don't carry what is
+// needed stops alone.
+func testPartitionIdentity(t *testing.T, g *rig) {
+	if g.version() < 13 { // where partitions are tables of their own
+		return
+	}
+	g.o.Keyless.Append = []string{"public.logs", "public.fine"}
+	run(t, g.sql, "CREATE TABLE good (id int PRIMARY KEY)")
+	g.partitioned("p")
+	g.partitioned("later")
+	run(t, g.sql, `ALTER TABLE p_1 ALTER note SET NOT NULL; CREATE UNIQUE INDEX p_1_note ON p_1 (note); ALTER TABLE p_1 REPLICA IDENTITY USING INDEX p_1_note;
+		INSERT INTO p VALUES (1, 1, 'a');
+		CREATE TABLE logs (id int, term int, note text) PARTITION BY LIST (term); CREATE TABLE logs_1 PARTITION OF logs FOR VALUES IN (1); ALTER TABLE logs_1 ADD PRIMARY KEY (id);
+		CREATE TABLE fine (id int, term int) PARTITION BY LIST (term); CREATE TABLE fine_1 PARTITION OF fine FOR VALUES IN (1);
+		ALTER TABLE fine REPLICA IDENTITY FULL; ALTER TABLE fine_1 REPLICA IDENTITY FULL;
+		ALTER TABLE logs REPLICA IDENTITY FULL; INSERT INTO logs VALUES (1, 1, 'a')`)
+	g.first()
+	for table, sql := range map[string]string{"p": "DELETE FROM p WHERE id = 1", "logs": "UPDATE logs SET note = 'b'"} {
+		run(t, g.sql, "BEGIN; "+sql+"; INSERT INTO good SELECT count(*) FROM good; COMMIT")
+		g.stops("TABLE_NO_KEY", "changes of the partition "+table+"_1 ")
+	}
+	// A partition is no table of its own, whose key somebody would have to name.
+	run(t, g.sql, "INSERT INTO fine VALUES (1, 1)")
+	if seg := g.busy(); len(seg.Rows) != 1 || !seg.Rows[0].Table.Append || seg.Rows[0].Table.Name != "fine" {
+		t.Errorf("%+v, %+v, want a row of the whole table", seg, seg.Stop)
+	}
+	// Only its changes tell of one that got another identity later.
+	run(t, g.sql, `INSERT INTO later VALUES (1, 1, 'a')`)
+	if seg := g.busy(); len(seg.Rows) != 1 {
+		t.Fatalf("%+v, %+v, want a row", seg, seg.Stop)
+	}
+	run(t, g.sql, `ALTER TABLE later_1 ALTER note SET NOT NULL; CREATE UNIQUE INDEX later_1_note ON later_1 (note); ALTER TABLE later_1 REPLICA IDENTITY USING INDEX later_1_note`)
+	run(t, g.sql, "BEGIN; DELETE FROM later; INSERT INTO good SELECT count(*) FROM good; COMMIT")
+	g.stops("TABLE_NO_KEY", "doesn't carry")
+}

@@ -44,6 +44,7 @@ func testReader(t *testing.T, db servers.DB) {
 		"rollback and savepoint":          testRollback,
 		"idle database holds no WAL":      testIdle,
 		"table without key":               testNoKey,
+		"identity of partitions":          testPartitionIdentity,
 		"append mode":                     testAppend,
 		"key of the configuration":        testConfiguredKey,
 		"keys that are refused":           testKeylessRefused,
@@ -281,7 +282,7 @@ func (g *rig) stops(code, text string) {
 	g.t.Helper()
 	seg := g.busy()
 	if seg.Kind != event.TableStopped || seg.Stop.Code != code || !strings.Contains(seg.Stop.Reason, text) {
-		g.t.Fatalf("segment %+v, want the table stopped with %s and %q", seg, code, text)
+		g.t.Fatalf("segment %+v, %+v, want the table stopped with %s and %q", seg, seg.Stop, code, text)
 	}
 	seg = g.busy()
 	if len(seg.Rows) != 1 || seg.Rows[0].Table.Name != "good" || seg.Skipped != 1 {

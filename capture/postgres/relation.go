@@ -70,7 +70,15 @@ func (r *Reader) announce(ctx context.Context, m *pgoutput.Msg) (*relation, erro
 	if stop := r.state.stopOf(r.o.Database + "." + name); stop != nil && stop.Code != dropped {
 		return &relation{said: kept(m), stop: stop}, nil
 	}
-	if !r.wanted(name) {
+	asked := r.wanted(name)
+	if asked {
+		part, err := r.within(ctx, m.RelationID)
+		if err != nil {
+			return nil, err
+		}
+		asked = !part
+	}
+	if !asked {
 		return &relation{name: name, said: kept(m)}, nil
 	}
 	if r.conn != nil { // not for a load: what is loaded is of now
@@ -153,6 +161,11 @@ func (r *Reader) describe(ctx context.Context, m *pgoutput.Msg, old *relation) (
 		return nil, err
 	} else if code != "" {
 		return r.stopped(m, code, reason), nil
+	}
+	if reason, err := r.parts(ctx, t, m.RelationID); err != nil {
+		return nil, err
+	} else if reason != "" {
+		return r.stopped(m, "TABLE_NO_KEY", reason), nil
 	}
 	for _, i := range t.Key {
 		t.Columns[i].Nullable = false

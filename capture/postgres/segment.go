@@ -97,10 +97,8 @@ func (r *Reader) row(ctx context.Context, m *pgoutput.Msg) error {
 	case pgoutput.Delete:
 		row.Op = event.Delete
 	}
-	if rel.table.Append {
-		if err := whole(&row); err != nil {
-			return err
-		}
+	if !r.named(&row) {
+		rel, row = r.relations[m.RelationID], event.Row{}
 	}
 	return r.add(rel, row)
 }

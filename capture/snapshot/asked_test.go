@@ -5,6 +5,8 @@ import (
 	"errors"
 	"math/rand/v2"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/stream/event"
@@ -60,6 +62,32 @@ func TestOrderNamesTheStoresTable(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestOrderBeforeTheStart: an order that comes before the durable state is known waits for
+// it, and isn't answered by what isn't known yet.
+func TestOrderBeforeTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, err := New(Options{Reader: silent{}, Open: func(context.Context) (Source, error) { return &quiet{table: modelTable()}, nil }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Load(t.Context(), modelTable().ID()); !errors.Is(err, ErrNotStarted) {
+			t.Errorf("never started: %v", err)
+		}
+		late := make(chan error)
+		go func() { late <- l.Load(t.Context(), modelTable().ID()) }()
+		time.Sleep(time.Second)
+		if _, err := l.Start(t.Context(), capture.Resume{FirstStart: true}); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-late; err != nil {
+			t.Errorf("started meanwhile: %v", err)
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // TestCanceledBeforeItsBeginning: the stream delivers a table that was added even if its

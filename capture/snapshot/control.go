@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/schema"
@@ -27,6 +28,8 @@ var (
 	ErrIncomplete = errors.New("the last load of the whole table hasn't ended: read all of it again")
 	// ErrAppend: nothing tells a row that is read from an equal one that the stream brings.
 	ErrAppend = errors.New("rows without a key can't be loaded, the log of changes begins with the first one that is delivered (append mode)")
+	// ErrNotStarted: nobody knows yet what is captured.
+	ErrNotStarted = errors.New("the source isn't being read yet: see tributary status")
 	// ErrFixed: the reader can't take further tables.
 	ErrFixed = errors.New("this reader takes no further tables")
 )
@@ -130,8 +133,18 @@ func (l *Loader) Add(ctx context.Context, table string) error {
 	return nil
 }
 
+// startWithin is how long an order waits for the durable state: one that comes right after
+// the program's start finds which tables were added.
+const startWithin = 10 * time.Second
+
 // with works on a connection of its own.
 func (l *Loader) with(ctx context.Context, work func(Source) error) error {
+	wait(ctx, startWithin, l.started)
+	select {
+	case <-l.started:
+	default:
+		return ErrNotStarted
+	}
 	src, err := l.o.Open(ctx)
 	if err != nil {
 		return err

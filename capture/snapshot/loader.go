@@ -121,6 +121,9 @@ type Loader struct {
 	ordered map[string]bool
 
 	limit limiter
+	// started is closed once the durable state is known, and with it which tables were added.
+	started chan struct{}
+	starts  sync.Once
 }
 
 // New checks the options. It starts nothing.
@@ -128,7 +131,7 @@ func New(o Options) (*Loader, error) {
 	if err := o.fill(); err != nil {
 		return nil, err
 	}
-	return &Loader{o: o, ordered: map[string]bool{}, wake: make(chan struct{}, 1), work: make(chan struct{}, 1), limit: limiter{rate: o.Rate}}, nil
+	return &Loader{o: o, ordered: map[string]bool{}, wake: make(chan struct{}, 1), work: make(chan struct{}, 1), limit: limiter{rate: o.Rate}, started: make(chan struct{})}, nil
 }
 
 // Start implements capture.Reader.
@@ -173,6 +176,7 @@ func (l *Loader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 	}
 	l.resume(s.Tables)
 	l.mu.Unlock()
+	l.starts.Do(func() { close(l.started) })
 	if len(l.added) > 0 {
 		l.o.Logger.Info("tables added by an order are captured beside those of the patterns", "tables", l.added)
 	}

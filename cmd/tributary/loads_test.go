@@ -158,6 +158,10 @@ func TestDurableGivesUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = l.Close() }() // a fake has nothing to lose
+	if _, err := l.Start(t.Context(), capture.Resume{}); err != nil {
+		t.Fatal(err)
+	}
 	if err := l.Load(t.Context(), "d.t"); err != nil {
 		t.Fatal(err)
 	}
@@ -175,5 +179,8 @@ func (single) Tables(context.Context) ([]snapshot.Table, error) {
 
 func (single) Close() error { return nil }
 
-// nobody is a reader that is never started.
+// nobody is a reader that nobody reads.
 type nobody struct{ capture.Reader }
+
+func (nobody) Start(context.Context, capture.Resume) (uint32, error) { return 1, nil }
+func (nobody) Close() error                                          { return nil }

@@ -63,7 +63,7 @@ func refusal(err error) (status int, t trouble) {
 		}
 		return http.StatusConflict, t
 	}
-	for _, e := range []error{snapshot.ErrBusy, snapshot.ErrStopped, snapshot.ErrCaptured, snapshot.ErrIncomplete, snapshot.ErrFixed, snapshot.ErrAppend} {
+	for _, e := range []error{snapshot.ErrBusy, snapshot.ErrStopped, snapshot.ErrCaptured, snapshot.ErrIncomplete, snapshot.ErrFixed, snapshot.ErrAppend, snapshot.ErrNotStarted} {
 		if errors.Is(err, e) {
 			t.Code = "LOAD_REFUSED"
 			return http.StatusConflict, t
