@@ -191,7 +191,7 @@ func TestNamesInAnyCase(t *testing.T) {
 		t.Errorf("rows %+v of %+v", seg.Rows, table)
 	}
 	g.run("ALTER TABLE Student ADD note text")
-	if seg := g.busy(); seg.Kind != event.TableStopped || seg.Stop.Table != "cased.student" {
+	if seg := g.busy(); seg.Kind != event.TableAltered || seg.Altered.Table != "cased.student" {
 		t.Errorf("segment %+v", seg)
 	}
 }

@@ -231,6 +231,9 @@ func (a *applying) change(ctx context.Context, c *worker.TableChange) error {
 	if err := p.unstorable(c); err != nil {
 		return err
 	}
+	if p.shared() {
+		claimNothing(c)
+	}
 	single := c.Upserts
 	var parts *bulk
 	if len(c.Upserts)+len(c.Deletes) >= bulkRows {
@@ -288,6 +291,20 @@ func (a *applying) change(ctx context.Context, c *worker.TableChange) error {
 	a.anomaly(c, "ROW_OF_ANOTHER", d.others.rows, d.others.first, "")
 	a.anomaly(c, "VALUE_NULLED", c.Nulled.Values, c.Nulled.First, c.Nulled.Detail)
 	return nil
+}
+
+// claimNothing has rows that a load reads again, and that the source had before, touched
+// only where the source owns them: another one may have inserted the key since.
+func claimNothing(c *worker.TableChange) {
+	for i := range c.Upserts {
+		u := &c.Upserts[i]
+		if u.Op != event.Read || u.New || u.Base != nil {
+			continue
+		}
+		for _, k := range c.Table.Key {
+			u.Base = append(u.Base, u.Values[k])
+		}
+	}
 }
 
 // put queues the statement for one row. One that its source had before is only touched
