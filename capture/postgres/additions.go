@@ -62,11 +62,12 @@ func (l *loader) Include(ctx context.Context, table string) error {
 		return fmt.Errorf("table %s: want %s.SCHEMA.TABLE: %w", table, l.r.o.Database, snapshot.ErrTable)
 	}
 	ident := pgx.Identifier{schema, name}.Sanitize()
+	c := candidate{schema: schema, name: name}
 	var kind string
 	var readable, published bool
-	err := l.r.sql.QueryRow(ctx, `SELECT c.relkind::text, has_table_privilege(c.oid, 'SELECT'),
+	err := l.r.sql.QueryRow(ctx, `SELECT c.oid, c.relreplident::text, `+exposed+`, c.relkind::text, has_table_privilege(c.oid, 'SELECT'),
 		EXISTS (SELECT FROM pg_publication_tables WHERE pubname = $3 AND schemaname = $1 AND tablename = $2)
-		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2`, schema, name, l.r.o.Publication).Scan(&kind, &readable, &published)
+		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2`, schema, name, l.r.o.Publication).Scan(&c.id, &c.identity, &c.exposed, &kind, &readable, &published)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return fmt.Errorf("table %s doesn't exist: %w", table, snapshot.ErrTable)
@@ -81,6 +82,13 @@ func (l *loader) Include(ctx context.Context, table string) error {
 			Err: fmt.Errorf("table %s can't be read: %w", table, capture.ErrAccess)}
 	}
 	l.r.additions.Reset(append(l.r.additions.List(), table))
+	if !published && len(c.exposed) > 0 {
+		stop, err := l.r.unidentified(ctx, &c)
+		if err != nil {
+			return err
+		}
+		return fmt.Errorf("table %s: %s: %w", table, stop.Reason, snapshot.ErrTable)
+	}
 	var refused error
 	err = pgx.BeginFunc(ctx, l.r.sql, func(tx pgx.Tx) error {
 		if !published {

@@ -180,7 +180,7 @@ func testTables(t *testing.T, g *rig) {
 
 // testRestartTable delivers a stopped table again when a person says so.
 func testRestartTable(t *testing.T, g *rig) {
-	run(t, g.sql, `CREATE TABLE s (id int)`)
+	run(t, g.sql, `CREATE TABLE s (id int); ALTER TABLE s REPLICA IDENTITY FULL`)
 	g.first()
 	run(t, g.sql, `INSERT INTO s VALUES (1)`)
 	g.halts("s", "TABLE_NO_KEY")

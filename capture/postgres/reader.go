@@ -217,6 +217,11 @@ func (r *Reader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 	if err := r.watchPartitions(ctx); err != nil {
 		return 0, err
 	}
+	if res.State == nil {
+		if err := r.stopUnpublished(ctx); err != nil {
+			return 0, err
+		}
+	}
 	if err := r.idle(); err != nil {
 		return 0, err
 	}

@@ -249,6 +249,11 @@ func (r *Reader) restart(ctx context.Context) error {
 		if r.state.stopOf(name) == nil {
 			continue
 		}
+		if there, err := r.published(ctx, name); err != nil {
+			return err
+		} else if !there { // it stays stopped, for nothing of it would arrive
+			continue
+		}
 		if err := r.deliver(ctx, name); err != nil {
 			return err
 		}

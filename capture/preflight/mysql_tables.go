@@ -17,12 +17,14 @@ type mysqlTable struct {
 	averageRow                   int64 // bytes, by the statistics
 	columns                      []mysqlColumn
 	primary                      bool
-	uniques                      []index // unique ones without nullable columns and prefixes
+	uniques                      []index  // unique ones without nullable columns and prefixes
+	server                       []string // the columns of the primary key
 }
 
 type mysqlColumn struct {
 	rowimage.Info
 	name, extra, generated string
+	nullable               bool
 }
 
 // index is a key by its columns.
@@ -51,8 +53,7 @@ func (c *mysqlServer) catalogue() error {
 		keeps[strings.ToUpper(row[0])] = true
 	}
 	for _, t := range c.tables {
-		c.key(t)
-		for _, judge := range []func(*mysqlTable) error{c.types, c.names} {
+		for _, judge := range []func(*mysqlTable) error{c.key, c.types, c.names} {
 			if err := judge(t); err != nil {
 				return err
 			}
@@ -100,19 +101,19 @@ func (c *mysqlServer) list(by map[string]*mysqlTable) error {
 		c.tables, by[t.id()] = append(c.tables, t), t
 	}
 	c.selects(matched)
-	c.r.shared(c.o.MySQL.Datasets, nil)
+	c.r.shared(c.o.MySQL.Datasets)
 	return nil
 }
 
 func (c *mysqlServer) columns(by map[string]*mysqlTable) error {
-	rows, err := c.s.Rows("describe tables", "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, COALESCE(CHARACTER_SET_NAME, ''), EXTRA, COALESCE(GENERATION_EXPRESSION, '') "+
+	rows, err := c.s.Rows("describe tables", "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, COALESCE(CHARACTER_SET_NAME, ''), EXTRA, COALESCE(GENERATION_EXPRESSION, ''), IS_NULLABLE "+
 		"FROM information_schema.COLUMNS WHERE "+userTables+" ORDER BY 1, 2, ORDINAL_POSITION")
 	if err != nil {
 		return err
 	}
 	for _, row := range rows {
 		if t := by[row[0]+"."+row[1]]; t != nil {
-			t.columns = append(t.columns, mysqlColumn{Info: rowimage.Info{DataType: row[3], ColumnType: row[4], Charset: row[5]}, name: row[2], extra: strings.ToUpper(row[6]), generated: row[7]})
+			t.columns = append(t.columns, mysqlColumn{Info: rowimage.Info{DataType: row[3], ColumnType: row[4], Charset: row[5]}, name: row[2], extra: strings.ToUpper(row[6]), generated: row[7], nullable: row[8] == "YES"})
 		}
 	}
 	return nil
@@ -130,7 +131,7 @@ func (c *mysqlServer) keys(by map[string]*mysqlTable) error {
 		switch {
 		case t == nil:
 		case row[2] == "PRIMARY":
-			t.primary = true
+			t.primary, t.server = true, append(t.server, row[3])
 		case row[4] == "YES" || row[5] != "0" || row[3] == "":
 			if unusable[t] = row[2]; len(t.uniques) > 0 && t.uniques[len(t.uniques)-1].name == row[2] {
 				t.uniques = t.uniques[:len(t.uniques)-1]
@@ -144,39 +145,6 @@ func (c *mysqlServer) keys(by map[string]*mysqlTable) error {
 		}
 	}
 	return nil
-}
-
-// key judges a table's primary key. Where a unique index could be one it is named.
-func (c *mysqlServer) key(t *mysqlTable) {
-	if t.primary {
-		return
-	}
-	alter, undo := "ALTER TABLE "+t.quoted(), "ALTER TABLE "+t.quoted()+" DROP PRIMARY KEY"
-	repair := Repair{SQL: alter + " ADD COLUMN " + quote(addedKey) + " BIGINT UNSIGNED NOT NULL AUTO_INCREMENT" + c.invisible() + " PRIMARY KEY", Undo: alter + " DROP COLUMN " + quote(addedKey), Rebuild: true, Decide: c.invisible() == ""}
-	if len(t.uniques) > 0 {
-		var names []string
-		for _, n := range t.uniques[0].columns {
-			names = append(names, quote(n))
-		}
-		repair = Repair{SQL: alter + " ADD PRIMARY KEY (" + strings.Join(names, ", ") + ")", Undo: undo, Rebuild: true}
-	}
-	for _, col := range t.columns {
-		if len(t.uniques) == 0 && strings.Contains(col.extra, "AUTO_INCREMENT") {
-			repair = Repair{SQL: alter + " ADD PRIMARY KEY (" + quote(col.name) + ")", Undo: undo, Rebuild: true}
-		}
-	}
-	c.r.add(Refuses, "TABLE_NO_KEY", t.id(), "", repair)
-}
-
-// addedKey is the name of a key column that a table gets for the sake of capture.
-const addedKey = "tributary_key"
-
-// invisible hides a new column from statements that don't name it, where the server can.
-func (c *mysqlServer) invisible() string {
-	if c.mariadb && c.version >= 100303 || !c.mariadb && c.version >= 80023 {
-		return " INVISIBLE"
-	}
-	return ""
 }
 
 // types judges a table's columns: those that there is no rule for, that the log leaves

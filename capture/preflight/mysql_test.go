@@ -118,7 +118,6 @@ var mysqlFindings = []finding{
 	{code: "MYSQL_GRANT_EXCESS", severity: preflight.Advice, part: "ALL PRIVILEGES", provoke: []string{"GRANT ALL PRIVILEGES ON {db}.* TO capture@'127.0.0.1'"}, tidy: []string{"REVOKE ALL PRIVILEGES ON {db}.* FROM capture@'127.0.0.1'"}},
 	{code: "SOURCE_CONNECTIONS", severity: preflight.Refuses, part: "MAX_USER_CONNECTIONS 4", provoke: []string{"ALTER USER capture@'127.0.0.1' WITH MAX_USER_CONNECTIONS 4"}, tidy: []string{"ALTER USER capture@'127.0.0.1' WITH MAX_USER_CONNECTIONS 0"}},
 	{code: "TABLE_NO_KEY", severity: preflight.Refuses, part: "bare", provoke: []string{"CREATE TABLE {db}.bare (a int)"}},
-	{code: "TABLE_NO_KEY", severity: preflight.Refuses, part: "unique_only", provoke: []string{"CREATE TABLE {db}.unique_only (a int NOT NULL, b int, c int NOT NULL, UNIQUE KEY half (a, b), UNIQUE KEY whole (c, a))"}},
 	{code: "TABLE_NO_KEY", severity: preflight.Refuses, part: "counted", provoke: []string{"CREATE TABLE {db}.counted (a int AUTO_INCREMENT, KEY (a))"}},
 	{code: "MYSQL_ENGINE", severity: preflight.Harms, part: "MyISAM", provoke: []string{"CREATE TABLE {db}.old (id int PRIMARY KEY) ENGINE = MyISAM"}},
 	{code: "MYSQL_ENGINE", severity: preflight.Harms, part: "Aria", provoke: []string{"CREATE TABLE {db}.aria (id int PRIMARY KEY) ENGINE = Aria"}, only: "MariaDB"},
@@ -156,6 +155,8 @@ func TestMySQLFindings(t *testing.T) {
 				})
 			}
 			t.Run("well", func(t *testing.T) { wellMaria(t, m) })
+			t.Run("keys", func(t *testing.T) { keysMaria(t, m) })
+			t.Run("types", func(t *testing.T) { typesMaria(t, m) })
 			t.Run("others", func(t *testing.T) { others(t, m) })
 		})
 	}

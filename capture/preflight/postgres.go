@@ -28,6 +28,9 @@ type postgresServer struct {
 	tables   []*postgresTable // those that are wanted
 	// ours is the source's own slot, if it is there already.
 	ours bool
+	// byHand says that a person makes the publication, or has made it; storedSent that the
+	// stream has stored generated columns.
+	byHand, storedSent bool
 }
 
 // setting is a line of pg_settings, with the value that counts for the source's user.

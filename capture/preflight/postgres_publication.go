@@ -3,22 +3,27 @@ package preflight
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/tributary-cdc/tributary/capture"
+	"github.com/tributary-cdc/tributary/capture/postgres"
 )
 
 // publication judges whether what is wanted is published, or whether the agent may
-// publish it.
+// publish it; and the tables' keys, which a publication must not do without.
 func (c *postgresServer) publication(ctx context.Context) error {
 	name := c.s.Publication()
 	rows, err := c.s.Rows(ctx, "look at the publication", `SELECT puballtables, pubinsert, pubupdate, pubdelete, coalesce(to_jsonb(p)->>'pubtruncate', 'true') = 'true',
-		coalesce(to_jsonb(p)->>'pubgencols', '') FROM pg_publication p WHERE pubname = `+text(name))
+		coalesce(to_jsonb(p)->>'pubgencols', ''), coalesce(to_jsonb(p)->>'pubviaroot', 'false') = 'true' FROM pg_publication p WHERE pubname = `+text(name))
 	if err != nil || len(c.tables) == 0 {
 		return err
 	}
 	if len(rows) == 0 {
 		return c.unpublished(ctx, name)
 	}
-	row, computed := rows[0], rows[0][5]
+	row := rows[0]
+	c.byHand, c.storedSent = true, row[5] == "s"
 	var lacks, are []string
 	all := []string{"insert", "update", "delete", "truncate"}
 	if c.version < 110000 {
@@ -40,40 +45,51 @@ func (c *postgresServer) publication(ctx context.Context) error {
 	if err := c.members(ctx, name); err != nil {
 		return err
 	}
-	c.generated(name, computed)
+	if row[6] != "t" {
+		c.parted(name)
+	}
+	c.generated(name)
 	return c.filtered(ctx, name)
 }
 
 // unpublished judges a source without a publication: the agent makes it if the user owns
-// the tables and may create in the database.
+// the tables and may create in the database. It leaves out what must not be in one.
 func (c *postgresServer) unpublished(ctx context.Context, name string) error {
 	rows, err := c.s.Rows(ctx, "look at the database's privileges", "SELECT has_database_privilege(current_database(), 'CREATE')")
 	if err != nil {
 		return err
 	}
-	allowed := rows[0][0] == "t"
+	allowed, able := rows[0][0] == "t", false
 	var list []string
 	for _, t := range c.tables {
 		if t.unlogged {
 			continue
 		}
-		list = append(list, t.quoted())
-		allowed = allowed && (t.owned || c.super)
+		able = true
+		if !t.exposed() {
+			list = append(list, t.quoted())
+			allowed = allowed && (t.owned || c.super)
+		}
 	}
-	if len(list) == 0 {
+	c.byHand, c.storedSent = !allowed, c.version >= 180000
+	for _, t := range c.tables {
+		c.keyed(t, false)
+	}
+	if !able {
 		return nil
 	}
-	create := Repair{SQL: "CREATE PUBLICATION " + ident(name) + " FOR TABLE " + strings.Join(list, ", "), Undo: "DROP PUBLICATION " + ident(name)}
+	create := Repair{SQL: postgres.CreatePublication(c.version, name, list), Undo: "DROP PUBLICATION " + ident(name)}
 	if allowed {
 		c.r.Makes = append(c.r.Makes, create)
 	} else {
 		c.r.add(Refuses, "PG_PUBLICATION", name, "", create)
 	}
-	c.generated("", "")
+	c.generated(name)
 	return nil
 }
 
-// members looks for wanted tables that the publication doesn't hold.
+// members looks for wanted tables that the publication doesn't hold. One whose updates
+// and deletes would fail there is repaired before it is added.
 func (c *postgresServer) members(ctx context.Context, name string) error {
 	rows, err := c.s.Rows(ctx, "list what is published", "SELECT schemaname, tablename FROM pg_publication_tables WHERE pubname = "+text(name))
 	if err != nil {
@@ -84,7 +100,9 @@ func (c *postgresServer) members(ctx context.Context, name string) error {
 		held[row[0]+"."+row[1]] = true
 	}
 	for _, t := range c.tables {
-		if !held[t.id()] && !held[t.parent] && !t.unlogged {
+		member := slices.ContainsFunc(t.all(), func(p *postgresTable) bool { return held[p.id()] })
+		c.keyed(t, member)
+		if !member && !t.unlogged && !t.exposed() {
 			alter := "ALTER PUBLICATION " + ident(name)
 			c.r.add(Refuses, "PG_PUBLISHED", t.id(), name, Repair{SQL: alter + " ADD TABLE " + t.quoted(), Undo: alter + " DROP TABLE " + t.quoted()})
 		}
@@ -92,25 +110,49 @@ func (c *postgresServer) members(ctx context.Context, name string) error {
 	return nil
 }
 
-// generated lists columns that the server computes and leaves out of the stream.
-func (c *postgresServer) generated(publication, computed string) {
-	if computed == "s" {
-		return
-	}
+// parted judges a publication whose partitioned tables arrive as their partitions: where
+// those aren't wanted by their own names, nothing of them is captured.
+func (c *postgresServer) parted(name string) {
+	var found []string
+	severity := Harms
 	for _, t := range c.tables {
-		if len(t.computed) == 0 {
+		if t.kind != "p" {
 			continue
 		}
-		f := Finding{Code: "PG_GENERATED", Severity: Harms, Object: t.id(), Found: strings.Join(t.computed, ", ")}
-		if c.version >= 180000 && publication != "" {
-			alter := "ALTER PUBLICATION " + ident(publication) + " SET (publish_generated_columns = "
+		found = append(found, t.id())
+		if slices.ContainsFunc(t.leaves, func(p *postgresTable) bool { return !capture.Matches(c.o.Postgres.Tables, p.id()) }) {
+			severity = Refuses
+		}
+	}
+	if len(found) > 0 {
+		set := "ALTER PUBLICATION " + ident(name) + " SET (publish_via_partition_root = "
+		c.r.add(severity, "PG_PARTITION", name, strings.Join(found, ", "), Repair{SQL: set + "true)", Undo: set + "false)"})
+	}
+}
+
+// generated lists columns that the server computes and leaves out of the stream: stored
+// ones before PostgreSQL 18, and there if the publication doesn't say otherwise; virtual
+// ones always.
+func (c *postgresServer) generated(publication string) {
+	for _, t := range c.tables {
+		f := Finding{Code: "PG_GENERATED", Severity: Harms, Object: t.id()}
+		var found []string
+		if !c.storedSent {
+			found = slices.Clone(t.stored)
+		}
+		if alter := "ALTER PUBLICATION " + ident(publication) + " SET (publish_generated_columns = "; c.version >= 180000 && len(found) > 0 {
 			f.Repairs = []Repair{{SQL: alter + "stored)", Undo: alter + "none)"}}
 		} else if c.version >= 130000 {
-			for _, column := range t.computed { // a plain column from here on; the application fills it
+			for _, column := range found { // a plain column from here on; the application fills it
 				f.Repairs = append(f.Repairs, Repair{SQL: "ALTER TABLE " + t.quoted() + " ALTER COLUMN " + ident(column) + " DROP EXPRESSION", Decide: true})
 			}
 		}
-		c.r.Findings = append(c.r.Findings, f)
+		for _, column := range t.virtual {
+			found = append(found, column+" VIRTUAL")
+		}
+		if f.Found = strings.Join(found, ", "); len(found) > 0 {
+			c.r.Findings = append(c.r.Findings, f)
+		}
 	}
 }
 

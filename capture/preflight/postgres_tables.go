@@ -2,75 +2,148 @@ package preflight
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/tributary-cdc/tributary/capture"
+	"github.com/tributary-cdc/tributary/capture/postgres"
 )
 
 // postgresTable is a wanted table as the catalogue has it.
 type postgresTable struct {
 	schema, name      string
-	identity          string // relreplident: d, n, f or i
-	owned, written    bool   // by the source's user: it owns the table, it may write there
-	readable, visible bool   // the user may select from it, may use its schema
-	unlogged, secured bool   // UNLOGGED; rows are hidden from the user by policies
-	parent            string // of a partition
-	primary, chosen   bool   // it has a primary key; it has an index as replica identity
-	uniques           []string
-	computed          []string // generated columns
+	kind, identity    string   // relkind; relreplident: d, n, f or i
+	owned, written    bool     // by the source's user: it owns the table, it may write there
+	readable, visible bool     // the user may select from it, may use its schema
+	unlogged, secured bool     // UNLOGGED; rows are hidden from the user by policies
+	identified        bool     // the server takes updates and deletes of it once they are published
+	parent            string   // of a partition
+	above             []string // the partitioned tables above it
+	leaves            []*postgresTable
+	primary           bool     // it has a primary key that can be its replica identity
+	key               []string // the columns by which the reader knows its rows
+	carried           []string // the columns of old rows in the log; all with identity f
+	index             string   // of the replica identity, if it isn't the primary key's
+	uniques           []index  // that may be the replica identity, but for NULL
+	columns, nullable []string
+	stored, virtual   []string // generated columns
 	toast             int64    // bytes of large values per row
+	rows, bytes       int64
 }
 
 func (t *postgresTable) id() string     { return t.schema + "." + t.name }
 func (t *postgresTable) quoted() string { return ident(t.schema, t.name) }
 
-const listTables = `SELECT n.nspname, c.relname, c.relreplident, pg_has_role(c.relowner, 'USAGE'), has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE'),
+// all gives the table and its partitions.
+func (t *postgresTable) all() []*postgresTable { return append([]*postgresTable{t}, t.leaves...) }
+
+// exposed reports whether the applications' own updates and deletes would fail somewhere
+// once the table was published.
+func (t *postgresTable) exposed() bool {
+	return slices.ContainsFunc(t.all(), func(p *postgresTable) bool { return p.kind == "r" && !p.identified })
+}
+
+// ofIndex gives the columns of the table's index that fulfils a condition.
+func ofIndex(condition string) string {
+	return "ARRAY(SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey) WHERE i.indrelid = c.oid AND " + condition + " ORDER BY a.attnum)"
+}
+
+// ofTable gives the names of the table's columns that fulfil a condition.
+func ofTable(condition string) string {
+	return "ARRAY(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND " + condition + " ORDER BY a.attnum)"
+}
+
+var listTables = `SELECT n.nspname, c.relname, c.relreplident, c.relkind, pg_has_role(c.relowner, 'USAGE'), has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE'),
 	has_table_privilege(c.oid, 'SELECT'), has_schema_privilege(n.oid, 'USAGE'), c.relpersistence = 'u', c.relrowsecurity AND row_security_active(c.oid),
+	EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND i.indimmediate), ` + postgres.Identified("c") + `,
 	coalesce((SELECT pn.nspname || '.' || p.relname FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent JOIN pg_namespace pn ON pn.oid = p.relnamespace WHERE i.inhrelid = c.oid AND c.relispartition), ''),
-	EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary), EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisreplident),
-	ARRAY(SELECT x.relname FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = c.oid AND i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
-		AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = ANY (i.indkey) AND NOT a.attnotnull) ORDER BY i.indnatts, 1),
-	ARRAY(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND coalesce(to_jsonb(a)->>'attgenerated', '') <> '' ORDER BY a.attnum),
+	coalesce((SELECT x.relname FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = c.oid AND i.indisreplident), ''),
+	ARRAY(WITH RECURSIVE up(oid) AS (SELECT inhparent FROM pg_inherits WHERE inhrelid = c.oid AND c.relispartition UNION SELECT i.inhparent FROM pg_inherits i JOIN up ON up.oid = i.inhrelid)
+		SELECT pn.nspname || '.' || pc.relname FROM up JOIN pg_class pc ON pc.oid = up.oid JOIN pg_namespace pn ON pn.oid = pc.relnamespace),
+	` + ofIndex("CASE c.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END") + `,
+	` + ofIndex("i.indimmediate AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident ELSE false END") + `,
+	` + ofTable("true") + `, ` + ofTable("NOT a.attnotnull") + `, ` + ofTable("to_jsonb(a)->>'attgenerated' = 's'") + `, ` + ofTable("to_jsonb(a)->>'attgenerated' = 'v'") + `,
 	CASE WHEN c.reltuples > 0 AND c.reltoastrelid <> 0 THEN (pg_relation_size(c.reltoastrelid) / c.reltuples)::bigint ELSE 0 END,
 	c.reltuples::bigint, (c.relpages::bigint + coalesce((SELECT t.relpages FROM pg_class t WHERE t.oid = c.reltoastrelid), 0)) * current_setting('block_size')::bigint
 	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-	WHERE c.relkind = 'r' AND c.relpersistence IN ('p', 'u') AND n.nspname NOT LIKE 'pg\_%' AND n.nspname <> 'information_schema' ORDER BY 1, 2`
+	WHERE c.relkind IN ('r', 'p') AND c.relpersistence IN ('p', 'u') AND n.nspname NOT LIKE 'pg\_%' AND n.nspname <> 'information_schema' ORDER BY 1, 2`
 
-// catalogue reads the wanted tables and judges them.
+// listUniques lists the indexes that may be a replica identity if their columns are NOT NULL.
+var listUniques = `SELECT n.nspname, c.relname, x.relname, ` + strings.Replace(ofTable("a.attnum = ANY (u.indkey)"), "ORDER BY a.attnum", "ORDER BY array_position(u.indkey::int[], a.attnum::int)", 1) + `
+	FROM pg_index u JOIN pg_class x ON x.oid = u.indexrelid JOIN pg_class c ON c.oid = u.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+	WHERE u.indisunique AND u.indimmediate AND u.indisvalid AND u.indpred IS NULL AND u.indexprs IS NULL AND n.nspname NOT LIKE 'pg\_%' AND n.nspname <> 'information_schema' ORDER BY 1, 2, u.indnatts, 3`
+
+// described reads a line of listTables.
+func described(row []string) (*postgresTable, error) {
+	t := &postgresTable{schema: row[0], name: row[1], identity: row[2], kind: row[3], parent: row[12], index: row[13]}
+	for i, flag := range []*bool{&t.owned, &t.written, &t.readable, &t.visible, &t.unlogged, &t.secured, &t.primary, &t.identified} {
+		*flag = row[4+i] == "t"
+	}
+	for i, list := range []*[]string{&t.above, &t.key, &t.carried, &t.columns, &t.nullable, &t.stored, &t.virtual} {
+		*list = array(row[14+i])
+	}
+	for i, n := range []*int64{&t.toast, &t.rows, &t.bytes} {
+		var err error
+		if *n, err = strconv.ParseInt(row[21+i], 10, 64); err != nil {
+			return nil, fmt.Errorf("statistics of table %s: %w", t.id(), err)
+		}
+	}
+	return t, nil
+}
+
+// catalogue reads the wanted tables and judges them. From PostgreSQL 13 on a partitioned
+// table is one, and its partitions aren't beside it.
 func (c *postgresServer) catalogue(ctx context.Context) error {
 	rows, err := c.s.Rows(ctx, "list tables", listTables)
 	if err != nil {
 		return err
 	}
-	matched, family := map[string]bool{}, map[string]string{}
+	roots, wanted := c.version >= 130000, c.o.Postgres.Tables
+	matched, by := map[string]bool{}, map[string]*postgresTable{}
+	indexes, err := c.s.Rows(ctx, "list unique indexes", listUniques)
+	if err != nil {
+		return err
+	}
+	uniques := map[string][]index{}
+	for _, row := range indexes {
+		id := row[0] + "." + row[1]
+		uniques[id] = append(uniques[id], index{row[2], array(row[3])})
+	}
+	var parts []*postgresTable
 	for _, row := range rows {
-		t := &postgresTable{schema: row[0], name: row[1], identity: row[2], parent: row[9], uniques: array(row[12]), computed: array(row[13])}
-		if !capture.Matches(c.o.Postgres.Tables, t.id()) {
+		t, err := described(row)
+		if err != nil {
+			return err
+		}
+		if t.uniques = uniques[t.id()]; t.kind == "p" && !roots {
 			continue
 		}
-		for i, flag := range []*bool{&t.owned, &t.written, &t.readable, &t.visible, &t.unlogged, &t.secured} {
-			*flag = row[3+i] == "t"
-		}
-		t.primary, t.chosen = row[10] == "t", row[11] == "t"
-		for _, p := range c.o.Postgres.Tables {
+		for _, p := range wanted {
 			matched[p] = matched[p] || capture.Matches([]string{p}, t.id())
 		}
-		toast, terr := strconv.ParseInt(row[14], 10, 64)
-		count, cerr := strconv.ParseInt(row[15], 10, 64)
-		size, serr := strconv.ParseInt(row[16], 10, 64)
-		if err := errors.Join(terr, cerr, serr); err != nil {
-			return fmt.Errorf("statistics of table %s: %w", t.id(), err)
+		switch {
+		case roots && slices.ContainsFunc(t.above, func(id string) bool { return capture.Matches(wanted, id) }):
+			parts = append(parts, t)
+		case capture.Matches(wanted, t.id()):
+			c.tables, by[t.id()] = append(c.tables, t), t
 		}
-		t.toast = toast
-		c.tables, family[t.id()] = append(c.tables, t), t.parent
-		c.r.Tables = append(c.r.Tables, Table{ID: t.id(), Rows: count, Bytes: size})
+	}
+	for _, p := range parts {
+		for _, id := range p.above {
+			if t := by[id]; t != nil && p.kind == "r" {
+				t.leaves = append(t.leaves, p)
+				t.toast, t.rows, t.bytes = max(t.toast, p.toast), max(t.rows, 0)+max(p.rows, 0), t.bytes+p.bytes
+			}
+		}
+	}
+	for _, t := range c.tables {
+		c.r.Tables = append(c.r.Tables, Table{ID: t.id(), Rows: t.rows, Bytes: t.bytes})
 		c.judge(t)
 	}
-	c.r.shared(c.o.Postgres.Datasets, family)
-	for _, p := range c.o.Postgres.Tables {
+	c.r.shared(c.o.Postgres.Datasets)
+	for _, p := range wanted {
 		if !matched[p] {
 			c.r.add(Refuses, "PG_NO_TABLE", p, "")
 		}
@@ -105,8 +178,7 @@ func array(s string) (out []string) {
 }
 
 func (c *postgresServer) judge(t *postgresTable) {
-	alter, user := "ALTER TABLE "+t.quoted(), ident(c.user)
-	c.key(t)
+	user := ident(c.user)
 	if !t.visible {
 		c.r.add(Refuses, "PG_GRANT", c.user, "USAGE ON SCHEMA "+ident(t.schema), Repair{SQL: "GRANT USAGE ON SCHEMA " + ident(t.schema) + " TO " + user, Undo: "REVOKE USAGE ON SCHEMA " + ident(t.schema) + " FROM " + user})
 	}
@@ -117,45 +189,18 @@ func (c *postgresServer) judge(t *postgresTable) {
 		c.r.add(Advice, "PG_GRANT_EXCESS", c.user, "INSERT, UPDATE, DELETE, TRUNCATE ON "+t.quoted(),
 			Repair{SQL: "REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON " + t.quoted() + " FROM " + user, Undo: "GRANT INSERT, UPDATE, DELETE, TRUNCATE ON " + t.quoted() + " TO " + user, Decide: true})
 	}
-	if t.unlogged {
-		c.r.add(Refuses, "PG_UNLOGGED", t.id(), "UNLOGGED", Repair{SQL: alter + " SET LOGGED", Undo: alter + " SET UNLOGGED", Rebuild: true})
+	for _, p := range t.all() {
+		if alter := "ALTER TABLE " + p.quoted(); p.unlogged {
+			c.r.add(Refuses, "PG_UNLOGGED", p.id(), "UNLOGGED", Repair{SQL: alter + " SET LOGGED", Undo: alter + " SET UNLOGGED", Rebuild: true})
+		}
 	}
 	if t.secured {
 		c.r.add(Refuses, "PG_ROW_SECURITY", t.id(), "row_security_active() = t", Repair{SQL: "ALTER ROLE " + user + " BYPASSRLS", Undo: "ALTER ROLE " + user + " NOBYPASSRLS"})
 	}
-	if t.parent != "" && c.o.Postgres.Datasets[t.id()] == "" {
-		_, parent, _ := strings.Cut(t.parent, ".")
-		c.r.add(Advice, "PG_PARTITION", t.id(), "PARTITION OF "+t.parent, Repair{Agent: fmt.Sprintf("datasets: {%s: %s}", t.id(), parent)})
+	if t.parent != "" && c.version < 130000 {
+		c.r.add(Advice, "PG_PARTITION", t.id(), "PARTITION OF "+t.parent)
 	}
 	if t.toast > largeRow {
 		c.r.add(Harms, "ROW_TOO_LARGE", t.id(), fmt.Sprintf("TOAST / reltuples = %d", t.toast))
 	}
-}
-
-// key judges a table's key and replica identity. A published table without one refuses
-// the application's own updates and deletes.
-func (c *postgresServer) key(t *postgresTable) {
-	alter := "ALTER TABLE " + t.quoted()
-	identities := map[string]string{"d": "DEFAULT", "n": "NOTHING", "f": "FULL", "i": "USING INDEX"}
-	switch {
-	case t.identity == "i" && t.chosen, t.identity != "i" && t.identity != "n" && t.primary:
-		return
-	}
-	undo := alter + " REPLICA IDENTITY " + identities[t.identity]
-	if t.identity == "i" { // its index was dropped
-		undo = alter + " REPLICA IDENTITY DEFAULT"
-	}
-	var steps []Repair
-	switch {
-	case t.primary:
-		steps = []Repair{{SQL: alter + " REPLICA IDENTITY DEFAULT", Undo: undo}}
-	case len(t.uniques) > 0:
-		steps = []Repair{{SQL: alter + " REPLICA IDENTITY USING INDEX " + ident(t.uniques[0]), Undo: undo}}
-	default:
-		steps = []Repair{{SQL: alter + " ADD COLUMN " + addedKey + " bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY", Undo: alter + " DROP COLUMN " + addedKey, Rebuild: true}}
-		if t.identity == "n" || t.identity == "i" {
-			steps = append(steps, Repair{SQL: alter + " REPLICA IDENTITY DEFAULT", Undo: undo})
-		}
-	}
-	c.r.add(Refuses, "TABLE_NO_KEY", t.id(), "REPLICA IDENTITY "+identities[t.identity], steps...)
 }

@@ -108,6 +108,7 @@ var postgresFindings = []struct {
 	{finding: finding{code: "TABLE_NO_KEY", severity: preflight.Refuses, part: "FULL", provoke: []string{"CREATE TABLE {db}.whole (a int)", "ALTER TABLE {db}.whole REPLICA IDENTITY FULL"}}},
 	{finding: finding{code: "TABLE_NO_KEY", severity: preflight.Refuses, part: "lost", differs: true, provoke: []string{"CREATE TABLE {db}.lost (a int NOT NULL)", "CREATE UNIQUE INDEX lost_a ON {db}.lost (a)",
 		"ALTER TABLE {db}.lost REPLICA IDENTITY USING INDEX lost_a", "DROP INDEX {db}.lost_a"}}},
+	{finding: finding{code: "TABLE_NO_KEY", severity: preflight.Refuses, part: "deferred", provoke: []string{"CREATE TABLE {db}.deferred (id int PRIMARY KEY DEFERRABLE)"}}},
 	{finding: finding{code: "PG_UNLOGGED", severity: preflight.Refuses, part: "scratch", provoke: []string{"CREATE UNLOGGED TABLE {db}.scratch (id int PRIMARY KEY)"}}},
 	{finding: finding{code: "PG_ROW_SECURITY", severity: preflight.Refuses, part: "student", provoke: []string{"ALTER TABLE {db}.student ENABLE ROW LEVEL SECURITY"}}},
 	{finding: finding{code: "PG_PUBLICATION", severity: preflight.Refuses, part: "tributary_330106_{db}", provoke: []string{"DROP PUBLICATION tributary_330106_{db}"}}},
@@ -151,6 +152,9 @@ func TestPostgresFindings(t *testing.T) {
 			})
 		}
 		t.Run("well", func(t *testing.T) { wellPostgres(t, e) })
+		t.Run("keys", func(t *testing.T) { keysPostgres(t, e) })
+		t.Run("partitions", func(t *testing.T) { partitionsPostgres(t, e) })
+		t.Run("made", func(t *testing.T) { madePostgres(t, e) })
 		t.Run("others", func(t *testing.T) { otherPostgres(t, e) })
 	})
 }
@@ -233,23 +237,6 @@ func otherPostgres(t *testing.T, e *elephant) {
 	e.run(t, "DROP TABLE other.photo")
 	gone(t, o, "ROW_TOO_LARGE", "")
 
-	e.run(t, "CREATE TABLE other.mark (id int NOT NULL, year int NOT NULL) PARTITION BY RANGE (year)")
-	e.run(t, "CREATE TABLE other.mark_2026 PARTITION OF other.mark FOR VALUES FROM (2026) TO (2027)")
-	f := wants(t, o, preflight.Advice, "PG_PARTITION", "mark_2026")
-	if f.Repairs[0].Agent != "datasets: {other.mark_2026: mark}" {
-		t.Errorf("%+v", f.Repairs)
-	}
-	e.run(t, "CREATE TABLE other.mark_2027 PARTITION OF other.mark FOR VALUES FROM (2027) TO (2028)")
-	e.run(t, "CREATE TABLE other.marks (id int PRIMARY KEY)")
-	named := func(marks string) preflight.Options {
-		return vary(func(c *postgres.Options) {
-			c.Datasets = map[string]string{"other.mark_2026": "mark", "other.mark_2027": "mark", "other.marks": marks}
-		})
-	}
-	gone(t, named("marks"), "PG_PARTITION", "")
-	gone(t, named("marks"), "DATASET_SHARED", "")
-	wants(t, named("mark"), preflight.Harms, "DATASET_SHARED", "other.marks")
-
 	e.run(t, "CREATE DATABASE raw ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
 	wants(t, vary(func(c *postgres.Options) { c.Database = "raw" }), preflight.Harms, "PG_ENCODING", "raw")
 	gone(t, o, "PG_ENCODING", "")
@@ -262,7 +249,7 @@ func otherPostgres(t *testing.T, e *elephant) {
 	if _, err := raw.Exec(t.Context(), "SELECT pg_create_logical_replication_slot('tributary_330106_other', 'pgoutput')"); err != nil {
 		t.Fatal(err)
 	}
-	f = wants(t, o, preflight.Refuses, "SLOT_OTHER", "database = raw")
+	f := wants(t, o, preflight.Refuses, "SLOT_OTHER", "database = raw")
 	if _, err := raw.Exec(t.Context(), f.Repairs[0].SQL); err != nil {
 		t.Fatal(err)
 	}

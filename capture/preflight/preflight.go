@@ -59,6 +59,9 @@ type Repair struct {
 	// Decide says that the statement takes something away, or changes what applications
 	// see: a person decides whether it is to be run.
 	Decide bool `json:"decide,omitempty"`
+	// Instead says that the steps so marked, which stand together, do as well in place of
+	// those before them.
+	Instead bool `json:"instead,omitempty"`
 }
 
 // Finding is one thing that stands against capture.
@@ -163,20 +166,19 @@ func Check(ctx context.Context, o Options) (*Report, error) {
 	return r, nil
 }
 
-// shared looks for tables of the source that go into one table of the store. Those of
-// one family, the partitions of a table, may.
-func (r *Report) shared(datasets map[string]string, family map[string]string) {
+// shared looks for tables of the source that go into one table of the store: TRUNCATE of
+// one would take the rows of the others along.
+func (r *Report) shared(datasets map[string]string) {
 	into := map[string][]string{}
 	for _, t := range r.Tables {
 		name := cmp.Or(datasets[t.ID], t.ID[strings.LastIndexByte(t.ID, '.')+1:])
 		into[name] = append(into[name], t.ID)
 	}
 	for name, ids := range into {
-		apart := slices.IndexFunc(ids, func(id string) bool { return cmp.Or(family[id], id) != cmp.Or(family[ids[0]], ids[0]) })
-		if apart < 0 {
+		if len(ids) < 2 {
 			continue
 		}
-		other := fmt.Sprintf("datasets: {%s: %s}", ids[apart], strings.ReplaceAll(ids[apart], ".", "_"))
+		other := fmt.Sprintf("datasets: {%s: %s}", ids[1], strings.ReplaceAll(ids[1], ".", "_"))
 		r.add(Harms, "DATASET_SHARED", name, strings.Join(ids, ", "), Repair{Agent: other})
 	}
 }

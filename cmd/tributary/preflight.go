@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -49,9 +50,10 @@ type checked struct {
 func preflightCommand(usage catalogue, lang language) *cobra.Command {
 	say := preflightTexts[lang]
 	c := &cobra.Command{Use: "preflight AGENT [SOURCE]", Short: say.short, Long: say.long, Args: usage.takes("AGENT", "[SOURCE]"),
-		Example: "tributary preflight agent.yml\ntributary preflight agent.yml xueji --change-order > xueji.sql"}
+		Example: "tributary preflight agent.yml\ntributary preflight agent.yml xueji --change-order > xueji.sql\ntributary preflight agent.yml xueji --table xueji.banji"}
 	format := c.Flags().String("output", "table", usage.output)
 	order := c.Flags().Bool("change-order", false, say.order)
+	added := c.Flags().StringArray("table", nil, say.table)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := usage.oneOf(c, "--output", *format, outputs...); err != nil {
 			return err
@@ -74,6 +76,20 @@ func preflightCommand(usage catalogue, lang language) *cobra.Command {
 				return usage.oneOf(c, "SOURCE", args[1], known...)
 			}
 		}
+		if len(*added) > 0 {
+			if len(sources) != 1 {
+				return wrongUsage(c, "USAGE_VALUE", "%s", say.oneSource)
+			}
+			s := sources[0]
+			for _, t := range *added {
+				name, ok := patternOf(&s, t)
+				if !ok {
+					return wrongUsage(c, "USAGE_VALUE", say.noTable, t)
+				}
+				s.Tables = append(slices.Clone(s.Tables), name)
+			}
+			sources = []config.Source{s}
+		}
 		results, err := lookAt(c.Context(), &agent, sources, lang)
 		if err != nil {
 			return err
@@ -89,6 +105,16 @@ func preflightCommand(usage catalogue, lang language) *cobra.Command {
 		return cmp.Or(err, verdict(say, results))
 	}
 	return c
+}
+
+// patternOf gives the pattern that means one table, by the name that orders about it have.
+func patternOf(s *config.Source, table string) (string, bool) {
+	ok := true
+	if event.Engine(s.Engine) == event.Postgres {
+		table, ok = strings.CutPrefix(table, s.Database+".")
+	}
+	database, name, two := strings.Cut(table, ".")
+	return table, ok && two && database != "" && name != "" && !strings.ContainsAny(table, `*?[\`) && !strings.Contains(name, ".")
 }
 
 // lookAt checks the sources, several at once. Its own error is one of the configuration.
@@ -204,7 +230,7 @@ func printCodes(w *writer, say preflightText, findings []explained) {
 				w.line("    %s: %s%s", say.setting, oneLine(r.Setting), say.remark(preflight.Repair{Restart: r.Restart && r.SQL == ""}))
 			}
 			if r.Agent != "" {
-				w.line("    %s: %s", say.agent, oneLine(r.Agent))
+				w.line("    %s: %s%s", say.agent, oneLine(r.Agent), say.remark(preflight.Repair{Instead: r.Instead && r.SQL == ""}))
 			}
 		}
 	}

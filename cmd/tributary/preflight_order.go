@@ -124,7 +124,7 @@ func printSteps(w *writer, say preflightText, title string, findings []explained
 		}
 		for _, r := range f.Repairs {
 			switch {
-			case r.Decide:
+			case r.SQL != "" && (r.Decide || r.Instead):
 				w.comment(r.SQL + ";" + say.remark(r))
 			case r.SQL != "":
 				w.line("%s;%s", r.SQL, say.remark(r))
@@ -133,7 +133,7 @@ func printSteps(w *writer, say preflightText, title string, findings []explained
 				w.comment(fmt.Sprintf("   %s: %s", say.setting, r.Setting))
 			}
 			if r.Agent != "" {
-				w.comment(fmt.Sprintf("   %s: %s", say.agent, r.Agent))
+				w.comment(fmt.Sprintf("   %s: %s%s", say.agent, r.Agent, say.remark(preflight.Repair{Instead: r.Instead && r.SQL == ""})))
 			}
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/capture/preflight"
+	"github.com/tributary-cdc/tributary/cmd/internal/config"
 	"github.com/tributary-cdc/tributary/test/servers"
 )
 
@@ -44,7 +45,8 @@ func sample() []checked {
 			Makes: []preflight.Repair{{SQL: "CREATE PUBLICATION p", Undo: "DROP PUBLICATION p"}}},
 			Findings: []explained{
 				f(preflight.Finding{Code: "MYSQL_LOG_BIN", Severity: preflight.Refuses, Found: "log_bin = OFF", Repairs: []preflight.Repair{{Setting: "log_bin = binlog", Restart: true}}}),
-				f(preflight.Finding{Code: "TABLE_NO_KEY", Severity: preflight.Refuses, Object: "x.a", Repairs: []preflight.Repair{{SQL: "ALTER TABLE a ADD", Undo: "ALTER TABLE a DROP", Rebuild: true}}}),
+				f(preflight.Finding{Code: "TABLE_NO_KEY", Severity: preflight.Refuses, Object: "x.a", Repairs: []preflight.Repair{{SQL: "ALTER TABLE a ADD", Undo: "ALTER TABLE a DROP", Rebuild: true},
+					{SQL: "ALTER TABLE a FULL", Undo: "ALTER TABLE a DEFAULT", Instead: true}, {Agent: "append: [x.a]", Instead: true}}}),
 				f(preflight.Finding{Code: "TABLE_NO_KEY", Severity: preflight.Refuses, Object: "x.b\nDROP TABLE y;\x1b[2J", Repairs: []preflight.Repair{{SQL: "ALTER TABLE b\n; ADD", Undo: "ALTER TABLE b\n; DROP", Decide: true}}}),
 				f(preflight.Finding{Code: "SOURCE_TLS", Severity: preflight.Advice, Found: "10.0.0.1", Repairs: []preflight.Repair{{Agent: "sslmode: require"}}}),
 			}},
@@ -101,6 +103,17 @@ func agentFile(t *testing.T, sources string) string {
 	return file
 }
 
+// TestPatternOf: an added table is named as the orders about it name it.
+func TestPatternOf(t *testing.T) {
+	for in, want := range map[[2]string]string{{"mysql", "a.b"}: "a.b", {"mysql", "a"}: "", {"mysql", "a.b.c"}: "", {"mysql", "a.*"}: "",
+		{"postgres", "xueji.public.b"}: "public.b", {"postgres", "public.b"}: "", {"postgres", "other.public.b"}: "", {"postgres", "xueji.public."}: ""} {
+		got, ok := patternOf(&config.Source{Engine: in[0], Database: "xueji"}, in[1])
+		if ok != (want != "") || ok && got != want {
+			t.Errorf("%v: %q, %v, want %q", in, got, ok, want)
+		}
+	}
+}
+
 // TestPreflight: the command's four ends, its JSON, and a change sheet that a server
 // takes as it stands.
 func TestPreflight(t *testing.T) {
@@ -149,6 +162,12 @@ func TestPreflight(t *testing.T) {
 	if d := answer.Data[0]; d.Source != "330106-xueji" || len(d.Findings) != 1 || d.Findings[0].Code != "SOURCE_TLS" || d.Findings[0].Severity != "advice" || !strings.Contains(d.Findings[0].Meaning, "加密") {
 		t.Errorf("%+v", d)
 	}
+	run("CREATE DATABASE other")
+	run("CREATE TABLE other.added (a int)")
+	run("GRANT SELECT ON other.added TO capture@'127.0.0.1'")
+	if code, out, errs := call("preflight", file, "xueji", "--table", "other.added", "--lang", "en"); code != exitFailed || !strings.Contains(out, "TABLE_NO_KEY") || !strings.Contains(out, `append: ["other.added"]  -- does as well`) {
+		t.Errorf("exit %d\n%s\n%s", code, out, errs)
+	}
 	if strings.Contains(out+sheet, db.Password) {
 		t.Error("a password was printed")
 	}
@@ -157,6 +176,8 @@ func TestPreflight(t *testing.T) {
 		{"preflight", agentFile(t, "  - {name: xueji}\n")},
 		{"preflight", file, "nobody"},
 		{"preflight", file, "--output", "xml"},
+		{"preflight", file, "--table", "other.added"}, // of which of the two?
+		{"preflight", file, "xueji", "--table", "other.*"},
 		{"preflight", file, "--output", "json", "--change-order"},
 		{"preflight", agentFile(t, strings.Replace(one, "CAPTURE_PASSWORD", "NO_SUCH_VARIABLE", 1))},
 	} {

@@ -50,8 +50,8 @@ var findings = map[string]map[language.Language]explanation{
 		english: {"the database has the encoding SQL_ASCII, which checks nothing", "dump the database and restore it into one with UTF8"},
 		chinese: {"数据库编码为 SQL_ASCII，不做任何校验", "导出数据库，并恢复到编码为 UTF8 的库"}},
 	"PG_GENERATED": {
-		english: {"the server leaves generated columns out of logical replication", "PostgreSQL 18: ALTER PUBLICATION … SET (publish_generated_columns = stored); before, compute them in the store or make them plain columns"},
-		chinese: {"逻辑复制不包含生成列", "PostgreSQL 18：ALTER PUBLICATION … SET (publish_generated_columns = stored)；更早的版本在汇聚库中计算，或改为普通列"}},
+		english: {"the log has none of these generated columns: before PostgreSQL 18 of none, from 18 on of virtual ones, and of stored ones where the publication doesn't say publish_generated_columns = stored, as the agent's own does", "PostgreSQL 18, stored: ALTER PUBLICATION … SET (publish_generated_columns = stored); else compute them in the store, or make them plain columns"},
+		chinese: {"日志中没有这些生成列：PostgreSQL 18 以前一律没有；18 起没有虚拟生成列，存储型的仅当 publication 设有 publish_generated_columns = stored（agent 自建的已设）时才有", "PostgreSQL 18 的存储型生成列：ALTER PUBLICATION … SET (publish_generated_columns = stored)；否则在汇聚库中计算，或改为普通列"}},
 	"PG_GRANT": {
 		english: {"the capture role lacks a privilege", "grant what is named"},
 		chinese: {"采集角色缺少权限", "授予所列权限"}},
@@ -62,8 +62,8 @@ var findings = map[string]map[language.Language]explanation{
 		english: {"a transaction is open that the making of a replication slot waits for", "end it: ROLLBACK PREPARED, or pg_terminate_backend; or wait for its end"},
 		chinese: {"有未结束的事务，创建复制槽须等待它", "结束该事务：ROLLBACK PREPARED 或 pg_terminate_backend；或等它结束"}},
 	"PG_PARTITION": {
-		english: {"a partition is captured as a table of its own", "give the partitions one dataset by datasets in the agent's file, if they are to be one table in the store"},
-		chinese: {"分区作为单独的表采集", "若要在汇聚库中合为一张表，在 agent 配置的 datasets 中给各分区同一个数据集名"}},
+		english: {"partitions arrive as tables of their own: always before PostgreSQL 13, later where the publication lacks publish_via_partition_root", "PostgreSQL 13 and newer: ALTER PUBLICATION as given; before: keep one dataset per partition, for TRUNCATE of a partition takes all rows of its dataset"},
+		chinese: {"分区各自作为一张表到达：PostgreSQL 13 以前一律如此，之后仅当 publication 未设 publish_via_partition_root", "PostgreSQL 13 及以上：按所列语句执行 ALTER PUBLICATION；更早的版本：每个分区用各自的数据集，因为清空（TRUNCATE）一个分区会清空其数据集的全部行"}},
 	"PG_PUBLICATION_FILTER": {
 		english: {"the publication leaves out rows or columns of a table", "drop the table from the publication and add it without filter"},
 		chinese: {"publication 过滤了某张表的行或列", "从 publication 移除该表，再不带过滤条件加入"}},
@@ -103,6 +103,9 @@ var findings = map[string]map[language.Language]explanation{
 	"SOURCE_TLS": {
 		english: {"the connection to the source isn't encrypted", "PostgreSQL: sslmode: require in the agent's file; MySQL and MariaDB: run the agent on the server's machine, or through a tunnel"},
 		chinese: {"与源库的连接没有加密", "PostgreSQL：在 agent 配置中设 sslmode: require；MySQL 与 MariaDB：在服务器本机运行 agent，或使用加密隧道"}},
+	"TABLE_APPEND": {
+		english: {"the table has no key and is taken as a log of its changes (append in the agent's file)", "nothing, if a log is wanted; else give the table a key, or name unique columns in keys"},
+		chinese: {"该表没有键，按变更日志采集（agent 配置中的 append）", "若需要的就是变更日志，无需处理；否则为该表添加键，或在 keys 中指定唯一列"}},
 	"TABLE_VERSIONED": {
 		english: {"the table keeps its own history (WITH SYSTEM VERSIONING)", "leave the table out, or drop its system versioning"},
 		chinese: {"该表自带历史版本（WITH SYSTEM VERSIONING）", "不采集该表，或取消其系统版本"}},
@@ -141,7 +144,7 @@ var consequences = map[string]map[language.Language]string{
 	"PG_GRANT_EXCESS":       {english: "whoever gets the agent's password may do the same at the source", chinese: "得到 agent 口令的人也能在源库执行这些操作"},
 	"PG_NO_TABLE":           {english: "the source doesn't start if no other pattern matches; else these tables are missing", chinese: "若其他规则也不匹配，数据源不能启动；否则缺少这些表"},
 	"PG_OPEN_TRANSACTION":   {english: "the first start waits until it ends", chinese: "首次启动会一直等到它结束"},
-	"PG_PARTITION":          {english: "the store gets a table per partition", chinese: "汇聚库中每个分区各成一张表"},
+	"PG_PARTITION":          {english: "the store gets a table per partition; nothing, where no pattern names the partitions", chinese: "汇聚库中每个分区各成一张表；若没有规则匹配分区名，则什么也不会到达"},
 	"PG_PUBLICATION":        {english: "the source waits until the publication is there", chinese: "数据源会一直等待该 publication"},
 	"PG_PUBLICATION_FILTER": {english: "what is left out never arrives", chinese: "被过滤的内容不会到达"},
 	"PG_PUBLISHED":          {english: "what isn't published never arrives, and nothing tells", chinese: "未发布的内容不会到达，且没有任何提示"},
@@ -161,7 +164,9 @@ var consequences = map[string]map[language.Language]string{
 	"SOURCE_CONNECTIONS":    {english: "the source doesn't start, or tables can't be loaded", chinese: "数据源不能启动，或不能装载已有数据"},
 	"SOURCE_ENGINE":         {english: "stamps and pages name the wrong product", chinese: "血缘标记与页面中的产品名称有误"},
 	"SOURCE_TLS":            {english: "whoever listens on the way reads the rows", chinese: "途中的窃听者可以读到数据"},
-	"TABLE_NO_KEY":          {english: "the table stops; on PostgreSQL, once published, the application's own updates and deletes of it fail", chinese: "该表停止；在 PostgreSQL 上，发布之后应用自己对该表的更新和删除也会失败"},
+	"TABLE_APPEND":          {english: "what the table holds already isn't loaded; each change is a row of the store", chinese: "表中已有的数据不会装载；每次变更在汇聚库中为一行"},
+	"TABLE_KEY_REFUSED":     {english: "the table stops", chinese: "该表停止"},
+	"TABLE_NO_KEY":          {english: "the table stops; on PostgreSQL the agent leaves it out of its publication, for there the application's own updates and deletes of it would fail", chinese: "该表停止；在 PostgreSQL 上 agent 不会发布它，否则应用自己对该表的更新和删除会失败"},
 	"TABLE_VERSIONED":       {english: "the table isn't loaded, and its history arrives as rows", chinese: "该表不会被装载，其历史版本会作为数据行到达"},
 	"TYPE_UNSUPPORTED":      {english: "the table stops", chinese: "该表停止"},
 }
