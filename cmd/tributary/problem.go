@@ -11,6 +11,7 @@ import (
 	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/cmd/internal/codes"
 	"github.com/tributary-cdc/tributary/cmd/internal/config"
+	"github.com/tributary-cdc/tributary/sinks/postgres"
 	"github.com/tributary-cdc/tributary/sinks/worker"
 	"github.com/tributary-cdc/tributary/stream/embedded"
 	"github.com/tributary-cdc/tributary/stream/log"
@@ -62,6 +63,7 @@ var ofProgram = []struct {
 	{syscall.EADDRINUSE, "ADDRESS_IN_USE"},
 	{errUnreachable, "PROGRAM_UNREACHABLE"},
 	{errUsage, "USAGE_VALUE"},
+	{postgres.ErrNoTable, "TABLE_NOT_FOUND"},
 }
 
 // codeOf gives an error's stable code and a hint, whichever part it comes from.

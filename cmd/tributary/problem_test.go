@@ -14,6 +14,7 @@ import (
 
 	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/cmd/internal/codes"
+	"github.com/tributary-cdc/tributary/sinks/postgres"
 	"github.com/tributary-cdc/tributary/sinks/worker"
 	"github.com/tributary-cdc/tributary/stream/embedded"
 	"github.com/tributary-cdc/tributary/stream/log"
@@ -28,6 +29,7 @@ func TestEveryErrorHasACode(t *testing.T) {
 		exit int
 	}{
 		{errors.New("the disk has melted"), "UNEXPECTED_ERROR", exitFailed},
+		{fmt.Errorf("trace nosuch: %w", postgres.ErrNoTable), "TABLE_NOT_FOUND", exitFailed},
 		{fmt.Errorf("/var/lib: %w", errInUse), "DATA_DIR_IN_USE", exitFailed},
 		{fmt.Errorf("/var/lib: %w", embedded.ErrInUse), "DATA_DIR_IN_USE", exitFailed},
 		{embedded.ErrStorage, "LOG_STORAGE", exitFailed},

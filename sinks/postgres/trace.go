@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -55,6 +56,9 @@ func (s *Store) Trace(ctx context.Context, dataset string, key []string) ([]Trac
 	return s.trace(ctx, c, dataset, key)
 }
 
+// ErrNoTable says that the store has no table of a name.
+var ErrNoTable = errors.New("the store has no table of this name")
+
 // trace looks into the dataset's table and into the mirrors of that name.
 func (s *Store) trace(ctx context.Context, c *pgx.Conn, dataset string, key []string) ([]Trace, error) {
 	rows, err := c.Query(ctx, `SELECT schema FROM tributary.target WHERE name = $1 AND to_regclass(format('%I.%I', schema, name)) IS NOT NULL UNION SELECT $2 WHERE to_regclass($3) IS NOT NULL ORDER BY 1`,
@@ -67,7 +71,7 @@ func (s *Store) trace(ctx context.Context, c *pgx.Conn, dataset string, key []st
 		return nil, fmt.Errorf("trace %s: %w", dataset, err)
 	}
 	if len(schemas) == 0 {
-		return nil, fmt.Errorf("trace %s: the store has no table of this name", dataset)
+		return nil, fmt.Errorf("trace %s: %w", dataset, ErrNoTable)
 	}
 	var all []Trace
 	for _, name := range schemas {

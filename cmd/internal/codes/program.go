@@ -59,6 +59,9 @@ var ofProgram = map[string]map[language.Language]explanation{
 	"ROW_NOT_FOUND": {
 		english: {"the store's table has no row under this key", "check the key: its values in the table's order, without the source; the row may be deleted, or not here yet"},
 		chinese: {"汇聚库的表中没有这个键的行", "检查键：按表键顺序给出各值，不含数据源；该行可能已删除，或尚未到达"}},
+	"TABLE_NOT_FOUND": {
+		english: {"the store has no table of this name", "check the name: it is the dataset's; tables come with their first row, and a table that stopped before has none"},
+		chinese: {"汇聚库中没有这个名称的表", "检查名称：应为数据集的名称；表在第一行到达时建立，此前已停止的表没有"}},
 	"SOURCE_UNKNOWN": {
 		english: {"the agent has no such source", "give the source's id, e.g. 330106-xueji, and its agent's address: --agent"},
 		chinese: {"该 agent 没有这个数据源", "给出数据源的编号，例如 330106-xueji，以及其 agent 的地址：--agent"}},
