@@ -129,6 +129,9 @@ func (w *whole) start() {
 	if w.engine == "postgres" {
 		from = fmt.Sprintf(`port: %d, user: postgres, password_file: %s, database: shiku, tables: ["public.*"]`, w.pg.Port, secret("source", w.pg.Password))
 	}
+	if w.kills > 0 && w.rows < 1_000_000 { // else it is over before anything can break
+		from += fmt.Sprintf(", load: {rows_per_second: %d}", max(w.rows/12, 1000))
+	}
 	w.procs = []*program.Process{
 		{Name: "log", Args: []string{"log", "--config", program.Write(t, filepath.Join(dir, "log.yml"), "data_dir: %s\nport: %d\n", filepath.Join(dir, "log"), port)}},
 		{Name: "worker", Args: []string{"worker", "--config", program.Write(t, filepath.Join(dir, "city.yml"), `

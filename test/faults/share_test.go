@@ -258,18 +258,32 @@ func (s *system) insideACopy(t *testing.T, w *program.Process) (pid int64) {
 	if err := sheet.Commit(); err != nil {
 		t.Fatal(err)
 	}
-	backend := func(wait string) bool {
+	backend := func(query, wait string) bool {
 		return s.store.QueryRowContext(t.Context(), `SELECT a.pid FROM pg_stat_activity a JOIN tributary.claim c
 			ON EXISTS (SELECT FROM unnest(string_to_array(c.backend, ',')) b WHERE b LIKE a.pid || ' %')
-			WHERE c.partition = $1 AND a.state = 'active' AND a.query ILIKE 'copy%score%' AND a.wait_event_type = $2 AND a.xact_start IS NOT NULL`, scoresPartition, wait).Scan(&pid) == nil
+			WHERE c.partition = $1 AND a.state = 'active' AND a.query ILIKE $2 AND a.wait_event_type = $3 AND a.xact_start IS NOT NULL`, scoresPartition, query+"%score%", wait).Scan(&pid) == nil
 	}
-	s.await(t, 30*time.Second, "a COPY that waits for the lock", func() bool { return backend("Lock") })
-	if !w.Pause(true) {
-		t.Fatalf("%s was dead before it was stopped", w.Name)
-	}
+	s.await(t, 30*time.Second, "a writer that waits for the lock", func() bool { return backend("lock", "Lock") })
 	if err := lock.Rollback(); err != nil {
 		t.Fatal(err)
 	}
-	s.await(t, 10*time.Second, "the COPY waiting for its stopped worker", func() bool { return backend("Client") })
+	// Most of what follows is COPY: it is stopped here and there until one waits for it.
+	for range 500 {
+		if !w.Pause(true) {
+			t.Fatalf("%s was dead before it was stopped", w.Name)
+		}
+		for n, waits := 0, 0; n < 20; n++ { // the server takes what is on its way first
+			if waits++; !backend("copy", "Client") {
+				waits = 0
+			}
+			if waits == 3 {
+				return pid
+			}
+			<-time.After(5 * time.Millisecond)
+		}
+		w.Pause(false)
+		<-time.After(3 * time.Millisecond)
+	}
+	t.Fatal("no COPY was stopped")
 	return pid
 }
