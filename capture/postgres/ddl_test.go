@@ -108,8 +108,15 @@ func testChanged(t *testing.T, g *rig) {
 		}
 		run(t, g.sql, "ALTER TABLE moving "+step.sql)
 		run(t, g.sql, "INSERT INTO moving VALUES "+step.row)
-		g.alters("moving", step.how, step.reread, false)
+		// Where it may have been a TRUNCATE, only once all of before has come.
+		late := step.how == "another file" && !g.can(`SELECT pubtruncate FROM pg_publication`)
+		if !late {
+			g.alters("moving", step.how, step.reread, false)
+		}
 		seg := g.comes("moving " + step.want)
+		if late {
+			g.alters("moving", step.how, step.reread, false)
+		}
 		if strings.HasPrefix(step.sql, "DROP CONSTRAINT") && fmt.Sprint(seg.Rows[0].Table.Key) != "[1 0]" {
 			t.Errorf("key %v", seg.Rows[0].Table.Key)
 		}
@@ -149,12 +156,12 @@ func testAttack29(t *testing.T, g *rig) {
 	run(t, g.sql, `CREATE TABLE moving (id int PRIMARY KEY)`)
 	g.first()
 	run(t, g.sql, `BEGIN; INSERT INTO moving VALUES (1); ALTER TABLE moving ADD a int DEFAULT 7; INSERT INTO moving VALUES (2, 2); ALTER TABLE moving DROP a; INSERT INTO moving VALUES (3); COMMIT`)
-	if !g.can(`SELECT pubtruncate FROM pg_publication`) {
-		g.alters("moving", "another file", true, false) // to fill the column the server rewrote the table
-	}
 	seg := g.comes("moving id int32: 1", "moving id int32, a int32: 2 2", "moving id int32: 3")
 	if !seg.First || !seg.Last {
 		t.Errorf("the transaction was split: %+v", seg)
+	}
+	if !g.can(`SELECT pubtruncate FROM pg_publication`) {
+		g.alters("moving", "another file", true, false) // to fill the column the server rewrote the table
 	}
 }
 

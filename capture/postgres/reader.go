@@ -86,6 +86,7 @@ type Reader struct {
 	// leaving are tables that the catalogue hasn't got any more, with a place in the log
 	// behind all that was written to them.
 	leaving  map[string]uint64
+	pending  map[string]sighting // tables that are to be read again
 	orders   sync.Mutex
 	restarts []string // stopped tables that a person wants again; orders guards it
 	msg      pgoutput.Msg
@@ -210,7 +211,7 @@ func (r *Reader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 	if err != nil {
 		return 0, connection("start replication", err)
 	}
-	r.leaving = map[string]uint64{}
+	r.leaving, r.pending = map[string]uint64{}, map[string]sighting{}
 	if _, err := r.look(ctx, 0); err != nil {
 		return 0, err
 	}

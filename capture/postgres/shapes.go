@@ -115,7 +115,7 @@ func (f *found) differs(was shape, blind bool) (how string, reread bool) {
 	case !quiet:
 		return "columns were added", true
 	case f.File != was.File && (blind || changes != was.Changes):
-		return "it has another file than before", true
+		return otherFile, true
 	case f.Last > was.Last:
 		return "columns were added", false
 	case changes != was.Changes:
@@ -123,6 +123,8 @@ func (f *found) differs(was shape, blind bool) (how string, reread bool) {
 	}
 	return "", false
 }
+
+const otherFile = "it has another file than before"
 
 // lookEvery is the time between two looks at the catalogue on servers that tell of TRUNCATE.
 const lookEvery = 5 * time.Second
@@ -152,6 +154,15 @@ func (r *Reader) look(ctx context.Context, oid uint32) (changed bool, err error)
 		if !known {
 			how, reread = "the publication has got it", true
 		}
+		if known && (now[name].OID != was.OID || how == otherFile && r.truncateUnseen) { // rows may be gone
+			changed = true
+			if passed, err := r.passed(ctx, name, now[name].shape); err != nil {
+				return changed, err
+			} else if !passed {
+				continue
+			}
+		}
+		delete(r.pending, name)
 		r.state.Shapes[name] = now[name].shape
 		if how == "" {
 			continue
@@ -162,6 +173,39 @@ func (r *Reader) look(ctx context.Context, oid uint32) (changed bool, err error)
 		}
 	}
 	return changed, nil
+}
+
+// sighting is a shape that a table has got, with a place in the log behind all that was
+// written before.
+type sighting struct {
+	shape shape
+	end   uint64
+}
+
+// passed reports whether the stream is behind all that was written to a table before it
+// got a shape. A load that began earlier would keep rows that the stream brings after its
+// beginning, and that a TRUNCATE or another table of the name has removed since.
+func (r *Reader) passed(ctx context.Context, name string, now shape) (bool, error) {
+	seen, known := r.pending[name]
+	if !known || seen.shape != now {
+		var end pgtypeLSN
+		if err := r.sql.QueryRow(ctx, "SELECT pg_current_wal_insert_lsn()::text").Scan(&end); err != nil {
+			return false, connection("read the end of the log", err)
+		}
+		seen = sighting{now, uint64(end)}
+		r.pending[name] = seen
+	}
+	return r.end.Offset >= seen.end, nil
+}
+
+// due reports whether the stream has passed what a table waits for.
+func (r *Reader) due() bool {
+	for _, s := range r.pending {
+		if r.end.Offset >= s.end {
+			return true
+		}
+	}
+	return false
 }
 
 // missing stops tables that the catalogue hasn't got any more, once the stream is behind
