@@ -67,7 +67,7 @@ func (b *bench) storeFigures(ctx context.Context, fence, rows *int64) error {
 	if err := b.sdb.QueryRowContext(ctx, "SELECT to_regclass('tributary.batch') IS NOT NULL AND to_regclass('tributary.claim') IS NOT NULL").Scan(&there); err != nil || !there {
 		return err
 	}
-	return b.sdb.QueryRowContext(ctx, "SELECT (SELECT coalesce(max(fence), 0) FROM tributary.claim), (SELECT coalesce(sum(rows), 0) FROM tributary.batch)").Scan(fence, rows)
+	return b.sdb.QueryRowContext(ctx, "SELECT (SELECT coalesce(sum(fence), 0)::bigint FROM tributary.claim), (SELECT coalesce(sum(rows), 0) FROM tributary.batch)").Scan(fence, rows)
 }
 
 // apply measures Kafka to the store: inserts, beside plain COPY of the same rows, and
