@@ -147,11 +147,11 @@ func (l *loader) Read(ctx context.Context, r snapshot.Request) (*snapshot.Chunk,
 	if err != nil {
 		return nil, err
 	}
-	var high pgtypeLSN
-	if err := l.r.sql.QueryRow(ctx, "SELECT pg_current_wal_insert_lsn()::text").Scan(&high); err != nil {
-		return nil, connection("read the end of the log", err)
+	high, err := l.r.logEnd(ctx)
+	if err != nil {
+		return nil, err
 	}
-	c.High = event.Place{Offset: uint64(high)}
+	c.High = event.Place{Offset: high}
 	return c, nil
 }
 

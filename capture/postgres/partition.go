@@ -39,10 +39,12 @@ type partition struct {
 // tree holds a table's partitions by their ids, and the table itself.
 type tree map[uint32]partition
 
-// suspicion is a change of partitions that the stream may explain up to a place.
+// suspicion is a change of partitions, with a place in the log behind all that was written
+// before. Up to there the stream may explain it, and brings rows that are gone since: a
+// load that begins earlier would leave them in the store.
 type suspicion struct {
-	reason string
-	until  uint64
+	seen  tree
+	until uint64
 }
 
 // readTrees reads the partitions of the captured tables, by the tables' ids.
@@ -117,8 +119,9 @@ func (r *Reader) watchPartitions(ctx context.Context) error {
 	}
 	known := r.known()
 	for table := range known {
-		if trees[table] == nil { // all of them are gone
-			trees[table] = tree{}
+		if trees[table] == nil { // the table itself is gone, which others see
+			delete(r.suspects, table)
+			r.remember(table, nil)
 		}
 	}
 	for _, table := range slices.Sorted(maps.Keys(trees)) {
@@ -133,13 +136,13 @@ func (r *Reader) watchPartitions(ctx context.Context) error {
 			delete(r.suspects, table)
 			delete(r.truncated, table)
 			r.remember(table, now)
-		case explicable && !suspected:
-			var lsn pgtypeLSN
-			if err := r.sql.QueryRow(ctx, "SELECT pg_current_wal_insert_lsn()::text").Scan(&lsn); err != nil {
-				return connection("read the end of the log", err)
+		case !suspected || !maps.Equal(s.seen, now):
+			end, err := r.logEnd(ctx)
+			if err != nil {
+				return err
 			}
-			r.suspects[table] = suspicion{change, uint64(lsn)}
-		case !explicable || r.end.Offset >= s.until:
+			r.suspects[table] = suspicion{now, end}
+		case r.end.Offset >= s.until:
 			delete(r.suspects, table)
 			r.remember(table, now)
 			if err := r.alter(ctx, event.Alteration{Table: table, Reason: change, Reread: true}); err != nil {

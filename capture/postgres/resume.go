@@ -80,6 +80,16 @@ func (l *pgtypeLSN) Scan(src any) error {
 	return err
 }
 
+// logEnd gives a place behind all that has been written so far, by anybody and whether
+// committed or not.
+func (r *Reader) logEnd(ctx context.Context) (uint64, error) {
+	var end pgtypeLSN
+	if err := r.sql.QueryRow(ctx, "SELECT pg_current_wal_insert_lsn()::text").Scan(&end); err != nil {
+		return 0, connection("read the end of the log", err)
+	}
+	return uint64(end), nil
+}
+
 func (r *Reader) first(ctx context.Context, id pglogrepl.IdentifySystemResult) error {
 	var there bool
 	if err := r.sql.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_publication WHERE pubname = $1)`, r.o.Publication).Scan(&there); err != nil {

@@ -115,7 +115,7 @@ func (f *found) differs(was shape, blind bool) (how string, reread bool) {
 	case !quiet:
 		return "columns were added", true
 	case f.File != was.File && (blind || changes != was.Changes):
-		return otherFile, true
+		return "it has another file than before", true
 	case f.Last > was.Last:
 		return "columns were added", false
 	case changes != was.Changes:
@@ -123,8 +123,6 @@ func (f *found) differs(was shape, blind bool) (how string, reread bool) {
 	}
 	return "", false
 }
-
-const otherFile = "it has another file than before"
 
 // lookEvery is the time between two looks at the catalogue on servers that tell of TRUNCATE.
 const lookEvery = 5 * time.Second
@@ -154,7 +152,8 @@ func (r *Reader) look(ctx context.Context, oid uint32) (changed bool, err error)
 		if !known {
 			how, reread = "the publication has got it", true
 		}
-		if known && (now[name].OID != was.OID || how == otherFile && r.truncateUnseen) { // rows may be gone
+		// Rows may be gone.
+		if known && (now[name].OID != was.OID || r.truncateUnseen && now[name].File != was.File) {
 			changed = true
 			if passed, err := r.passed(ctx, name, now[name].shape); err != nil {
 				return changed, err
@@ -188,11 +187,11 @@ type sighting struct {
 func (r *Reader) passed(ctx context.Context, name string, now shape) (bool, error) {
 	seen, known := r.pending[name]
 	if !known || seen.shape != now {
-		var end pgtypeLSN
-		if err := r.sql.QueryRow(ctx, "SELECT pg_current_wal_insert_lsn()::text").Scan(&end); err != nil {
-			return false, connection("read the end of the log", err)
+		end, err := r.logEnd(ctx)
+		if err != nil {
+			return false, err
 		}
-		seen = sighting{now, uint64(end)}
+		seen = sighting{now, end}
 		r.pending[name] = seen
 	}
 	return r.end.Offset >= seen.end, nil
@@ -216,12 +215,13 @@ func (r *Reader) missing(ctx context.Context, now map[string]*found) error {
 			delete(r.leaving, name)
 			continue
 		}
+		delete(r.pending, name)
 		if r.leaving[name] == 0 {
-			var end pgtypeLSN
-			if err := r.sql.QueryRow(ctx, "SELECT pg_current_wal_insert_lsn()::text").Scan(&end); err != nil {
-				return connection("read the end of the log", err)
+			end, err := r.logEnd(ctx)
+			if err != nil {
+				return err
 			}
-			r.leaving[name] = uint64(end)
+			r.leaving[name] = end
 		}
 		if r.end.Offset < r.leaving[name] {
 			continue
