@@ -53,7 +53,7 @@ func (k *Keyless) Faults(tables []string) (out []*KeylessError) {
 		switch {
 		case strings.Count(name, ".") != 1 || strings.ContainsAny(name, "*?["):
 			fault(FaultTable)
-		case !matches(tables, name, strings.ToLower):
+		case !MatchesAs(tables, name, strings.ToLower):
 			fault(FaultUnasked)
 		}
 		for i, c := range cols {
@@ -95,15 +95,5 @@ func (k *Keyless) Key(table string, fold func(string) string) []string {
 
 // Appends reports whether a table is taken in append mode if it has no key.
 func (k *Keyless) Appends(table string, fold func(string) string) bool {
-	return matches(k.Append, table, fold)
-}
-
-func matches(patterns []string, table string, fold func(string) string) bool {
-	table = fold(table)
-	for _, p := range patterns {
-		if ok, err := path.Match(fold(p), table); err == nil && ok {
-			return true
-		}
-	}
-	return false
+	return MatchesAs(k.Append, table, fold)
 }

@@ -67,12 +67,8 @@ func (s *Session) Close() { _ = s.r.sql.Close() } // only read from
 // Wanted reports whether a table "database.table" fits the patterns of a source.
 // caseless says that the server keeps names in lower case.
 func Wanted(patterns []string, name string, caseless bool) bool {
-	if !caseless {
-		return capture.Matches(patterns, name)
+	if caseless {
+		return capture.MatchesAs(patterns, name, strings.ToLower)
 	}
-	lower := make([]string, len(patterns))
-	for i, p := range patterns {
-		lower[i] = strings.ToLower(p)
-	}
-	return capture.Matches(lower, name)
+	return capture.Matches(patterns, name)
 }

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
@@ -191,12 +190,7 @@ func (r *Reader) unidentified(ctx context.Context, c *candidate) (*event.TableSt
 
 // wanted reports whether the patterns name a table, or an order has added it.
 func (r *Reader) wanted(name string) bool {
-	for _, p := range r.o.Tables {
-		if ok, err := path.Match(p, name); err == nil && ok {
-			return true
-		}
-	}
-	return r.additions.Has(r.o.Database + "." + name)
+	return capture.Matches(r.o.Tables, name) || r.additions.Has(r.o.Database+"."+name)
 }
 
 func (r *Reader) anyWanted(names []string) bool { return slices.ContainsFunc(names, r.wanted) }
