@@ -43,7 +43,7 @@ func addedIn(b []byte) ([]string, error) {
 
 // Include implements snapshot.Source. The log has every table's changes already.
 func (l *loader) Include(ctx context.Context, table string) error {
-	defer context.AfterFunc(ctx, func() { _ = l.r.sql.Close() })()
+	defer interrupt(ctx, l.r.sql)()
 	name := l.r.fold(table)
 	if name != table {
 		return fmt.Errorf("table %s: the server calls it %s: %w", table, name, snapshot.ErrTable)

@@ -53,7 +53,7 @@ type dumpFrom struct {
 // openDump registers as a replica and asks for the log. c is the dump's from here on.
 func openDump(ctx context.Context, c *client.Conn, from dumpFrom) (*dump, error) {
 	d := &dump{c: c, conn: c.Conn.Conn, buf: make([]byte, readBuffer), sequence: 1}
-	defer context.AfterFunc(ctx, func() { _ = c.Close() })() // ends a command under way
+	defer interrupt(ctx, c)()
 	name, err := uuid.NewUUID()
 	if err != nil {
 		return nil, fmt.Errorf("name of the replica: %w", err)

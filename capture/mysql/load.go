@@ -46,7 +46,7 @@ func (r *Reader) Source(ctx context.Context) (snapshot.Source, error) {
 	}
 	l := &loader{r: aux, plans: map[*schema.Table]*rowimage.TextPlan{}, executed: b.executed, owned: b.owned}
 	if aux.sql, err = aux.connect(ctx); err == nil {
-		defer context.AfterFunc(ctx, func() { _ = aux.sql.Close() })() // ends a query under way
+		defer interrupt(ctx, aux.sql)()
 		if err = aux.probe(); err == nil {
 			err = l.open(ctx)
 		}
@@ -55,6 +55,12 @@ func (r *Reader) Source(ctx context.Context) (snapshot.Source, error) {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
+}
+
+// interrupt ends a query under way by closing its connection once ctx ends, until the
+// returned function is called.
+func interrupt(ctx context.Context, c *client.Conn) (stop func() bool) {
+	return context.AfterFunc(ctx, func() { _ = c.Close() }) // the query itself tells what happened
 }
 
 func (r *Reader) connect(ctx context.Context) (*client.Conn, error) {
@@ -91,7 +97,7 @@ func (l *loader) Close() error {
 
 // Tables implements snapshot.Source.
 func (l *loader) Tables(ctx context.Context) ([]snapshot.Table, error) {
-	defer context.AfterFunc(ctx, func() { _ = l.r.sql.Close() })()
+	defer interrupt(ctx, l.r.sql)()
 	if err := l.r.list(); err != nil {
 		return nil, err
 	}
@@ -107,7 +113,7 @@ const sizes = "SELECT TABLE_SCHEMA, TABLE_NAME, COALESCE(TABLE_ROWS, -1) FROM in
 // Table implements snapshot.Describer. The server finds a table quickly if both of its
 // names are given; where they meet isn't told by the ID if a name has a dot.
 func (l *loader) Table(ctx context.Context, id string) ([]snapshot.Table, error) {
-	defer context.AfterFunc(ctx, func() { _ = l.r.sql.Close() })()
+	defer interrupt(ctx, l.r.sql)()
 	if !l.r.wanted(id) {
 		return nil, nil
 	}
@@ -211,7 +217,7 @@ func (l *loader) Read(ctx context.Context, r snapshot.Request) (*snapshot.Chunk,
 	if plan == nil {
 		return nil, fmt.Errorf("table %s wasn't described on this connection: %w", r.Table.ID(), snapshot.ErrTable)
 	}
-	defer context.AfterFunc(ctx, func() { _ = l.data.Close() })()
+	defer interrupt(ctx, l.data)()
 	if err := l.settle(r.Delivered); err != nil {
 		return nil, err
 	}

@@ -14,7 +14,7 @@ import (
 
 // Range implements snapshot.Source.
 func (l *loader) Range(ctx context.Context, t *schema.Table, b snapshot.Bounds) (*event.KeyRange, error) {
-	defer context.AfterFunc(ctx, func() { _ = l.r.sql.Close() })()
+	defer interrupt(ctx, l.r.sql)()
 	plan := l.plans[t]
 	if plan == nil {
 		return nil, fmt.Errorf("table %s wasn't described on this connection: %w", t.ID(), snapshot.ErrTable)

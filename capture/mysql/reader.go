@@ -133,7 +133,7 @@ func (r *Reader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 	if r.sql, err = r.connect(ctx); err != nil {
 		return 0, err
 	}
-	defer context.AfterFunc(ctx, func() { _ = r.sql.Close() })() // ends a query under way
+	defer interrupt(ctx, r.sql)()
 	added, err := addedIn(res.State)
 	if err != nil {
 		return 0, err
