@@ -53,7 +53,7 @@ func TestGuestAtPostgres(t *testing.T) {
 	e.run(t, "DROP PUBLICATION tributary_330106_guest")
 	scans := func() (n int) {
 		t.Helper()
-		e.run(t, "SELECT pg_stat_force_next_flush()") // what this session has counted
+		e.run(t, "SELECT pg_stat_force_next_flush()") // what this connection has counted
 		if err := e.admin.QueryRow(t.Context(), "SELECT seq_scan + idx_scan FROM pg_stat_user_tables WHERE relname = 'student'").Scan(&n); err != nil {
 			t.Fatal(err)
 		}

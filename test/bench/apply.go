@@ -32,11 +32,6 @@ func (b *bench) applied(ctx context.Context, name string, rows int) (sample, err
 	}); err != nil {
 		return sample{}, err
 	}
-	begun := time.Now()
-	cpuBefore, _, err := usage(p.PID())
-	if err != nil {
-		return sample{}, err
-	}
 	w, err := b.begin(ctx, p, name)
 	if err != nil {
 		return sample{}, err
@@ -48,12 +43,10 @@ func (b *bench) applied(ctx context.Context, name string, rows int) (sample, err
 	}); err != nil {
 		return sample{}, err
 	}
-	took := time.Since(begun).Seconds()
-	cpu, _, err := usage(p.PID())
+	s, err := w.took(rows)
 	if err != nil {
 		return sample{}, err
 	}
-	s := sample{Rows: rows, Seconds: took, Rate: float64(rows) / took, CPU: (cpu - cpuBefore) * 1e6 / float64(rows)}
 	if err := w.end(ctx, &s, "tributary_store_rows_total", ""); err != nil {
 		return sample{}, err
 	}

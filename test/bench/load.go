@@ -112,11 +112,6 @@ func (b *bench) loaded(ctx context.Context, name string, s source, rows int, don
 	}); err != nil {
 		return sample{}, err
 	}
-	begun := time.Now()
-	cpuBefore, _, err := usage(p.PID())
-	if err != nil {
-		return sample{}, err
-	}
 	w, err := b.begin(ctx, p, name)
 	if err != nil {
 		return sample{}, err
@@ -137,12 +132,10 @@ func (b *bench) loaded(ctx context.Context, name string, s source, rows int, don
 	}); err != nil {
 		return sample{}, err
 	}
-	took := time.Since(begun).Seconds()
-	cpu, _, err := usage(p.PID())
+	out, err := w.took(rows)
 	if err != nil {
 		return sample{}, err
 	}
-	out := sample{Rows: rows, Seconds: took, Rate: float64(rows) / took, CPU: (cpu - cpuBefore) * 1e6 / float64(rows)}
 	if err := w.end(ctx, &out, "tributary_source_rows_total", ""); err != nil {
 		return sample{}, err
 	}

@@ -140,13 +140,18 @@ func get(ctx context.Context, url string) ([]byte, error) {
 type watch struct {
 	b        *bench
 	p        *process
+	begun    time.Time
+	cpu      float64 // seconds that it had used by then
 	from     map[string]float64
 	profiled chan error
 }
 
-// begin reads the metrics and starts the profile, if there is to be one.
+// begin reads clock and metrics, and starts the profile, if there is to be one.
 func (b *bench) begin(ctx context.Context, p *process, name string) (w *watch, err error) {
-	w = &watch{b: b, p: p, profiled: make(chan error, 1)}
+	w = &watch{b: b, p: p, begun: time.Now(), profiled: make(chan error, 1)}
+	if w.cpu, _, err = usage(p.PID()); err != nil {
+		return nil, err
+	}
 	if w.from, err = p.counters(ctx); err != nil {
 		return nil, err
 	}
@@ -162,6 +167,13 @@ func (b *bench) begin(ctx context.Context, p *process, name string) (w *watch, e
 		w.profiled <- err
 	}()
 	return w, nil
+}
+
+// took gives time, rate and CPU of so many rows since begin.
+func (w *watch) took(rows int) (sample, error) {
+	seconds := time.Since(w.begun).Seconds()
+	cpu, _, err := usage(w.p.PID())
+	return sample{Rows: rows, Seconds: seconds, Rate: float64(rows) / seconds, CPU: (cpu - w.cpu) * 1e6 / float64(rows)}, err
 }
 
 // end adds what the program has used to s: allocations by what it counts itself,
