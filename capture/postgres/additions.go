@@ -38,14 +38,8 @@ func (r *Reader) addTables(ctx context.Context) error {
 		if !slices.Contains(fresh, r.o.Database+"."+old.name) {
 			continue
 		}
-		delete(r.relations, id)
-		rel, err := r.announce(ctx, &old.said)
-		if err != nil {
+		if err := r.describeAgain(ctx, id, old); err != nil {
 			return err
-		}
-		r.relations[id] = rel
-		if rel.stop != nil && r.state.stopOf(rel.stop.Table) == nil {
-			r.halt(rel.stop)
 		}
 	}
 	return r.idle()

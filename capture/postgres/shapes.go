@@ -265,15 +265,24 @@ func (r *Reader) deliver(ctx context.Context, table string) error {
 		if rel.stop == nil || rel.stop.Table != table {
 			continue
 		}
-		delete(r.relations, id)
-		again, err := r.announce(ctx, &rel.said)
-		if err != nil {
+		if err := r.describeAgain(ctx, id, rel); err != nil {
 			return err
 		}
-		r.relations[id] = again
-		if again.stop != nil && r.state.stopOf(table) == nil {
-			r.halt(again.stop)
-		}
+	}
+	return nil
+}
+
+// describeAgain takes a Relation message anew, since what is wanted of its table is another
+// thing now. The server doesn't repeat it.
+func (r *Reader) describeAgain(ctx context.Context, id uint32, old *relation) error {
+	delete(r.relations, id)
+	rel, err := r.announce(ctx, &old.said)
+	if err != nil {
+		return err
+	}
+	r.relations[id] = rel
+	if rel.stop != nil && r.state.stopOf(rel.stop.Table) == nil {
+		r.halt(rel.stop)
 	}
 	return nil
 }

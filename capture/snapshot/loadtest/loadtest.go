@@ -73,8 +73,8 @@ func (m Image) Compare(t *testing.T, keys, values []string) {
 	}
 }
 
-// Chunk reads one chunk of a table, whose name is enough.
-func Chunk(t *testing.T, open func(context.Context) (snapshot.Source, error), table string, r snapshot.Request) *snapshot.Chunk {
+// with opens a source for f, and finds a table in it, whose name is enough.
+func with(t *testing.T, open func(context.Context) (snapshot.Source, error), table string, f func(snapshot.Source, *snapshot.Table)) {
 	t.Helper()
 	src, err := open(t.Context())
 	if err != nil {
@@ -89,22 +89,27 @@ func Chunk(t *testing.T, open func(context.Context) (snapshot.Source, error), ta
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range tables {
-		if tables[i].Schema == nil || tables[i].Schema.Name != table {
-			continue
-		}
+	i := slices.IndexFunc(tables, func(x snapshot.Table) bool { return x.Schema != nil && x.Schema.Name == table })
+	if i < 0 {
+		t.Fatalf("table %s isn't among those that can be loaded", table)
+	}
+	f(src, &tables[i])
+}
+
+// Chunk reads one chunk of a table, whose name is enough.
+func Chunk(t *testing.T, open func(context.Context) (snapshot.Source, error), table string, r snapshot.Request) (c *snapshot.Chunk) {
+	t.Helper()
+	with(t, open, table, func(src snapshot.Source, found *snapshot.Table) {
 		if r.After == nil && r.Keys == nil {
-			testDescriber(t, src.(snapshot.Describer), &tables[i])
+			testDescriber(t, src.(snapshot.Describer), found)
 		}
-		r.Table = tables[i].Schema
-		c, err := src.Read(t.Context(), r)
-		if err != nil {
+		r.Table = found.Schema
+		var err error
+		if c, err = src.Read(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
-		return c
-	}
-	t.Fatalf("table %s isn't among those that can be loaded", table)
-	return nil
+	})
+	return c
 }
 
 // testDescriber wants a table by itself as it is among all.
@@ -270,44 +275,28 @@ func (f *Feed) Races(m Image, table string, n int) {
 
 // Part reads a part of a table, chunk by chunk, and gives what the source's own words for
 // it were with the rows.
-func Part(t *testing.T, open func(context.Context) (snapshot.Source, error), table, bounds string) (*event.KeyRange, []event.Row) {
+func Part(t *testing.T, open func(context.Context) (snapshot.Source, error), table, bounds string) (r *event.KeyRange, rows []event.Row) {
 	t.Helper()
 	b, err := snapshot.ParseBounds(bounds)
 	if err != nil {
 		t.Fatal(err)
 	}
-	src, err := open(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := src.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	tables, err := src.Tables(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	i := slices.IndexFunc(tables, func(x snapshot.Table) bool { return x.Schema != nil && x.Schema.Name == table })
-	if i < 0 {
-		t.Fatalf("table %s isn't among those that can be loaded", table)
-	}
-	r, err := src.Range(t.Context(), tables[i].Schema, b)
-	if err != nil {
-		t.Fatalf("%s: %v", bounds, err)
-	}
-	var rows []event.Row
-	for req := (snapshot.Request{Table: tables[i].Schema, Range: r, Rows: 7, Bytes: 1 << 20}); ; {
-		c, err := src.Read(t.Context(), req)
-		if err != nil {
+	with(t, open, table, func(src snapshot.Source, found *snapshot.Table) {
+		if r, err = src.Range(t.Context(), found.Schema, b); err != nil {
 			t.Fatalf("%s: %v", bounds, err)
 		}
-		rows = append(rows, c.Rows...)
-		if req.After = c.Last; c.End {
-			return r, rows
+		for req := (snapshot.Request{Table: found.Schema, Range: r, Rows: 7, Bytes: 1 << 20}); ; {
+			c, err := src.Read(t.Context(), req)
+			if err != nil {
+				t.Fatalf("%s: %v", bounds, err)
+			}
+			rows = append(rows, c.Rows...)
+			if req.After = c.Last; c.End {
+				return
+			}
 		}
-	}
+	})
+	return r, rows
 }
 
 // Add orders that a table be added.
