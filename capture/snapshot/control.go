@@ -97,6 +97,9 @@ func (l *Loader) LoadRange(ctx context.Context, table string, b Bounds, keep boo
 	if err != nil {
 		return err
 	}
+	if r.Backwards() {
+		return fmt.Errorf("table %s, %s begins behind its end: %w", table, b, ErrBadBounds)
+	}
 	if r.Keep = keep; !keep && !r.Tellable() {
 		return &capture.Coded{Code: "RANGE_ORDER", Hint: "read all of the table again, or this part with --keep-missing, which lets rows stay that don't exist at the source any more",
 			Err: fmt.Errorf("table %s, %s: %w", table, b, errRangeOrder)}

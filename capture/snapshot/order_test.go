@@ -211,6 +211,9 @@ func TestRange(t *testing.T) {
 		if _, err := l.Start(t.Context(), res); err != nil {
 			t.Fatal(err)
 		}
+		if err := l.LoadRange(t.Context(), s.table.ID(), Bounds{From: []string{"9"}, To: []string{"1"}}, false); !errors.Is(err, ErrBadBounds) {
+			t.Errorf("a part that begins behind its end: %v", err)
+		}
 		if err := l.LoadRange(t.Context(), s.table.ID(), b, false); err != nil {
 			t.Fatal(err)
 		}

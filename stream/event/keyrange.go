@@ -1,6 +1,10 @@
 package event
 
-import "github.com/tributary-cdc/tributary/schema"
+import (
+	"cmp"
+
+	"github.com/tributary-cdc/tributary/schema"
+)
 
 // KeyRange is a part of a table, by its key in the order of the source's server. Both
 // ends belong to it. An end may have values for the first of the columns only: then all
@@ -38,4 +42,23 @@ func (r *KeyRange) Tellable() bool {
 		}
 	}
 	return true
+}
+
+// Backwards reports whether the range begins behind its end, as far as integers tell.
+func (r *KeyRange) Backwards() bool {
+	for i := range min(len(r.From), len(r.To)) {
+		order := 0
+		switch r.Columns[i].Kind {
+		case schema.Int8, schema.Int16, schema.Int32, schema.Int64:
+			order = cmp.Compare(r.From[i].Int(), r.To[i].Int())
+		case schema.Uint8, schema.Uint16, schema.Uint32, schema.Uint64:
+			order = cmp.Compare(r.From[i].N, r.To[i].N)
+		default:
+			return false
+		}
+		if order != 0 {
+			return order > 0
+		}
+	}
+	return false
 }
