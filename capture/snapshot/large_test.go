@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tributary-cdc/tributary/capture"
@@ -48,7 +49,9 @@ func (s *large) Read(_ context.Context, r Request) (*Chunk, error) {
 
 // TestNextChunkIsReadMeanwhile: while a chunk is handed out in parts, the next one is
 // read. And a load describes its own table only, without listing all others.
-func TestNextChunkIsReadMeanwhile(t *testing.T) {
+func TestNextChunkIsReadMeanwhile(t *testing.T) { synctest.Test(t, testMeanwhile) }
+
+func testMeanwhile(t *testing.T) {
 	s := newServer(rand.New(rand.NewPCG(1, 1)), 0)
 	src := &large{table: s.table, second: make(chan struct{})}
 	l, err := New(Options{Reader: &stream{s: s}, Open: func(context.Context) (Source, error) { return src, nil }, First: true})
@@ -69,10 +72,11 @@ func TestNextChunkIsReadMeanwhile(t *testing.T) {
 			parts++
 		}
 		if len(g.Rows) > 0 && !g.Last {
+			synctest.Wait() // the next chunk waits to begin, or has been read
 			select {
 			case <-src.second:
 				early = true
-			case <-time.After(100 * time.Millisecond): // nobody can tell whether it waits to begin
+			default:
 			}
 		}
 		for _, x := range g.Loads {
