@@ -6,7 +6,7 @@ import (
 	"regexp"
 )
 
-//go:embed examples/*.yml
+//go:embed examples
 var examples embed.FS
 
 // bothTongues is a comment in English and Chinese: {english|中文}.

@@ -108,7 +108,7 @@ func TestRefusals(t *testing.T) {
 		{capture.ErrConnection, http.StatusServiceUnavailable, "SOURCE_UNREACHABLE"},
 		{&capture.Coded{Code: "PG_PUBLICATION", Hint: "ALTER PUBLICATION p ADD TABLE t", Err: capture.ErrAccess}, http.StatusConflict, "PG_PUBLICATION"},
 	} {
-		status, got := refusal(fmt.Errorf("table d.t: %w", tt.err))
+		status, got := refusedOrder(fmt.Errorf("table d.t: %w", tt.err))
 		if status != tt.status || got.Code != tt.code || !strings.HasPrefix(got.Message, "table d.t: ") {
 			t.Errorf("%v: %d, %+v; want %d, %s", tt.err, status, got, tt.status, tt.code)
 		}
@@ -123,7 +123,7 @@ func TestOrderIsExplained(t *testing.T) {
 			_ = json.NewEncoder(w).Encode(map[string]any{"data": given{Durable: r.URL.Query().Get("where_key") == "a..b"}}) // the test sees
 			return
 		}
-		status, refused := refusal(&capture.Coded{Code: "PG_PUBLICATION", Hint: "ALTER PUBLICATION p ADD TABLE t", Err: errors.New("must be owner")})
+		status, refused := refusedOrder(&capture.Coded{Code: "PG_PUBLICATION", Hint: "ALTER PUBLICATION p ADD TABLE t", Err: errors.New("must be owner")})
 		w.WriteHeader(status)
 		_ = json.NewEncoder(w).Encode(map[string]any{"error": refused}) // the test sees
 	}))

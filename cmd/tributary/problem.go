@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/tributary-cdc/tributary/capture"
+	"github.com/tributary-cdc/tributary/cmd/hub/refusal"
 	"github.com/tributary-cdc/tributary/cmd/internal/codes"
 	"github.com/tributary-cdc/tributary/cmd/internal/config"
 	"github.com/tributary-cdc/tributary/sinks/postgres"
@@ -46,10 +47,22 @@ func exitOf(err error) int {
 	switch {
 	case errors.Is(err, config.ErrInvalid), errors.Is(err, errUsage):
 		return exitUsage
+	case kindOf(err) == refusal.Invalid:
+		return exitUsage
+	case kindOf(err) == refusal.Later:
+		return exitUnreachable
 	case errors.Is(err, errUnreachable), errors.Is(err, worker.ErrStoreAway), errors.Is(err, log.ErrUnavailable):
 		return exitUnreachable
 	}
 	return exitFailed
+}
+
+// kindOf gives what a hub's refusal means, Denied for any other error.
+func kindOf(err error) refusal.Kind {
+	if r, ok := errors.AsType[*refusal.Refusal](err); ok {
+		return r.Kind
+	}
+	return refusal.Denied
 }
 
 // ofProgram are the codes of errors that only a program as a whole can have.
@@ -71,6 +84,9 @@ func codeOf(err error) (code, hint string) {
 	if p, ok := errors.AsType[*problem](err); ok {
 		return p.code, p.hint
 	}
+	if r, ok := errors.AsType[*refusal.Refusal](err); ok {
+		return r.Code, ""
+	}
 	if code := worker.CodeOf(err); code != "" {
 		return code, ""
 	}
@@ -90,6 +106,7 @@ func printError(w io.Writer, lang language, err error) {
 	say := texts[lang]
 	lines := []string{}
 	p, ok := errors.AsType[*problem](err)
+	no, refused := errors.AsType[*refusal.Refusal](err)
 	switch {
 	case errors.Is(err, config.ErrInvalid):
 		lines = append(lines, say.notValid(err))
@@ -107,6 +124,13 @@ func printError(w io.Writer, lang language, err error) {
 		}
 		if p.words != "" {
 			lines = append(lines, say.inItsWords+p.words)
+		}
+	case refused:
+		what, do := no.In(lang)
+		lines = append(append(lines, "["+no.Code+"] "+what), no.Lines(lang)...)
+		lines = append(lines, say.toDo+do)
+		if no.Err != nil {
+			lines = append(lines, say.inItsWords+no.Err.Error())
 		}
 	default:
 		code, hint := codeOf(err)

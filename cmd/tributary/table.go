@@ -54,8 +54,8 @@ type given struct {
 	Durable bool `json:"durable"`
 }
 
-// refusal gives an order's error its place in HTTP and its code.
-func refusal(err error) (status int, t trouble) {
+// refusedOrder gives an order's error its place in HTTP and its code.
+func refusedOrder(err error) (status int, t trouble) {
 	t.Message = err.Error()
 	if t.Code, t.Hint = capture.CodeOf(err); t.Code != "" {
 		if errors.Is(err, capture.ErrConnection) {
@@ -104,7 +104,7 @@ func (ls loaders) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	table := r.PathValue("table")
 	if err := order(r.Context(), loader, table, r.URL.Query()); err != nil {
-		refuse(refusal(err))
+		refuse(refusedOrder(err))
 		return
 	}
 	answer := given{Durable: lasting[name] && loader.durable(r.Context(), table)}

@@ -81,13 +81,29 @@ func New(o Options) (*Store, error) {
 			return nil, fmt.Errorf("postgres store options: dataset %s: %w", name, err)
 		}
 	}
+	cfg, err := Connection(o)
+	if err != nil {
+		return nil, err
+	}
+	cfg.RuntimeParams["application_name"] = "tributary-worker"
+	cfg.RuntimeParams["timezone"] = "UTC"
+	cfg.RuntimeParams["datestyle"] = "ISO, YMD"
+	return &Store{o: o, config: cfg, lanes: map[log.Partition]*lane{}}, nil
+}
+
+// Connection gives what pgx needs to reach the database of the options, with TLS as
+// SSLMode says. It doesn't connect.
+func Connection(o Options) (*pgx.ConnConfig, error) {
+	if o.Port == 0 {
+		o.Port = 5432
+	}
 	if o.SSLMode == "" {
 		o.SSLMode = "prefer"
 	}
 	// The host stands here as well, or TLS would be left out wherever the machine has a folder
 	// for PostgreSQL's Unix sockets, and no name would be verified.
 	host := strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(o.Host)
-	cfg, err := pgx.ParseConfig(fmt.Sprintf("host='%s' sslmode=%s application_name=tributary-worker connect_timeout=5", host, o.SSLMode))
+	cfg, err := pgx.ParseConfig(fmt.Sprintf("host='%s' sslmode=%s connect_timeout=5", host, o.SSLMode))
 	if err != nil {
 		return nil, fmt.Errorf("postgres store options: SSLMode %q: %w", o.SSLMode, err)
 	}
@@ -96,9 +112,7 @@ func New(o Options) (*Store, error) {
 	if o.SSLMode == "prefer" { // a loopback server without TLS
 		cfg.TLSConfig = nil
 	}
-	cfg.RuntimeParams["timezone"] = "UTC"
-	cfg.RuntimeParams["datestyle"] = "ISO, YMD"
-	return &Store{o: o, config: cfg, lanes: map[log.Partition]*lane{}}, nil
+	return cfg, nil
 }
 
 // Close implements worker.Store.

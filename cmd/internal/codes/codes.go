@@ -215,7 +215,7 @@ var explanations = map[string]map[language.Language]explanation{
 }
 
 // all are the codes with their texts, by where they come from.
-var all = []map[string]map[language.Language]explanation{explanations, ofProgram, findings}
+var all = []map[string]map[language.Language]explanation{explanations, ofProgram, findings, ofHub}
 
 // Explain gives a code's meaning and what to do about it; both are empty for an
 // unknown code.

@@ -183,7 +183,8 @@ func Load(name string, into interface{ Check() error }) error {
 var keys = map[string][]string{
 	"Agent":     {"name", "org", "log", "data_dir", "partitions", "codec", "stop_timeout", "http", "sources"},
 	"Worker":    {"name", "log", "orgs", "group", "data_dir", "stop_timeout", "http", "registry", "store"},
-	"Hub":       {"http", "log", "orgs", "stores"},
+	"Hub":       {"http", "log", "orgs", "stores", "state"},
+	"Database":  {"host", "port", "database", "user", "password_file", "password_env", "sslmode"},
 	"Registry":  {"log", "orgs", "http"},
 	"LogServer": {"data_dir", "port"},
 	"Log":       {"brokers", "embedded", "durability"},

@@ -16,6 +16,19 @@ type Hub struct {
 	Log    Log       `yaml:"log"`
 	Orgs   []string  `yaml:"orgs"`
 	Stores []StoreDB `yaml:"stores"`
+	// State is the database in which the hub keeps orgs, accounts and sources; nil if it
+	// keeps none.
+	State *Database `yaml:"state"`
+}
+
+// Database is where a program keeps what it knows.
+type Database struct {
+	Host     string `yaml:"host"`
+	Port     uint16 `yaml:"port"`
+	Database string `yaml:"database"`
+	User     string `yaml:"user"`
+	Secret   `yaml:",inline"`
+	SSLMode  string `yaml:"sslmode"`
 }
 
 // Check implements the rules of the hub's file and fills defaults.
@@ -46,6 +59,9 @@ func (h *Hub) Check() error {
 		}
 		seen[s.Name] = true
 		all = append(all, s.checkStore(where))
+	}
+	if d := h.State; d != nil {
+		all = append(all, d.check("state"), needs("state", "host", d.Host, "database", d.Database, "user", d.User))
 	}
 	return errors.Join(all...)
 }

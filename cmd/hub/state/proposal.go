@@ -1,0 +1,122 @@
+package state
+
+import (
+	"slices"
+	"time"
+
+	"github.com/tributary-cdc/tributary/cmd/hub/refusal"
+	"github.com/tributary-cdc/tributary/schema/catalog"
+)
+
+// MaxTables bounds the tables of a proposal.
+const MaxTables = 5000
+
+// maxText bounds what a source says of itself, in bytes.
+const maxText = 2000
+
+// ProposedTable is a table that an agent would send, by the source's statistics.
+type ProposedTable struct {
+	Table   string `json:"table"`
+	Dataset string `json:"dataset"`
+	Rows    int64  `json:"rows"` // estimated; -1 if nobody knows
+	Bytes   int64  `json:"bytes"`
+}
+
+// ProposedFinding is what preflight found.
+type ProposedFinding struct {
+	Code     string `json:"code"`
+	Severity string `json:"severity"`
+	Object   string `json:"object"`
+}
+
+// Proposal is what an agent would send of a source. It holds no value of any row.
+type Proposal struct {
+	Name     string            `json:"name"`
+	Engine   string            `json:"engine"`
+	Server   string            `json:"server"`
+	Standing catalog.Standing  `json:"standing"`
+	Tables   []ProposedTable   `json:"tables"`
+	Findings []ProposedFinding `json:"findings"`
+}
+
+// check refuses what can't be.
+func (p *Proposal) check() error {
+	bad := func(detail string, args ...any) error {
+		return refusal.New(refusal.Invalid, "REQUEST_INVALID", detail, args...)
+	}
+	_, named := catalog.SourceID("x", p.Name)
+	switch {
+	case !named:
+		return bad("name %.80q", p.Name)
+	case !catalog.IsEngine(p.Engine):
+		return bad("engine %.80q", p.Engine)
+	case !catalog.IsStanding(p.Standing):
+		return bad("standing %.80q", p.Standing)
+	case len(p.Server) > maxText:
+		return bad("server: %d > %d", len(p.Server), maxText)
+	case len(p.Tables) == 0 || len(p.Tables) > MaxTables:
+		return bad("tables: %d", len(p.Tables))
+	case len(p.Findings) > MaxTables:
+		return bad("findings: %d", len(p.Findings))
+	}
+	seen := map[string]bool{}
+	for _, t := range p.Tables {
+		if !catalog.IsTable(t.Table) || seen[t.Table] || t.Rows < -1 || t.Bytes < 0 {
+			return bad("table %.80q", t.Table)
+		}
+		if !catalog.IsDataset(t.Dataset) {
+			return bad("dataset %.80q", t.Dataset)
+		}
+		seen[t.Table] = true
+	}
+	for _, f := range p.Findings {
+		if len(f.Code) > 64 || !slices.Contains([]string{"advice", "harms", "refuses"}, f.Severity) || len(f.Object) > maxText {
+			return bad("finding %.80q", f.Code)
+		}
+	}
+	return nil
+}
+
+// The states of a request.
+const (
+	Pending  = "pending"
+	Approved = "approved"
+	Partly   = "partly"
+	Turned   = "refused"
+)
+
+// Request is a proposal that waits for an approver, or has been decided.
+type Request struct {
+	ID      int64  `json:"id"`
+	Source  string `json:"source"`
+	Org     string `json:"org"`
+	OrgName string `json:"org_name"`
+	Path    string `json:"-"`
+	Agent   string `json:"agent"`
+	// Sponsor made the invitation of the agent, and may not decide.
+	Sponsor   string     `json:"sponsor"`
+	Content   Proposal   `json:"content"`
+	Made      time.Time  `json:"made"`
+	State     string     `json:"state"`
+	Decided   *time.Time `json:"decided,omitempty"`
+	DecidedBy string     `json:"decided_by,omitempty"`
+	Reason    string     `json:"reason,omitempty"`
+	// Approved are the tables that may leave.
+	Approved []string `json:"approved,omitempty"`
+}
+
+// Assignment is what a source was granted: where its changes go, and which tables.
+type Assignment struct {
+	Source    string           `json:"source"`
+	Org       string           `json:"org"`
+	Agent     string           `json:"agent"`
+	Engine    string           `json:"engine"`
+	Standing  catalog.Standing `json:"standing"`
+	Topic     string           `json:"topic"`
+	Partition int32            `json:"partition"`
+	// Version rises with each approval.
+	Version int       `json:"version"`
+	Since   time.Time `json:"since"`
+	// Tables are the source's tables with their datasets.
+	Tables map[string]string `json:"tables"`
+}

@@ -1,0 +1,109 @@
+package codes
+
+import "github.com/tributary-cdc/tributary/cmd/internal/language"
+
+// ofHub are the codes by which the hub says no to people and agents.
+var ofHub = map[string]map[language.Language]explanation{
+	"ACCOUNT_EXISTS": {
+		english: {"there is an account of this name", "choose another name"},
+		chinese: {"已有同名账号", "换一个账号名"}},
+	"ACCOUNT_GRANTS": {
+		english: {"these roles can't be given", "give at least one known role, none twice; an auditor has no other role"},
+		chinese: {"不能授予这样的角色", "至少授予一个已知角色且不重复；审计员不能兼任其他角色"}},
+	"ACCOUNT_NAME": {
+		english: {"this can't be an account's name or title", "2 to 64 small letters, digits, dots, - and _; the title has 1 to 120 visible characters"},
+		chinese: {"账号名或姓名无效", "账号名为 2 至 64 个小写字母、数字、点、- 和 _；姓名为 1 至 120 个可见字符"}},
+	"ACCOUNT_OWN": {
+		english: {"nobody changes their own roles or switches themselves off", "ask another administrator"},
+		chinese: {"不能修改自己的角色，也不能停用自己", "请其他管理员操作"}},
+	"ACCOUNT_UNKNOWN": {
+		english: {"there is no such account, or it also has roles outside your part of the tree", "check the name; else ask an administrator further up"},
+		chinese: {"没有该账号，或其角色超出您的管辖范围", "检查账号名；否则请上级管理员操作"}},
+	"AGENT_NAME": {
+		english: {"this can't be an agent's name", "1 to 120 visible characters"},
+		chinese: {"agent 名称无效", "应为 1 至 120 个可见字符"}},
+	"AGENT_UNKNOWN": {
+		english: {"there is no such agent in your part of the tree", "check its id on the page of invitations"},
+		chinese: {"您的管辖范围内没有该 agent", "在“邀请”页核对其编号"}},
+	"CERTIFICATE_REVOKED": {
+		english: {"the agent was shut out: its certificate is revoked", "ask the hub's operator why; to come back, join again by a new invitation"},
+		chinese: {"该 agent 已被停用：其证书已吊销", "向 hub 的操作员询问原因；如需恢复，用新的邀请重新加入"}},
+	"CERTIFICATE_UNKNOWN": {
+		english: {"the hub doesn't know the certificate", "join again by a new invitation"},
+		chinese: {"hub 不认识该证书", "用新的邀请重新加入"}},
+	"DATASET_TAKEN": {
+		english: {"the dataset has an authoritative source for this part of the tree; there is one at most (一数一源)", "register the source as a check source, or retire the one that is named"},
+		chinese: {"该数据集在此范围内已有权威数据源（一数一源）", "将本数据源登记为校核源，或先注销所列的数据源"}},
+	"HUB_STATE_ACCESS": {
+		english: {"the hub's database refuses the user, the password or a privilege", "check state in the hub's file; the user must own the schema tributary or have USAGE and CREATE on it"},
+		chinese: {"hub 的数据库拒绝用户、口令或权限", "检查 hub 配置中的 state；该用户须拥有模式 tributary，或有其 USAGE 与 CREATE 权限"}},
+	"HUB_STATE_AWAY": {
+		english: {"the hub's database doesn't answer", "check address, network and server; data flows without the hub"},
+		chinese: {"hub 的数据库没有应答", "检查地址、网络和服务器；数据流动不受影响"}},
+	"HUB_STATE_NEWER": {
+		english: {"a newer version of the hub has changed the database", "use that version, or a newer one"},
+		chinese: {"数据库已由更新版本的 hub 升级", "使用该版本或更新的版本"}},
+	"INPUT_TOO_LARGE": {
+		english: {"what was sent is too large", "send less at once"},
+		chinese: {"发送的内容过大", "分次发送"}},
+	"INVITATION_EXPIRED": {
+		english: {"the invitation was good for 24 hours, which are over", "ask the hub's operator for a new one"},
+		chinese: {"邀请的有效期为 24 小时，已过期", "请 hub 的操作员重新发出邀请"}},
+	"INVITATION_UNKNOWN": {
+		english: {"the hub knows no such invitation", "copy it whole; it belongs to the hub whose page made it"},
+		chinese: {"hub 没有发出过这样的邀请", "请完整复制；邀请只能用于发出它的 hub"}},
+	"INVITATION_USED": {
+		english: {"the invitation has been used, which it can be once", "ask the hub's operator for a new one; if you haven't used it, say so"},
+		chinese: {"该邀请已被使用，每个邀请只能使用一次", "请 hub 的操作员重新发出邀请；若不是您使用的，请告知操作员"}},
+	"INVITATION_WITHDRAWN": {
+		english: {"the hub's operator has withdrawn the invitation", "ask for a new one"},
+		chinese: {"hub 的操作员已撤回该邀请", "请操作员重新发出邀请"}},
+	"LINK_INVALID": {
+		english: {"the link has been used, is too old, or was never made", "ask an administrator for a new one; a new hub prints one at each start until it has an administrator"},
+		chinese: {"链接已使用、已过期或不存在", "请管理员重新生成；新部署的 hub 在设置管理员之前，每次启动都会输出一个新链接"}},
+	"LOGIN_FAILED": {
+		english: {"account or password is wrong", "try again; after five wrong ones you have to wait"},
+		chinese: {"账号或口令错误", "请重试；连续错误五次后须等待"}},
+	"LOGIN_NEEDED": {
+		english: {"nobody is logged in, or the session has ended", "log in"},
+		chinese: {"尚未登录，或会话已结束", "请登录"}},
+	"LOGIN_TOO_OFTEN": {
+		english: {"too many wrong passwords; nothing is tried for a while", "wait, or ask an administrator for a link that sets a new password"},
+		chinese: {"口令错误次数过多，暂停登录", "稍后再试，或请管理员生成重设口令的链接"}},
+	"NOT_ALLOWED": {
+		english: {"your roles don't allow this here", "ask an administrator for the role, or somebody who has it"},
+		chinese: {"您的角色不允许此操作", "请管理员授予相应角色，或请有权限的人操作"}},
+	"ORG_FILE_INVALID": {
+		english: {"the file of orgs has faults; nothing was changed", "correct all lines that are named, then import it again"},
+		chinese: {"机构文件有错误，未作任何修改", "更正所列各行后重新导入"}},
+	"ORG_UNKNOWN": {
+		english: {"there is no such org in your part of the tree", "check the code; orgs come by tributary org import, or on the page"},
+		chinese: {"您的管辖范围内没有该机构", "检查代码；机构由 tributary org import 或在页面上导入"}},
+	"PASSWORD_WEAK": {
+		english: {"the password is too easy", "take 12 characters or more, not the account's name and not one character over and over"},
+		chinese: {"口令过于简单", "至少 12 个字符，不能是账号名，也不能是重复的单个字符"}},
+	"REASON_MISSING": {
+		english: {"a reason is needed, or it has invisible characters", "give one in 1 to 120 characters"},
+		chinese: {"须填写原因，且不含不可见字符", "填写 1 至 120 个字符的原因"}},
+	"REQUEST_DECIDED": {
+		english: {"the request has been decided", "see by whom and how"},
+		chinese: {"该申请已有结论", "查看处理人和结论"}},
+	"REQUEST_INVALID": {
+		english: {"the proposal of a source can't be as it is", "correct what is named"},
+		chinese: {"数据源的登记申请有误", "更正所指内容"}},
+	"REQUEST_OWN": {
+		english: {"whoever invited the agent doesn't decide on its requests", "another approver decides"},
+		chinese: {"发出邀请的人不能审批由此而来的申请", "请其他审批员处理"}},
+	"REQUEST_PENDING": {
+		english: {"a request for this source waits already", "wait until it is decided"},
+		chinese: {"该数据源已有待审批的申请", "请等待审批结论"}},
+	"REQUEST_TABLES": {
+		english: {"the request has no such table", "approve tables of the request only"},
+		chinese: {"申请中没有该表", "只能批准申请中的表"}},
+	"REQUEST_UNKNOWN": {
+		english: {"there is no such request in your part of the tree", "check its number"},
+		chinese: {"您的管辖范围内没有该申请", "检查编号"}},
+	"SOURCE_REGISTERED": {
+		english: {"the source is registered by another agent", "give yours another name; or shut the other agent out and hand the source over"},
+		chinese: {"该数据源已由另一个 agent 登记", "换一个名称；或停用原 agent 后办理移交"}},
+}
