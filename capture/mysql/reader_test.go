@@ -45,6 +45,7 @@ func testReader(t *testing.T, db servers.DB) {
 		"added over a held commit":    testAddHeld,
 		"added for good":              testAddedStays,
 		"parts of tables":             testRange,
+		"room in the log":             testRoom,
 		"large transaction in parts":  testParts,
 		"rollback and savepoint":      testRollback,
 		"table without transactions":  testMyISAM,

@@ -239,7 +239,7 @@ func (w *writer) append(ctx context.Context, b *batch) error {
 		s.Rows += int64(b.rows)
 		s.Bytes += int64(b.records.Size())
 		if b.mark.set {
-			s.Position = b.mark.last
+			s.Position, s.restart = b.mark.last, b.mark.restart
 			if b.txns > 0 {
 				s.Committed, s.Logged, s.WholeSeconds = b.mark.committed, now, b.mark.precision == event.Seconds
 			}

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -100,6 +99,9 @@ type Options struct {
 	// grant, a setting. Default 30s.
 	AskEvery time.Duration
 
+	// Explain gives a gap that the reader has found its reason where something of the
+	// agent's own has made it, else as it is. It must not block. Default as it is.
+	Explain func(*capture.GapError) *capture.GapError
 	// OnChange is called after the state has changed or a table has stopped. It must
 	// not block.
 	OnChange func()
@@ -146,6 +148,9 @@ func (o *Options) fill() error {
 	}
 	if o.Linger < 0 || o.Linger > time.Second {
 		return fmt.Errorf("pipeline options: Linger %s is outside 0s to 1s", o.Linger)
+	}
+	if o.Explain == nil {
+		o.Explain = func(gap *capture.GapError) *capture.GapError { return gap }
 	}
 	if o.OnChange == nil {
 		o.OnChange = func() {}
@@ -257,26 +262,27 @@ func (p *Pipeline) session(ctx context.Context) (progressed bool, err error) {
 	resume.FirstStart = p.opts.FirstStart
 	epoch, err := p.opts.Reader.Start(ctx, resume)
 	if gap := (*capture.GapError)(nil); errors.As(err, &gap) {
+		gap = p.opts.Explain(gap)
 		if werr := p.writeGap(ctx, gap); werr != nil {
-			return false, errors.Join(werr, err)
+			return false, untold(werr, gap)
 		}
-		return false, err
+		return false, gap
 	}
 	if err != nil {
 		return false, fmt.Errorf("start reading: %w", err)
 	}
 	p.opts.Logger.Info("reading", "pos", resume.Last, "restart", resume.Restart, "epoch", epoch)
-	p.status.set(func(s *Status) { s.Epoch = epoch })
+	p.status.set(func(s *Status) { s.Epoch, s.restart = epoch, resume.Restart })
 	p.state(Streaming, nil)
 	progressed, err = p.copy(ctx, resume)
 	if gap := (*capture.GapError)(nil); errors.As(err, &gap) { // found in the middle of the source's log
 		if p.dirty {
 			if oerr := p.open(ctx); oerr != nil {
-				return progressed, errors.Join(oerr, err)
+				return progressed, untold(oerr, gap)
 			}
 		}
 		if werr := p.writeGap(ctx, gap); werr != nil {
-			return progressed, errors.Join(werr, err)
+			return progressed, untold(werr, gap)
 		}
 	}
 	return progressed, err
@@ -321,31 +327,6 @@ func (p *Pipeline) copy(ctx context.Context, resume capture.Resume) (progressed 
 		err = readErr
 	}
 	return w.batches > 0, err
-}
-
-// backoff gives growing, jittered pauses.
-type backoff struct{ cur, max time.Duration }
-
-func newBackoff(limit time.Duration) *backoff { return &backoff{max: limit} }
-
-func (b *backoff) reset() { b.cur = 0 }
-
-// next returns a pause between half and all of the current step.
-func (b *backoff) next() time.Duration {
-	b.cur = min(max(2*b.cur, 200*time.Millisecond), b.max)
-	return b.cur/2 + rand.N(b.cur/2+1)
-}
-
-// sleep waits and reports false if ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }
 
 // mailbox is the one buffer between the reading and the writing half: the reader

@@ -224,3 +224,9 @@ func (p *Pipeline) writeGap(ctx context.Context, gap *capture.GapError) error {
 	}
 	return nil
 }
+
+// untold is a gap that the log couldn't be told. What the log says decides what is done:
+// the next start finds the gap again.
+func untold(err error, gap *capture.GapError) error {
+	return fmt.Errorf("%w; the log must be told: %v", err, gap) //nolint:errorlint // not a gap for the supervisor before the log has it
+}

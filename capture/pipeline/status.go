@@ -42,7 +42,13 @@ type Status struct {
 	NeedsPerson bool `json:"needs_person,omitempty"`
 	// WholeSeconds says that Committed is a whole second of the source's clock.
 	WholeSeconds bool `json:"whole_seconds,omitempty"`
+
+	restart event.Place
 }
+
+// Reached gives the place up to which the log has the source, and the commit time of the
+// last transaction before it; zero values while they aren't known.
+func (s *Status) Reached() (event.Place, time.Time) { return s.restart, s.Committed }
 
 // status guards a Status.
 type status struct {

@@ -69,6 +69,10 @@ func testReader(t *testing.T, db servers.DB) {
 		"attack 29, DDL in a transaction": testAttack29,
 		"tables come and go":              testTables,
 		"a stopped table again":           testRestartTable,
+		"fuse":                            testFuse,
+		"fuse of somebody else's slot":    testFuseOfOthers,
+		"fuse, killed before the drop":    testFuseKilled,
+		"warnings about the slot":         testRoomWarns,
 	} {
 		t.Run(name, func(t *testing.T) { f(t, newRig(t, db)) })
 	}

@@ -205,8 +205,8 @@ func (r *Rate) lasts(bytes int64) float64 {
 }
 
 // connections is how many a source takes: its log, its catalogue, two that load tables,
-// and preflight's own.
-const connections = 5
+// one that looks at what the server keeps, and preflight's own.
+const connections = 6
 
 // longName is how many bytes a name may have in a PostgreSQL store.
 const longName = 63

@@ -109,6 +109,13 @@ func about(r *status.Record, lang language.Language, now time.Time) (out []probl
 		}
 		out = append(out, x)
 	}
+	for _, w := range r.Warnings {
+		if w.Code != r.Code && state != "silent" {
+			x := problem{Tone: wait, Where: where, Program: r.Program, State: t.States["warning"], Code: w.Code, Hint: w.Hint, Error: w.Text}
+			x.What, x.Do = codes.Explain(w.Code, lang)
+			out = append(out, x)
+		}
+	}
 	if len(r.Stopped) > 0 {
 		x := problem{Tone: wait, Where: where, Program: r.Program, State: t.Tables, What: t.Generic["tables"][0], Do: t.Generic["tables"][1]}
 		for _, s := range r.Stopped {

@@ -181,7 +181,7 @@ func pillOf(r *status.Record, t words, now time.Time) pill {
 		tone = bad
 	case state == "stopped" || state == "waiting":
 		tone = quiet
-	case (state == "streaming" || state == "applying") && len(r.Stopped) == 0 && r.Skipped == 0:
+	case (state == "streaming" || state == "applying") && len(r.Stopped) == 0 && r.Skipped == 0 && len(r.Warnings) == 0:
 		tone = good
 	}
 	text, ok := t.States[state]

@@ -41,6 +41,12 @@ var (
 	loadSpeed    = metric("source_load_rows_per_second", "Rows per second that loads have handed out in the last half minute.", "source")
 	loadLeft     = metric("source_load_left_seconds", "How long the rest of the loads takes at that speed. Absent if that can't be told.", "source")
 
+	roomLeft   = metric("source_log_left_seconds", "Until something of the source's log that has not been read is lost, at the present rate. Absent if no bound is known.", "source")
+	roomHeld   = metric("source_log_held_bytes", "WAL that a PostgreSQL server keeps for the source's slot.", "source")
+	roomBehind = metric("source_log_behind_bytes", "The source's log behind the place up to which it was read.", "source")
+	roomWarn   = metric("source_log_warning", "1 for each warning about the source's log: SOURCE_LOG_SHORT, SLOT_HOLDS_WAL, FUSE_BLOWN.", "source", "code")
+	roomLooked = metric("source_log_looked_timestamp_seconds", "When the source's server was last asked what it keeps of its log.", "source")
+
 	statusDropped  = metric("status_records_dropped_total", "Status records that the hub doesn't hold: malformed, or beyond its memory.")
 	statusFailures = metric("status_write_failures_total", "Writes of status records that the log didn't take. Data flows on.")
 )

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tributary-cdc/tributary/capture"
+	"github.com/tributary-cdc/tributary/capture/guard"
 	mysqlcapture "github.com/tributary-cdc/tributary/capture/mysql"
 	"github.com/tributary-cdc/tributary/capture/pipeline"
 	pgcapture "github.com/tributary-cdc/tributary/capture/postgres"
@@ -69,21 +70,22 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 	}
 	defer client.Close()
 	pipes := make([]*pipeline.Pipeline, len(c.Sources))
+	watch := &guards{of: map[string]*guard.Guard{}, stops: map[string]context.CancelFunc{}}
 	statuses := func() []pipeline.Status {
 		out := make([]pipeline.Status, len(pipes))
 		for i, p := range pipes {
 			out[i] = p.Status()
 		}
-		return out
+		return watch.over(out)
 	}
 	times := newTimes()
 	loads := loaders{}
-	said, err := newRecords(c.Log.Brokers, func() []status.Record { return loads.records(agentRecords(&c, statuses(), times)) }, l)
+	said, err := newRecords(c.Log.Brokers, func() []status.Record { return watch.records(loads.records(agentRecords(&c, statuses(), times))) }, l)
 	if err != nil {
 		return err
 	}
 	defer said.close()
-	parts := agentParts{client: client, versions: schemas.New(client), config: &c, name: c.Name + "/" + home.id, points: client.LatestBy(kafka.Checkpoints(c.Org), pipeline.NewerCheckpoint), said: said, times: times, log: l, loaders: loads}
+	parts := agentParts{client: client, versions: schemas.New(client), config: &c, name: c.Name + "/" + home.id, points: client.LatestBy(kafka.Checkpoints(c.Org), pipeline.NewerCheckpoint), said: said, times: times, log: l, loaders: loads, home: home, guards: watch}
 	for i, s := range c.Sources {
 		if pipes[i], err = parts.pipeline(s); err != nil {
 			return fmt.Errorf("source %s-%s: %w", c.Org, s.Name, err)
@@ -101,13 +103,16 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 	g.Go(func() error {
 		return serve(ctx, ln, handler(answers{
 			status: func() report {
-				return report{Role: "agent", Name: c.Name, Sources: statuses(), Loads: parts.loaders.progress(), Added: parts.loaders.added()}
+				return report{Role: "agent", Name: c.Name, Sources: statuses(), Loads: parts.loaders.progress(), Added: parts.loaders.added(), Rooms: watch.rooms()}
 			},
 			ready:   func() error { return errors.Join(topics.get(), agentReady(statuses())) },
-			figures: []prometheus.Collector{agentMetrics(statuses), loadMetrics(parts.loaders.progress), said.metrics()},
+			figures: []prometheus.Collector{agentMetrics(statuses), loadMetrics(parts.loaders.progress), said.metrics(), watch.metrics()},
 			orders:  parts.loaders,
 		}), l)
 	})
+	watch.run(ctx) // whether the log is there or not
+	defer watch.group.Wait()
+	defer cancel()
 	if err := awaitTopics(ctx, client, &c, &topics, l); err != nil {
 		if ctx.Err() != nil { // asked to stop while the log was away
 			err = nil
@@ -125,6 +130,7 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 			if err != nil {
 				l.Error("source stopped", "source", p.Status().Source, "err", err)
 			}
+			watch.ended(ctx, p.Status().Source, err)
 			if errors.Is(err, log.ErrFenced) {
 				err = errors.Join(err, home.forget())
 			}
@@ -148,6 +154,8 @@ type agentParts struct {
 	times    *times
 	log      *slog.Logger
 	loaders  loaders
+	home     *home
+	guards   *guards
 }
 
 func (a *agentParts) pipeline(s config.Source) (*pipeline.Pipeline, error) {
@@ -165,13 +173,20 @@ func (a *agentParts) pipeline(s config.Source) (*pipeline.Pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
+	var pipe *pipeline.Pipeline // known before anything runs
+	a.guards.of[src.ID], err = newGuard(guard.Options{File: guardFile(a.home, src.ID), At: reached(func() *pipeline.Pipeline { return pipe }),
+		OnChange: a.said.writer.Changed, Logger: a.log}, src, s, password)
+	if err != nil {
+		return nil, err
+	}
 	part := log.Partition{Topic: kafka.Changes(c.Org), Index: s.Partition}
-	pipe, err := pipeline.New(pipeline.Options{
+	pipe, err = pipeline.New(pipeline.Options{
 		Source: src, Agent: a.name, Version: version, Reader: reader, FirstStart: s.FirstStart != "", StopTimeout: c.StopTimeout, Codec: codec, Logger: a.log,
 		Log: client.Producer(kafka.ProducerOptions{Partition: part, TransactionalID: kafka.Prefix + c.Org + "." + src.ID,
 			Compression: kafka.LZ4, KeepsState: !c.Log.Embedded}),
 		Tail: client.Fetcher(part, 1<<20), Partition: part, Checkpoints: a.points, Schemas: a.versions.Publisher(kafka.Schemas(c.Org)),
 		OnChange: a.said.writer.Changed, OnLogged: a.times.logged(src.ID),
+		Explain: a.guards.explained(src.ID),
 	})
 	a.loaders[src.ID] = loading{reader, pipe}
 	return pipe, err

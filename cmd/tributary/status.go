@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tributary-cdc/tributary/capture/guard"
 	"github.com/tributary-cdc/tributary/capture/pipeline"
 	"github.com/tributary-cdc/tributary/capture/snapshot"
 	"github.com/tributary-cdc/tributary/cmd/columns"
@@ -31,8 +32,10 @@ type report struct {
 	// Loads are the loads of tables, by source.
 	Loads map[string][]snapshot.Progress `json:"loads,omitempty"`
 	// Added are the tables that sources have beside those of their patterns.
-	Added  map[string][]string   `json:"added_tables,omitempty"`
-	Stores []worker.SourceStatus `json:"applied,omitempty"` // of a worker
+	Added map[string][]string `json:"added_tables,omitempty"`
+	// Rooms say what the sources' servers keep of their logs, and warn, by source.
+	Rooms  map[string]guard.Status `json:"rooms,omitempty"`
+	Stores []worker.SourceStatus   `json:"applied,omitempty"` // of a worker
 	// Partitions are those that are a worker's now.
 	Partitions []worker.PartitionStatus `json:"partitions,omitempty"`
 	// Waits says why a worker has no partitions yet, Code is that of the trouble.
@@ -123,6 +126,11 @@ func (r *report) well() bool {
 			return false
 		}
 	}
+	for _, room := range r.Rooms {
+		if len(room.Warnings) > 0 {
+			return false
+		}
+	}
 	for _, loads := range r.Loads {
 		if slices.ContainsFunc(loads, func(p snapshot.Progress) bool { return p.Phase == snapshot.Failed || p.Phase == snapshot.Canceled }) {
 			return false
@@ -161,6 +169,7 @@ func printStatus(out io.Writer, say catalogue, lang language, reports []report) 
 			if added := r.Added[s.Source]; len(added) > 0 {
 				notes = append(notes, fmt.Sprintf(say.fieldAdded, strings.Join(added, ", ")))
 			}
+			notes = append(notes, roomNotes(say, lang, s.Code, r.Rooms[s.Source])...)
 			for _, t := range s.Stopped {
 				notes = append(notes, t.Table+": "+strings.Join(note(lang, t.Code, t.Reason, ""), "; "))
 			}
@@ -202,6 +211,20 @@ func printStatus(out io.Writer, say catalogue, lang language, reports []report) 
 	}
 	_, err := io.WriteString(out, columns.Align(lines, func(i int) bool { return i >= 3 && i <= 5 }))
 	return err
+}
+
+// roomNotes say how much of a source's log is left, and what is to be looked after. What
+// the source's own state says already isn't said again.
+func roomNotes(say catalogue, lang language, said string, room guard.Status) (notes []string) {
+	if room.Left != nil {
+		notes = append(notes, fmt.Sprintf(say.fieldLeft, time.Duration(*room.Left*float64(time.Second)).Round(time.Minute), room.LeftBy))
+	}
+	for _, w := range room.Warnings {
+		if w.Code != said {
+			notes = append(notes, note(lang, w.Code, w.Text, w.Hint)...)
+		}
+	}
+	return notes
 }
 
 // note says what is wrong, in the reader's language where there is a code, and what

@@ -97,7 +97,7 @@ func (b *Board) Records() []Record {
 	out := make([]Record, 0, len(b.held))
 	for _, h := range b.held {
 		r := h.record
-		r.Stopped, r.Loads, r.Added = slices.Clone(r.Stopped), slices.Clone(r.Loads), slices.Clone(r.Added)
+		r.Stopped, r.Loads, r.Added, r.Warnings = slices.Clone(r.Stopped), slices.Clone(r.Loads), slices.Clone(r.Added), slices.Clone(r.Warnings)
 		out = append(out, r)
 	}
 	b.mu.Unlock()

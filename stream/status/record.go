@@ -65,7 +65,14 @@ type Record struct {
 	MoreLoads int    `json:"more_loads,omitempty"`
 	// Added are tables that the source has beside those of its patterns, at most as many.
 	Added []string `json:"added_tables,omitempty"`
-	Lag   Lag      `json:"lag"`
+	// LogLeft is after how many seconds something of the source's own log that has not
+	// been read will be lost, LogLeftBy by which bound; absent if no bound is known. LogHeld
+	// are the bytes that a PostgreSQL server keeps for the slot.
+	LogLeft   *float64  `json:"log_left_seconds,omitempty"`
+	LogLeftBy string    `json:"log_left_by,omitempty"`
+	LogHeld   int64     `json:"log_held_bytes,omitempty"`
+	Warnings  []Warning `json:"warnings,omitempty"` // about that
+	Lag       Lag       `json:"lag"`
 	// WholeSeconds says that the source gives commit times in whole seconds, so that a
 	// lag that begins at the source may be up to a second too high.
 	WholeSeconds bool      `json:"whole_seconds,omitempty"`
@@ -80,6 +87,13 @@ type Table struct {
 	Table  string `json:"table"`
 	Code   string `json:"code,omitempty"`
 	Reason string `json:"reason"`
+}
+
+// Warning is something that becomes a gap unless a person looks after it.
+type Warning struct {
+	Code string `json:"code"`
+	Text string `json:"text"`
+	Hint string `json:"hint,omitempty"`
 }
 
 // Load is a load of a table that goes on, rests or has failed.

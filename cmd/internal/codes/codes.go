@@ -38,6 +38,9 @@ var explanations = map[string]map[language.Language]explanation{
 	"GTID_UNKNOWN": {
 		english: {"the server lacks transactions that were read from it, e.g. after a failover", "find out which server is right, then read the source's tables again"},
 		chinese: {"服务器缺少已从它读取过的事务，例如主备切换之后", "确认哪台服务器的数据正确，再重新读取该数据源的表"}},
+	"FUSE_BLOWN": {
+		english: {"before the source's slot filled its server's disk, the agent gave it up, as fuse in the agent's file says; what was written from then on is missing", "bring back what was down (log, agent, network), then read the source's tables again"},
+		chinese: {"在复制槽写满源库磁盘之前，agent 按其配置中的 fuse 放弃了它；此后写入的变更缺失", "先恢复故障部分（日志、agent、网络），再重新读取该数据源的表"}},
 	"IMAGE_INCOMPLETE": {
 		english: {"rows of the binary log lack columns whose values aren't known without them", "SET GLOBAL binlog_row_image = 'FULL', then read the table again; on MariaDB before 10.11 make virtual columns STORED"},
 		chinese: {"binlog 中的行缺少某些列，且其值无法推断", "执行 SET GLOBAL binlog_row_image = 'FULL'，然后重新读取该表；MariaDB 10.11 之前的版本须把虚拟列改为 STORED"}},
@@ -170,6 +173,12 @@ var explanations = map[string]map[language.Language]explanation{
 	"SLOT_OTHER": {
 		english: {"the slot of this name belongs to somebody else", "drop it or rename the source, then read its tables again"},
 		chinese: {"同名复制槽属于别的程序", "删除该槽或更改数据源名称，再重新读取各表"}},
+	"SLOT_HOLDS_WAL": {
+		english: {"the server keeps much WAL for the source's slot, since nothing newer was read", "see why reading rests: the log, the agent, a long transaction at the source; see to the server's disk"},
+		chinese: {"因未能继续读取，源库为复制槽保留了大量 WAL", "查明读取停滞的原因：日志、agent 或源库上的长事务；留意源库的磁盘"}},
+	"SOURCE_LOG_SHORT": {
+		english: {"what has not been read of the source's log will soon be removed there, which is a gap", "let reading go on (log, agent, network), or let the server keep its log longer by the statement beside the code"},
+		chinese: {"源库日志中尚未读取的部分即将被删除，届时将出现缺口", "恢复读取（日志、agent、网络），或按代码旁的语句让源库保留更久"}},
 	"SOURCE_UNREACHABLE": {
 		english: {"the source database doesn't answer", "check address, network and server; reading goes on by itself"},
 		chinese: {"源库没有应答", "检查地址、网络和服务器；恢复后会自动继续"}},

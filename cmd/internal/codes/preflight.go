@@ -95,8 +95,8 @@ var findings = map[string]map[language.Language]explanation{
 		english: {"the clocks of server and agent differ by more than a second", "let both follow the same time server (chrony, NTP)"},
 		chinese: {"服务器与 agent 的时钟相差一秒以上", "让两者使用同一时间服务器（chrony、NTP）"}},
 	"SOURCE_CONNECTIONS": {
-		english: {"the capture user may not have as many connections as capture needs", "allow five at least"},
-		chinese: {"采集用户允许的连接数不够", "至少允许五个"}},
+		english: {"the capture user may not have as many connections as capture needs", "allow six at least"},
+		chinese: {"采集用户允许的连接数不够", "至少允许六个"}},
 	"SOURCE_ENGINE": {
 		english: {"the agent's file names another product than the server is", "correct engine in the agent's file"},
 		chinese: {"agent 配置中的产品与服务器不符", "更正 agent 配置中的 engine"}},

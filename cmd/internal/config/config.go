@@ -85,6 +85,9 @@ type Source struct {
 	Partition  int32               `yaml:"partition"`
 	FirstStart string              `yaml:"first_start"`
 	Load       Loading             `yaml:"load"`
+	// Fuse is what we may hold back at the source, Warn is when to warn before.
+	Fuse Fuse `yaml:"fuse"`
+	Warn Warn `yaml:"warn"`
 }
 
 // Keyless says what is done with the source's tables that have no primary key.
@@ -189,7 +192,9 @@ var keys = map[string][]string{
 	"LogServer": {"data_dir", "port"},
 	"Log":       {"brokers", "embedded", "durability"},
 	"Source": {"name", "engine", "host", "port", "database", "user", "password_file", "password_env", "sslmode", "tables",
-		"datasets", "keys", "append", "partition", "first_start", "load"},
+		"datasets", "keys", "append", "partition", "first_start", "load", "fuse", "warn"},
+	"Fuse":    {"size", "age"},
+	"Warn":    {"left", "held"},
 	"Loading": {"rows_per_second", "quiet_hours", "time_zone"},
 	"StoreDB": {"name", "host", "port", "database", "user", "password_file", "password_env", "sslmode", "schema", "target", "datasets"},
 	"Layout":  {"target", "key"},
@@ -277,7 +282,7 @@ func (a *Agent) Check() error {
 		if s.Partition < 0 || int(s.Partition) >= a.Partitions {
 			all = append(all, wrong(fmt.Sprintf("%s.partition %d", where, s.Partition), outside, 0, a.Partitions-1))
 		}
-		all = append(all, s.Secret.check(where), s.Load.check(where))
+		all = append(all, s.Secret.check(where), s.Load.check(where), s.Fuse.check(where, s.Engine), s.Warn.check(where))
 	}
 	return errors.Join(all...)
 }

@@ -133,6 +133,8 @@ func unreadableText(text string) error {
 			kind = aList
 		case m[3] == "time.Duration":
 			kind = aDuration
+		case m[3] == "config.Size":
+			kind = aSize
 		case m[3] == "bool":
 			kind = aBool
 		case m[3] == "string":

@@ -53,6 +53,9 @@ var (
 	firstStarts   = words{"load, now, or nothing", "应为 load、now，或不填"}
 	outside       = words{"is outside %d to %d", "超出范围 %d 至 %d"}
 	belowZero     = words{"is below 0", "小于 0"}
+	aSize         = words{"a size with its unit is wanted, such as 20GB (kB, MB, GB, TB)", "应为带单位的大小，例如 20GB（kB、MB、GB、TB）"}
+	atLeast       = words{"at least %s", "至少为 %s"}
+	fuseForSlots  = words{"is for postgres: %s keeps its binary log by its own settings (binlog_expire_logs_seconds), whoever reads it, so that nothing is held back and nothing can be given up", "仅用于 postgres：%s 按自身设置（binlog_expire_logs_seconds）保留二进制日志，与谁在读取无关，因此没有可以放弃的占用"}
 	aZone         = words{"a name such as Asia/Shanghai", "应为时区名，例如 Asia/Shanghai"}
 	zoneOfNothing = words{"it is that of quiet_hours, and there are none", "它是 quiet_hours 的时区，而未设置 quiet_hours"}
 	someHours     = words{"hours of the day such as 22:00-06:00", "应为一天中的时段，例如 22:00-06:00"}
