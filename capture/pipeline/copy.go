@@ -52,6 +52,13 @@ func (r *reader) run(ctx context.Context) error {
 
 // bind publishes the table versions that are new to this process.
 func (r *reader) bind(ctx context.Context, seg *event.Segment) error {
+	for i := range seg.Checks {
+		if t := seg.Checks[i].Schema; t != nil {
+			if err := r.publish(ctx, t); err != nil {
+				return err
+			}
+		}
+	}
 	var last *schema.Table
 	for i := range seg.Rows {
 		t := seg.Rows[i].Table
@@ -59,15 +66,23 @@ func (r *reader) bind(ctx context.Context, seg *event.Segment) error {
 			continue
 		}
 		last = t
-		if _, ok := r.p.enc.Bound(t); ok {
-			continue
+		if err := r.publish(ctx, t); err != nil {
+			return err
 		}
-		id, err := r.p.opts.Schemas.ID(ctx, t)
-		if err != nil {
-			return fmt.Errorf("publish schema of table %s: %w", t.ID(), err)
-		}
-		r.p.enc.BindTable(t, id)
 	}
+	return nil
+}
+
+// publish makes sure that the log has a table's version.
+func (r *reader) publish(ctx context.Context, t *schema.Table) error {
+	if _, ok := r.p.enc.Bound(t); ok {
+		return nil
+	}
+	id, err := r.p.opts.Schemas.ID(ctx, t)
+	if err != nil {
+		return fmt.Errorf("publish schema of table %s: %w", t.ID(), err)
+	}
+	r.p.enc.BindTable(t, id)
 	return nil
 }
 
@@ -100,6 +115,9 @@ func (r *reader) put(seg *event.Segment) (alive bool, err error) {
 		if seg.Txn.Position.Compare(r.last) <= 0 {
 			return true, fmt.Errorf("transaction at %s after %s: positions must rise", seg.Txn.Position, r.last)
 		}
+	}
+	if alive, err = r.checks(seg); err != nil || !alive {
+		return alive, err
 	}
 	for rest := seg.Rows; ; {
 		done := false

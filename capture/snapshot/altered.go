@@ -24,12 +24,12 @@ func (l *Loader) altered(a *event.Alteration) {
 		}
 		t.again()
 		t.table = nil // described anew
-		if !a.Reread || t.Since.IsZero() {
+		if !a.Reread || t.Since.IsZero() && t.Check == nil {
 			signal(t.moved)
 			return
 		}
 		next.Ordered, next.Added = next.Ordered || t.Ordered, next.Added || t.Added
-		if t.Phase == Paused {
+		if t.Phase == Paused && t.Check == nil {
 			next.Phase = Paused
 		}
 		t.Phase = Canceled // whoever reads it ends

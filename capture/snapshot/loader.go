@@ -455,6 +455,11 @@ func (l *Loader) Progress() []Progress {
 				p.Phase, p.Resumes = Waiting, next
 			}
 		}
+		if t.Check != nil && p.Phase == Loading {
+			p.Phase = Verifying
+		} else if t.Check != nil && p.Phase == Loaded {
+			p.Phase = Verified
+		}
 		out[i] = p
 	}
 	return out

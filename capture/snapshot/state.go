@@ -22,6 +22,10 @@ const (
 	Canceled Phase = "canceled"
 	// Waiting is of a report only: the load waits for the hours in which tables are read.
 	Waiting Phase = "waiting"
+	// Verifying and Verified are of a report only: Loading and Loaded where the table is
+	// compared with the stores. What they found is for them to say.
+	Verifying Phase = "verifying"
+	Verified  Phase = "verified"
 	// Unloaded is a table in append mode, which can't be loaded: its log begins with the
 	// first change that is delivered.
 	Unloaded Phase = "unloaded"
@@ -38,6 +42,8 @@ type Progress struct {
 	Error    string `json:"error,omitempty"`
 	// Part is the part of the table that is read again, as ordered; empty for all of it.
 	Part string `json:"part,omitempty"`
+	// Verify is the order's name if the table isn't loaded but compared with the stores.
+	Verify string `json:"verify,omitempty"`
 	// Since is the position of the load's beginning in the log, zero before that: once the
 	// log has it the order outlives the program.
 	Since event.Position `json:"since,omitzero"`
@@ -69,6 +75,8 @@ type progress struct {
 	Ordered bool `json:"ordered,omitempty"`
 	// Range is the part of the table that is read, nil for all of it.
 	Range *event.KeyRange `json:"range,omitempty"`
+	// Check is set if the table is compared with the stores instead of loaded.
+	Check *verification `json:"check,omitempty"`
 	// Added says that the stream didn't deliver the table before this load was ordered.
 	Added bool `json:"added,omitempty"`
 }

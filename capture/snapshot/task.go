@@ -79,7 +79,7 @@ func (t *task) note(row *event.Row) (owing bool) {
 	if len(t.flight) > 0 {
 		t.win.note(row)
 	}
-	if t.Since.IsZero() || row.Op != event.Update || row.Before == nil || !partial(row.After) {
+	if t.Check != nil || t.Since.IsZero() || row.Op != event.Update || row.Before == nil || !partial(row.After) {
 		return false
 	}
 	// The store may not have the row that this one was: then nobody has the columns
@@ -166,27 +166,30 @@ func (l *Loader) emit() (*event.Segment, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if fresh := l.fresh(); len(fresh) > 0 { // before any change of them comes
-		return l.transaction(nil, func(p event.Position) (loads []event.Load) {
+		return l.transaction(nil, func(p event.Position) (loads []event.Load, checks []event.Check) {
 			for _, t := range fresh {
 				t.Since, t.Begun = p, time.Now()
 				signal(t.moved)
-				loads = append(loads, t.load(event.LoadBegun))
+				if t.Check != nil {
+					checks = append(checks, t.checkBegun())
+				} else {
+					loads = append(loads, t.load(event.LoadBegun))
+				}
 			}
-			return loads
+			return loads, checks
 		})
 	}
 	for _, t := range l.tasks {
+		if t.givenUp() {
+			l.o.Logger.Warn("verification of a table given up", "table", t.Table, "verification", t.Check.ID, "reason", t.Error)
+			return l.transaction(nil, func(event.Position) ([]event.Load, []event.Check) { return nil, []event.Check{t.giveUp()} })
+		}
 		if t.Phase != Loading {
 			continue
 		}
 		if len(t.flight) == 0 {
 			if t.Read && len(t.Keys) == 0 {
-				return l.transaction(nil, func(event.Position) []event.Load {
-					t.Phase, t.Ended = Loaded, time.Now()
-					signal(t.moved)
-					l.o.Logger.Info("table loaded", "table", t.Table, "rows", t.Rows)
-					return []event.Load{t.load(event.LoadEnded)}
-				})
+				return l.transaction(nil, t.end(l))
 			}
 			continue
 		}
@@ -203,10 +206,37 @@ func (l *Loader) emit() (*event.Segment, error) {
 			t.again()
 			continue
 		}
+		var checks []event.Check
+		if t.Check != nil {
+			check, err := t.checkRows(c, rows)
+			if err != nil {
+				return nil, fmt.Errorf("chunk of table %s: %w", t.Table, err)
+			}
+			checks = append(checks, check)
+		}
 		l.arrived(t, c, len(rows))
-		return l.transaction(rows, func(event.Position) []event.Load { return nil })
+		if t.Check != nil && !t.Check.Repair {
+			rows = nil
+		}
+		return l.transaction(rows, func(event.Position) ([]event.Load, []event.Check) { return nil, checks })
 	}
 	return nil, nil
+}
+
+// end says that a task is done.
+func (t *task) end(l *Loader) func(event.Position) ([]event.Load, []event.Check) {
+	return func(event.Position) ([]event.Load, []event.Check) {
+		t.Phase, t.Ended = Loaded, time.Now()
+		signal(t.moved)
+		if t.Check != nil {
+			l.o.Logger.Info("table handed out for its verification", "table", t.Table, "verification", t.Check.ID, "rows", t.Rows)
+			c := t.check(event.CheckEnded)
+			c.Total = t.Rows
+			return nil, []event.Check{c}
+		}
+		l.o.Logger.Info("table loaded", "table", t.Table, "rows", t.Rows)
+		return []event.Load{t.load(event.LoadEnded)}, nil
+	}
 }
 
 // fresh gives the tasks whose beginning isn't in the log yet. A table that was added is
@@ -247,7 +277,7 @@ func (l *Loader) arrived(t *task, c *chunk, rows int) {
 
 // transaction makes rows into a transaction of their own, behind what was handed out
 // last, and gives its first part.
-func (l *Loader) transaction(rows []event.Row, about func(event.Position) []event.Load) (*event.Segment, error) {
+func (l *Loader) transaction(rows []event.Row, about func(event.Position) ([]event.Load, []event.Check)) (*event.Segment, error) {
 	p := l.last
 	if p.Epoch != l.epoch {
 		p = event.Position{Epoch: l.epoch, Place: before(l.origin)}
@@ -256,7 +286,7 @@ func (l *Loader) transaction(rows []event.Row, about func(event.Position) []even
 	now := time.Now()
 	txn := event.Txn{Position: p, Committed: now.UTC(), Captured: now}
 	l.last = p
-	loads := about(p)
+	loads, checks := about(p)
 	l.parts = l.parts[:0]
 	for len(rows) > 0 || len(l.parts) == 0 {
 		n, size := 0, 0
@@ -267,7 +297,7 @@ func (l *Loader) transaction(rows []event.Row, about func(event.Position) []even
 		l.parts = append(l.parts, &capture.Buffer{Segment: event.Segment{Txn: txn, Rows: rows[:n]}})
 		rows = rows[n:]
 	}
-	l.parts[0].First = true
+	l.parts[0].First, l.parts[0].Checks = true, checks
 	end := &l.parts[len(l.parts)-1].Segment
 	end.Last, end.Restart, end.Durable, end.Loads = true, l.place, true, loads
 	var err error

@@ -41,6 +41,7 @@ func handler(a answers) http.Handler {
 	})
 	if a.orders != nil {
 		mux.Handle("POST /api/sources/{source}/tables/{table}/{order}", a.orders)
+		mux.Handle("POST /api/sources/{source}/verify", a.orders)
 	}
 	mux.HandleFunc("GET /api/status", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")

@@ -16,7 +16,7 @@ type catalogue struct {
 	trace, traceLong, status, statusLong, output, explain, registry, foreign                           string
 	table, tableAgent, tableReread, tablePause, tableResume, tableCancel, ordered                      string
 	tableAdd, tableAddLong, tableRereadLong, tablePart, tableKeep, orderedOnly, wrongPart, partMissing string
-	fieldLoad, loadEstimate, loadSpeed, loadLeft, loadResumes, fieldAdded, fieldLeft                   string
+	fieldLoad, loadEstimate, loadSpeed, loadLeft, loadResumes, fieldAdded, fieldLeft, fieldVerify      string
 
 	helpOf, helpFlag, completion, usageHead, verb, commandsHead, flagsHead, examplesHead, moreHelp, seeHelp, defaultValue string
 	unknownCommand, missingVerb, unknownFlag, missingFlag, flagWithoutValue, wrongFlagValue, badFlag                      string
@@ -53,7 +53,7 @@ var texts = map[language]catalogue{
 		explain:    "say what an error's code means and what to do; without a code, all of them",
 		fieldRow:   "row", fieldSource: "source", fieldPosition: "position", fieldOp: "operation", fieldCommitted: "committed", fieldApplied: "applied",
 		fieldBatch: "batch", fieldLog: "log", fieldHops: "relays", fieldProof: "at the source", fieldProgram: "program", fieldState: "state", fieldLag: "lag",
-		fieldTxns: "transactions", fieldRows: "rows", fieldNote: "note", fieldLoad: "load of %s", loadEstimate: "about %d rows in all", loadSpeed: "%.0f rows/s", loadLeft: "%s left", loadResumes: "goes on at %s, in the quiet hours", fieldAdded: "added: %s", fieldLeft: "%s of its log are left (%s)",
+		fieldTxns: "transactions", fieldRows: "rows", fieldNote: "note", fieldLoad: "load of %s", fieldVerify: "verification of %s", loadEstimate: "about %d rows in all", loadSpeed: "%.0f rows/s", loadLeft: "%s left", loadResumes: "goes on at %s, in the quiet hours", fieldAdded: "added: %s", fieldLeft: "%s of its log are left (%s)",
 		table: "load tables of a source again, and pause or end a load", tableAgent: "`URL` of the agent: http of its file", tableReread: "read a table again while its changes go on; rows that don't exist any more leave the store",
 		tablePause: "let a load rest", tableResume: "go on with a load that rests or has failed", tableCancel: "end a load; the table stays incomplete", ordered: "ordered; tributary status shows how far it is",
 		tableAdd: "capture a table that the patterns leave out, and load it", orderedOnly: "ordered, but the log doesn't have it yet: it is lost if the agent ends before; see tributary status",
@@ -101,7 +101,7 @@ var texts = map[language]catalogue{
 		explain:    "说明错误代码的含义与处理办法；不给代码则列出全部",
 		fieldRow:   "数据行", fieldSource: "数据源", fieldPosition: "位点", fieldOp: "操作", fieldCommitted: "源端提交", fieldApplied: "入库",
 		fieldBatch: "批次", fieldLog: "日志", fieldHops: "经过的 relay", fieldProof: "源端查看", fieldProgram: "程序", fieldState: "状态", fieldLag: "延迟",
-		fieldTxns: "事务数", fieldRows: "行数", fieldNote: "说明", fieldLoad: "装载 %s", loadEstimate: "共约 %d 行", loadSpeed: "%.0f 行/秒", loadLeft: "预计还需 %s", loadResumes: "等待静默时段，%s 继续", fieldAdded: "另加的表：%s", fieldLeft: "日志余量 %s（%s）",
+		fieldTxns: "事务数", fieldRows: "行数", fieldNote: "说明", fieldLoad: "装载 %s", fieldVerify: "核对 %s", loadEstimate: "共约 %d 行", loadSpeed: "%.0f 行/秒", loadLeft: "预计还需 %s", loadResumes: "等待静默时段，%s 继续", fieldAdded: "另加的表：%s", fieldLeft: "日志余量 %s（%s）",
 		table: "重新装载数据源的表，暂停或结束装载", tableAgent: "agent 的地址 `URL`：其配置文件中的 http", tableReread: "在变更继续的同时重新读取一张表；源端已不存在的行会从汇聚库移除",
 		tablePause: "暂停装载", tableResume: "继续已暂停或已失败的装载", tableCancel: "结束装载，该表保持不完整", ordered: "已下达；用 tributary status 查看进度",
 		tableAdd: "采集配置的模式未包含的一张表，并装载它", orderedOnly: "已下达，但尚未写入日志：若 agent 在此之前结束，该命令会丢失；请查看 tributary status",

@@ -54,7 +54,7 @@ func (ls loaders) records(all []status.Record) []status.Record {
 		}
 		all[i].Added = l.Added()
 		for _, p := range l.Progress() {
-			if p.Phase == snapshot.Loaded {
+			if p.Phase == snapshot.Loaded || p.Phase == snapshot.Verified {
 				continue
 			}
 			all[i].Loads = append(all[i].Loads, status.Load{Table: p.Table, Part: p.Part, Phase: string(p.Phase), Rows: p.Rows, Estimate: p.Estimate,
@@ -99,7 +99,7 @@ func loadMetrics(progress func() map[string][]snapshot.Progress) prometheus.Coll
 			for _, p := range loads {
 				rows += p.Rows
 				phases[p.Phase]++
-				if p.Phase != snapshot.Loading && p.Phase != snapshot.Queued && p.Phase != snapshot.Waiting {
+				if p.Phase != snapshot.Loading && p.Phase != snapshot.Verifying && p.Phase != snapshot.Queued && p.Phase != snapshot.Waiting {
 					continue
 				}
 				speed += p.Speed
@@ -127,7 +127,11 @@ func loadText(say catalogue, p snapshot.Progress) string {
 	if p.Part != "" {
 		table += " [" + p.Part + "]"
 	}
-	parts := []string{fmt.Sprintf(say.fieldLoad, table)}
+	what := say.fieldLoad
+	if p.Verify != "" {
+		what = say.fieldVerify
+	}
+	parts := []string{fmt.Sprintf(what, table)}
 	if p.Estimate >= 0 {
 		parts = append(parts, fmt.Sprintf(say.loadEstimate, p.Estimate))
 	}

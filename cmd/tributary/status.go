@@ -132,7 +132,9 @@ func (r *report) well() bool {
 		}
 	}
 	for _, loads := range r.Loads {
-		if slices.ContainsFunc(loads, func(p snapshot.Progress) bool { return p.Phase == snapshot.Failed || p.Phase == snapshot.Canceled }) {
+		if slices.ContainsFunc(loads, func(p snapshot.Progress) bool {
+			return p.Phase == snapshot.Failed || p.Phase == snapshot.Canceled && p.Verify == ""
+		}) {
 			return false
 		}
 	}
@@ -192,7 +194,7 @@ func printStatus(out io.Writer, say catalogue, lang language, reports []report) 
 		}
 		for _, source := range slices.Sorted(maps.Keys(r.Loads)) {
 			for _, p := range r.Loads[source] {
-				if p.Phase != snapshot.Loaded {
+				if p.Phase != snapshot.Loaded && p.Phase != snapshot.Verified {
 					line(r.Role+" "+r.Name, source, codes.Phase(string(p.Phase), lang), "-", "-", p.Rows, "-", loadText(say, p))
 				}
 			}

@@ -77,7 +77,8 @@ func refusedOrder(err error) (status int, t trouble) {
 	return http.StatusNotFound, t
 }
 
-// ServeHTTP takes an order: POST /api/sources/{source}/tables/{table}/{order}. Only
+// ServeHTTP takes an order: POST /api/sources/{source}/tables/{table}/{order}, or
+// /api/sources/{source}/verify. Only
 // programs of this machine may give one, and no page of another site.
 func (ls loaders) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	refuse := func(status int, t trouble) {
@@ -93,21 +94,32 @@ func (ls loaders) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	loader, known := ls[r.PathValue("source")]
 	name := r.PathValue("order")
-	order := orders[name]
+	order, table := orders[name], r.PathValue("table")
 	switch {
 	case !known:
 		fail(http.StatusNotFound, "SOURCE_UNKNOWN", "this agent has no source "+r.PathValue("source"))
+		return
+	case table == "":
+		got, err := loader.orderVerification(r.Context(), r)
+		if err != nil {
+			refuse(refusedOrder(err))
+			return
+		}
+		accept(w, got)
 		return
 	case order == nil:
 		fail(http.StatusNotFound, "ORDER_UNKNOWN", "no such order: "+name)
 		return
 	}
-	table := r.PathValue("table")
 	if err := order(r.Context(), loader, table, r.URL.Query()); err != nil {
 		refuse(refusedOrder(err))
 		return
 	}
-	answer := given{Durable: lasting[name] && loader.durable(r.Context(), table)}
+	accept(w, given{Durable: lasting[name] && loader.durable(r.Context(), table)})
+}
+
+// accept answers an order that was taken.
+func accept(w http.ResponseWriter, answer any) {
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(map[string]any{"data": answer}) // the caller may have gone
 }
@@ -165,37 +177,43 @@ func tableCommand(say catalogue) *cobra.Command {
 
 // give sends an order to an agent.
 func give(ctx context.Context, agent, source, table, order string, q url.Values) (got given, err error) {
+	err = post(ctx, agent, []string{"api/sources", source, "tables", table, order}, q, &got)
+	return got, err
+}
+
+// post sends an order to a path of an agent, and reads the data of its answer.
+func post(ctx context.Context, agent string, path []string, q url.Values, into any) error {
 	u, err := url.Parse(agent)
 	if err != nil {
-		return got, fmt.Errorf("%w: %w", errUsage, err)
+		return fmt.Errorf("%w: %w", errUsage, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	u = u.JoinPath("api/sources", source, "tables", table, order)
+	u = u.JoinPath(path...)
 	u.RawQuery = q.Encode()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), nil)
 	if err != nil {
-		return got, fmt.Errorf("%w: %w", errUsage, err)
+		return fmt.Errorf("%w: %w", errUsage, err)
 	}
 	req.Header.Set(orderHeader, "1")
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return got, fmt.Errorf("%w: %w", errUnreachable, err)
+		return fmt.Errorf("%w: %w", errUnreachable, err)
 	}
 	defer func() { _ = res.Body.Close() }() // read only
-	body, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	body, err := io.ReadAll(io.LimitReader(res.Body, 8<<20))
 	if err != nil {
-		return got, fmt.Errorf("%w: %w", errUnreachable, err)
+		return fmt.Errorf("%w: %w", errUnreachable, err)
 	}
-	var answer struct {
-		Data  given   `json:"data"`
+	answer := struct {
+		Data  any     `json:"data"`
 		Error trouble `json:"error"`
-	}
+	}{Data: into}
 	if err := json.Unmarshal(body, &answer); err != nil || res.StatusCode != http.StatusOK && answer.Error.Message == "" {
-		return got, &problem{code: "NOT_TRIBUTARY", words: agent + ": " + res.Status}
+		return &problem{code: "NOT_TRIBUTARY", words: agent + ": " + res.Status}
 	}
 	if res.StatusCode != http.StatusOK {
-		return got, &problem{code: answer.Error.Code, words: answer.Error.Message, hint: answer.Error.Hint}
+		return &problem{code: answer.Error.Code, words: answer.Error.Message, hint: answer.Error.Hint}
 	}
-	return answer.Data, nil
+	return nil
 }

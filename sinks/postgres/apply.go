@@ -117,6 +117,9 @@ func (s *Store) write(ctx context.Context, l *lane, b *worker.Batch) (next int64
 	if err := a.send(ctx); err != nil {
 		return 0, err
 	}
+	if err := a.checks(ctx, b); err != nil {
+		return 0, err
+	}
 	if err := a.changes(ctx, b.Tables); err != nil {
 		return 0, err
 	}

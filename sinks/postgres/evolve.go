@@ -27,23 +27,40 @@ const forgetVersion = `UPDATE tributary.schema_version SET current = false WHERE
 // follows tells whether a version is another one than the present one, and refuses it if
 // something would be lost. A first version follows anything.
 func follows(ctx context.Context, tx pgx.Tx, t *schema.Table) (changed bool, err error) {
-	var version schema.Version
-	var definition []byte
-	err = tx.QueryRow(ctx, `SELECT version, definition FROM tributary.schema_version WHERE source = $1 AND "table" = $2 AND current`, t.Source, t.ID()).Scan(&version, &definition)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return true, nil
+	before, err := currentVersion(ctx, tx, t.Source, t.ID())
+	if err != nil || before == nil {
+		return err == nil, err
 	}
-	if err != nil || version == t.Version() {
-		return false, err
+	if before.Version() == t.Version() {
+		return false, nil
 	}
-	var before schema.Table
-	if err := json.Unmarshal(definition, &before); err != nil {
-		return false, fmt.Errorf("read version %s of table %s: %w", version, t.ID(), err)
-	}
-	if lossy := schema.Lossy(&before, t); len(lossy) > 0 {
+	if lossy := schema.Lossy(before, t); len(lossy) > 0 {
 		return false, lossyChange(t, strings.Join(lossy, "; "))
 	}
 	return true, nil
+}
+
+// asker is a connection, or a transaction on it.
+type asker interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// currentVersion gives the present version of a source's table; nil if there is none.
+func currentVersion(ctx context.Context, c asker, source, table string) (*schema.Table, error) {
+	var version schema.Version
+	var definition []byte
+	err := c.QueryRow(ctx, `SELECT version, definition FROM tributary.schema_version WHERE source = $1 AND "table" = $2 AND current`, source, table).Scan(&version, &definition)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	t := &schema.Table{}
+	if err := json.Unmarshal(definition, t); err != nil {
+		return nil, fmt.Errorf("read version %s of table %s: %w", version, table, err)
+	}
+	return t, nil
 }
 
 func lossyChange(t *schema.Table, text string) error {

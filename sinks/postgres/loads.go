@@ -47,6 +47,9 @@ func (a *applying) loads(ctx context.Context, loads []worker.Load) error {
 			a.queue.Queue(`INSERT INTO tributary.table_state (source, "table", state, since_position, error, batch, sweep) VALUES ($1, $2, 'loading', $3, '', $4, $5)
 				ON CONFLICT (source, "table") DO UPDATE SET state = 'loading', since_position = excluded.since_position, error = '', batch = excluded.batch,
 				since = now(), sweep = excluded.sweep`, l.Source, l.Table, l.Since.String(), a.id, l.Sweep)
+			if err := a.abandon(ctx, l.Source, l.Table, "the table is read again"); err != nil {
+				return err
+			}
 			a.queue.Queue(`DELETE FROM tributary.quarantine WHERE source = $1 AND "table" = $2`, l.Source, l.Table) // all of it comes again
 			if l.Dataset == "" {                                                                                    // an older agent didn't know it yet
 				continue

@@ -21,6 +21,9 @@ type Harness struct {
 	// Rows returns the rows of a dataset's table, the columns joined by "|", NULL as
 	// "~", in text order.
 	Rows func(t *testing.T, dataset string, columns ...string) []string
+	// Verified gives the newest verification in words: state, rows, missing, surplus,
+	// different, repaired, quarantined, owned by others, then the named rows in order.
+	Verified func(t *testing.T) string
 	// Gaps counts the recorded gaps.
 	Gaps func(t *testing.T) int
 	// Shared says that the keys of the table are those of several sources.
@@ -58,6 +61,7 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
 		"absent columns": absentColumns, "keys swap and chain": keys, "truncate": truncate, "gap recorded once": gapOnce,
 		"progress comes back": progress, "halt recorded once": haltOnce, "loads": loads, "a load ends a halt": loadEndsHalt, "halt while loaded": haltWhileLoaded,
 		"a part read again": parts, "a halt outlives a part": haltOutlivesPart, "keys between two": keyOrders,
+		"a table is compared": checks, "a comparison is given up": checksGivenUp,
 		"attack 28, random histories": histories, "new rows that are there already": thereAlready,
 		"reclaim takes from nobody": reclaims, "what a worker left": left,
 		"many rows lack a base": manyWithoutBase, "pieces become one": pieces, "a key in quarantine comes back": quarantine,

@@ -41,7 +41,7 @@ func AppendedKey(r *NetRow) []event.Value {
 // quarantine one by one: nothing can follow for their keys.
 func (u *builder) append(m *merger, st *Step, t *txn, c *change) error {
 	row := event.Row{Op: event.Truncate}
-	if !c.truncate {
+	if c.kind != truncateChange {
 		if err := u.decode(m.table, c.value, &u.row); err != nil {
 			return fmt.Errorf("transaction %s of %s: %w", t.commit.Txn.Position, t.source, err)
 		}

@@ -10,13 +10,26 @@ import (
 	"github.com/tributary-cdc/tributary/stream/log"
 )
 
-// change is one row or truncate record, in a copy of its own.
+// change is one row, truncate or check record, in a copy of its own.
 type change struct {
 	schemaID uint32
-	truncate bool
+	kind     changeKind
 	value    []byte
 	order    int // its place in the transaction, from 0, once it is read again
 }
+
+// changeKind is what a change is.
+type changeKind uint8
+
+const (
+	rowChange changeKind = iota
+	truncateChange
+	checkChange // a step of a verification with rows, which has a version and is no row
+	noteChange  // one without
+)
+
+// counts reports whether the commit counts a change among its rows.
+func (k changeKind) counts() bool { return k == rowChange || k == truncateChange }
 
 // txn is a source transaction that is being collected, or is complete.
 type txn struct {
@@ -24,11 +37,12 @@ type txn struct {
 	first   log.Offset
 	offset  log.Offset // of the commit record
 	logged  time.Time  // when the log had that, by the broker's clock or the agent's
-	rows    int
-	size    int64    // bytes that its rows take, or took, in memory
-	ids     []uint32 // of the table versions that its rows use
-	hops    []string // of its first record that has any: a relay passes on whole transactions
-	changes []change // the rows, unless they are on disk
+	rows    int        // row and truncate records
+	checks  int        // check records
+	size    int64      // bytes that its rows take, or took, in memory
+	ids     []uint32   // of the table versions that its rows use
+	hops    []string   // of its first record that has any: a relay passes on whole transactions
+	changes []change   // the rows, unless they are on disk
 	disk    *extent
 	commit  *envelope.Commit
 	from    event.Position
@@ -127,7 +141,7 @@ func (a *assembler) record(b *log.Batch, o log.Offset, r *log.Record) error {
 		if !a.counted(f, b) {
 			return nil
 		}
-		if c.Truncate != nil || c.Commit != nil {
+		if c.Truncate != nil || c.Check != nil || c.Commit != nil {
 			f.begin(o).hop(r)
 		}
 		return a.control(f, b, o, &c)
@@ -160,7 +174,11 @@ func (a *assembler) counted(f *flow, b *log.Batch) bool {
 func (a *assembler) control(f *flow, b *log.Batch, o log.Offset, c *envelope.Control) error {
 	switch {
 	case c.Truncate != nil:
-		return a.add(f, f.begin(o), change{schemaID: c.Truncate.SchemaID, truncate: true})
+		return a.add(f, f.begin(o), change{schemaID: c.Truncate.SchemaID, kind: truncateChange})
+	case c.Check != nil && c.Check.Phase == event.CheckRows:
+		return a.add(f, f.begin(o), change{schemaID: c.Check.SchemaID, kind: checkChange, value: c.Body})
+	case c.Check != nil:
+		return a.add(f, f.begin(o), change{kind: noteChange, value: c.Body})
 	case c.Commit != nil:
 		return a.commit(f, b, o, c.Commit)
 	case c.Heartbeat != nil:

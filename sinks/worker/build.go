@@ -88,6 +88,12 @@ func (u *builder) txn(ctx context.Context, b *Batch, t *txn) error {
 			u.loads(b, t)
 			return nil
 		}
+		if !c.kind.counts() {
+			if err := u.check(ctx, b, t, &c); err != nil {
+				return err
+			}
+			continue
+		}
 		table, err := u.table(ctx, t, c.schemaID)
 		if err == nil {
 			err = u.cover(st, t, table, &c)
@@ -147,7 +153,7 @@ func (u *builder) add(ctx context.Context, b *Batch, st *Step, t *txn, table *sc
 	if table.Append {
 		return u.append(m, st, t, c)
 	}
-	if c.truncate {
+	if c.kind == truncateChange {
 		m.clear()
 		return nil
 	}

@@ -24,7 +24,7 @@ func (s *session) flush(ctx context.Context, next log.Offset, backlog bool) erro
 			if err != nil {
 				return err
 			}
-			if n > 0 && (changed || t.loads() || s.ready[0].loads() || rows > s.w.o.BatchRows || size > int64(s.w.o.SpoolBytes)) {
+			if n > 0 && (changed || t.alone() || s.ready[0].alone() || rows > s.w.o.BatchRows || size > int64(s.w.o.SpoolBytes)) {
 				break
 			}
 			n++
@@ -34,7 +34,7 @@ func (s *session) flush(ctx context.Context, next log.Offset, backlog bool) erro
 		}
 		// A load that begins lets go what had stopped, and one that ends makes missing rows an
 		// error again: no batch before it may be merged anew after that.
-		alone := s.ready[0].loads()
+		alone := s.ready[0].alone()
 		if alone {
 			if err := s.settle(ctx); err != nil {
 				return err

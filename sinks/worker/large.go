@@ -25,9 +25,10 @@ type beside struct {
 	done  chan error // gets the outcome, once
 }
 
-// large tells a transaction that is too big for a group.
+// large tells a transaction that is too big for a group. A chunk that is verified never is:
+// the agent bounds it, and a store looks at all of it before it writes.
 func (s *session) large(t *txn) bool {
-	return t.rows > s.w.o.BatchRows || t.size > int64(s.w.o.SpoolBytes)
+	return t.checks == 0 && (t.rows > s.w.o.BatchRows || t.size > int64(s.w.o.SpoolBytes))
 }
 
 // nextLarge finds the large transaction that can begin, in blocked; -1 if there is none or

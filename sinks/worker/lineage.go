@@ -47,7 +47,7 @@ func (l *lineage) cover(st *Step, t *txn, table *schema.Table, c *change) error 
 	if n := len(st.Versions); n == 0 || st.Versions[n-1] != v.name {
 		st.Versions = once(st.Versions, v.name)
 	}
-	if c.truncate {
+	if c.kind == truncateChange {
 		l.content.Truncate(v.hash)
 		return nil
 	}

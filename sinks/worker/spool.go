@@ -75,9 +75,7 @@ func (s *spool) create() (*spoolFile, error) {
 func (f *spoolFile) write(c *change) error {
 	var head [9]byte
 	binary.BigEndian.PutUint32(head[:], c.schemaID)
-	if c.truncate {
-		head[4] = 1
-	}
+	head[4] = byte(c.kind)
 	binary.BigEndian.PutUint32(head[5:], uint32(len(c.value)))
 	_, err := f.w.Write(head[:])
 	if err == nil {
@@ -113,9 +111,13 @@ type extent struct {
 
 // add takes one more change of a transaction.
 func (t *txn) add(c change) error {
-	t.rows++
+	if c.kind.counts() {
+		t.rows++
+	} else {
+		t.checks++
+	}
 	t.size += c.size()
-	if n := len(t.ids); n == 0 || t.ids[n-1] != c.schemaID {
+	if n := len(t.ids); c.kind != noteChange && (n == 0 || t.ids[n-1] != c.schemaID) {
 		t.use(c.schemaID)
 	}
 	if t.disk == nil {
@@ -166,14 +168,14 @@ func (t *txn) drop() error {
 // cursor reads a transaction's changes in order, from wherever they are.
 type cursor struct {
 	changes []change
-	rows    int // of the transaction
+	order   int // of the next row or truncate record
 	left    int
 	r       *bufio.Reader // nil: they are in memory
 }
 
 // read begins at the first change of a complete transaction.
 func (t *txn) read() *cursor {
-	out := &cursor{changes: t.changes, rows: t.rows, left: t.rows}
+	out := &cursor{changes: t.changes, left: t.rows + t.checks}
 	if d := t.disk; d != nil {
 		out.r = bufio.NewReaderSize(io.NewSectionReader(d.file.f, d.from, d.to-d.from), 128<<10)
 	}
@@ -188,7 +190,7 @@ func (s *spool) relieve(f *flow) error {
 	}
 	file.refs++ // until all are there
 	for _, t := range f.queue {
-		if t.disk == nil && t.rows > 0 {
+		if t.disk == nil && t.rows+t.checks > 0 {
 			if err := t.move(file); err != nil {
 				return err
 			}
@@ -221,18 +223,16 @@ func (r *cursor) next(values *event.Arena) (c change, ok bool, err error) {
 	if r.left == 0 {
 		return c, false, nil
 	}
-	order := r.rows - r.left
 	r.left--
 	if r.r == nil {
 		c = r.changes[0]
 		r.changes = r.changes[1:]
-		c.order = order
-		return c, true, nil
+		return r.number(c), true, nil
 	}
 	var head [9]byte
 	if _, err = io.ReadFull(r.r, head[:]); err == nil {
-		c.schemaID, c.truncate = binary.BigEndian.Uint32(head[:]), head[4] == 1
-		if !c.truncate {
+		c.schemaID, c.kind = binary.BigEndian.Uint32(head[:]), changeKind(head[4])
+		if c.kind != truncateChange {
 			c.value = values.Take(int(binary.BigEndian.Uint32(head[5:])))
 			_, err = io.ReadFull(r.r, c.value)
 		}
@@ -240,6 +240,14 @@ func (r *cursor) next(values *event.Arena) (c change, ok bool, err error) {
 	if err != nil {
 		return c, false, fmt.Errorf("spool: read again: %w", err)
 	}
-	c.order = order
-	return c, true, nil
+	return r.number(c), true, nil
+}
+
+// number gives a change its place in the transaction.
+func (r *cursor) number(c change) change {
+	c.order = r.order
+	if c.kind.counts() {
+		r.order++
+	}
+	return c
 }

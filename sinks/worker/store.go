@@ -180,6 +180,10 @@ type Batch struct {
 	// Loads are loads that begin or end with this batch, in order. A halt of a table ends
 	// with the beginning of its load. A load that ends is swept: see event.Load.
 	Loads []Load
+	// Checks are what a verification says in this batch, in order. The rows of the batch
+	// are then those of the verified chunk, if it repairs: the store writes only those that
+	// it lacks or has otherwise, and none for a verification that isn't running there.
+	Checks []Check
 
 	// loading is what was loading before this batch.
 	loading map[tableKey]event.Load

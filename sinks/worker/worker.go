@@ -84,9 +84,11 @@ type SourceStatus struct {
 	Skipped   int64          `json:"skipped"`
 	// Quarantined are rows that went to quarantine since the start, Keys those keys
 	// that are there.
-	Quarantined int64  `json:"quarantined"`
-	Keys        int    `json:"quarantined_keys"`
-	Gap         string `json:"gap,omitempty"` // the code, once the source is in GAP
+	Quarantined int64 `json:"quarantined"`
+	Keys        int   `json:"quarantined_keys"`
+	// Unequal are tables whose last verification has found a difference that stands.
+	Unequal []string `json:"unequal_tables,omitempty"`
+	Gap     string   `json:"gap,omitempty"` // the code, once the source is in GAP
 	// Partition is the last one that had the source, as log.Partition prints it.
 	Partition string    `json:"partition"`
 	Logged    time.Time `json:"logged"` // when the log had it

@@ -70,6 +70,13 @@ type Halt struct {
 	Stop     event.TableStop
 }
 
+// Check is a step of a verification. It belongs to the transaction of the commit that
+// follows, and counts as none of its rows.
+type Check struct {
+	event.Check        // without Schema
+	SchemaID    uint32 // of event.CheckRows
+}
+
 // Control is one parsed control record; the field of its kind is set.
 type Control struct {
 	Open      *Open
@@ -78,6 +85,9 @@ type Control struct {
 	Gap       *Gap
 	Truncate  *TruncateTable
 	Halt      *Halt
+	Check     *Check
+	// Body is a check's own bytes, for those who keep it for later; see ParseCheck.
+	Body []byte
 	// Seal is a signature over what stands before it. It belongs to no transaction, and
 	// readers may pass over it.
 	Seal bool

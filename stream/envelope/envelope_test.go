@@ -316,6 +316,17 @@ func FuzzParseControl(f *testing.F) {
 	}); err != nil {
 		f.Fatal(err)
 	}
+	var checks log.Records
+	for _, c := range goldenChecks(f, table()) {
+		AddCheck(&checks, source.ID, &c)
+	}
+	b = log.Batch{Last: log.Offset(checks.Count() - 1), Count: checks.Count(), Data: checks.Data()}
+	if err := b.Each(func(_ log.Offset, rec *log.Record) error {
+		f.Add(string(rec.Headers[1].Key), rec.Headers[1].Value)
+		return nil
+	}); err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, name string, body []byte) {
 		rec := log.Record{Headers: []log.HeaderView{{Key: []byte(name), Value: body}}}
 		if _, err := ParseControl(&rec); err != nil && !errors.Is(err, ErrMalformed) {

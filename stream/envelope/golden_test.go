@@ -151,6 +151,9 @@ func TestGolden(t *testing.T) {
 	AddGap(&records, source.ID, Gap{Last: prev, To: event.Place{File: 9}, Code: "BINLOG_PURGED", Reason: "gone", At: at})
 	AddTruncate(&records, source.ID, TruncateTable{Position: txn.Position, SchemaID: 77})
 	AddHalt(&records, source.ID, Halt{Position: txn.Position, Stop: event.TableStop{Table: "xueji.学生", Code: "TABLE_NO_KEY", Reason: "no key"}})
+	for _, c := range goldenChecks(t, tab) {
+		AddCheck(&records, source.ID, &c)
+	}
 	batch := log.Batch{Last: log.Offset(records.Count() - 1), Data: records.Data(), Count: records.Count()}
 	err := batch.Each(func(o log.Offset, r *log.Record) error {
 		fmt.Fprintf(&out, "control\n")

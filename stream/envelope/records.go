@@ -17,6 +17,7 @@ const (
 	gapHeader       = ControlPrefix + "gap"
 	truncateHeader  = ControlPrefix + "truncate"
 	haltHeader      = ControlPrefix + "halt"
+	checkHeader     = ControlPrefix + "check"
 	sealHeader      = ControlPrefix + "seal"
 )
 
@@ -175,6 +176,9 @@ func (s *scan) control(name string, c *Control) bool {
 		c.Truncate = &TruncateTable{Position: s.position(), SchemaID: uint32(s.long())}
 	case haltHeader:
 		c.Halt = &Halt{Position: s.position(), Stop: event.TableStop{Table: s.text(), Code: s.text(), Reason: s.text()}}
+	case checkHeader:
+		c.Body = s.b
+		c.Check = s.check()
 	case sealHeader:
 		c.Seal, s.b = true, nil // its body isn't fixed yet
 	default:

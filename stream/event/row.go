@@ -119,7 +119,10 @@ type Segment struct {
 	// soon as the transaction does, not with the next checkpoint only.
 	Durable bool
 	// Loads says, on a last segment, which loads of tables begin or end with it.
-	Loads   []Load
+	Loads []Load
+	// Checks are, on a first segment, what a verification says at this place. They count as
+	// no rows.
+	Checks  []Check
 	Stop    *TableStop
 	Altered *Alteration
 }

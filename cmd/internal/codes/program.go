@@ -65,6 +65,15 @@ var ofProgram = map[string]map[language.Language]explanation{
 	"SOURCE_UNKNOWN": {
 		english: {"the agent has no such source", "give the source's id, e.g. 330106-xueji, and its agent's address: --agent"},
 		chinese: {"该 agent 没有这个数据源", "给出数据源的编号，例如 330106-xueji，以及其 agent 的地址：--agent"}},
+	"VERIFY_DIFFERENT": {
+		english: {"rows of the store differ from the source", "see the rows named above, and tributary trace for where they came from; --repair has the store mend them through the stream"},
+		chinese: {"汇聚库中有行与源库不一致", "查看上面列出的行，并用 tributary trace 追溯其来历；--repair 由汇聚库通过数据流修复"}},
+	"VERIFY_INCOMPLETE": {
+		english: {"a table couldn't be compared, or its verification was given up", "see the note of its line: load or reread the table where it isn't whole, then order the verification again"},
+		chinese: {"有表无法核对，或核对已放弃", "见该表一行的说明：表不完整时先装载或重新读取，然后再次下达核对"}},
+	"VERIFY_NOTHING": {
+		english: {"the store has no verification of this source or table", "check the names, or order one: tributary verify SOURCE TABLE"},
+		chinese: {"汇聚库中没有该数据源或该表的核对记录", "检查名称，或下达一次核对：tributary verify SOURCE TABLE"}},
 	"UNEXPECTED_ERROR": {
 		english: {"something failed that has no code of its own", "the text beside it says what; please report it"},
 		chinese: {"出现了没有专门代码的错误", "见旁边的原文；请反馈给我们"}},

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"net/http"
+	"time"
+
+	"github.com/tributary-cdc/tributary/capture/snapshot"
+)
+
+// verifying is the answer to an order to compare tables with the stores.
+type verifying struct {
+	ID      string   `json:"verification"`
+	Ordered []string `json:"tables"`
+	// Refused are tables that can't be compared.
+	Refused []refusedTable `json:"refused,omitempty"`
+	// Durable says that the log has the order for all tables: it outlives the agent.
+	Durable bool `json:"durable"`
+}
+
+// refusedTable is a table that can't be compared, and why.
+type refusedTable struct {
+	Table string `json:"table"`
+	trouble
+}
+
+// orderVerification takes an order to compare one table, or all of them.
+func (l loading) orderVerification(ctx context.Context, r *http.Request) (out verifying, err error) {
+	q := r.URL.Query()
+	now := time.Now().UTC()
+	var unique [4]byte
+	_, _ = rand.Read(unique[:]) // which never fails
+	v := snapshot.Verification{ID: now.Format("20060102T150405-") + hex.EncodeToString(unique[:]), By: q.Get("by"), At: now, Repair: q.Get("repair") == "true"}
+	out.ID = v.ID
+	if table := q.Get("table"); table != "" {
+		if err := l.Verify(ctx, table, v); err != nil {
+			return out, err
+		}
+		out.Ordered = []string{table}
+	} else {
+		var refused []snapshot.Unverified
+		if out.Ordered, refused, err = l.VerifyAll(ctx, v); err != nil {
+			return out, err
+		}
+		for _, u := range refused {
+			_, t := refusedOrder(u.Err)
+			out.Refused = append(out.Refused, refusedTable{u.Table, t})
+		}
+	}
+	out.Durable = true
+	for _, table := range out.Ordered {
+		out.Durable = out.Durable && l.durable(ctx, table)
+	}
+	return out, nil
+}

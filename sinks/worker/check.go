@@ -1,0 +1,57 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/tributary-cdc/tributary/schema"
+	"github.com/tributary-cdc/tributary/stream/envelope"
+	"github.com/tributary-cdc/tributary/stream/event"
+)
+
+// Check is a step of a verification as a batch brings it to the store.
+type Check struct {
+	Source string
+	event.Check
+	// Unfit says why the table can't be compared: some of its rows are known to be missing.
+	Unfit string
+	// Held reports whether a key, in its canonical form, is in quarantine: what the store
+	// has of it is what was last accepted, and its difference is known.
+	Held func(key []byte) bool
+}
+
+// check adds a step of a verification to a batch.
+func (u *builder) check(ctx context.Context, b *Batch, t *txn, c *change) error {
+	parsed, err := envelope.ParseCheck(c.value)
+	if err != nil {
+		return fmt.Errorf("verification in transaction %s of %s: %w", t.commit.Txn.Position, t.source, err)
+	}
+	k := tableKey{t.source, parsed.Table}
+	held := u.keysOf(t.source).table(parsed.Table)
+	out := Check{Source: t.source, Check: parsed.Check, Unfit: u.unfit(k), Held: func(key []byte) bool { _, ok := held.ids[string(key)]; return ok }}
+	if out.Phase == event.CheckRows {
+		var table *schema.Table
+		if table, err = u.table(ctx, t, parsed.SchemaID); err != nil {
+			return err
+		}
+		if out.Unfit == "" {
+			if err := u.ensure(ctx, table); err != nil {
+				return err
+			}
+		}
+		out.Schema = table
+	}
+	b.Checks = append(b.Checks, out)
+	return nil
+}
+
+// unfit says why a table can't be compared now, if it can't.
+func (u *builder) unfit(k tableKey) string {
+	if err := u.refused[k]; err != nil {
+		return "the table has stopped in this store: " + coded(err)
+	}
+	if l, ok := u.loading[k]; ok && l.Range == nil {
+		return "the table is being loaded"
+	}
+	return ""
+}
