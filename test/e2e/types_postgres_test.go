@@ -33,6 +33,7 @@ func TestTypesOfPostgreSQL(t *testing.T) {
 		y.way = newWay(t, y.pg, fmt.Sprintf(`engine: postgres, port: %d, database: leixing, user: postgres, tables: ["public.*"]`, y.db.Port), y.db.Password, y.tables())
 		y.after()
 		y.compareAll()
+		y.way.verify()
 		if y.release >= 18 {
 			y.page()
 		}

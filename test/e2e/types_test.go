@@ -49,6 +49,7 @@ func sendTypes(t *testing.T, db servers.DB, engine string) *types {
 	y.store = y.way.store
 	y.writeAfter()
 	y.compareAll()
+	y.way.verify()
 	return y
 }
 

@@ -23,6 +23,9 @@ type way struct {
 	t       *testing.T
 	store   *pgx.Conn
 	sources []string
+	bin     string
+	city    string         // the worker's file
+	agents  map[string]int // ports of http, by source
 }
 
 // newWay runs the programs until the named tables are loaded, two rows from each source.
@@ -33,30 +36,34 @@ func newWay(t *testing.T, pg servers.DB, source, password string, tables []strin
 	secret := func(name, password string) string {
 		return program.Write(t, filepath.Join(dir, name), "%s\n", password)
 	}
+	w := &way{t: t, bin: bin, agents: map[string]int{}, sources: []string{"330106-leixing", "330107-leixing"}}
 	agent := func(name, org, codec string) *program.Process {
+		w.agents[org+"-leixing"] = program.Port(t)
 		return &program.Process{Name: name, Args: []string{"agent", "--config", program.Write(t, filepath.Join(dir, name+".yml"), `
 name: %s
 org: "%s"
 codec: %s
 data_dir: %s
 log: {brokers: ["127.0.0.1:%d"], embedded: true}
+http: 127.0.0.1:%d
 sources:
   - {name: leixing, host: 127.0.0.1, password_file: %s, first_start: load, %s}
-`, name, org, codec, filepath.Join(dir, name), port, secret("source", password), source)}}
+`, name, org, codec, filepath.Join(dir, name), port, w.agents[org+"-leixing"], secret("source", password), source)}}
 	}
-	for _, p := range []*program.Process{
-		{Name: "log", Args: []string{"log", "--config", program.Write(t, filepath.Join(dir, "log.yml"), "data_dir: %s\nport: %d\n", filepath.Join(dir, "log"), port)}},
-		agent("a1", "330106", "avro"), agent("a2", "330107", "json"),
-		{Name: "city", Args: []string{"worker", "--config", program.Write(t, filepath.Join(dir, "city.yml"), `
+	w.city = program.Write(t, filepath.Join(dir, "city.yml"), `
 name: city
 orgs: ["330106", "330107"]
 log: {brokers: ["127.0.0.1:%d"], embedded: true}
 store: {host: 127.0.0.1, port: %d, database: city, user: postgres, password_file: %s}
-`, port, pg.Port, secret("store", pg.Password))}},
+`, port, pg.Port, secret("store", pg.Password))
+	for _, p := range []*program.Process{
+		{Name: "log", Args: []string{"log", "--config", program.Write(t, filepath.Join(dir, "log.yml"), "data_dir: %s\nport: %d\n", filepath.Join(dir, "log"), port)}},
+		agent("a1", "330106", "avro"), agent("a2", "330107", "json"),
+		{Name: "city", Args: []string{"worker", "--config", w.city}},
 	} {
 		p.Start(t, bin, dir, password, pg.Password)
 	}
-	w := &way{t: t, store: connect(t, pg, "city"), sources: []string{"330106-leixing", "330107-leixing"}}
+	w.store = connect(t, pg, "city")
 	mustExec(t, w.store, "SET bytea_output = 'hex'; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'")
 	if !within(120*time.Second, func() bool { return w.loaded(tables) }) {
 		t.Fatal("the tables weren't loaded within 120 s")
@@ -75,6 +82,19 @@ func (w *way) loaded(tables []string) bool {
 	}
 	err := w.store.QueryRow(w.t.Context(), "SELECT count(*) FROM tributary.table_state WHERE state = 'loading'").Scan(&n)
 	return err == nil && n == 0
+}
+
+// verify wants every table of every source to be equal by tributary verify, whatever types
+// it has.
+func (w *way) verify() {
+	w.t.Helper()
+	for _, source := range w.sources {
+		for name, c := range verify(w.t, w.bin, 0, source, "--store", w.city, "--agent", fmt.Sprintf("http://127.0.0.1:%d", w.agents[source])) {
+			if c.State != "equal" || c.Rows == 0 {
+				w.t.Errorf("%s: %+v", name, c)
+			}
+		}
+	}
 }
 
 // stored gives a column's type in the store, and its value in the row that was streamed.
