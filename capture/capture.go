@@ -10,6 +10,7 @@ import (
 
 	"github.com/tributary-cdc/tributary/stream/event"
 	"github.com/tributary-cdc/tributary/stream/log"
+	"github.com/tributary-cdc/tributary/stream/peer"
 )
 
 // Resume says where a reader goes on.
@@ -113,6 +114,9 @@ var codes = []struct {
 // CodeOf gives an error's stable code, and what to do about it here; both are empty
 // if it has none.
 func CodeOf(err error) (code, hint string) {
+	if e, ok := errors.AsType[*peer.Error](err); ok {
+		return e.Code, ""
+	}
 	var c *Coded
 	if errors.As(err, &c) {
 		return c.Code, c.Hint
@@ -142,6 +146,12 @@ func (e *GapError) Error() string {
 	return fmt.Sprintf("gap after %s: %s [%s]", e.From, e.Reason, e.Code)
 }
 
+// isTLS reports whether encryption of a connection is what the error is about.
+func isTLS(err error) bool {
+	_, ok := errors.AsType[*peer.Error](err)
+	return ok
+}
+
 // ActionOf says what to do about an error of a Reader or of the log. It is the
 // only place where this is decided; unknown errors stop the source.
 func ActionOf(err error) Action {
@@ -151,10 +161,13 @@ func ActionOf(err error) Action {
 		return Gap
 	case errors.Is(err, log.ErrFenced), errors.Is(err, ErrOtherAgent):
 		return StayDown
+	case isTLS(err):
+		return AskOperator
 	case errors.Is(err, ErrConnection), errors.Is(err, log.ErrUnavailable), errors.Is(err, log.ErrUnknownOutcome):
 		return Retry
 	case errors.Is(err, ErrAccess), errors.Is(err, ErrSettings), errors.Is(err, ErrNoFirstStart), errors.Is(err, ErrMoved),
-		errors.Is(err, log.ErrTopicConfig), errors.Is(err, log.ErrNotDurable), errors.Is(err, log.ErrUnknownTopic):
+		errors.Is(err, log.ErrTopicConfig), errors.Is(err, log.ErrNotDurable), errors.Is(err, log.ErrUnknownTopic),
+		errors.Is(err, log.ErrLogin), errors.Is(err, log.ErrForbidden):
 		return AskOperator
 	}
 	return StopSource

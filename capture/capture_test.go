@@ -38,6 +38,8 @@ var class = map[string]struct {
 	"log.ErrTopicConfig":      {log.ErrTopicConfig, AskOperator, "TOPIC_SETTINGS"},
 	"log.ErrNotDurable":       {log.ErrNotDurable, AskOperator, "LOG_NOT_DURABLE"},
 	"log.ErrBadPartition":     {log.ErrBadPartition, StopSource, ""},
+	"log.ErrLogin":            {log.ErrLogin, AskOperator, "LOG_LOGIN"},
+	"log.ErrForbidden":        {log.ErrForbidden, AskOperator, "LOG_ACL"},
 }
 
 // sentinels finds the exported error variables of a package.

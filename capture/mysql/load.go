@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/go-mysql-org/go-mysql/client"
 	gomysql "github.com/go-mysql-org/go-mysql/mysql"
@@ -64,10 +63,9 @@ func interrupt(ctx context.Context, c *client.Conn) (stop func() bool) {
 }
 
 func (r *Reader) connect(ctx context.Context) (*client.Conn, error) {
-	addr := r.addr()
-	c, err := client.ConnectWithContext(ctx, addr, r.o.User, r.o.Password, "", 5*time.Second)
+	c, err := r.dial(ctx)
 	if err != nil {
-		return nil, connection("connect to "+addr, err)
+		return nil, connection("connect to "+r.addr(), err)
 	}
 	return c, nil
 }

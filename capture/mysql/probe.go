@@ -12,6 +12,7 @@ import (
 
 	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/stream/event"
+	"github.com/tributary-cdc/tributary/stream/peer"
 )
 
 // state is the reader's durable state. MariaDB has no identity of its own beyond
@@ -72,6 +73,9 @@ func parseFile(name string) (base string, n uint32, err error) {
 
 // connection gives an error of the server or the network its class.
 func connection(what string, err error) error {
+	if e, ok := errors.AsType[*peer.Error](err); ok {
+		return fmt.Errorf("%s: %w: %w", what, capture.ErrAccess, e)
+	}
 	var me *gomysql.MyError
 	if !errors.As(err, &me) {
 		return fmt.Errorf("%s: %w: %w", what, capture.ErrConnection, err)

@@ -23,6 +23,7 @@ import (
 
 	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/stream/event"
+	"github.com/tributary-cdc/tributary/stream/peer"
 )
 
 // Options says which server to read. Source, Host, User and Tables are required.
@@ -32,6 +33,8 @@ type Options struct {
 	Port     uint16 // default 3306
 	User     string
 	Password string
+	// TLS protects all connections. The zero value: verified beyond loopback.
+	TLS peer.TLS
 	// Tables are patterns "database.table", with * and ? as in file names.
 	Tables []string
 	// Datasets names the dataset of a table "database.table" where it isn't the table's name.
@@ -102,6 +105,9 @@ func New(o Options) (*Reader, error) {
 	}
 	if err := o.Keyless.Check(o.Tables); err != nil {
 		return nil, fmt.Errorf("mysql reader options: %w", err)
+	}
+	if err := o.TLS.On(o.Host).Check(); err != nil {
+		return nil, fmt.Errorf("mysql reader options: TLS: %w", err)
 	}
 	if o.Port == 0 {
 		o.Port = 3306
@@ -179,7 +185,7 @@ func (r *Reader) dump(ctx context.Context, res capture.Resume) error {
 	if r.at.Offset > 1<<32-1 { // the command's position has 32 bits; what comes before is skipped
 		r.at.Offset, verify = 4, false
 	}
-	c, err := client.ConnectWithContext(ctx, r.addr(), r.o.User, r.o.Password, "", 5*time.Second, func(c *client.Conn) error {
+	c, err := r.dial(ctx, func(c *client.Conn) error {
 		c.SetAttributes(map[string]string{"_client_role": "binary_log_listener"})
 		return nil
 	})

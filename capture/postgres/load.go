@@ -40,11 +40,8 @@ func (r *Reader) Source(ctx context.Context) (snapshot.Source, error) {
 }
 
 func (l *loader) open(ctx context.Context) error {
-	cfg, err := l.r.config(false)
-	if err != nil {
-		return err
-	}
-	if l.r.sql, err = pgx.ConnectConfig(ctx, cfg); err != nil {
+	var err error
+	if l.r.sql, err = l.r.connect(ctx); err != nil {
 		return connection("connect to load tables", err)
 	}
 	var standby bool

@@ -21,6 +21,7 @@ import (
 	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/capture/postgres/pgoutput"
 	"github.com/tributary-cdc/tributary/stream/event"
+	"github.com/tributary-cdc/tributary/stream/peer"
 )
 
 // Options says which database to read. Source, Host, Database, User and Tables
@@ -32,7 +33,8 @@ type Options struct {
 	Database string
 	User     string
 	Password string
-	SSLMode  string // as libpq names it; default "prefer"
+	// TLS protects all connections. The zero value: verified beyond loopback.
+	TLS peer.TLS
 	// Tables are patterns "schema.table", with * and ? as in file names.
 	Tables []string
 	// Datasets names the dataset of a table "schema.table" where it isn't the table's name.
@@ -120,8 +122,8 @@ func New(o Options) (*Reader, error) {
 	if o.Port == 0 {
 		o.Port = 5432
 	}
-	if o.SSLMode == "" {
-		o.SSLMode = "prefer"
+	if err := o.TLS.On(o.Host).Check(); err != nil {
+		return nil, fmt.Errorf("postgres reader options: TLS: %w", err)
 	}
 	name := "tributary_" + strings.Map(func(c rune) rune {
 		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' {
@@ -140,6 +142,9 @@ func New(o Options) (*Reader, error) {
 
 // connection gives an error of the server or the network its class.
 func connection(what string, err error) error {
+	if e, ok := errors.AsType[*peer.Error](err); ok {
+		return fmt.Errorf("%s: %w: %w", what, capture.ErrAccess, e)
+	}
 	var pe *pgconn.PgError
 	if errors.As(err, &pe) {
 		switch {
@@ -154,49 +159,20 @@ func connection(what string, err error) error {
 	return fmt.Errorf("%s: %w: %w", what, capture.ErrConnection, err)
 }
 
-func (r *Reader) config(replication bool) (*pgx.ConnConfig, error) {
-	// The host stands here as well, or TLS would be left out wherever the machine has a folder
-	// for PostgreSQL's Unix sockets, and no name would be verified.
-	host := strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(r.o.Host)
-	cfg, err := pgx.ParseConfig("host='" + host + "' sslmode=" + r.o.SSLMode + " application_name=tributary connect_timeout=5")
-	if err != nil {
-		return nil, fmt.Errorf("postgres reader options: SSLMode %q: %w", r.o.SSLMode, err)
-	}
-	cfg.Host, cfg.Port, cfg.Database, cfg.User, cfg.Password = r.o.Host, r.o.Port, r.o.Database, r.o.User, r.o.Password
-	cfg.Fallbacks = nil
-	if r.o.SSLMode == "prefer" {
-		cfg.TLSConfig = nil
-	}
-	if replication {
-		cfg.RuntimeParams["replication"] = "database"
-	}
-	for k, v := range map[string]string{"DateStyle": "ISO, YMD", "TimeZone": "UTC", "IntervalStyle": "iso_8601", "bytea_output": "hex", "extra_float_digits": "3"} {
-		cfg.RuntimeParams[k] = v
-	}
-	return cfg, nil
-}
-
 // Start implements capture.Reader.
 func (r *Reader) Start(ctx context.Context, res capture.Resume) (uint32, error) {
 	if err := r.Close(); err != nil {
 		return 0, err
 	}
-	plain, err := r.config(false)
-	if err != nil {
-		return 0, err
-	}
-	repl, err := r.config(true)
-	if err != nil {
-		return 0, err
-	}
+	var err error
 	what := r.where()
-	if r.sql, err = pgx.ConnectConfig(ctx, plain); err != nil {
+	if r.sql, err = r.connect(ctx); err != nil {
 		return 0, connection(what, err)
 	}
 	if err := r.probe(ctx); err != nil { // first: a server that is too old refuses the other connection for reasons of its own
 		return 0, err
 	}
-	if r.conn, err = pgconn.ConnectConfig(ctx, &repl.Config); err != nil {
+	if r.conn, err = r.replicate(ctx); err != nil {
 		return 0, connection(what, err)
 	}
 	if err := r.resume(ctx, res); err != nil {

@@ -6,7 +6,6 @@ import (
 
 	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Oldest is the oldest server that can be read, as server_version_num: the first with
@@ -29,12 +28,8 @@ func Open(ctx context.Context, o Options) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg, err := r.config(false)
-	if err != nil {
-		return nil, err
-	}
 	s := &Session{r: r}
-	if s.conn, err = pgx.ConnectConfig(ctx, cfg); err != nil {
+	if s.conn, err = r.connect(ctx); err != nil {
 		return nil, connection(r.where(), err)
 	}
 	return s, nil
@@ -64,11 +59,7 @@ func (s *Session) Rows(ctx context.Context, what, sql string) ([][]string, error
 // to a user who may connect otherwise, and closes it. It takes one of max_wal_senders
 // for that moment.
 func (s *Session) Replicates(ctx context.Context) error {
-	cfg, err := s.r.config(true)
-	if err != nil {
-		return err
-	}
-	c, err := pgconn.ConnectConfig(ctx, &cfg.Config)
+	c, err := s.r.replicate(ctx)
 	if err != nil {
 		return connection("open a replication connection", err)
 	}

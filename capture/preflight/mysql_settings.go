@@ -2,7 +2,6 @@ package preflight
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -152,23 +151,16 @@ func (c *mysqlServer) timeouts() {
 
 // encryption looks at this connection, which was made as the reader makes its own.
 func (c *mysqlServer) encryption() error {
-	rows, err := c.s.Rows("look at the connection", "SHOW SESSION STATUS LIKE 'Ssl_cipher'")
+	rows, err := c.s.Rows("look at the connection", "SHOW SESSION STATUS LIKE 'Ssl_%'")
 	if err != nil {
 		return err
 	}
-	if pairs(rows)["ssl_cipher"] == "" {
-		c.r.plaintext(c.o.MySQL.Host)
+	version := ""
+	if have := pairs(rows); have["ssl_cipher"] != "" {
+		version = have["ssl_version"]
 	}
+	c.r.encryption(c.o.MySQL.Host, c.o.MySQL.TLS, version)
 	return nil
-}
-
-// plaintext records that what is read can be seen on the way.
-func (r *Report) plaintext(host string, repairs ...Repair) {
-	severity := Harms
-	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
-		severity = Advice
-	}
-	r.add(severity, "SOURCE_TLS", "", host, repairs...)
 }
 
 // replication looks at who else reads this server, and whom it reads.

@@ -101,7 +101,7 @@ func (c *postgresServer) identify(ctx context.Context) error {
 	before := c.o.Now()
 	rows, err := c.s.Rows(ctx, "read the version", `SELECT current_setting('server_version_num'), current_setting('server_version'), current_user, current_database(),
 		extract(epoch FROM clock_timestamp()), pg_is_in_recovery(), current_setting('server_encoding'), r.rolsuper, r.rolreplication,
-		coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false), r.rolconnlimit FROM pg_roles r WHERE r.rolname = current_user`)
+		coalesce((SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl), ''), r.rolconnlimit FROM pg_roles r WHERE r.rolname = current_user`)
 	if err != nil {
 		return err
 	}
@@ -136,9 +136,7 @@ func (c *postgresServer) identify(ctx context.Context) error {
 		alter := "ALTER ROLE " + ident(c.user) + " CONNECTION LIMIT "
 		c.r.add(Refuses, "SOURCE_CONNECTIONS", c.user, "CONNECTION LIMIT "+row[10], Repair{SQL: alter + "-1", Undo: alter + row[10]})
 	}
-	if row[9] != "t" {
-		c.r.plaintext(c.o.Postgres.Host, Repair{Agent: "sslmode: require"})
-	}
+	c.r.encryption(c.o.Postgres.Host, c.o.Postgres.TLS, row[9])
 	return nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/tributary-cdc/tributary/capture/preflight"
 	"github.com/tributary-cdc/tributary/deploy/local"
 	"github.com/tributary-cdc/tributary/stream/event"
+	"github.com/tributary-cdc/tributary/stream/peer"
 	"github.com/tributary-cdc/tributary/test/servers"
 )
 
@@ -285,7 +286,8 @@ func TestPostgresOddSettings(t *testing.T) {
 			t.Errorf("%s: the server's file has %s, want %s (%v)", code, line, f.Repairs[0].Setting, err)
 		}
 	}
-	servers.Certificate(t, filepath.Join(e.db.Server.Dir, "data"))
+	ca := servers.NewAuthority(t)
+	ca.IssueInto(t, filepath.Join(e.db.Server.Dir, "data"), servers.Leaf{Name: "db.example", Hosts: []string{"127.0.0.1"}})
 	if err := os.WriteFile(filepath.Join(e.db.Server.Dir, "data", "standby.signal"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -296,11 +298,21 @@ func TestPostgresOddSettings(t *testing.T) {
 	}
 
 	f := wants(t, o, preflight.Advice, "SOURCE_TLS", "127.0.0.1")
-	if f.Repairs[0].Agent != "sslmode: require" {
+	if f.Repairs[0].Agent != "tls: {mode: verify-full, ca_file: /etc/tributary/source-ca.pem}" {
 		t.Errorf("%+v", f.Repairs)
 	}
-	o.Postgres.SSLMode = "require"
+	o.Postgres.TLS = peer.TLS{Mode: peer.Require, Legacy: true}
 	gone(t, o, "SOURCE_TLS", "")
+	wants(t, o, preflight.Advice, "SOURCE_TLS_UNVERIFIED", "")
+	wants(t, o, preflight.Advice, "SOURCE_TLS_LEGACY", "")
+	o.Postgres.TLS = peer.TLS{Mode: peer.VerifyFull, CAFile: servers.NewAuthority(t).File}
+	if f := wants(t, o, preflight.Refuses, peer.Untrusted, "127.0.0.1"); len(f.Repairs) != 1 || f.Repairs[0].Agent == "" {
+		t.Errorf("%+v", f)
+	}
+	o.Postgres.TLS.CAFile = ca.File
+	for _, code := range []string{"SOURCE_TLS", "SOURCE_TLS_UNVERIFIED", "SOURCE_TLS_LEGACY", peer.Untrusted} {
+		gone(t, o, code, "")
+	}
 
 	wants(t, o, preflight.Refuses, "PG_STANDBY", "")
 	e.run(t, "SELECT pg_promote()")

@@ -154,7 +154,7 @@ func Check(ctx context.Context, o Options) (*Report, error) {
 		return nil, errors.New("preflight options: one of MySQL and Postgres must be set")
 	}
 	if code, _ := capture.CodeOf(err); errors.Is(err, capture.ErrAccess) && code != "" {
-		r.add(Refuses, code, "", err.Error())
+		r.add(Refuses, code, "", err.Error(), secured[code]...)
 		err = nil
 	}
 	if err != nil {

@@ -15,7 +15,6 @@ import (
 	"github.com/tributary-cdc/tributary/cmd/console"
 	"github.com/tributary-cdc/tributary/cmd/internal/config"
 	"github.com/tributary-cdc/tributary/sinks/postgres"
-	"github.com/tributary-cdc/tributary/stream/kafka"
 	"github.com/tributary-cdc/tributary/stream/log"
 	"github.com/tributary-cdc/tributary/stream/status"
 )
@@ -26,7 +25,7 @@ func runHub(ctx context.Context, file string, out io.Writer, l *slog.Logger) err
 	if err := config.Load(file, &c); err != nil {
 		return err
 	}
-	client, err := kafka.New(kafka.Options{Brokers: c.Log.Brokers, ClientID: "tributary-hub"})
+	client, err := newClient(c.Log, "tributary-hub")
 	if err != nil {
 		return err
 	}

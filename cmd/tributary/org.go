@@ -85,11 +85,11 @@ func openState(ctx context.Context, c *config.Hub) (*state.State, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := postgres.Connection(postgres.Options{Host: c.State.Host, Port: c.State.Port, Database: c.State.Database, User: c.State.User, Password: password, SSLMode: c.State.SSLMode})
+	conn, err := postgres.Connection(postgres.Options{Host: c.State.Host, Port: c.State.Port, Database: c.State.Database, User: c.State.User, Password: password, TLS: c.State.TLS.Peer()})
 	if err != nil {
 		return nil, err
 	}
-	return state.Open(ctx, state.Options{Config: conn})
+	return state.Open(ctx, state.Options{Config: conn, TLS: c.State.TLS.Peer()})
 }
 
 // withState lends the state of the hub of a configuration file.

@@ -27,7 +27,7 @@ func file(t *testing.T, name, text string) string {
 func hubFile(t *testing.T, db servers.DB, more string) string {
 	t.Helper()
 	t.Setenv("TRIBUTARY_TEST_STATE", db.Password)
-	return file(t, "hub.yml", fmt.Sprintf("log: {brokers: [\"127.0.0.1:1\"], embedded: true}\norgs: [\"330106\"]\nstate: {host: %s, port: %d, database: %s, user: %s, password_env: TRIBUTARY_TEST_STATE, sslmode: disable}\n%s", db.Host, db.Port, db.Database, db.User, more))
+	return file(t, "hub.yml", fmt.Sprintf("log: {brokers: [\"127.0.0.1:1\"], embedded: true}\norgs: [\"330106\"]\nstate: {host: %s, port: %d, database: %s, user: %s, password_env: TRIBUTARY_TEST_STATE, tls: {mode: none}}\n%s", db.Host, db.Port, db.Database, db.User, more))
 }
 
 // TestOrgs imports trees by the command line: the example, the same again, what is wrong

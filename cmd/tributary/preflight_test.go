@@ -48,7 +48,7 @@ func sample() []checked {
 				f(preflight.Finding{Code: "TABLE_NO_KEY", Severity: preflight.Refuses, Object: "x.a", Repairs: []preflight.Repair{{SQL: "ALTER TABLE a ADD", Undo: "ALTER TABLE a DROP", Rebuild: true},
 					{SQL: "ALTER TABLE a FULL", Undo: "ALTER TABLE a DEFAULT", Instead: true}, {Agent: "append: [x.a]", Instead: true}}}),
 				f(preflight.Finding{Code: "TABLE_NO_KEY", Severity: preflight.Refuses, Object: "x.b\nDROP TABLE y;\x1b[2J", Repairs: []preflight.Repair{{SQL: "ALTER TABLE b\n; ADD", Undo: "ALTER TABLE b\n; DROP", Decide: true}}}),
-				f(preflight.Finding{Code: "SOURCE_TLS", Severity: preflight.Advice, Found: "10.0.0.1", Repairs: []preflight.Repair{{Agent: "sslmode: require"}}}),
+				f(preflight.Finding{Code: "SOURCE_TLS", Severity: preflight.Advice, Found: "10.0.0.1", Repairs: []preflight.Repair{{Agent: "tls: {mode: verify-full, ca_file: /etc/tributary/source-ca.pem}"}}}),
 			}},
 		{address: "10.0.0.2", Report: &preflight.Report{Source: "330106-renshi"}, Error: "connect: refused", err: capture.ErrConnection},
 	}

@@ -27,12 +27,12 @@ type records struct {
 func statusTopic(org string) log.Partition { return log.Partition{Topic: kafka.Status(org)} }
 
 // newRecords connects for itself, so that data never waits behind a record.
-func newRecords(brokers []string, now func() []status.Record, l *slog.Logger) (*records, error) {
-	client, err := kafka.New(kafka.Options{Brokers: brokers, ClientID: "tributary-status"})
+func newRecords(l config.Log, now func() []status.Record, logger *slog.Logger) (*records, error) {
+	client, err := newClient(l, "tributary-status")
 	if err != nil {
 		return nil, err
 	}
-	w, err := status.NewWriter(status.WriterOptions{Log: client, Topic: statusTopic, Now: now, Logger: l})
+	w, err := status.NewWriter(status.WriterOptions{Log: client, Topic: statusTopic, Now: now, Logger: logger})
 	return &records{client: client, writer: w}, err
 }
 

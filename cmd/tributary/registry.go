@@ -23,7 +23,7 @@ func runRegistry(ctx context.Context, file string, _ io.Writer, l *slog.Logger) 
 	if err := config.Load(file, &c); err != nil {
 		return err
 	}
-	client, err := kafka.New(kafka.Options{Brokers: c.Log.Brokers})
+	client, err := newClient(c.Log, "tributary-registry")
 	if err != nil {
 		return err
 	}

@@ -64,7 +64,7 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 		return err
 	}
 	defer func() { _ = home.Close() }() // the kernel frees the folder either way
-	client, err := kafka.New(kafka.Options{Brokers: c.Log.Brokers})
+	client, err := newClient(c.Log, "tributary-agent")
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 	}
 	times := newTimes()
 	loads := loaders{}
-	said, err := newRecords(c.Log.Brokers, func() []status.Record { return watch.records(loads.records(agentRecords(&c, statuses(), times))) }, l)
+	said, err := newRecords(c.Log, func() []status.Record { return watch.records(loads.records(agentRecords(&c, statuses(), times))) }, l)
 	if err != nil {
 		return err
 	}

@@ -90,6 +90,6 @@ func newStore(s config.StoreDB) (*postgres.Store, error) {
 		return nil, err
 	}
 	target, datasets := s.Layouts()
-	return postgres.New(postgres.Options{Host: s.Host, Port: s.Port, Database: s.Database, User: s.User, Password: password, Schema: s.Schema, SSLMode: s.SSLMode,
+	return postgres.New(postgres.Options{Host: s.Host, Port: s.Port, Database: s.Database, User: s.User, Password: password, Schema: s.Schema, TLS: s.TLS.Peer(),
 		Target: target, Datasets: datasets})
 }

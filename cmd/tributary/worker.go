@@ -38,7 +38,7 @@ func runWorker(ctx context.Context, file string, _ io.Writer, l *slog.Logger) er
 	if err != nil {
 		return err
 	}
-	client, err := kafka.New(kafka.Options{Brokers: c.Log.Brokers})
+	client, err := newClient(c.Log, "tributary-worker")
 	if err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func runWorker(ctx context.Context, file string, _ io.Writer, l *slog.Logger) er
 	defer cancel()
 	topics := newTopicCheck(client, &c, l)
 	says := workerSays{config: &c, times: newTimes(), topics: topics}
-	said, err := newRecords(c.Log.Brokers, func() []status.Record { return says.records(ctx) }, l)
+	said, err := newRecords(c.Log, func() []status.Record { return says.records(ctx) }, l)
 	if err != nil {
 		return err
 	}

@@ -28,12 +28,24 @@ type KafkaOptions struct {
 	Dir string
 	// Settings are lines of server.properties; they replace the defaults of the same name.
 	Settings map[string]string
+	// Secure opens a second listener; nil for none.
+	Secure *KafkaSecure
+}
+
+// KafkaSecure is a listener with TLS for users of SCRAM. The first listener stays open, for
+// the administrator: who comes by it may do everything, others what ACLs allow.
+type KafkaSecure struct {
+	// CertFile, KeyFile and CAFile are in PEM, the key in PKCS #8.
+	CertFile, KeyFile, CAFile string
+	// ClientCertificates demands one of the authority from each client.
+	ClientCertificates bool
 }
 
 // Kafka is one Apache Kafka broker that is its own controller (KRaft), on
 // loopback. It runs as the present user and ends with the process that started it.
 type Kafka struct {
 	Addr    string // host:port, the same after each Restart
+	Secure  string // host:port of the second listener, if it was asked for
 	Version string
 	Dir     string
 
@@ -58,12 +70,16 @@ func StartKafka(ctx context.Context, o KafkaOptions) (*Kafka, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make Kafka's folder: %w", err)
 	}
-	client, controller, err := kafkaPorts(filepath.Join(o.Dir, "ports"))
+	ports, err := kafkaPorts(filepath.Join(o.Dir, "ports"))
+	if err != nil {
+		return nil, err
+	}
+	settings, err := kafkaConfig(o, ports)
 	if err != nil {
 		return nil, err
 	}
 	config := filepath.Join(o.Dir, "server.properties")
-	if err := os.WriteFile(config, []byte(kafkaConfig(o, client, controller)), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte(settings), 0o600); err != nil {
 		return nil, fmt.Errorf("write Kafka's settings: %w", err)
 	}
 	classes := filepath.Join(jars, "*")
@@ -77,34 +93,37 @@ func StartKafka(ctx context.Context, o KafkaOptions) (*Kafka, error) {
 			return nil, fmt.Errorf("format Kafka's data folder: %w\n%s", err, out)
 		}
 	}
-	k := &Kafka{Addr: net.JoinHostPort("127.0.0.1", client), Version: KafkaVersion, Dir: o.Dir,
+	k := &Kafka{Addr: net.JoinHostPort("127.0.0.1", ports[0]), Version: KafkaVersion, Dir: o.Dir,
 		args: []string{java, "-Xms256m", "-Xmx1g", "-XX:+UseG1GC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", classes, "kafka.Kafka", config}}
+	if o.Secure != nil {
+		k.Secure = net.JoinHostPort("127.0.0.1", ports[2])
+	}
 	return k, k.Start(ctx)
 }
 
-// kafkaPorts takes two free ports. They are kept in a file, because the data
-// folder names the controller's.
-func kafkaPorts(file string) (client, controller string, err error) {
+// kafkaPorts takes free ports for clients, the controller and the secure listener. They
+// are kept in a file, because the data folder names the controller's.
+func kafkaPorts(file string) (ports [3]string, err error) {
 	if b, err := os.ReadFile(file); err == nil {
-		if kept := strings.Fields(string(b)); len(kept) == 2 {
-			return kept[0], kept[1], nil
+		if kept := strings.Fields(string(b)); len(kept) == len(ports) {
+			return [3]string(kept), nil
 		}
 	}
-	var ports [2]string
 	for i := range ports {
 		p, err := FreePort()
 		if err != nil {
-			return "", "", err
+			return ports, err
 		}
 		ports[i] = strconv.Itoa(int(p))
 	}
 	if err := os.WriteFile(file, []byte(strings.Join(ports[:], " ")+"\n"), 0o600); err != nil {
-		return "", "", fmt.Errorf("keep Kafka's ports: %w", err)
+		return ports, fmt.Errorf("keep Kafka's ports: %w", err)
 	}
-	return ports[0], ports[1], nil
+	return ports, nil
 }
 
-func kafkaConfig(o KafkaOptions, client, controller string) string {
+func kafkaConfig(o KafkaOptions, ports [3]string) (string, error) {
+	client, controller := ports[0], ports[1]
 	all := map[string]string{
 		"process.roles": "broker,controller", "node.id": "1",
 		"controller.quorum.bootstrap.servers":              "127.0.0.1:" + controller,
@@ -122,12 +141,17 @@ func kafkaConfig(o KafkaOptions, client, controller string) string {
 		"share.coordinator.state.topic.min.isr":            "1",
 		"group.initial.rebalance.delay.ms":                 "0",
 	}
+	if o.Secure != nil {
+		if err := o.Secure.settings(all, ports[2]); err != nil {
+			return "", err
+		}
+	}
 	maps.Copy(all, o.Settings)
 	var b strings.Builder
 	for _, k := range slices.Sorted(maps.Keys(all)) {
 		b.WriteString(k + "=" + all[k] + "\n")
 	}
-	return b.String()
+	return b.String(), nil
 }
 
 // Start starts the broker again after Stop or Kill and waits until it answers.

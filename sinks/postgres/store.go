@@ -18,6 +18,7 @@ import (
 	"github.com/tributary-cdc/tributary/schema"
 	"github.com/tributary-cdc/tributary/sinks/worker"
 	"github.com/tributary-cdc/tributary/stream/log"
+	"github.com/tributary-cdc/tributary/stream/peer"
 )
 
 // Options says where the store is. Host, Database and User are required.
@@ -34,8 +35,8 @@ type Options struct {
 	Target Target
 	// Datasets are the layouts of single ones, by name.
 	Datasets map[string]Layout
-	// SSLMode as libpq names it. Default "prefer".
-	SSLMode string
+	// TLS protects all connections. The zero value: verified beyond loopback.
+	TLS peer.TLS
 }
 
 // Store implements worker.Store. Each claimed partition has one connection.
@@ -91,27 +92,22 @@ func New(o Options) (*Store, error) {
 	return &Store{o: o, config: cfg, lanes: map[log.Partition]*lane{}}, nil
 }
 
-// Connection gives what pgx needs to reach the database of the options, with TLS as
-// SSLMode says. It doesn't connect.
+// Connection gives what pgx needs to reach the database of the options, but for TLS, which
+// peer.Connect gives for each connection. It doesn't connect.
 func Connection(o Options) (*pgx.ConnConfig, error) {
 	if o.Port == 0 {
 		o.Port = 5432
 	}
-	if o.SSLMode == "" {
-		o.SSLMode = "prefer"
+	if err := o.TLS.On(o.Host).Check(); err != nil {
+		return nil, fmt.Errorf("postgres store options: TLS: %w", err)
 	}
-	// The host stands here as well, or TLS would be left out wherever the machine has a folder
-	// for PostgreSQL's Unix sockets, and no name would be verified.
-	host := strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(o.Host)
-	cfg, err := pgx.ParseConfig(fmt.Sprintf("host='%s' sslmode=%s connect_timeout=5", host, o.SSLMode))
+	// The environment's PGSSL variables don't count.
+	cfg, err := pgx.ParseConfig("sslmode=disable connect_timeout=5")
 	if err != nil {
-		return nil, fmt.Errorf("postgres store options: SSLMode %q: %w", o.SSLMode, err)
+		return nil, fmt.Errorf("postgres store options: %w", err)
 	}
 	cfg.Host, cfg.Port, cfg.Database, cfg.User, cfg.Password = o.Host, o.Port, o.Database, o.User, o.Password
 	cfg.Fallbacks = nil
-	if o.SSLMode == "prefer" { // a loopback server without TLS
-		cfg.TLSConfig = nil
-	}
 	return cfg, nil
 }
 
@@ -127,14 +123,6 @@ func (s *Store) Close() error {
 		delete(s.lanes, p)
 	}
 	return errors.Join(all...)
-}
-
-func (s *Store) connect(ctx context.Context) (*pgx.Conn, error) {
-	c, err := pgx.ConnectConfig(ctx, s.config.Copy())
-	if err != nil {
-		return nil, fmt.Errorf("connect to store %s:%d/%s: %w", s.o.Host, s.o.Port, s.o.Database, classify(err, false))
-	}
-	return c, nil
 }
 
 func ident(names ...string) string { return pgx.Identifier(names).Sanitize() }
@@ -168,6 +156,9 @@ func (s *Store) conn(p log.Partition) (*pgx.Conn, error) {
 
 // classify gives an error its meaning for the worker.
 func classify(err error, committing bool) error {
+	if e, ok := errors.AsType[*peer.Error](err); ok {
+		return fmt.Errorf("%w: %w", worker.ErrStoreAccess, e)
+	}
 	var pe *pgconn.PgError
 	if errors.As(err, &pe) {
 		switch pe.Code {

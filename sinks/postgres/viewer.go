@@ -102,9 +102,9 @@ func (v *Viewer) ask(ctx context.Context, f func(*pgx.Conn) error) error {
 		config := v.s.config.Copy()
 		config.RuntimeParams["application_name"] = "tributary-view"
 		config.RuntimeParams["default_transaction_read_only"] = "on"
-		c, err := pgx.ConnectConfig(ctx, config)
+		c, err := v.s.dial(ctx, config)
 		if err != nil {
-			return fmt.Errorf("connect to store %s:%d/%s: %w", v.s.o.Host, v.s.o.Port, v.s.o.Database, err)
+			return err
 		}
 		v.conn = c
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/tributary-cdc/tributary/stream/envelope"
 	"github.com/tributary-cdc/tributary/stream/log"
+	"github.com/tributary-cdc/tributary/stream/peer"
 )
 
 // codes are the codes of a worker's errors. The first that fits counts.
@@ -25,6 +26,9 @@ var codes = []struct {
 // CodeOf gives the stable code of an error of a worker or of the log, empty if it
 // has none.
 func CodeOf(err error) string {
+	if e, ok := errors.AsType[*peer.Error](err); ok {
+		return e.Code
+	}
 	for _, c := range codes {
 		if errors.Is(err, c.err) {
 			return c.code

@@ -8,7 +8,6 @@ package kafka
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -18,9 +17,9 @@ import (
 
 	kafkago "github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
-	"github.com/segmentio/kafka-go/sasl"
 
 	"github.com/tributary-cdc/tributary/stream/log"
+	"github.com/tributary-cdc/tributary/stream/peer"
 )
 
 // Options says where the log is. Brokers is required.
@@ -29,9 +28,10 @@ type Options struct {
 	Brokers []string
 	// ClientID names this program in the broker's logs. Default "tributary".
 	ClientID string
-	// TLS and SASL are off if nil.
-	TLS  *tls.Config
-	SASL sasl.Mechanism
+	// TLS protects all connections. The zero value: verified if a broker is beyond loopback.
+	TLS peer.TLS
+	// SASL is who this program is; nil for brokers that ask nobody.
+	SASL *Login
 	// Dial replaces the way to a broker, e.g. through a proxy. Default a net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Timeout bounds one request without its waiting time. Default 10s.
@@ -57,7 +57,17 @@ func New(o Options) (*Client, error) {
 	if o.Timeout == 0 {
 		o.Timeout = 10 * time.Second
 	}
-	t := &kafkago.Transport{ClientID: o.ClientID, TLS: o.TLS, SASL: o.SASL, MetadataTTL: time.Second, Dial: o.Dial, DialTimeout: 3 * time.Second}
+	dial, err := o.encrypted()
+	if err != nil {
+		return nil, err
+	}
+	t := &kafkago.Transport{ClientID: o.ClientID, MetadataTTL: time.Second, Dial: dial, DialTimeout: dialTimeout}
+	if o.SASL != nil {
+		if err := o.SASL.check(); err != nil {
+			return nil, err
+		}
+		t.SASL = o.SASL
+	}
 	return &Client{
 		raw:       &kafkago.Client{Addr: kafkago.TCP(o.Brokers...), Transport: t},
 		transport: t,
@@ -69,27 +79,43 @@ func New(o Options) (*Client, error) {
 // Close ends idle connections.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
+// isTLS reports whether encryption of a connection is what the error is about.
+func isTLS(err error) bool {
+	_, ok := errors.AsType[*peer.Error](err)
+	return ok
+}
+
 // refused are the broker's answers that say the request can't succeed as it is.
 var refused = map[kafkago.Error]error{
-	kafkago.OffsetOutOfRange:             log.ErrOffsetOutOfRange,
-	kafkago.UnknownTopicOrPartition:      log.ErrUnknownTopic,
-	kafkago.MessageSizeTooLarge:          log.ErrTooLarge,
-	kafkago.RecordListTooLarge:           log.ErrTooLarge,
-	kafkago.InvalidProducerEpoch:         log.ErrFenced,
-	kafkago.Error(90):                    log.ErrFenced, // PRODUCER_FENCED
-	kafkago.OutOfOrderSequenceNumber:     log.ErrUnknownOutcome,
-	kafkago.UnknownProducerId:            log.ErrUnknownOutcome,
-	kafkago.DuplicateSequenceNumber:      log.ErrUnknownOutcome,
-	kafkago.InvalidMessage:               log.ErrCorrupt,
-	kafkago.InvalidProducerIDMapping:     log.ErrFenced,
-	kafkago.TransactionCoordinatorFenced: log.ErrUnavailable,
-	kafkago.Unknown:                      log.ErrUnavailable, // the client wraps a broken connection in it
-	kafkago.BrokerNotAvailable:           log.ErrUnavailable,
+	kafkago.OffsetOutOfRange:                   log.ErrOffsetOutOfRange,
+	kafkago.UnknownTopicOrPartition:            log.ErrUnknownTopic,
+	kafkago.MessageSizeTooLarge:                log.ErrTooLarge,
+	kafkago.RecordListTooLarge:                 log.ErrTooLarge,
+	kafkago.InvalidProducerEpoch:               log.ErrFenced,
+	kafkago.Error(90):                          log.ErrFenced, // PRODUCER_FENCED
+	kafkago.OutOfOrderSequenceNumber:           log.ErrUnknownOutcome,
+	kafkago.UnknownProducerId:                  log.ErrUnknownOutcome,
+	kafkago.DuplicateSequenceNumber:            log.ErrUnknownOutcome,
+	kafkago.InvalidMessage:                     log.ErrCorrupt,
+	kafkago.InvalidProducerIDMapping:           log.ErrFenced,
+	kafkago.TransactionCoordinatorFenced:       log.ErrUnavailable,
+	kafkago.Unknown:                            log.ErrUnavailable, // the client wraps a broken connection in it
+	kafkago.BrokerNotAvailable:                 log.ErrUnavailable,
+	kafkago.SASLAuthenticationFailed:           log.ErrLogin,
+	kafkago.UnsupportedSASLMechanism:           log.ErrLogin,
+	kafkago.IllegalSASLState:                   log.ErrLogin,
+	kafkago.TopicAuthorizationFailed:           log.ErrForbidden,
+	kafkago.GroupAuthorizationFailed:           log.ErrForbidden,
+	kafkago.ClusterAuthorizationFailed:         log.ErrForbidden,
+	kafkago.TransactionalIDAuthorizationFailed: log.ErrForbidden,
 }
 
 // classify wraps an error of the client in one of package log's, if it is one.
 func classify(err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	if err = peer.Diagnose("the log", err); isTLS(err) {
 		return err
 	}
 	var ke kafkago.Error

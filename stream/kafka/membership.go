@@ -15,13 +15,10 @@ const leaveTimeout = 2 * time.Second
 func (g *Group) config(life context.Context, topics []string) kafkago.ConsumerGroupConfig {
 	t := g.c.transport
 	dial := t.Dial
-	if dial == nil {
-		dial = (&net.Dialer{}).DialContext
-	}
 	return kafkago.ConsumerGroupConfig{
 		ID: g.o.Name, Brokers: g.c.brokers, Topics: topics,
 		GroupBalancers: []kafkago.GroupBalancer{spread{scope: g.o.Scope, holding: g.o.Holding}},
-		Dialer: &kafkago.Dialer{ClientID: t.ClientID, Timeout: t.DialTimeout, TLS: t.TLS, SASLMechanism: t.SASL,
+		Dialer: &kafkago.Dialer{ClientID: t.ClientID, Timeout: t.DialTimeout, SASLMechanism: t.SASL,
 			DialFunc: func(ctx context.Context, network, address string) (net.Conn, error) {
 				ctx, cancel := context.WithCancel(ctx)
 				defer cancel()

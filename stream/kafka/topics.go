@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -87,7 +88,12 @@ func (c *Client) CreateTopics(ctx context.Context, org string, o TopicOptions) e
 	if err != nil {
 		return fmt.Errorf("create topics of %s: %w", org, classify(err))
 	}
+	forbidden := map[string]error{} // only if it doesn't exist: who may use a topic may not make one
 	for name, err := range res.Errors {
+		if errors.Is(err, kafkago.TopicAuthorizationFailed) || errors.Is(err, kafkago.ClusterAuthorizationFailed) {
+			forbidden[name] = classify(err)
+			continue
+		}
 		if errors.Is(err, kafkago.InvalidReplicationFactor) {
 			return fmt.Errorf("create topic %s: %d replicas, more than there are brokers: %w: %w", name, o.Replication, log.ErrNotDurable, err)
 		}
@@ -97,8 +103,8 @@ func (c *Client) CreateTopics(ctx context.Context, org string, o TopicOptions) e
 	}
 	for _, s := range specs(org, o) {
 		for i := range s.parts {
-			if err := c.awaitLeader(rctx, log.Partition{Topic: s.name, Index: int32(i)}); err != nil {
-				return fmt.Errorf("await topic %s: %w", s.name, err)
+			if err := c.awaitLeader(rctx, log.Partition{Topic: s.name, Index: int32(i)}, forbidden[s.name] != nil); err != nil {
+				return fmt.Errorf("await topic %s: %w", s.name, cmp.Or(forbidden[s.name], err))
 			}
 		}
 	}
@@ -106,13 +112,17 @@ func (c *Client) CreateTopics(ctx context.Context, org string, o TopicOptions) e
 }
 
 // awaitLeader blocks until a new partition answers. A topic that existed before
-// may have fewer partitions, which is for CheckTopics and its users to say.
-func (c *Client) awaitLeader(ctx context.Context, p log.Partition) error {
+// may have fewer partitions, which is for CheckTopics and its users to say. forbidden says
+// that it hasn't been made now, so that none will come.
+func (c *Client) awaitLeader(ctx context.Context, p log.Partition, forbidden bool) error {
 	f := c.Fetcher(p, 0)
 	for pause := 20 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		_, _, err := f.Bounds(ctx)
 		if p.Index > 0 && errors.Is(err, log.ErrUnknownTopic) {
 			return nil
+		}
+		if forbidden && errors.Is(err, log.ErrUnknownTopic) {
+			return err
 		}
 		if !errors.Is(err, log.ErrUnavailable) && !errors.Is(err, log.ErrUnknownTopic) {
 			return err

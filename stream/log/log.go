@@ -89,6 +89,11 @@ var (
 	// ErrNotDurable: one broker's loss would take acknowledged records with it, and
 	// nobody has declared that this is wanted.
 	ErrNotDurable = errors.New("log isn't durable")
+	// ErrLogin: the broker doesn't know the user, the password or the mechanism. Only a
+	// person can help; asking again is safe.
+	ErrLogin = errors.New("login refused by the log")
+	// ErrForbidden: the broker's ACLs don't let the user do this. As ErrLogin.
+	ErrForbidden = errors.New("forbidden by the log's ACLs")
 	// ErrUnavailable: no answer from the broker. Retrying is safe.
 	ErrUnavailable = errors.New("log unavailable")
 )

@@ -23,16 +23,17 @@ var allowed = []struct {
 	to   []string
 }{
 	{"schema", nil},
-	{"stream/log", nil},
+	{"stream/peer", nil},
+	{"stream/log", []string{"stream/peer"}},
 	{"stream/event", []string{"schema"}},
 	{"stream/envelope", []string{"schema", "stream/event", "stream/log"}},
-	{"stream/kafka", []string{"stream/log"}},
+	{"stream/kafka", []string{"stream/log", "stream/peer"}},
 	{"stream/embedded", nil},
 	{"stream/status", []string{"stream/event", "stream/log"}},
 	{"stream/schemas", []string{"schema", "stream/envelope", "stream/log"}},
 	{"stream/registry", []string{"stream/envelope", "stream/log", "schema"}},
-	{"capture", []string{"capture", "schema", "stream/event", "stream/envelope", "stream/log"}},
-	{"sinks", []string{"sinks", "schema", "stream/event", "stream/envelope", "stream/log"}},
+	{"capture", []string{"capture", "schema", "stream/event", "stream/envelope", "stream/log", "stream/peer"}},
+	{"sinks", []string{"sinks", "schema", "stream/event", "stream/envelope", "stream/log", "stream/peer"}},
 	{"cmd", []string{"cmd", "capture", "sinks", "stream", "schema"}},
 	{"deploy", []string{"cmd", "capture", "sinks", "stream", "schema", "deploy", "test"}},
 	// What judges the product shares no code with it.

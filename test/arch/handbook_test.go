@@ -26,7 +26,7 @@ func TestHandbook(t *testing.T) {
 	if err != nil || len(pages) < 6 {
 		t.Fatalf("%d pages, %v", len(pages), err)
 	}
-	metrics, codes := read(t, "cmd/tributary/metrics.go"), read(t, "cmd/internal/codes/codes.go")+read(t, "cmd/internal/codes/program.go")+read(t, "cmd/internal/codes/preflight.go")+read(t, "cmd/internal/codes/hub.go")
+	metrics, codes := read(t, "cmd/tributary/metrics.go"), read(t, "cmd/internal/codes/codes.go")+read(t, "cmd/internal/codes/program.go")+read(t, "cmd/internal/codes/preflight.go")+read(t, "cmd/internal/codes/hub.go")+read(t, "cmd/internal/codes/secure.go")
 	sources, err := filepath.Glob("../../cmd/tributary/*.go")
 	if err != nil {
 		t.Fatal(err)

@@ -12,8 +12,13 @@ import (
 // the test fails. It takes about 5 s and 350 MB: share one where tests allow.
 func Kafka(t testing.TB, settings map[string]string) *local.Kafka {
 	t.Helper()
-	dir := folder(t, "kafka")
-	k, err := local.StartKafka(t.Context(), local.KafkaOptions{Dir: dir, Settings: settings})
+	return startKafka(t, local.KafkaOptions{Settings: settings})
+}
+
+func startKafka(t testing.TB, o local.KafkaOptions) *local.Kafka {
+	t.Helper()
+	o.Dir = folder(t, "kafka")
+	k, err := local.StartKafka(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,6 +29,15 @@ func Kafka(t testing.TB, settings map[string]string) *local.Kafka {
 	})
 	t.Logf("Apache Kafka %s on %s", k.Version, k.Addr)
 	return k
+}
+
+// SecureKafka starts Apache Kafka with a second listener for users of SCRAM over TLS, who may
+// do what ACLs allow. Its certificate is for 127.0.0.1, from the authority.
+func SecureKafka(t testing.TB, ca *Authority, clientCertificates bool) *local.Kafka {
+	t.Helper()
+	s := &local.KafkaSecure{CAFile: ca.File, ClientCertificates: clientCertificates}
+	s.CertFile, s.KeyFile = ca.Issue(t, "kafka", Leaf{Name: "kafka.example", Hosts: []string{"127.0.0.1"}})
+	return startKafka(t, local.KafkaOptions{Secure: s})
 }
 
 // SharedKafka starts a broker for all tests of a package, from TestMain. The

@@ -17,11 +17,14 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/tributary-cdc/tributary/cmd/hub/refusal"
+	"github.com/tributary-cdc/tributary/stream/peer"
 )
 
 // Options says where the state is and how long things last. Config is required.
 type Options struct {
 	Config *pgx.ConnConfig
+	// TLS protects all connections. The zero value: verified beyond loopback.
+	TLS peer.TLS
 	// Connections bounds those to the database. Default 8.
 	Connections int32
 	// Idle and Longest bound a session: since it was used last, and since its begin.
@@ -75,6 +78,12 @@ func Open(ctx context.Context, o Options) (*State, error) {
 	config.ConnConfig.RuntimeParams["timezone"] = "UTC"
 	config.MaxConns = o.Connections
 	config.ConnConfig.ConnectTimeout = connecting
+	config.BeforeConnect = func(_ context.Context, c *pgx.ConnConfig) (err error) {
+		if c.TLSConfig, err = o.TLS.Config(c.Host); o.TLS.Mode == peer.Prefer {
+			c.Fallbacks = []*pgconn.FallbackConfig{{Host: c.Host, Port: c.Port}}
+		}
+		return err
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, failed(err)
@@ -94,6 +103,9 @@ const connecting = 5 * time.Second
 func failed(err error) error {
 	if _, ours := errors.AsType[*refusal.Refusal](err); err == nil || ours || errors.Is(err, context.Canceled) {
 		return err
+	}
+	if e, ok := errors.AsType[*peer.Error](peer.Diagnose("the hub's database", err)); ok {
+		return &refusal.Refusal{Kind: refusal.Later, Code: e.Code, Err: e}
 	}
 	if pe, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch pe.Code {

@@ -69,8 +69,8 @@ var explanations = map[string]map[language.Language]explanation{
 		english: {"the source's log was made anew or set back: RESET MASTER, or a restored backup", "read the source's tables again"},
 		chinese: {"源端日志被重置或回退：RESET MASTER，或从备份恢复", "重新读取该数据源的表"}},
 	"LOG_UNAVAILABLE": {
-		english: {"the log doesn't answer", "check the brokers and the network; nothing is lost, the way goes on by itself"},
-		chinese: {"日志没有应答", "检查 broker 和网络；不会丢失数据，恢复后自动继续"}},
+		english: {"the log doesn't answer", "check the brokers and the network, and whether their port speaks TLS as log.tls says; nothing is lost, the way goes on by itself"},
+		chinese: {"日志没有应答", "检查 broker 和网络，以及其端口是否如 log.tls 所设使用 TLS；不会丢失数据，恢复后自动继续"}},
 	"MYSQL_BINLOG_FORMAT": {
 		english: {"binlog_format is not ROW", "SET GLOBAL binlog_format = 'ROW', and the same in the server's configuration; sessions that are open keep the old one"},
 		chinese: {"binlog_format 不是 ROW", "执行 SET GLOBAL binlog_format = 'ROW'，并写入服务器配置；已打开的会话仍用旧值"}},
@@ -81,8 +81,8 @@ var explanations = map[string]map[language.Language]explanation{
 		english: {"without GTIDs nothing tells which commits a MySQL view shows, so its tables can't be loaded", "switch gtid_mode on online, step by step"},
 		chinese: {"没有 GTID 就无法判断 MySQL 的一致性视图包含哪些提交，因此不能装载其表", "在线逐步开启 gtid_mode"}},
 	"MYSQL_LOGIN": {
-		english: {"the server refuses user or password", "check user and password of the source, and from which host the user may come"},
-		chinese: {"服务器拒绝用户名或口令", "检查数据源的用户名、口令，以及允许该用户登录的主机"}},
+		english: {"the server refuses user or password", "check user and password of the source, from which host the user may come, and whether the account demands TLS or a certificate (REQUIRE)"},
+		chinese: {"服务器拒绝用户名或口令", "检查数据源的用户名、口令、允许该用户登录的主机，以及该账户是否要求 TLS 或证书（REQUIRE）"}},
 	"MYSQL_LOG_BIN": {
 		english: {"the server writes no binary log", "set log_bin in the server's configuration and restart it"},
 		chinese: {"服务器没有开启 binlog", "在服务器配置中设置 log_bin 并重启"}},
@@ -123,8 +123,8 @@ var explanations = map[string]map[language.Language]explanation{
 		english: {"the source's transactions lie in another partition than the configuration says", "set partition back; a source keeps its partition"},
 		chinese: {"该数据源的事务在另一个分区，与配置不符", "把 partition 改回原值；数据源不能更换分区"}},
 	"PG_ACCESS": {
-		english: {"the server refuses the user, the password or a privilege", "the capture user needs LOGIN, REPLICATION and SELECT on the tables"},
-		chinese: {"服务器拒绝用户、口令或权限", "采集用户需要 LOGIN、REPLICATION 以及各表的 SELECT"}},
+		english: {"the server refuses the user, the password or a privilege", "the capture user needs LOGIN, REPLICATION and SELECT on the tables, and a line in pg_hba.conf; a hostssl line wants tls in the agent's file"},
+		chinese: {"服务器拒绝用户、口令或权限", "采集用户需要 LOGIN、REPLICATION、各表的 SELECT，以及 pg_hba.conf 中的一行；hostssl 行要求在 agent 配置中设置 tls"}},
 	"PG_NO_TABLE": {
 		english: {"no table matches the source's patterns", "check the patterns of the source"},
 		chinese: {"没有表与数据源的匹配规则相符", "检查数据源的匹配规则"}},
@@ -224,7 +224,7 @@ var explanations = map[string]map[language.Language]explanation{
 }
 
 // all are the codes with their texts, by where they come from.
-var all = []map[string]map[language.Language]explanation{explanations, ofProgram, findings, ofHub}
+var all = []map[string]map[language.Language]explanation{explanations, ofProgram, findings, ofHub, protected}
 
 // Explain gives a code's meaning and what to do about it; both are empty for an
 // unknown code.

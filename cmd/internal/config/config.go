@@ -30,6 +30,9 @@ type Log struct {
 	// acknowledged) or "single": one broker holds everything, its loss is accepted. The
 	// embedded log is always single.
 	Durability string `yaml:"durability"`
+	TLS        TLS    `yaml:"tls"`
+	// SASL is nil for brokers that ask nobody who he is.
+	SASL *SASL `yaml:"sasl"`
 }
 
 // The values of Log.Durability.
@@ -76,7 +79,7 @@ type Source struct {
 	Database string `yaml:"database"`
 	User     string `yaml:"user"`
 	Secret   `yaml:",inline"`
-	SSLMode  string            `yaml:"sslmode"`
+	TLS      TLS               `yaml:"tls"`
 	Tables   []string          `yaml:"tables"`
 	Datasets map[string]string `yaml:"datasets"`
 	// Keys and Append are for tables without a primary key, see capture.Keyless.
@@ -116,7 +119,7 @@ type StoreDB struct {
 	Database string `yaml:"database"`
 	User     string `yaml:"user"`
 	Secret   `yaml:",inline"`
-	SSLMode  string `yaml:"sslmode"`
+	TLS      TLS    `yaml:"tls"`
 	Schema   string `yaml:"schema"`
 	// Target is where the rows of datasets stand that Datasets doesn't name.
 	Target   string            `yaml:"target"`
@@ -187,16 +190,18 @@ var keys = map[string][]string{
 	"Agent":     {"name", "org", "log", "data_dir", "partitions", "codec", "stop_timeout", "http", "sources"},
 	"Worker":    {"name", "log", "orgs", "group", "data_dir", "stop_timeout", "http", "registry", "store"},
 	"Hub":       {"http", "log", "orgs", "stores", "state"},
-	"Database":  {"host", "port", "database", "user", "password_file", "password_env", "sslmode"},
+	"Database":  {"host", "port", "database", "user", "password_file", "password_env", "tls"},
 	"Registry":  {"log", "orgs", "http"},
 	"LogServer": {"data_dir", "port"},
-	"Log":       {"brokers", "embedded", "durability"},
-	"Source": {"name", "engine", "host", "port", "database", "user", "password_file", "password_env", "sslmode", "tables",
+	"Log":       {"brokers", "embedded", "durability", "tls", "sasl"},
+	"TLS":       {"mode", "ca_file", "cert_file", "key_file", "server_name", "legacy"},
+	"SASL":      {"mechanism", "user", "password_file", "password_env"},
+	"Source": {"name", "engine", "host", "port", "database", "user", "password_file", "password_env", "tls", "tables",
 		"datasets", "keys", "append", "partition", "first_start", "load", "fuse", "warn"},
 	"Fuse":    {"size", "age"},
 	"Warn":    {"left", "held"},
 	"Loading": {"rows_per_second", "quiet_hours", "time_zone"},
-	"StoreDB": {"name", "host", "port", "database", "user", "password_file", "password_env", "sslmode", "schema", "target", "datasets"},
+	"StoreDB": {"name", "host", "port", "database", "user", "password_file", "password_env", "tls", "schema", "target", "datasets"},
 	"Layout":  {"target", "key"},
 }
 
@@ -217,7 +222,7 @@ func (l *Log) check() error {
 	case l.Embedded && l.Durability == Replicated:
 		return wrong("log.durability "+Replicated, oneNode)
 	}
-	return nil
+	return l.checkAccess()
 }
 
 // Check implements the rules of the agent's file and fills defaults.
@@ -270,8 +275,8 @@ func (a *Agent) Check() error {
 				all = append(all, missing(where+".database", needsBase))
 			}
 		case "mysql", "mariadb":
-			if s.Database != "" || s.SSLMode != "" {
-				all = append(all, wrong(where, noBase, s.Engine))
+			if s.Database != "" {
+				all = append(all, wrong(where+".database", noBase, s.Engine))
 			}
 		default:
 			all = append(all, wrong(fmt.Sprintf("%s.engine %q", where, s.Engine), oneOf, "postgres, mysql, mariadb"))
@@ -282,7 +287,7 @@ func (a *Agent) Check() error {
 		if s.Partition < 0 || int(s.Partition) >= a.Partitions {
 			all = append(all, wrong(fmt.Sprintf("%s.partition %d", where, s.Partition), outside, 0, a.Partitions-1))
 		}
-		all = append(all, s.Secret.check(where), s.Load.check(where), s.Fuse.check(where, s.Engine), s.Warn.check(where))
+		all = append(all, s.Secret.check(where), s.TLS.check(where, s.Host), s.Load.check(where), s.Fuse.check(where, s.Engine), s.Warn.check(where))
 	}
 	return errors.Join(all...)
 }

@@ -21,6 +21,8 @@ const (
 	codeMissing = "CONFIG_MISSING"
 	codeValue   = "CONFIG_VALUE"
 	codeSecret  = "CONFIG_SECRET"
+	// codePlaintext: a password would go over the network for everybody to read.
+	codePlaintext = "CONFIG_PLAINTEXT"
 )
 
 // Finding is one thing in a file that a person must correct.

@@ -28,7 +28,7 @@ type Database struct {
 	Database string `yaml:"database"`
 	User     string `yaml:"user"`
 	Secret   `yaml:",inline"`
-	SSLMode  string `yaml:"sslmode"`
+	TLS      TLS `yaml:"tls"`
 }
 
 // Check implements the rules of the hub's file and fills defaults.
@@ -61,7 +61,7 @@ func (h *Hub) Check() error {
 		all = append(all, s.checkStore(where))
 	}
 	if d := h.State; d != nil {
-		all = append(all, d.check("state"), needs("state", "host", d.Host, "database", d.Database, "user", d.User))
+		all = append(all, d.check("state"), d.TLS.check("state", d.Host), needs("state", "host", d.Host, "database", d.Database, "user", d.User))
 	}
 	return errors.Join(all...)
 }
@@ -74,7 +74,7 @@ func (s *StoreDB) fill() {
 }
 
 func (s *StoreDB) checkStore(where string) error {
-	all := []error{s.check(where), needs(where, "host", s.Host, "database", s.Database, "user", s.User)}
+	all := []error{s.check(where), s.TLS.check(where, s.Host), needs(where, "host", s.Host, "database", s.Database, "user", s.User)}
 	if len(s.Schema) > 63 || postgres.Reserved(s.Schema) {
 		all = append(all, wrong(fmt.Sprintf("%s.schema %q", where, s.Schema), schemaName))
 	}

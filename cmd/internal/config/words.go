@@ -48,7 +48,12 @@ var (
 		capture.FaultPattern: {"is no pattern of two parts", "不是由两部分组成的匹配规则"},
 	}
 	needsBase     = words{"postgres needs one", "postgres 须指定数据库"}
-	noBase        = words{"database and sslmode are for postgres; with %s the table patterns name the databases", "database 与 sslmode 仅用于 postgres；%s 由表的匹配规则指明数据库"}
+	noBase        = words{"is for postgres; with %s the table patterns name the databases", "仅用于 postgres；%s 由表的匹配规则指明数据库"}
+	certAndKey    = words{"cert_file and key_file belong together", "cert_file 与 key_file 须同时填写"}
+	noUse         = words{"ca_file is for verify-ca and verify-full, server_name for verify-full; none goes with no other key", "ca_file 用于 verify-ca 与 verify-full，server_name 用于 verify-full；none 不能与其他键同用"}
+	noPrefer      = words{"a broker's port speaks TLS or it doesn't: verify-full, verify-ca, require or none", "broker 的端口要么使用 TLS 要么不用：verify-full、verify-ca、require 或 none"}
+	embeddedPlain = words{"the embedded log is on loopback and takes no tls or sasl", "内嵌日志只在本机回环地址，不支持 tls 与 sasl"}
+	plainPassword = words{"the password itself is sent, so the broker must be verified beyond loopback: tls.mode verify-full or verify-ca, or a SCRAM mechanism", "PLAIN 会发送口令原文，非回环地址必须验证 broker：tls.mode 设为 verify-full 或 verify-ca，或改用 SCRAM"}
 	oneOf         = words{"one of %s", "应为 %s 之一"}
 	firstStarts   = words{"load, now, or nothing", "应为 load、now，或不填"}
 	outside       = words{"is outside %d to %d", "超出范围 %d 至 %d"}
