@@ -103,7 +103,7 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 	g.Go(func() error {
 		return serve(ctx, ln, handler(answers{
 			status: func() report {
-				return report{Role: "agent", Name: c.Name, Sources: statuses(), Loads: parts.loaders.progress(), Added: parts.loaders.added(), Rooms: watch.rooms()}
+				return report{Role: "agent", Name: c.Name, Sources: statuses(), Loads: parts.loaders.progress(), Added: parts.loaders.added(), Rooms: watch.rooms(), Legacy: legacy(&c)}
 			},
 			ready:   func() error { return errors.Join(topics.get(), agentReady(statuses())) },
 			figures: []prometheus.Collector{agentMetrics(statuses), loadMetrics(parts.loaders.progress), said.metrics(), watch.metrics()},
@@ -141,6 +141,16 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 	silence() // after the sources, so that the last word is how they ended
 	cancel()
 	return errors.Join(err, g.Wait())
+}
+
+// legacy gives the sources of a file that accept old TLS.
+func legacy(c *config.Agent) (ids []string) {
+	for _, s := range c.Sources {
+		if s.TLS.Legacy {
+			ids = append(ids, c.Org+"-"+s.Name)
+		}
+	}
+	return ids
 }
 
 // agentParts is what the pipelines of an agent share.

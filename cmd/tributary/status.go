@@ -34,8 +34,11 @@ type report struct {
 	// Added are the tables that sources have beside those of their patterns.
 	Added map[string][]string `json:"added_tables,omitempty"`
 	// Rooms say what the sources' servers keep of their logs, and warn, by source.
-	Rooms  map[string]guard.Status `json:"rooms,omitempty"`
-	Stores []worker.SourceStatus   `json:"applied,omitempty"` // of a worker
+	Rooms map[string]guard.Status `json:"rooms,omitempty"`
+	// Legacy are the sources for which the agent's file accepts old TLS, an opt-in that is
+	// to be seen as long as it lasts.
+	Legacy []string              `json:"legacy_tls,omitempty"`
+	Stores []worker.SourceStatus `json:"applied,omitempty"` // of a worker
 	// Partitions are those that are a worker's now.
 	Partitions []worker.PartitionStatus `json:"partitions,omitempty"`
 	// Waits says why a worker has no partitions yet, Code is that of the trouble.
@@ -170,6 +173,9 @@ func printStatus(out io.Writer, say catalogue, lang language, reports []report) 
 			notes := note(lang, s.Code, s.Error, s.Hint)
 			if added := r.Added[s.Source]; len(added) > 0 {
 				notes = append(notes, fmt.Sprintf(say.fieldAdded, strings.Join(added, ", ")))
+			}
+			if slices.Contains(r.Legacy, s.Source) {
+				notes = append(notes, note(lang, "SOURCE_TLS_LEGACY", "", "")...)
 			}
 			notes = append(notes, roomNotes(say, lang, s.Code, r.Rooms[s.Source])...)
 			for _, t := range s.Stopped {
