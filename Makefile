@@ -3,7 +3,7 @@ GO ?= go
 # A number of inputs: with a time, go test reports the end of it as a failure now and then.
 FUZZTIME ?= 50000x
 
-.PHONY: bench bench-peers demo help build test test-load ci lint unit faults stopped fuzz servers test-matrix test-mysql test-container
+.PHONY: bench bench-peers demo help build test test-load test-verify ci lint unit faults stopped fuzz servers test-matrix test-mysql test-container
 help:
 	@echo "make build   编译到 bin/tributary      build bin/tributary"
 	@echo "make test    全部检查与测试            every check and test (what CI runs)"
@@ -11,6 +11,7 @@ help:
 	@echo "make bench   测量吞吐与延迟            measure rates and latency (ROWS=n REPEAT=n OUT=folder)"
 	@echo "make bench-peers  同一次运行中与 Debezium 对比  the same beside Debezium, in one run (needs Java 17 and Maven)"
 	@echo "make test-load  装载 300 张表、500 万行，边写边杀采集进程，逐值比对  a load of TABLES=300 tables, ROWS=5000000, KILLS=20 (SEED=n repeats), compared value by value"
+	@echo "make test-verify  边写边核对 100 遍，不得误报；并找出、修复每种差异  compare stores with sources that are written, ROUNDS=100 times: no false alarm, each defect found and mended"
 	@echo "make faults  随机故障（SEED=n 重放，FAULTS=n 次数）  break anything at random (SEED=n repeats, FAULTS=n how often)"
 	@echo "make stopped 应用程序在 COPY 中被冻结（STOPPED=1m）  a worker frozen inside a COPY, for STOPPED=1m"
 	@echo "make test-mysql  在 MySQL 上测试            the reader, and the whole way, on MySQL"
@@ -87,6 +88,9 @@ test-mysql:
 # Needs about 15 GB of disk; how long it takes depends on the machine.
 test-load:
 	TABLES=$(or $(TABLES),300) ROWS=$(or $(ROWS),5000000) KILLS=$(or $(KILLS),20) SEED=$(SEED) $(GO) test -count=1 -timeout 4h -v -run TestWholeDatabase ./test/e2e
+
+test-verify:
+	for engine in mariadb mysql; do TRIBUTARY_VERIFY_ENGINE=$$engine TRIBUTARY_VERIFY_ROUNDS=$(or $(ROUNDS),100) $(GO) test -count=1 -timeout 60m -v -run 'TestVerify$$' ./test/e2e || exit 1; done
 
 faults:
 	FAULTS=$(or $(FAULTS),60) $(GO) test -count=1 -timeout 60m -v -run 'KilledAnywhere|AnythingBreaks' ./test/e2e ./test/faults

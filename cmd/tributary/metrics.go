@@ -27,6 +27,7 @@ var (
 	storeSkipped  = metric("store_skipped_rows_total", "Rows missed for stopped tables since the start.", "source")
 	storeHeld     = metric("store_quarantined_rows_total", "Rows missed since the start because their key is in quarantine.", "source")
 	storeKeys     = metric("store_quarantined_keys", "Keys in quarantine.", "source")
+	storeUnequal  = metric("store_unequal_tables", "Tables of which the last verification has found a difference that stands.", "source")
 	storeGap      = metric("store_gap", "1 if the source is in the state GAP.", "source")
 	storeLag      = metric("store_lag_seconds", "From the last transaction's commit at the source to its commit in the store. Absent before the first one. MariaDB gives whole seconds.", "source")
 	storeLogLag   = metric("store_log_lag_seconds", "From the last transaction's place in the log to its commit in the store. Absent before the first one.", "source")
@@ -35,7 +36,7 @@ var (
 	setAside      = metric("log_records_set_aside_total", "Records and transactions that didn't count: foreign, fenced, void, known, unknown.", "reason")
 
 	loadRows   = metric("source_load_rows_total", "Rows handed out by loads of tables.", "source")
-	loadTables = metric("source_load_tables", "Tables by the phase of their load: queued, loading, waiting (for the quiet hours), paused, loaded, failed, canceled.", "source", "phase")
+	loadTables = metric("source_load_tables", "Tables by the phase of their load or verification: queued, loading, verifying, waiting (for the quiet hours), paused, loaded, verified, failed, canceled.", "source", "phase")
 
 	loadEstimate = metric("source_load_estimated_rows", "Rows of the tables that are being loaded, by the server's own statistics; those without any count as 0.", "source")
 	loadSpeed    = metric("source_load_rows_per_second", "Rows per second that loads have handed out in the last half minute.", "source")
@@ -99,6 +100,7 @@ func workerMetrics(status func() (map[string]worker.SourceStatus, worker.Counts)
 			counter(out, storeSkipped, s.Skipped, id)
 			counter(out, storeHeld, s.Quarantined, id)
 			gauge(out, storeKeys, float64(s.Keys), id)
+			gauge(out, storeUnequal, float64(len(s.Unequal)), id)
 			gap := 0.0
 			if s.Gap != "" {
 				gap = 1

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -147,6 +148,9 @@ func (w *workerSays) records(ended context.Context) []status.Record {
 		}
 		r := w.record(status.OfStore, org[p.Partition.Topic])
 		r.Source, r.State, r.Error, r.Code, r.NeedsPerson = s.Source, string(p.State), p.Error, p.Code, p.State == worker.Failed
+		if len(s.Unequal) > 0 && r.Code == "" {
+			r.Code, r.Error, r.NeedsPerson = worker.TablesUnequal, strings.Join(s.Unequal, ", "), true
+		}
 		if s.Gap != "" {
 			r.State, r.Code, r.NeedsPerson = "gap", s.Gap, true
 		}

@@ -142,7 +142,7 @@ func (r *report) well() bool {
 		}
 	}
 	for _, s := range r.Stores {
-		if s.Gap != "" || s.Keys > 0 {
+		if s.Gap != "" || s.Keys > 0 || len(s.Unequal) > 0 {
 			return false
 		}
 	}
@@ -211,6 +211,9 @@ func printStatus(out io.Writer, say catalogue, lang language, reports []report) 
 				state = "gap"
 			}
 			notes := note(lang, s.Gap, "", "")
+			if len(s.Unequal) > 0 {
+				notes = append(notes, note(lang, worker.TablesUnequal, strings.Join(s.Unequal, ", "), "")...)
+			}
 			if s.Keys > 0 {
 				notes = append(notes, note(lang, worker.KeysQuarantined, strconv.Itoa(s.Keys), "")...)
 			}

@@ -23,6 +23,9 @@ func (s *Store) Recall(ctx context.Context, claim worker.Claim) (worker.Recalled
 	if err == nil {
 		r.Loads, err = unfinished(ctx, c)
 	}
+	if err == nil {
+		r.Unequal, err = unequal(ctx, c)
+	}
 	if err != nil {
 		return worker.Recalled{}, fmt.Errorf("read what is stopped: %w", classify(err, false))
 	}

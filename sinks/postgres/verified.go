@@ -34,6 +34,20 @@ func (s *Store) Verifications(ctx context.Context, w Wanted) (found []verify.Rep
 	return found, nil
 }
 
+// unequal gives the tables of each source of which the last verification that has come to an
+// end has found a difference that stands.
+func unequal(ctx context.Context, c *pgx.Conn) (map[string][]string, error) {
+	rows, err := c.Query(ctx, `SELECT source, "table" FROM tributary.verification v WHERE state = 'unequal' AND NOT EXISTS (SELECT FROM tributary.verification n
+		WHERE n.source = v.source AND n."table" = v."table" AND n.number > v.number AND n.state IN ('equal', 'repaired', 'unequal')) ORDER BY 1, 2`)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string][]string{}
+	var source, table string
+	_, err = pgx.ForEachRow(rows, []any{&source, &table}, func() error { out[source] = append(out[source], table); return nil })
+	return out, err
+}
+
 func verifications(ctx context.Context, c *pgx.Conn, w Wanted) ([]verify.Report, error) {
 	rows, err := c.Query(ctx, `SELECT number, id, source, "table", dataset, state, error, asked_by, repair, chunks, rows, missing, surplus, different, repaired,
 			quarantined, owned, asked_at, begun_at, ended_at FROM tributary.verification v

@@ -234,6 +234,8 @@ func (r *running) end(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	stands := total.Outcome() == verify.Unequal
+	r.c.Stands = &stands
 	_, err = r.conn.Exec(ctx, `UPDATE tributary.verification SET state = $2 WHERE number = $1`, r.number, string(total.Outcome()))
 	return err
 }

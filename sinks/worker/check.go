@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/tributary-cdc/tributary/schema"
 	"github.com/tributary-cdc/tributary/stream/envelope"
@@ -18,7 +19,32 @@ type Check struct {
 	// Held reports whether a key, in its canonical form, is in quarantine: what the store
 	// has of it is what was last accepted, and its difference is known.
 	Held func(key []byte) bool
+	// Stands is set by the store at a verification's end, unless it was given up: whether a
+	// difference stands.
+	Stands *bool
 }
+
+// verified notes how verifications have ended.
+func (s *session) verified(checks []Check) {
+	for _, c := range checks {
+		if c.Stands == nil {
+			continue
+		}
+		s.update(c.Source, func(st *SourceStatus) {
+			st.Unequal = slices.DeleteFunc(slices.Clone(st.Unequal), func(t string) bool { return t == c.Table })
+			if *c.Stands {
+				st.Unequal = append(st.Unequal, c.Table)
+			}
+		})
+		if *c.Stands { // keys may be a person's, and stand in the store only
+			s.w.o.Logger.Warn("the store differs from the source", "source", c.Source, "table", c.Table, "verification", c.ID)
+		}
+		s.w.o.OnChange()
+	}
+}
+
+// TablesUnequal is the code that tells people of tables that differ from their source.
+const TablesUnequal = "VERIFY_DIFFERENT"
 
 // check adds a step of a verification to a batch.
 func (u *builder) check(ctx context.Context, b *Batch, t *txn, c *change) error {

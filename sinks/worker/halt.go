@@ -27,7 +27,7 @@ func (s *session) restore(ctx context.Context) error {
 		s.build.keysOf(k.Source).table(k.Table).ids[k.ID] = reason{}
 	}
 	for source := range s.asm.flows {
-		s.update(source, func(st *SourceStatus) { st.Keys = s.build.keysOf(source).count() })
+		s.update(source, func(st *SourceStatus) { st.Keys, st.Unequal = s.build.keysOf(source).count(), r.Unequal[source] })
 	}
 	for _, l := range r.Loads {
 		s.build.loading[tableKey{l.Source, l.Table}] = l.Load

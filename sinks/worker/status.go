@@ -150,6 +150,7 @@ func (s *session) arrived(b *Batch, times []Applied) {
 		last[t.Source] = t
 		s.w.o.OnApplied(t)
 	}
+	s.verified(b.Checks)
 	for _, st := range b.Steps {
 		s.update(st.Source.ID, func(c *SourceStatus) {
 			c.Applied, c.Committed, c.At = st.To, st.Committed, now

@@ -195,6 +195,9 @@ type Recalled struct {
 	Keys  []QuarantinedKey
 	// Loads have begun and not ended.
 	Loads []Load
+	// Unequal are the tables of each source of which the last verification has found a
+	// difference that stands.
+	Unequal map[string][]string
 }
 
 // Halt is a stopped table. Its rows from Since on are not in the store: only
