@@ -23,9 +23,9 @@ type Cascade struct {
 var foreignKey = regexp.MustCompile("^CONSTRAINT `((?:[^`]|``)+)` FOREIGN KEY (\\([^)]+\\)) REFERENCES (?:`((?:[^`]|``)+)`\\.)?`((?:[^`]|``)+)` (\\([^)]+\\))" +
 	"(?: ON DELETE (CASCADE|SET NULL|SET DEFAULT|NO ACTION|RESTRICT))?(?: ON UPDATE (CASCADE|SET NULL|SET DEFAULT|NO ACTION|RESTRICT))?")
 
-// parseCascade reads a line of SHOW CREATE TABLE; false for one that isn't a foreign key
+// ParseCascade reads a line of SHOW CREATE TABLE; false for one that isn't a foreign key
 // that changes rows.
-func parseCascade(database, table, line string) (Cascade, bool) {
+func ParseCascade(database, table, line string) (Cascade, bool) {
 	line = strings.TrimSuffix(strings.TrimSpace(line), ",")
 	m := foreignKey.FindStringSubmatch(line)
 	if m == nil {
@@ -41,17 +41,21 @@ func parseCascade(database, table, line string) (Cascade, bool) {
 	return c, changes(c.OnDelete) || changes(c.OnUpdate)
 }
 
-// cascades lists the foreign keys that change rows. MariaDB shows their rules in
+// AskForeignKeys lists the tables with foreign keys.
+const AskForeignKeys = "SELECT DISTINCT TABLE_SCHEMA, TABLE_NAME FROM information_schema.KEY_COLUMN_USAGE WHERE REFERENCED_TABLE_NAME IS NOT NULL ORDER BY 1, 2"
+
+// Cascades lists the foreign keys that change rows which the user may see; query answers
+// statements as Session.Rows does. MariaDB shows their rules in
 // information_schema only to users who have more than SELECT (measured on 10.11), so they
 // are read from the tables' own statements.
-func (r *Reader) cascades() ([]Cascade, error) {
-	tables, err := r.query("list the tables with foreign keys", "SELECT DISTINCT TABLE_SCHEMA, TABLE_NAME FROM information_schema.KEY_COLUMN_USAGE WHERE REFERENCED_TABLE_NAME IS NOT NULL ORDER BY 1, 2")
+func Cascades(query func(what, sql string) ([][]string, error)) ([]Cascade, error) {
+	tables, err := query("list the tables with foreign keys", AskForeignKeys)
 	if err != nil {
 		return nil, err
 	}
 	var out []Cascade
 	for _, t := range tables {
-		rows, err := r.query(fmt.Sprintf("read the foreign keys of %s.%s", t[0], t[1]), "SHOW CREATE TABLE "+quote(t[0])+"."+quote(t[1]))
+		rows, err := query(fmt.Sprintf("read the foreign keys of %s.%s", t[0], t[1]), "SHOW CREATE TABLE "+quote(t[0])+"."+quote(t[1]))
 		if errors.Is(err, capture.ErrAccess) { // it can't be captured either
 			continue
 		}
@@ -59,7 +63,7 @@ func (r *Reader) cascades() ([]Cascade, error) {
 			return nil, err
 		}
 		for line := range strings.Lines(rows[0][1]) {
-			if c, ok := parseCascade(t[0], t[1], line); ok {
+			if c, ok := ParseCascade(t[0], t[1], line); ok {
 				out = append(out, c)
 			}
 		}
@@ -67,5 +71,6 @@ func (r *Reader) cascades() ([]Cascade, error) {
 	return out, nil
 }
 
-// Cascades lists the foreign keys that change rows which the user may see.
-func (s *Session) Cascades() ([]Cascade, error) { return s.r.cascades() }
+func (r *Reader) cascades() ([]Cascade, error) {
+	return Cascades(func(what, sql string) ([][]string, error) { return r.query(what, sql) })
+}

@@ -14,7 +14,7 @@ func TestParseCascade(t *testing.T) {
 		"CONSTRAINT `a` FOREIGN KEY (`s`) REFERENCES `x` (`id`) ON DELETE NO ACTION":                  {"db.x", "NO ACTION", "", false},
 		"`s` int COMMENT 'CONSTRAINT `a` FOREIGN KEY (`s`) REFERENCES `x` (`id`) ON DELETE CASCADE'":  {".", "", "", false},
 	} {
-		c, changes := parseCascade("db", "mark", line)
+		c, changes := ParseCascade("db", "mark", line)
 		if got := c.ParentDatabase + "." + c.Parent; changes != want.changes || got != want.parent || c.OnDelete != want.onDelete || c.OnUpdate != want.onUpdate {
 			t.Errorf("%s: %+v, %t", line, c, changes)
 		}

@@ -11,6 +11,9 @@ import (
 	"github.com/tributary-cdc/tributary/stream/peer"
 )
 
+// formats are the settings of all sessions: values have one form whatever the server's are.
+var formats = map[string]string{"DateStyle": "ISO, YMD", "TimeZone": "UTC", "IntervalStyle": "iso_8601", "bytea_output": "hex", "extra_float_digits": "3"}
+
 // config is what a session is opened with. The environment's PGSSL variables don't count.
 func (r *Reader) config(encrypted *tls.Config) (*pgx.ConnConfig, error) {
 	cfg, err := pgx.ParseConfig("sslmode=disable application_name=tributary connect_timeout=5")
@@ -19,7 +22,7 @@ func (r *Reader) config(encrypted *tls.Config) (*pgx.ConnConfig, error) {
 	}
 	cfg.Host, cfg.Port, cfg.Database, cfg.User, cfg.Password = r.o.Host, r.o.Port, r.o.Database, r.o.User, r.o.Password
 	cfg.Fallbacks, cfg.TLSConfig = nil, encrypted
-	for k, v := range map[string]string{"DateStyle": "ISO, YMD", "TimeZone": "UTC", "IntervalStyle": "iso_8601", "bytea_output": "hex", "extra_float_digits": "3"} {
+	for k, v := range formats {
 		cfg.RuntimeParams[k] = v
 	}
 	return cfg, nil

@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5"
@@ -14,6 +16,24 @@ const Oldest = 100000
 
 // WALLevel is the wal_level without which there is no logical replication.
 const WALLevel = "logical"
+
+// Names gives the names of a source's slot and publication.
+func Names(o Options) (slot, publication string, err error) {
+	r, err := New(o)
+	if err != nil {
+		return "", "", err
+	}
+	return r.o.Slot, r.o.Publication, nil
+}
+
+// SessionSettings gives, as statements, how the readers' sessions differ from a server's
+// usual ones.
+func SessionSettings() (out []string) {
+	for _, name := range slices.Sorted(maps.Keys(formats)) {
+		out = append(out, "SET "+name+" = '"+formats[name]+"'")
+	}
+	return out
+}
 
 // Session asks a reader's server for settings and catalogue. It is for one goroutine.
 type Session struct {

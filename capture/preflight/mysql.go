@@ -19,29 +19,45 @@ import (
 type mysqlServer struct {
 	o *Options
 	r *Report
-	s *mysql.Session
+	s mysqlAnswers
 
-	mariadb bool
-	version int    // e.g. 101119 for 10.11.19
-	user    string // as 'name'@'host' in statements
-	vars    map[string]string
-	status  map[string]string
-	tables  []*mysqlTable // those that are wanted
-	grants  []grant
+	printed  bool // the answers come from a file
+	stranger bool // and aren't about the source's user
+	mariadb  bool
+	version  int    // e.g. 101119 for 10.11.19
+	user     string // as 'name'@'host' in statements
+	vars     map[string]string
+	status   map[string]string
+	tables   []*mysqlTable // those that are wanted
+	grants   []grant
+}
+
+// mysqlAnswers answers statements, as mysql.Session does.
+type mysqlAnswers interface {
+	Rows(what, sql string) ([][]string, error)
 }
 
 // userTables leaves the servers' own databases out of a question.
 const userTables = "TABLE_SCHEMA NOT IN ('mysql', 'sys', 'performance_schema', 'information_schema')"
 
 func checkMySQL(ctx context.Context, o *Options, r *Report) error {
-	s, err := mysql.Open(ctx, *o.MySQL)
-	if err != nil {
-		return err
+	c := &mysqlServer{o: o, r: r, printed: o.Printed != nil}
+	if c.printed {
+		p, err := readPrinted(o.Printed, o.MySQL.Source.Engine, o.MySQL.Source.ID)
+		if err != nil {
+			return err
+		}
+		c.s = p
+	} else {
+		s, err := mysql.Open(ctx, *o.MySQL)
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		stop := context.AfterFunc(ctx, s.Close) // ends a question under way
+		defer stop()
+		c.s = s
 	}
-	defer s.Close()
-	stop := context.AfterFunc(ctx, s.Close) // ends a question under way
-	defer stop()
-	c := &mysqlServer{o: o, r: r, s: s}
 	for _, step := range []func() error{c.identify, c.settings, c.replication, c.privileges, c.catalogue, c.transactions} {
 		if err := step(); err != nil {
 			return errors.Join(ctx.Err(), err)
@@ -59,12 +75,18 @@ func (c *mysqlServer) ask(what string, statements ...string) (rows [][]string, s
 		switch {
 		case err == nil:
 			return rows, true, nil
+		case errors.Is(err, errUnprinted): // or another release's statement has an answer
+			continue
 		case errors.Is(err, capture.ErrAccess), errors.As(err, &me) && me.Code == gomysql.ER_XAER_RMERR:
 			c.r.Unseen = append(c.r.Unseen, Unseen{sql, err.Error()})
 			return nil, false, nil
 		case !errors.As(err, &me) || me.Code != gomysql.ER_PARSE_ERROR:
 			return nil, false, err
 		}
+	}
+	if errors.Is(err, errUnprinted) {
+		c.r.unseen(statements[0], err.Error())
+		err = nil
 	}
 	return nil, false, err
 }
@@ -92,7 +114,7 @@ var versionNumber = regexp.MustCompile(`^(\d+)\.(\d+)\.(\d+)`)
 // identify finds out which server it is.
 func (c *mysqlServer) identify() error {
 	before := c.o.Now()
-	rows, err := c.s.Rows("read the version", "SELECT VERSION(), CURRENT_USER(), UTC_TIMESTAMP(6), @@SESSION.max_user_connections")
+	rows, err := c.s.Rows("read the version", askVersion)
 	if err != nil {
 		return err
 	}
@@ -112,7 +134,8 @@ func (c *mysqlServer) identify() error {
 	}
 	at := strings.LastIndexByte(user, '@')
 	c.user = literal(user[:max(0, at)]) + "@" + literal(user[at+1:])
-	if n, err := strconv.Atoi(rows[0][3]); err != nil || n > 0 && n < connections {
+	c.stranger = c.printed && user[:max(0, at)] != c.o.MySQL.User
+	if n, err := strconv.Atoi(rows[0][3]); !c.stranger && (err != nil || n > 0 && n < connections) {
 		alter := "ALTER USER " + c.user + " WITH MAX_USER_CONNECTIONS "
 		c.r.add(Refuses, "SOURCE_CONNECTIONS", c.user, "MAX_USER_CONNECTIONS "+rows[0][3], Repair{SQL: alter + "0", Undo: alter + rows[0][3]})
 	}
@@ -126,6 +149,10 @@ func (c *mysqlServer) identify() error {
 	}
 	if said := string(c.o.MySQL.Source.Engine); said != "" && said != engine {
 		c.r.add(Harms, "SOURCE_ENGINE", "", fmt.Sprintf("engine: %s, the server is %s", said, c.r.Server), Repair{Agent: "engine: " + engine})
+	}
+	if c.printed {
+		c.r.unseen("clock", onlyLive)
+		return nil
 	}
 	there, err := time.Parse("2006-01-02 15:04:05", rows[0][2])
 	if err != nil {
@@ -154,11 +181,7 @@ func (c *mysqlServer) set(name, value string) Repair {
 
 // transactions looks for what can't be captured yet: XA.
 func (c *mysqlServer) transactions() error {
-	statement := "XA RECOVER CONVERT XID"
-	if c.mariadb {
-		statement = "XA RECOVER FORMAT='SQL'"
-	}
-	rows, _, err := c.ask("look for XA transactions", statement, "XA RECOVER")
+	rows, _, err := c.ask("look for XA transactions", c.xaRecover(), "XA RECOVER")
 	if err != nil {
 		return err
 	}
@@ -169,6 +192,14 @@ func (c *mysqlServer) transactions() error {
 		c.r.add(Harms, "MYSQL_XA", "", fmt.Sprintf("Com_xa_prepare = %.0f", n))
 	}
 	return nil
+}
+
+// xaRecover lists XA transactions with their names as XA ROLLBACK wants them, or nearly.
+func (c *mysqlServer) xaRecover() string {
+	if c.mariadb {
+		return "XA RECOVER FORMAT='SQL'"
+	}
+	return "XA RECOVER CONVERT XID"
 }
 
 // xid writes a line of XA RECOVER as XA ROLLBACK wants it.

@@ -107,7 +107,24 @@ func (c *mysqlServer) everywhere(privilege string) bool {
 // privileges reads what the user may do, and judges what it needs beyond tables and what
 // it has too much.
 func (c *mysqlServer) privileges() error {
-	rows, err := c.s.Rows("read the grants", "SHOW GRANTS")
+	if c.stranger {
+		c.r.stranger(c.user, c.o.MySQL.User)
+		return nil
+	}
+	grants := "SHOW GRANTS"
+	if c.printed && c.mariadb {
+		role, err := c.s.Rows("read the active role", askMariaRole)
+		if err != nil {
+			return err
+		}
+		if role[0][0] != "NONE" { // a script doesn't see what that may do
+			c.stranger = true
+			c.r.stranger("a user with the role "+role[0][0], c.user)
+			return nil
+		}
+		grants = askPrivileges
+	}
+	rows, err := c.s.Rows("read the grants", grants)
 	if err != nil {
 		return err
 	}
@@ -117,7 +134,11 @@ func (c *mysqlServer) privileges() error {
 			return err
 		}
 		if roles[0][0] != "NONE" {
-			if rows, err = c.s.Rows("read the grants", "SHOW GRANTS FOR CURRENT_USER() USING "+roles[0][0]); err != nil {
+			grants := "SHOW GRANTS FOR CURRENT_USER() USING " + roles[0][0]
+			if c.printed {
+				grants = grantsOfRoles
+			}
+			if rows, err = c.s.Rows("read the grants", grants); err != nil {
 				return err
 			}
 		}
@@ -239,6 +260,12 @@ func scopeOf(pattern string) string {
 // at all can't be told from tables that don't exist, so patterns are looked at as well.
 func (c *mysqlServer) selects(matched map[string]int) {
 	for _, pattern := range c.o.MySQL.Tables {
+		if c.stranger { // who sees all
+			if matched[pattern] == 0 {
+				c.r.add(Refuses, "MYSQL_NO_TABLE", pattern, "")
+			}
+			continue
+		}
 		database, table, _ := strings.Cut(pattern, ".")
 		whole := strings.ContainsAny(table, "*?[")
 		if whole {
@@ -253,6 +280,9 @@ func (c *mysqlServer) selects(matched map[string]int) {
 		}
 	}
 	for _, t := range c.tables {
+		if c.stranger {
+			return
+		}
 		if exact := slices.Contains(c.o.MySQL.Tables, t.id()); !exact && !c.has("SELECT", t.database, t.name) {
 			scope := quote(t.database) + "." + quote(t.name)
 			c.r.add(Refuses, "MYSQL_GRANT", c.user, "SELECT ON "+scope, c.grant("SELECT", scope))

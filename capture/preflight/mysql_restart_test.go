@@ -96,6 +96,7 @@ func TestMySQLOddSettings(t *testing.T) {
 	m.run(t, "SET GLOBAL server_id = 1")
 
 	byRole(t, m, "TO", o)
+	t.Run("script", func(t *testing.T) { scriptMaria(t, m) })
 }
 
 // byRole: a privilege may come from an active role.

@@ -151,6 +151,10 @@ func (c *mysqlServer) timeouts() {
 
 // encryption looks at this connection, which was made as the reader makes its own.
 func (c *mysqlServer) encryption() error {
+	if c.printed {
+		c.r.unseen("TLS", onlyLive)
+		return nil
+	}
 	rows, err := c.s.Rows("look at the connection", "SHOW SESSION STATUS LIKE 'Ssl_%'")
 	if err != nil {
 		return err

@@ -44,7 +44,7 @@ func (c *mysqlServer) catalogue() error {
 			return err
 		}
 	}
-	transactional, err := c.s.Rows("list the engines", "SELECT ENGINE FROM information_schema.ENGINES WHERE TRANSACTIONS = 'YES'")
+	transactional, err := c.s.Rows("list the engines", askEngines)
 	if err != nil {
 		return err
 	}
@@ -71,8 +71,7 @@ func (c *mysqlServer) catalogue() error {
 
 // list reads which of the tables are wanted.
 func (c *mysqlServer) list(by map[string]*mysqlTable) error {
-	rows, err := c.s.Rows("list tables", "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, COALESCE(ENGINE, ''), COALESCE(TABLE_ROWS, -1), COALESCE(DATA_LENGTH, 0), COALESCE(AVG_ROW_LENGTH, 0) "+
-		"FROM information_schema.TABLES WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND "+userTables+" ORDER BY 1, 2")
+	rows, err := c.s.Rows("list tables", askTables)
 	if err != nil {
 		return err
 	}
@@ -106,8 +105,7 @@ func (c *mysqlServer) list(by map[string]*mysqlTable) error {
 }
 
 func (c *mysqlServer) columns(by map[string]*mysqlTable) error {
-	rows, err := c.s.Rows("describe tables", "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, COALESCE(CHARACTER_SET_NAME, ''), EXTRA, COALESCE(GENERATION_EXPRESSION, ''), IS_NULLABLE "+
-		"FROM information_schema.COLUMNS WHERE "+userTables+" ORDER BY 1, 2, ORDINAL_POSITION")
+	rows, err := c.s.Rows("describe tables", askColumns)
 	if err != nil {
 		return err
 	}
@@ -120,8 +118,7 @@ func (c *mysqlServer) columns(by map[string]*mysqlTable) error {
 }
 
 func (c *mysqlServer) keys(by map[string]*mysqlTable) error {
-	rows, err := c.s.Rows("read the keys", "SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, COLUMN_NAME, NULLABLE, COALESCE(SUB_PART, 0), SEQ_IN_INDEX FROM information_schema.STATISTICS "+
-		"WHERE NON_UNIQUE = 0 AND "+userTables+" ORDER BY 1, 2, 3, SEQ_IN_INDEX")
+	rows, err := c.s.Rows("read the keys", askKeys)
 	if err != nil {
 		return err
 	}
@@ -259,12 +256,31 @@ func shortened(name string) string {
 	return name
 }
 
+// foreignKeys reads those that change rows. From a file of MySQL they come in the form of
+// the tables' statements, which a script can't ask for.
+func (c *mysqlServer) foreignKeys() ([]mysql.Cascade, error) {
+	if !c.printed || c.mariadb {
+		return mysql.Cascades(c.s.Rows)
+	}
+	rows, err := c.s.Rows("list the foreign keys", askForeignKeys)
+	if err != nil {
+		return nil, err
+	}
+	var out []mysql.Cascade
+	for _, row := range rows {
+		if k, ok := mysql.ParseCascade(row[0], row[1], row[2]); ok {
+			out = append(out, k)
+		}
+	}
+	return out, nil
+}
+
 // cascades lists the foreign keys through which InnoDB changes rows by itself.
 func (c *mysqlServer) cascades(by map[string]*mysqlTable) error {
 	if c.is("innodb_native_foreign_keys", "OFF") { // the server does it above the engine, and logs it
 		return nil
 	}
-	keys, err := c.s.Cascades()
+	keys, err := c.foreignKeys()
 	if err != nil {
 		return err
 	}

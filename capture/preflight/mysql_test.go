@@ -158,6 +158,9 @@ func TestMySQLFindings(t *testing.T) {
 			t.Run("keys", func(t *testing.T) { keysMaria(t, m) })
 			t.Run("types", func(t *testing.T) { typesMaria(t, m) })
 			t.Run("others", func(t *testing.T) { others(t, m) })
+			if m.product == "MariaDB" { // MySQL's is made where InnoDB runs foreign keys
+				t.Run("script", func(t *testing.T) { scriptMaria(t, m) })
+			}
 		})
 	}
 }

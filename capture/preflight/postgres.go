@@ -12,15 +12,18 @@ import (
 
 	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/capture/postgres"
+	"github.com/tributary-cdc/tributary/stream/event"
 )
 
 // postgresServer is what a PostgreSQL server has answered.
 type postgresServer struct {
 	o *Options
 	r *Report
-	s *postgres.Session
+	s postgresAnswers
 
-	version  int // server_version_num
+	printed  bool // the answers come from a file
+	stranger bool // and aren't about the source's user
+	version  int  // server_version_num
 	user     string
 	database string
 	super    bool
@@ -33,16 +36,36 @@ type postgresServer struct {
 	byHand, storedSent bool
 }
 
+// postgresAnswers answers statements, as postgres.Session does.
+type postgresAnswers interface {
+	Rows(ctx context.Context, what, sql string) ([][]string, error)
+	Replicates(ctx context.Context) error
+	Slot() string
+	Publication() string
+}
+
 // setting is a line of pg_settings, with the value that counts for the source's user.
 type setting struct{ value, unit, context, source string }
 
 func checkPostgres(ctx context.Context, o *Options, r *Report) error {
-	s, err := postgres.Open(ctx, *o.Postgres)
-	if err != nil {
-		return err
+	c := &postgresServer{o: o, r: r, printed: o.Printed != nil}
+	if c.printed {
+		p, err := readPrinted(o.Printed, event.Postgres, o.Postgres.Source.ID)
+		if err != nil {
+			return err
+		}
+		if p.slot, p.publication, err = postgres.Names(*o.Postgres); err != nil {
+			return err
+		}
+		c.s = printedByPsql{p}
+	} else {
+		s, err := postgres.Open(ctx, *o.Postgres)
+		if err != nil {
+			return err
+		}
+		defer s.Close(context.WithoutCancel(ctx))
+		c.s = s
 	}
-	defer s.Close(context.WithoutCancel(ctx))
-	c := &postgresServer{o: o, r: r, s: s}
 	if err := c.identify(ctx); err != nil || c.version < postgres.Oldest {
 		return err
 	}
@@ -99,9 +122,7 @@ func (c *postgresServer) role(name, value string) []Repair {
 // identify finds out which server and which user it is.
 func (c *postgresServer) identify(ctx context.Context) error {
 	before := c.o.Now()
-	rows, err := c.s.Rows(ctx, "read the version", `SELECT current_setting('server_version_num'), current_setting('server_version'), current_user, current_database(),
-		extract(epoch FROM clock_timestamp()), pg_is_in_recovery(), current_setting('server_encoding'), r.rolsuper, r.rolreplication,
-		coalesce((SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl), ''), r.rolconnlimit FROM pg_roles r WHERE r.rolname = current_user`)
+	rows, err := c.s.Rows(ctx, "read the version", askRole)
 	if err != nil {
 		return err
 	}
@@ -116,7 +137,13 @@ func (c *postgresServer) identify(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the server's time %q: %w", row[4], err)
 	}
-	c.r.clocks(time.UnixMicro(int64(seconds*1e6)), before, after)
+	if c.printed {
+		c.r.unseen("clock", onlyLive)
+		c.r.unseen("TLS", onlyLive)
+	} else {
+		c.r.clocks(time.UnixMicro(int64(seconds*1e6)), before, after)
+		c.r.encryption(c.o.Postgres.Host, c.o.Postgres.TLS, row[9])
+	}
 	if c.version < postgres.Oldest {
 		c.r.add(Refuses, "PG_VERSION", "", c.r.Server)
 	}
@@ -125,6 +152,11 @@ func (c *postgresServer) identify(ctx context.Context) error {
 	}
 	if row[6] == "SQL_ASCII" {
 		c.r.add(Harms, "PG_ENCODING", c.database, "server_encoding = SQL_ASCII")
+	}
+	if c.stranger = c.printed && c.user != c.o.Postgres.User; c.stranger {
+		c.r.stranger(c.user, c.o.Postgres.User)
+		c.user, c.super = c.o.Postgres.User, false
+		return nil
 	}
 	if row[8] != "t" && !c.super {
 		c.r.add(Refuses, "PG_GRANT", c.user, "REPLICATION", Repair{SQL: "ALTER ROLE " + ident(c.user) + " REPLICATION", Undo: "ALTER ROLE " + ident(c.user) + " NOREPLICATION"})
@@ -136,12 +168,11 @@ func (c *postgresServer) identify(ctx context.Context) error {
 		alter := "ALTER ROLE " + ident(c.user) + " CONNECTION LIMIT "
 		c.r.add(Refuses, "SOURCE_CONNECTIONS", c.user, "CONNECTION LIMIT "+row[10], Repair{SQL: alter + "-1", Undo: alter + row[10]})
 	}
-	c.r.encryption(c.o.Postgres.Host, c.o.Postgres.TLS, row[9])
 	return nil
 }
 
 func (c *postgresServer) readSettings(ctx context.Context) error {
-	rows, err := c.s.Rows(ctx, "read the settings", "SELECT name, setting, coalesce(unit, ''), context, source FROM pg_settings")
+	rows, err := c.s.Rows(ctx, "read the settings", askSettings)
 	if err != nil {
 		return err
 	}
@@ -167,9 +198,9 @@ func (c *postgresServer) number(name string) int64 {
 // rate computes how fast the WAL grows: since its statistics began, or since the last
 // checkpoint on a server that keeps none.
 func (c *postgresServer) rate(ctx context.Context) error {
-	basis, sql := "pg_stat_wal.wal_bytes", "SELECT wal_bytes, extract(epoch FROM now() - stats_reset) FROM pg_stat_wal"
+	basis, sql := "pg_stat_wal.wal_bytes", askWAL
 	if c.version < 140000 {
-		basis, sql = "pg_control_checkpoint()", `SELECT CASE WHEN pg_is_in_recovery() THEN 0 ELSE pg_wal_lsn_diff(pg_current_wal_lsn(), redo_lsn) END, extract(epoch FROM now() - checkpoint_time) FROM pg_control_checkpoint()`
+		basis, sql = "pg_control_checkpoint()", askCheckpoint
 	}
 	rows, seen, err := c.ask(ctx, "read how fast the WAL grows", sql)
 	if err != nil || !seen || len(rows) == 0 || rows[0][1] == "" {
@@ -187,8 +218,7 @@ func (c *postgresServer) rate(ctx context.Context) error {
 
 // slots judges whether there is room for the source's slot and its connection.
 func (c *postgresServer) slots(ctx context.Context) error {
-	rows, err := c.s.Rows(ctx, "list the slots", `SELECT slot_name, coalesce(plugin::text, ''), coalesce(database::text, ''), active,
-		CASE WHEN restart_lsn IS NULL OR pg_is_in_recovery() THEN 0 ELSE pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) END FROM pg_replication_slots ORDER BY 1`)
+	rows, err := c.s.Rows(ctx, "list the slots", askSlots)
 	if err != nil {
 		return err
 	}
@@ -212,7 +242,7 @@ func (c *postgresServer) slots(ctx context.Context) error {
 	if most := c.number("max_replication_slots"); !c.ours && int64(len(rows)) >= most {
 		c.r.add(Refuses, "PG_SLOTS", "", fmt.Sprintf("max_replication_slots = %d, %d used", most, len(rows)), c.system("max_replication_slots", strconv.Itoa(len(rows)+4))...)
 	}
-	used, err := c.s.Rows(ctx, "count the WAL senders", "SELECT count(*) FROM pg_stat_replication")
+	used, err := c.s.Rows(ctx, "count the WAL senders", askSenders)
 	if err != nil {
 		return err
 	}
@@ -232,6 +262,10 @@ func (c *postgresServer) slots(ctx context.Context) error {
 // replicates tries a replication connection, unless something that was found already
 // stands against it.
 func (c *postgresServer) replicates(ctx context.Context) error {
+	if c.printed {
+		c.r.unseen("pg_hba.conf", onlyLive)
+		return nil
+	}
 	for _, f := range c.r.Findings {
 		if f.Code == "PG_WAL_SENDERS" || f.Code == "SOURCE_CONNECTIONS" || f.Code == "PG_GRANT" && f.Found == "REPLICATION" {
 			return nil

@@ -14,8 +14,7 @@ import (
 // publish it; and the tables' keys, which a publication must not do without.
 func (c *postgresServer) publication(ctx context.Context) error {
 	name := c.s.Publication()
-	rows, err := c.s.Rows(ctx, "look at the publication", `SELECT puballtables, pubinsert, pubupdate, pubdelete, coalesce(to_jsonb(p)->>'pubtruncate', 'true') = 'true',
-		coalesce(to_jsonb(p)->>'pubgencols', ''), coalesce(to_jsonb(p)->>'pubviaroot', 'false') = 'true' FROM pg_publication p WHERE pubname = `+text(name))
+	rows, err := c.s.Rows(ctx, "look at the publication", askPublication(name))
 	if err != nil || len(c.tables) == 0 {
 		return err
 	}
@@ -55,7 +54,7 @@ func (c *postgresServer) publication(ctx context.Context) error {
 // unpublished judges a source without a publication: the agent makes it if the user owns
 // the tables and may create in the database. It leaves out what must not be in one.
 func (c *postgresServer) unpublished(ctx context.Context, name string) error {
-	rows, err := c.s.Rows(ctx, "look at the database's privileges", "SELECT has_database_privilege(current_database(), 'CREATE')")
+	rows, err := c.s.Rows(ctx, "look at the database's privileges", askCreate)
 	if err != nil {
 		return err
 	}
@@ -71,6 +70,7 @@ func (c *postgresServer) unpublished(ctx context.Context, name string) error {
 			allowed = allowed && (t.owned || c.super)
 		}
 	}
+	allowed = allowed || c.stranger // the source's user may own them
 	c.byHand, c.storedSent = !allowed, c.version >= 180000
 	for _, t := range c.tables {
 		c.keyed(t, false)
@@ -91,7 +91,7 @@ func (c *postgresServer) unpublished(ctx context.Context, name string) error {
 // members looks for wanted tables that the publication doesn't hold. One whose updates
 // and deletes would fail there is repaired before it is added.
 func (c *postgresServer) members(ctx context.Context, name string) error {
-	rows, err := c.s.Rows(ctx, "list what is published", "SELECT schemaname, tablename FROM pg_publication_tables WHERE pubname = "+text(name))
+	rows, err := c.s.Rows(ctx, "list what is published", askMembers(name))
 	if err != nil {
 		return err
 	}
@@ -161,10 +161,7 @@ func (c *postgresServer) filtered(ctx context.Context, name string) error {
 	if c.version < 150000 {
 		return nil
 	}
-	rows, err := c.s.Rows(ctx, "look at the publication's filters", `SELECT n.nspname, c.relname, coalesce(pg_get_expr(pr.prqual, pr.prrelid), ''),
-		coalesce((SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = pr.prrelid AND a.attnum = ANY (pr.prattrs)), '')
-		FROM pg_publication_rel pr JOIN pg_publication p ON p.oid = pr.prpubid JOIN pg_class c ON c.oid = pr.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-		WHERE p.pubname = `+text(name)+` AND (pr.prqual IS NOT NULL OR pr.prattrs IS NOT NULL) ORDER BY 1, 2`)
+	rows, err := c.s.Rows(ctx, "look at the publication's filters", askFilters(name))
 	if err != nil {
 		return err
 	}

@@ -70,14 +70,14 @@ func (c *postgresServer) waiting(ctx context.Context) error {
 	if c.ours {
 		return nil
 	}
-	rows, err := c.s.Rows(ctx, "list prepared transactions", "SELECT gid, database, prepared::text FROM pg_prepared_xacts ORDER BY prepared")
+	rows, err := c.s.Rows(ctx, "list prepared transactions", askPrepared)
 	if err != nil {
 		return err
 	}
 	for _, row := range rows {
 		c.r.add(Refuses, "PG_OPEN_TRANSACTION", row[1], fmt.Sprintf("pg_prepared_xacts: %s, %s", row[0], row[2]), Repair{SQL: "ROLLBACK PREPARED " + text(row[0]), Decide: true})
 	}
-	rows, err = c.s.Rows(ctx, "list long transactions", fmt.Sprintf("SELECT pid, coalesce(datname, ''), xact_start::text FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND xact_start < now() - interval '%d microseconds' ORDER BY 3", c.o.Long.Microseconds()))
+	rows, err = c.s.Rows(ctx, "list long transactions", askLong(c.o))
 	if err != nil {
 		return err
 	}

@@ -179,13 +179,13 @@ func array(s string) (out []string) {
 
 func (c *postgresServer) judge(t *postgresTable) {
 	user := ident(c.user)
-	if !t.visible {
+	if !t.visible && !c.stranger {
 		c.r.add(Refuses, "PG_GRANT", c.user, "USAGE ON SCHEMA "+ident(t.schema), Repair{SQL: "GRANT USAGE ON SCHEMA " + ident(t.schema) + " TO " + user, Undo: "REVOKE USAGE ON SCHEMA " + ident(t.schema) + " FROM " + user})
 	}
-	if !t.readable {
+	if !t.readable && !c.stranger {
 		c.r.add(Refuses, "PG_GRANT", c.user, "SELECT ON "+t.quoted(), Repair{SQL: "GRANT SELECT ON " + t.quoted() + " TO " + user, Undo: "REVOKE SELECT ON " + t.quoted() + " FROM " + user})
 	}
-	if t.written && !t.owned && !c.super {
+	if t.written && !t.owned && !c.super && !c.stranger {
 		c.r.add(Advice, "PG_GRANT_EXCESS", c.user, "INSERT, UPDATE, DELETE, TRUNCATE ON "+t.quoted(),
 			Repair{SQL: "REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON " + t.quoted() + " FROM " + user, Undo: "GRANT INSERT, UPDATE, DELETE, TRUNCATE ON " + t.quoted() + " TO " + user, Decide: true})
 	}
@@ -194,7 +194,7 @@ func (c *postgresServer) judge(t *postgresTable) {
 			c.r.add(Refuses, "PG_UNLOGGED", p.id(), "UNLOGGED", Repair{SQL: alter + " SET LOGGED", Undo: alter + " SET UNLOGGED", Rebuild: true})
 		}
 	}
-	if t.secured {
+	if t.secured && !c.stranger {
 		c.r.add(Refuses, "PG_ROW_SECURITY", t.id(), "row_security_active() = t", Repair{SQL: "ALTER ROLE " + user + " BYPASSRLS", Undo: "ALTER ROLE " + user + " NOBYPASSRLS"})
 	}
 	if t.parent != "" && c.version < 130000 {

@@ -157,6 +157,7 @@ func TestPostgresFindings(t *testing.T) {
 		t.Run("partitions", func(t *testing.T) { partitionsPostgres(t, e) })
 		t.Run("made", func(t *testing.T) { madePostgres(t, e) })
 		t.Run("others", func(t *testing.T) { otherPostgres(t, e) })
+		t.Run("script", func(t *testing.T) { scriptPostgres(t, e) })
 	})
 }
 

@@ -129,18 +129,27 @@ type Options struct {
 	Long time.Duration
 	// Now is the clock that stamps are made with. Default time.Now.
 	Now func() time.Time
+	// Printed is what Script's script has printed. With it no server is asked; what only a
+	// connection of the agent's own shows is Unseen.
+	Printed []byte
 }
 
-// Check asks the server everything and judges the answers. The error wraps
-// capture.ErrConnection if the server can't be reached; a server that refuses the user
-// is a finding. ctx bounds it all.
-func Check(ctx context.Context, o Options) (*Report, error) {
+func (o *Options) fill() {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	if o.Long == 0 {
 		o.Long = time.Minute
 	}
+}
+
+var errOptions = errors.New("preflight options: one of MySQL and Postgres must be set")
+
+// Check asks the server everything and judges the answers. The error wraps
+// capture.ErrConnection if the server can't be reached; a server that refuses the user
+// is a finding. ctx bounds it all.
+func Check(ctx context.Context, o Options) (*Report, error) {
+	o.fill()
 	r := &Report{Findings: []Finding{}, Tables: []Table{}}
 	var err error
 	switch {
@@ -151,7 +160,10 @@ func Check(ctx context.Context, o Options) (*Report, error) {
 		r.Source = o.Postgres.Source.ID
 		err = checkPostgres(ctx, &o, r)
 	default:
-		return nil, errors.New("preflight options: one of MySQL and Postgres must be set")
+		return nil, errOptions
+	}
+	if errors.Is(err, errUnprinted) {
+		err = fmt.Errorf("%w: %w", ErrPrinted, err)
 	}
 	if code, _ := capture.CodeOf(err); errors.Is(err, capture.ErrAccess) && code != "" {
 		r.add(Refuses, code, "", err.Error(), secured[code]...)
@@ -164,6 +176,20 @@ func Check(ctx context.Context, o Options) (*Report, error) {
 		return cmp.Or(cmp.Compare(b.Severity, a.Severity), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Object, b.Object))
 	})
 	return r, nil
+}
+
+// unseen notes what a file can't show.
+func (r *Report) unseen(question, reason string) {
+	r.Unseen = append(r.Unseen, Unseen{question, reason})
+}
+
+// onlyLive is why something can't be judged from a file.
+const onlyLive = "only a connection of the agent shows it"
+
+// stranger notes that a script was run by another user than the source's, so that what
+// that one may do isn't known.
+func (r *Report) stranger(ran, wanted string) {
+	r.unseen("privileges of "+wanted, "the script was run by "+ran)
 }
 
 // shared looks for tables of the source that go into one table of the store: TRUNCATE of

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -49,11 +50,12 @@ type checked struct {
 
 func preflightCommand(usage catalogue, lang language) *cobra.Command {
 	say := preflightTexts[lang]
-	c := &cobra.Command{Use: "preflight AGENT [SOURCE]", Short: say.short, Long: say.long, Args: usage.takes("AGENT", "[SOURCE]"),
-		Example: "tributary preflight agent.yml\ntributary preflight agent.yml xueji --change-order > xueji.sql\ntributary preflight agent.yml xueji --table xueji.banji"}
+	c := &cobra.Command{Use: "preflight AGENT [SOURCE]", Short: say.short, Long: say.long, Args: preflightArgs(usage),
+		Example: "tributary preflight sql agent.yml xueji > xueji.sql\ntributary preflight agent.yml xueji --from xueji.txt\ntributary preflight agent.yml\ntributary preflight agent.yml xueji --change-order > xueji.sql\ntributary preflight agent.yml xueji --table xueji.banji"}
 	format := c.Flags().String("output", "table", usage.output)
 	order := c.Flags().Bool("change-order", false, say.order)
 	added := c.Flags().StringArray("table", nil, say.table)
+	from := c.Flags().String("from", "", say.from)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := usage.oneOf(c, "--output", *format, outputs...); err != nil {
 			return err
@@ -61,20 +63,15 @@ func preflightCommand(usage catalogue, lang language) *cobra.Command {
 		if *format == "json" && *order {
 			return wrongUsage(c, "USAGE_VALUE", "%s", say.oneForm)
 		}
-		var agent config.Agent
-		if err := config.Load(args[0], &agent); err != nil {
+		if args[0] == scriptWord {
+			return printScript(usage, say, c, args[1:])
+		}
+		agent, sources, err := named(usage, c, args)
+		if err != nil {
 			return err
 		}
-		sources := agent.Sources
-		if len(args) > 1 {
-			sources = slices.DeleteFunc(slices.Clone(sources), func(s config.Source) bool { return s.Name != args[1] && agent.Org+"-"+s.Name != args[1] })
-			if len(sources) == 0 {
-				var known []string
-				for _, s := range agent.Sources {
-					known = append(known, s.Name)
-				}
-				return usage.oneOf(c, "SOURCE", args[1], known...)
-			}
+		if *from != "" && len(sources) != 1 {
+			return wrongUsage(c, "USAGE_VALUE", "%s", say.fromOne)
 		}
 		if len(*added) > 0 {
 			if len(sources) != 1 {
@@ -90,7 +87,13 @@ func preflightCommand(usage catalogue, lang language) *cobra.Command {
 			}
 			sources = []config.Source{s}
 		}
-		results, err := lookAt(c.Context(), &agent, sources, lang)
+		var printed []byte
+		if *from != "" {
+			if printed, err = os.ReadFile(*from); err != nil {
+				return &problem{code: "PREFLIGHT_FILE", text: say.notPrinted, class: errUsage, words: err.Error()}
+			}
+		}
+		results, err := lookAt(c.Context(), agent, sources, printed, lang)
 		if err != nil {
 			return err
 		}
@@ -117,25 +120,22 @@ func patternOf(s *config.Source, table string) (string, bool) {
 	return table, ok && two && database != "" && name != "" && !strings.ContainsAny(table, `*?[\`) && !strings.Contains(name, ".")
 }
 
-// lookAt checks the sources, several at once. Its own error is one of the configuration.
-func lookAt(ctx context.Context, agent *config.Agent, sources []config.Source, lang language) ([]checked, error) {
+// lookAt checks the sources, several at once, or what one's script has printed. Its own
+// error is one of the configuration.
+func lookAt(ctx context.Context, agent *config.Agent, sources []config.Source, printed []byte, lang language) ([]checked, error) {
 	results := make([]checked, len(sources))
 	options := make([]preflight.Options, len(sources))
 	for i, s := range sources {
-		password, err := s.Secret.Read()
-		if err != nil {
-			return nil, fmt.Errorf("%w: source %s: %w", config.ErrInvalid, s.Name, err)
+		password := ""
+		if printed == nil {
+			var err error
+			if password, err = s.Secret.Read(); err != nil {
+				return nil, fmt.Errorf("%w: source %s: %w", config.ErrInvalid, s.Name, err)
+			}
 		}
-		src := event.Source{ID: agent.Org + "-" + s.Name, Org: agent.Org, Engine: event.Engine(s.Engine), Agent: agent.Name}
-		options[i].Load = s.FirstStart == "load"
-		if src.Engine == event.Postgres {
-			o := postgresOptions(src, s, password)
-			options[i].Postgres = &o
-		} else {
-			o := mysqlOptions(src, s, password)
-			options[i].MySQL = &o
-		}
-		results[i] = checked{Report: &preflight.Report{Source: src.ID, Tables: []preflight.Table{}}, Findings: []explained{}, address: s.Host}
+		options[i] = preflightOptions(agent, s, password)
+		options[i].Printed = printed
+		results[i] = checked{Report: &preflight.Report{Source: agent.Org + "-" + s.Name, Tables: []preflight.Table{}}, Findings: []explained{}, address: s.Host}
 	}
 	var g errgroup.Group
 	g.SetLimit(preflightAtOnce)
@@ -164,7 +164,9 @@ func lookAt(ctx context.Context, agent *config.Agent, sources []config.Source, l
 func verdict(say preflightText, results []checked) error {
 	var refuses, failed, away error
 	for _, r := range results {
-		if errors.Is(r.err, capture.ErrConnection) || errors.Is(r.err, context.DeadlineExceeded) {
+		if errors.Is(r.err, preflight.ErrPrinted) {
+			failed = &problem{code: "PREFLIGHT_FILE", text: say.notPrinted, class: errUsage, words: r.err.Error()}
+		} else if errors.Is(r.err, capture.ErrConnection) || errors.Is(r.err, context.DeadlineExceeded) {
 			away = &problem{code: "SOURCE_UNREACHABLE", text: say.away, class: errUnreachable}
 		} else if r.err != nil {
 			failed = r.err

@@ -50,6 +50,9 @@ var ofProgram = map[string]map[language.Language]explanation{
 	"ORDER_UNKNOWN": {
 		english: {"the agent doesn't know this order", "use a program of the agent's version"},
 		chinese: {"agent 不认识该指令", "使用与 agent 同一版本的程序"}},
+	"PREFLIGHT_FILE": {
+		english: {"the file for --from isn't what the script of this source prints", "print the script again (tributary preflight sql), run it as its first lines say, and give the file that it has written"},
+		chinese: {"--from 的文件不是该数据源脚本的输出", "用 tributary preflight sql 重新输出脚本，按脚本开头的说明执行，再给出所得的文件"}},
 	"PROGRAM_UNREACHABLE": {
 		english: {"a program that was asked doesn't answer", "see whether it runs, and whether the address is that of http in its file"},
 		chinese: {"所询问的程序没有应答", "检查它是否在运行，地址是否与其配置文件中的 http 一致"}},
