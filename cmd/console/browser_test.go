@@ -1,176 +1,20 @@
 package console
 
 import (
-	"context"
-	_ "embed"
 	"encoding/json"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/tributary-cdc/tributary/sinks/postgres"
 	"github.com/tributary-cdc/tributary/stream/event"
 	"github.com/tributary-cdc/tributary/stream/status"
+	"github.com/tributary-cdc/tributary/test/browser"
 )
-
-// audit is run in the page: it lists what is wrong with how the page is shown.
-//
-//go:embed testdata/audit.js
-var audit string
-
-// patience is how long a busy machine's browser may take for one step.
-const patience = 60 * time.Second
-
-// chromium gives a browser that ends with the test. Root's has no sandbox, which it
-// can't have.
-func chromium(t *testing.T) context.Context {
-	t.Helper()
-	var path string
-	for _, name := range []string{"chromium-headless-shell", "chromium", "google-chrome"} {
-		if p, err := exec.LookPath(name); err == nil {
-			path = p
-			break
-		}
-	}
-	if path == "" {
-		t.Fatal("no Chromium on this machine: install it (Debian: apt-get install chromium)")
-	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.WSURLReadTimeout(patience))
-	if os.Getuid() == 0 {
-		options = append(options, chromedp.NoSandbox)
-	}
-	ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	if err := chromedp.Run(ctx); err != nil {
-		t.Fatalf("start %s: %v", path, err)
-	}
-	return ctx
-}
-
-// tab is a page that is looked at.
-type tab struct {
-	t   *testing.T
-	ctx context.Context
-
-	mu       sync.Mutex
-	troubles []string // errors of scripts, loads and the content policy
-}
-
-func openTab(t *testing.T, browser context.Context, width, height int64, dark bool) *tab {
-	t.Helper()
-	ctx, cancel := chromedp.NewContext(browser)
-	context.AfterFunc(t.Context(), cancel) // before servers are closed, which wait for the page to let go
-	v := &tab{t: t, ctx: ctx}
-	chromedp.ListenTarget(ctx, func(ev any) {
-		text := ""
-		switch e := ev.(type) {
-		case *runtime.EventExceptionThrown:
-			text = e.ExceptionDetails.Error()
-		case *runtime.EventConsoleAPICalled:
-			if e.Type == runtime.APITypeError || e.Type == runtime.APITypeWarning {
-				text = fmt.Sprint(e.Type, e.Args)
-			}
-		case *log.EventEntryAdded:
-			if e.Entry.Level == log.LevelError || e.Entry.Level == log.LevelWarning {
-				text = e.Entry.Text + " " + e.Entry.URL
-			}
-		}
-		if text != "" {
-			v.mu.Lock()
-			defer v.mu.Unlock()
-			v.troubles = append(v.troubles, text)
-		}
-	})
-	scheme := "light"
-	if dark {
-		scheme = "dark"
-	}
-	if err := chromedp.Run(ctx); err != nil { // the tab lives as long as the context of its first step
-		t.Fatal(err)
-	}
-	v.run(log.Enable(), chromedp.EmulateViewport(width, height),
-		emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"}}))
-	return v
-}
-
-func (v *tab) run(actions ...chromedp.Action) {
-	v.t.Helper()
-	ctx, cancel := context.WithTimeout(v.ctx, patience)
-	defer cancel()
-	if err := chromedp.Run(ctx, actions...); err != nil {
-		v.t.Fatal(err)
-	}
-}
-
-// is waits until an expression is true in the page. The page's policy forbids chromedp's
-// own way, which makes functions of texts.
-func (v *tab) is(expression string) chromedp.Action {
-	return chromedp.ActionFunc(func(ctx context.Context) error {
-		tick := time.NewTicker(50 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			var holds bool
-			err := chromedp.Evaluate("Boolean("+expression+")", &holds).Do(ctx) // fails while another page is coming
-			if holds {
-				return nil
-			}
-			select {
-			case <-tick.C:
-			case <-ctx.Done():
-				return fmt.Errorf("%s: %w, %w", expression, ctx.Err(), err)
-			}
-		}
-	})
-}
-
-// audit looks at the page as it is, and keeps a picture of it where
-// TRIBUTARY_SCREENSHOTS names a folder.
-func (v *tab) audit(name string) {
-	v.t.Helper()
-	var wrong []string
-	v.run(chromedp.Evaluate(audit, &wrong))
-	for _, w := range wrong {
-		v.t.Errorf("%s: %s", name, w)
-	}
-	v.mu.Lock()
-	for _, w := range v.troubles {
-		v.t.Errorf("%s: the browser's console says: %s", name, w)
-	}
-	v.mu.Unlock()
-	if dir := os.Getenv("TRIBUTARY_SCREENSHOTS"); dir != "" {
-		var png []byte
-		v.run(chromedp.FullScreenshot(&png, 100))
-		if err := os.WriteFile(filepath.Join(dir, strings.NewReplacer("/", "-", " ", "-").Replace(name)+".png"), png, 0o600); err != nil {
-			v.t.Fatal(err)
-		}
-	}
-}
-
-// tabTo presses the tabulator until the element has the focus.
-func (v *tab) tabTo(id string) {
-	v.t.Helper()
-	for range 40 {
-		var at string
-		v.run(chromedp.KeyEvent(kb.Tab), chromedp.Evaluate(`document.activeElement.id`, &at))
-		if at == id {
-			return
-		}
-	}
-	v.t.Fatalf("#%s can't be reached with the keyboard", id)
-}
 
 // sample is a small system: two sources, two stores, and, with trouble, what isn't well.
 func sample(trouble bool) (*known, []Store) {
@@ -209,57 +53,57 @@ func sample(trouble bool) (*known, []Store) {
 // phone, by day and by night: nothing overflows, everything can be read and reached,
 // what changes is shown without a reload, and a row is traced by keyboard alone.
 func TestBrowser(t *testing.T) {
-	browser := chromium(t)
+	chromium := browser.Chromium(t)
 	for _, lang := range []string{"zh-CN", "en"} {
 		for _, size := range []struct{ width, height int64 }{{1280, 800}, {390, 844}} {
 			for name, dark := range map[string]bool{"day": false, "night": true} {
 				name := fmt.Sprintf("%s %d %s", lang, size.width, name)
 				t.Run(name, func(t *testing.T) {
-					lookAt(t, openTab(t, browser, size.width, size.height, dark), lang, name)
+					lookAt(t, browser.Open(t, chromium, size.width, size.height, dark), lang, name)
 				})
 			}
 		}
 	}
 }
 
-func lookAt(t *testing.T, v *tab, lang, name string) {
+func lookAt(t *testing.T, v *browser.Tab, lang, name string) {
 	board, stores := sample(false)
 	base := serve(t, Options{Board: board, Stores: stores, Every: 50 * time.Millisecond})
-	connected := v.is(`document.readyState === "complete" && document.getElementById("live").classList.contains("good")`)
-	v.run(chromedp.Navigate(base+"/?lang="+lang), connected, chromedp.Evaluate(`window.sameDocument = true`, nil))
-	v.audit(name + " well")
+	connected := v.Is(`document.readyState === "complete" && document.getElementById("live").classList.contains("good")`)
+	v.Run(chromedp.Navigate(base+"/?lang="+lang), connected, chromedp.Evaluate(`window.sameDocument = true`, nil))
+	v.Audit(name + " well")
 
 	slower := streaming("330106-xueji")
 	slower.Lag.SourceLog = &status.Figures{P50: 7.654, P99: 8.765, Max: 9, Count: 9}
 	board.set(slower, applying("330106-xueji", "city"))
-	v.run(v.is(`document.getElementById("lag").innerText.includes("7.654")`), v.is(`window.sameDocument === true`))
+	v.Run(v.Is(`document.getElementById("lag").innerText.includes("7.654")`), v.Is(`window.sameDocument === true`))
 
-	v.run(chromedp.Evaluate(`document.activeElement.blur()`, nil))
-	v.tabTo("table")
-	v.run(chromedp.KeyEvent("student"))
-	v.tabTo("key")
-	v.run(chromedp.KeyEvent("4711"+kb.Enter), v.is(`document.querySelector("article.way pre") !== null`), connected,
-		v.is(fmt.Sprintf(`document.documentElement.lang === %q && document.querySelector("article.way").innerText.includes("0-1-99123")`, lang)))
-	v.audit(name + " traced")
+	v.Run(chromedp.Evaluate(`document.activeElement.blur()`, nil))
+	v.TabTo("table")
+	v.Run(chromedp.KeyEvent("student"))
+	v.TabTo("key")
+	v.Run(chromedp.KeyEvent("4711"+kb.Enter), v.Is(`document.querySelector("article.way pre") !== null`), connected,
+		v.Is(fmt.Sprintf(`document.documentElement.lang === %q && document.querySelector("article.way").innerText.includes("0-1-99123")`, lang)))
+	v.Audit(name + " traced")
 
 	board, stores = sample(true)
 	base = serve(t, Options{Board: board, Stores: stores, Every: 50 * time.Millisecond})
-	v.run(chromedp.Navigate(base+"/?lang="+lang), connected)
-	v.audit(name + " trouble")
-	v.run(chromedp.Navigate(serve(t, Options{Board: &known{}})+"/?lang="+lang), connected)
-	v.audit(name + " empty")
+	v.Run(chromedp.Navigate(base+"/?lang="+lang), connected)
+	v.Audit(name + " trouble")
+	v.Run(chromedp.Navigate(serve(t, Options{Board: &known{}})+"/?lang="+lang), connected)
+	v.Audit(name + " empty")
 }
 
 // TestPauseInBrowser: a paused page stays as it is, and goes on when asked to.
 func TestPauseInBrowser(t *testing.T) {
-	v := openTab(t, chromium(t), 1280, 800, false)
+	v := browser.Open(t, browser.Chromium(t), 1280, 800, false)
 	board, stores := sample(false)
-	v.run(chromedp.Navigate(serve(t, Options{Board: board, Stores: stores, Every: 50 * time.Millisecond})+"/?lang=en"), v.is(`document.getElementById("live").innerText === "Live"`))
-	v.tabTo("pause")
-	v.run(chromedp.KeyEvent(kb.Enter), v.is(`document.getElementById("live").innerText === "Updates paused"`))
+	v.Run(chromedp.Navigate(serve(t, Options{Board: board, Stores: stores, Every: 50 * time.Millisecond})+"/?lang=en"), v.Is(`document.getElementById("live").innerText === "Live"`))
+	v.TabTo("pause")
+	v.Run(chromedp.KeyEvent(kb.Enter), v.Is(`document.getElementById("live").innerText === "Updates paused"`))
 	gap := streaming("330106-xueji")
 	gap.State, gap.NeedsPerson = "gap", true
 	board.set(gap)
-	v.run(chromedp.KeyEvent(kb.Enter), v.is(`document.getElementById("summary").innerText.includes("1 to look at")`))
-	v.audit("pause")
+	v.Run(chromedp.KeyEvent(kb.Enter), v.Is(`document.getElementById("summary").innerText.includes("1 to look at")`))
+	v.Audit("pause")
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tributary-cdc/tributary/cmd/hub/account"
+	"github.com/tributary-cdc/tributary/cmd/hub/authority"
 	"github.com/tributary-cdc/tributary/cmd/hub/refusal"
 	"github.com/tributary-cdc/tributary/schema/catalog"
 )
@@ -95,20 +96,12 @@ type Agent struct {
 	Seen    *time.Time `json:"seen,omitempty"`
 }
 
-// Issued is a certificate that was made for an agent.
-type Issued struct {
-	Serial string
-	PEM    []byte
-	Begins time.Time
-	Ends   time.Time
-}
-
 // Issue makes a certificate for an agent's key.
-type Issue func(agent, org string) (Issued, error)
+type Issue func(agent, org string) (authority.Issued, error)
 
-// Join uses an invitation: it makes an agent of the invitation's org and its certificate,
-// or nothing.
-func (s *State) Join(ctx context.Context, by By, secret, name string, issue Issue) (a Agent, cert Issued, err error) {
+// Join uses an invitation for an org in the scopes: it makes an agent of that org and its
+// certificate, or nothing.
+func (s *State) Join(ctx context.Context, by By, scopes []string, secret, name string, issue Issue) (a Agent, cert authority.Issued, err error) {
 	if !catalog.IsName(name) {
 		return a, cert, refusal.New(refusal.Invalid, "AGENT_NAME", "%.80q", name)
 	}
@@ -116,7 +109,7 @@ func (s *State) Join(ctx context.Context, by By, secret, name string, issue Issu
 	err = s.within(ctx, func(tx pgx.Tx) error {
 		var i Invitation
 		err := tx.QueryRow(ctx, `SELECT i.id, i.org, o.name, o.path, i.made_by, i.expires, i.used, i.withdrawn FROM tributary.hub_invitation i JOIN tributary.hub_org o ON o.code = i.org
-			WHERE i.digest = $1 FOR UPDATE OF i`, account.Digest(secret)).Scan(&i.ID, &i.Org, &a.OrgName, &a.Path, &i.MadeBy, &i.Expires, &i.Used, &i.Withdrawn)
+			WHERE i.digest = $2 AND `+inScope(1)+` FOR UPDATE OF i`, scopes, account.Digest(secret)).Scan(&i.ID, &i.Org, &a.OrgName, &a.Path, &i.MadeBy, &i.Expires, &i.Used, &i.Withdrawn)
 		const when = "2006-01-02 15:04 UTC"
 		switch {
 		case errors.Is(err, pgx.ErrNoRows):
@@ -146,7 +139,7 @@ func (s *State) Join(ctx context.Context, by By, secret, name string, issue Issu
 	return a, cert, err
 }
 
-func (s *State) issued(ctx context.Context, tx pgx.Tx, by By, a *Agent, cert Issued, action string) error {
+func (s *State) issued(ctx context.Context, tx pgx.Tx, by By, a *Agent, cert authority.Issued, action string) error {
 	if _, err := tx.Exec(ctx, `INSERT INTO tributary.hub_certificate VALUES ($1, $2, $3, $4)`, cert.Serial, a.ID, cert.Begins, cert.Ends); err != nil {
 		return err
 	}
@@ -155,7 +148,7 @@ func (s *State) issued(ctx context.Context, tx pgx.Tx, by By, a *Agent, cert Iss
 
 // Renew makes another certificate for an agent. The older one counts to its end, so that
 // a lost answer locks nobody out.
-func (s *State) Renew(ctx context.Context, by By, a *Agent, issue Issue) (cert Issued, err error) {
+func (s *State) Renew(ctx context.Context, by By, a *Agent, issue Issue) (cert authority.Issued, err error) {
 	if cert, err = issue(a.ID, a.Org); err != nil {
 		return cert, err
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tributary-cdc/tributary/cmd/hub/authority"
 	"github.com/tributary-cdc/tributary/cmd/hub/refusal"
 	"github.com/tributary-cdc/tributary/schema/catalog"
 	"github.com/tributary-cdc/tributary/test/servers"
@@ -23,16 +24,16 @@ func testInvitations(t *testing.T, db servers.DB) {
 		return i, secret
 	}
 	join := func(secret string) error {
-		_, _, err := r.Join(t.Context(), By{}, secret, "host", r.issue)
+		_, _, err := r.Join(t.Context(), By{}, whole, secret, "host", r.issue)
 		return err
 	}
 	_, _, err := r.Invite(t.Context(), op, []string{"33/3302/"}, "330106")
 	refused(t, err, "ORG_UNKNOWN")
 	refused(t, join("nonsense"), "INVITATION_UNKNOWN")
 	_, secret := invite()
-	_, _, err = r.Join(t.Context(), By{}, secret, "a\nb", r.issue)
+	_, _, err = r.Join(t.Context(), By{}, whole, secret, "a\nb", r.issue)
 	refused(t, err, "AGENT_NAME")
-	_, _, err = r.Join(t.Context(), By{}, secret, "host", func(string, string) (Issued, error) { return Issued{}, errors.New("no key") })
+	_, _, err = r.Join(t.Context(), By{}, whole, secret, "host", func(string, string) (authority.Issued, error) { return authority.Issued{}, errors.New("no key") })
 	if err == nil {
 		t.Error("a certificate that can't be made")
 	}

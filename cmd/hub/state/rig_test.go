@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tributary-cdc/tributary/cmd/hub/account"
+	"github.com/tributary-cdc/tributary/cmd/hub/authority"
 	"github.com/tributary-cdc/tributary/cmd/hub/refusal"
 	"github.com/tributary-cdc/tributary/schema/catalog"
 	"github.com/tributary-cdc/tributary/test/servers"
@@ -119,8 +120,8 @@ func (r *rig) person(name string, grants ...account.Grant) string {
 }
 
 // issue makes certificates that only have numbers.
-func (r *rig) issue(agent, _ string) (Issued, error) {
-	return Issued{Serial: agent + "/" + account.Secret(), Begins: r.clock(), Ends: r.clock().Add(90 * 24 * time.Hour)}, nil
+func (r *rig) issue(agent, _ string) (authority.Issued, error) {
+	return authority.Issued{Serial: agent + "/" + account.Secret(), Begins: r.clock(), Ends: r.clock().Add(90 * 24 * time.Hour)}, nil
 }
 
 // agent joins one of an org.
@@ -130,7 +131,7 @@ func (r *rig) agent(org string) *Agent {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	a, _, err := r.Join(r.t.Context(), By{}, secret, "host 😀 '\"<script>", r.issue)
+	a, _, err := r.Join(r.t.Context(), By{}, whole, secret, "host 😀 '\"<script>", r.issue)
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -19,21 +19,48 @@ var ofHub = map[string]map[language.Language]explanation{
 	"ACCOUNT_UNKNOWN": {
 		english: {"there is no such account, or it also has roles outside your part of the tree", "check the name; else ask an administrator further up"},
 		chinese: {"没有该账号，或其角色超出您的管辖范围", "检查账号名；否则请上级管理员操作"}},
+	"AGENTS_NOT_SERVED": {
+		english: {"the hub doesn't listen for agents, so that nobody can join", "set agents and names in the hub's file"},
+		chinese: {"hub 未开放 agent 接入，无法邀请", "在 hub 配置文件中设置 agents 和 names"}},
 	"AGENT_NAME": {
 		english: {"this can't be an agent's name", "1 to 120 visible characters"},
 		chinese: {"agent 名称无效", "应为 1 至 120 个可见字符"}},
 	"AGENT_UNKNOWN": {
 		english: {"there is no such agent in your part of the tree", "check its id on the page of invitations"},
 		chinese: {"您的管辖范围内没有该 agent", "在“邀请”页核对其编号"}},
+	"ALREADY_JOINED": {
+		english: {"the folder belongs to an agent that has joined already", "use another folder with --dir; to join anew, move the old one away"},
+		chinese: {"该目录属于已加入的 agent", "用 --dir 指定其他目录；如需重新加入，请先移走原目录"}},
+	"ANSWER_INVALID": {
+		english: {"the answer of the hub doesn't fit to this agent", "use the answer to this agent's own request file, in the folder that made it"},
+		chinese: {"hub 的应答与本 agent 不符", "使用对本 agent 申请文件的应答，并使用生成申请的目录"}},
+	"CERTIFICATE_ENDED": {
+		english: {"the agent's certificate has ended, or its clock is wrong", "check the clock; else ask the hub's operator for an invitation and join in a new folder"},
+		chinese: {"agent 的证书已到期，或本机时钟有误", "检查时钟；否则请 hub 的操作员发出邀请，在新目录中重新加入"}},
+	"CERTIFICATE_REQUEST": {
+		english: {"the request for a certificate can't be used", "join with a program of the hub's version; the key is ECDSA P-256"},
+		chinese: {"证书申请无效", "使用与 hub 同一版本的程序；密钥应为 ECDSA P-256"}},
 	"CERTIFICATE_REVOKED": {
 		english: {"the agent was shut out: its certificate is revoked", "ask the hub's operator why; to come back, join again by a new invitation"},
 		chinese: {"该 agent 已被停用：其证书已吊销", "向 hub 的操作员询问原因；如需恢复，用新的邀请重新加入"}},
 	"CERTIFICATE_UNKNOWN": {
 		english: {"the hub doesn't know the certificate", "join again by a new invitation"},
 		chinese: {"hub 不认识该证书", "用新的邀请重新加入"}},
+	"CLOCK_WRONG": {
+		english: {"the agent's clock and the hub's differ by more than 5 minutes", "set the one that is wrong, best by NTP; then try again"},
+		chinese: {"agent 与 hub 的时钟相差超过 5 分钟", "校准有误的一方（建议使用 NTP），然后重试"}},
 	"DATASET_TAKEN": {
 		english: {"the dataset has an authoritative source for this part of the tree; there is one at most (一数一源)", "register the source as a check source, or retire the one that is named"},
 		chinese: {"该数据集在此范围内已有权威数据源（一数一源）", "将本数据源登记为校核源，或先注销所列的数据源"}},
+	"FORM_EXPIRED": {
+		english: {"the form is too old, or another site sent it; nothing was done", "load the page again and send it once more; a program sends the header X-Tributary-Form from /api/session"},
+		chinese: {"表单已过期，或来自其他网站；未作任何操作", "刷新页面后重新提交；程序须发送取自 /api/session 的 X-Tributary-Form 头"}},
+	"GRANT_FORGED": {
+		english: {"the assignment isn't signed by the agent's hub; it isn't used", "fetch it again: tributary source fetch"},
+		chinese: {"分配单不是由本 agent 的 hub 签发，不予采用", "重新获取：tributary source fetch"}},
+	"HUB_KEY_MISSING": {
+		english: {"the hub's data folder doesn't have the key of this database's hubs", "copy authority.key from the data folder of the other hub, or from its backup; without it every agent has to join again"},
+		chinese: {"hub 的数据目录中没有与该数据库对应的密钥", "从另一个 hub 的数据目录或其备份复制 authority.key；若已丢失，所有 agent 须重新加入"}},
 	"HUB_STATE_ACCESS": {
 		english: {"the hub's database refuses the user, the password or a privilege", "check state in the hub's file; the user must own the schema tributary or have USAGE and CREATE on it"},
 		chinese: {"hub 的数据库拒绝用户、口令或权限", "检查 hub 配置中的 state；该用户须拥有模式 tributary，或有其 USAGE 与 CREATE 权限"}},
@@ -43,6 +70,15 @@ var ofHub = map[string]map[language.Language]explanation{
 	"HUB_STATE_NEWER": {
 		english: {"a newer version of the hub has changed the database", "use that version, or a newer one"},
 		chinese: {"数据库已由更新版本的 hub 升级", "使用该版本或更新的版本"}},
+	"HUB_UNKNOWN": {
+		english: {"what answers isn't the hub of the invitation", "check the address; if it is right, somebody stands between, or the hub's authority was made anew: ask its operator"},
+		chinese: {"应答者不是发出邀请的 hub", "检查地址；若地址正确，则可能有人在中间，或 hub 的密钥已更换：请询问其操作员"}},
+	"HUB_UNREACHABLE": {
+		english: {"the hub doesn't answer", "check address, network and proxy; data flows without the hub. Without a connection: --offline"},
+		chinese: {"hub 没有应答", "检查地址、网络和代理；数据流动不受影响。没有网络连接时使用 --offline"}},
+	"INPUT_INVALID": {
+		english: {"what was sent can't be understood", "correct what is named; /api/openapi.yml says what is taken"},
+		chinese: {"无法理解发送的内容", "更正所指内容；接口说明见 /api/openapi.yml"}},
 	"INPUT_TOO_LARGE": {
 		english: {"what was sent is too large", "send less at once"},
 		chinese: {"发送的内容过大", "分次发送"}},
@@ -73,12 +109,18 @@ var ofHub = map[string]map[language.Language]explanation{
 	"NOT_ALLOWED": {
 		english: {"your roles don't allow this here", "ask an administrator for the role, or somebody who has it"},
 		chinese: {"您的角色不允许此操作", "请管理员授予相应角色，或请有权限的人操作"}},
+	"NOT_JOINED": {
+		english: {"the folder has no agent that has joined", "run tributary join URL INVITATION first, with the same --dir"},
+		chinese: {"该目录中没有已加入的 agent", "先用同样的 --dir 运行 tributary join URL INVITATION"}},
 	"ORG_FILE_INVALID": {
 		english: {"the file of orgs has faults; nothing was changed", "correct all lines that are named, then import it again"},
 		chinese: {"机构文件有错误，未作任何修改", "更正所列各行后重新导入"}},
 	"ORG_UNKNOWN": {
 		english: {"there is no such org in your part of the tree", "check the code; orgs come by tributary org import, or on the page"},
 		chinese: {"您的管辖范围内没有该机构", "检查代码；机构由 tributary org import 或在页面上导入"}},
+	"PASSWORD_DIFFERS": {
+		english: {"the two passwords aren't the same", "type both again"},
+		chinese: {"两次输入的口令不一致", "请重新输入"}},
 	"PASSWORD_WEAK": {
 		english: {"the password is too easy", "take 12 characters or more, not the account's name and not one character over and over"},
 		chinese: {"口令过于简单", "至少 12 个字符，不能是账号名，也不能是重复的单个字符"}},
@@ -103,7 +145,13 @@ var ofHub = map[string]map[language.Language]explanation{
 	"REQUEST_UNKNOWN": {
 		english: {"there is no such request in your part of the tree", "check its number"},
 		chinese: {"您的管辖范围内没有该申请", "检查编号"}},
+	"SOURCE_NOT_GRANTED": {
+		english: {"the hub has granted this agent no such source yet", "wait for the approval, then tributary source fetch"},
+		chinese: {"hub 尚未批准该 agent 的此数据源", "等待审批后运行 tributary source fetch"}},
 	"SOURCE_REGISTERED": {
 		english: {"the source is registered by another agent", "give yours another name; or shut the other agent out and hand the source over"},
 		chinese: {"该数据源已由另一个 agent 登记", "换一个名称；或停用原 agent 后办理移交"}},
+	"TOPICS_NOT_MADE": {
+		english: {"the topics of the org can't be made, so that nothing was approved", "see that the log runs and lets the hub make topics; then approve again"},
+		chinese: {"无法创建该机构的主题，因此未批准", "检查日志是否在运行、是否允许 hub 创建主题，然后重新批准"}},
 }

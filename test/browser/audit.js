@@ -3,9 +3,9 @@
 (() => {
   const wrong = [];
   const name = (e) => e.tagName.toLowerCase() + (e.id ? "#" + e.id : "") + (e.className && typeof e.className === "string" ? "." + e.className.trim().replaceAll(" ", ".") : "") + " " + JSON.stringify((e.innerText || "").slice(0, 40));
-  const shown = (e) => e.getClientRects().length > 0 && getComputedStyle(e).visibility === "visible";
+  const shown = (e) => e.getClientRects().length > 0 && e.checkVisibility() && getComputedStyle(e).visibility === "visible";
   const all = [...document.body.querySelectorAll("*")];
-  const aside = (e) => e.closest(".skip:not(:focus), thead") !== null && getComputedStyle(e.closest(".skip:not(:focus), thead")).position === "absolute";
+  const aside = (e) => e.closest(".skip:not(:focus), .away, thead") !== null && getComputedStyle(e.closest(".skip:not(:focus), .away, thead")).position === "absolute";
 
   const width = document.documentElement.clientWidth;
   if (document.documentElement.scrollWidth > width) wrong.push(`the page is ${document.documentElement.scrollWidth} px wide, the window ${width}`);

@@ -1,0 +1,165 @@
+// Package desk is the hub's HTTP API and its pages for people: login, accounts, the tree
+// of orgs, invitations, the inbox of requests, the audit; and the API for agents. It
+// decides who is let in and what a request means. What may become of what is decided in
+// package state.
+package desk
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"html/template"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/tributary-cdc/tributary/cmd/hub/authority"
+	"github.com/tributary-cdc/tributary/cmd/hub/state"
+)
+
+// Topics makes the topics of an org. It blocks until they can be used.
+type Topics interface {
+	// Make makes those that don't exist, checks all, and gives the number of partitions
+	// of the topic of changes.
+	Make(ctx context.Context, org string) (partitions int, err error)
+	// Changes is the name of an org's topic of changes.
+	Changes(org string) string
+}
+
+// Options says what the desk works with. State, Authority and Topics are required.
+type Options struct {
+	State     *state.State
+	Authority *authority.Authority
+	Topics    Topics
+	// Secure says that people come by TLS, so that cookies and headers insist on it.
+	Secure bool
+	// Hosts are the names and addresses under which people may come; empty for those of
+	// loopback.
+	Hosts []string
+	// Agents is the address at which agents come, as they are told, e.g.
+	// https://hub.example.cn:8070; empty if none can.
+	Agents string
+	// Now is the clock. Default time.Now.
+	Now    func() time.Time
+	Logger *slog.Logger
+}
+
+// Desk serves the API and the pages.
+type Desk struct {
+	o       Options
+	pages   map[string]*template.Template
+	foreign *http.CrossOriginProtection
+	routes  []route
+}
+
+//go:embed assets
+var assets embed.FS
+
+// New checks the options. It starts nothing.
+func New(o Options) (*Desk, error) {
+	if o.State == nil || o.Authority == nil || o.Topics == nil {
+		return nil, errors.New("desk options: State, Authority and Topics must be set")
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	d := &Desk{o: o, foreign: http.NewCrossOriginProtection(), pages: map[string]*template.Template{}}
+	for _, name := range pageNames {
+		t, err := template.New(name).Funcs(functions).ParseFS(assets, "assets/frame.html", "assets/"+name+".html")
+		if err != nil {
+			return nil, err
+		}
+		d.pages[name] = t
+	}
+	d.routes = d.api()
+	return d, nil
+}
+
+// static are the files that pages load.
+var static = map[string]string{"desk.css": "text/css; charset=utf-8", "confirm.js": "text/javascript; charset=utf-8"}
+
+// Handler answers people. Whatever isn't a page or the API of the desk goes to rest, for
+// those who may see all that the hub has.
+func (d *Desk) Handler(rest http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	for i := range d.routes {
+		rt := &d.routes[i]
+		mux.HandleFunc(rt.Method+" "+rt.Path, func(w http.ResponseWriter, r *http.Request) { d.serve(w, r, rt) })
+	}
+	mux.HandleFunc("GET /login", d.loginPage)
+	mux.HandleFunc("GET /setup", d.setupPage)
+	for path, p := range d.pagesByPath() {
+		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) { d.page(w, r, p) })
+	}
+	for name, kind := range static {
+		mux.HandleFunc("GET /desk/"+name, func(w http.ResponseWriter, _ *http.Request) {
+			b, err := assets.ReadFile("assets/" + name)
+			if err != nil {
+				http.Error(w, "not found", http.StatusNotFound)
+				return
+			}
+			w.Header().Set("Content-Type", kind)
+			_, _ = w.Write(b) // the reader may have gone
+		})
+	}
+	mux.Handle("/", d.rest(rest))
+	return d.guarded(mux)
+}
+
+// policy lets pages load from here only, and no script stand in them.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// maxBody bounds what is sent, in bytes; a file of orgs may be longer.
+const (
+	maxBody    = 1 << 20
+	maxOrgFile = 16 << 20
+)
+
+// guarded sets the headers of all answers and bounds what is read. It refuses names that
+// aren't ours: a foreign page could have a name of its own resolve to this hub.
+func (d *Desk) guarded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
+		h.Set("Cache-Control", "no-store")
+		if d.o.Secure {
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		if !d.known(r.Host) {
+			http.Error(w, "this hub doesn't answer under this name: see names in its file", http.StatusMisdirectedRequest)
+			return
+		}
+		limit := int64(maxBody)
+		if r.URL.Path == orgsPath {
+			limit = maxOrgFile
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, limit)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// known reports whether people may come under a name.
+func (d *Desk) known(hostport string) bool {
+	host, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host = strings.Trim(hostport, "[]")
+	}
+	for _, name := range d.o.Hosts {
+		if strings.EqualFold(name, host) {
+			return true
+		}
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,466 @@
+package desk
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html/template"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tributary-cdc/tributary/cmd/hub/account"
+	"github.com/tributary-cdc/tributary/cmd/hub/refusal"
+	"github.com/tributary-cdc/tributary/cmd/hub/state"
+	"github.com/tributary-cdc/tributary/cmd/internal/codes"
+	"github.com/tributary-cdc/tributary/cmd/internal/language"
+	"github.com/tributary-cdc/tributary/schema/catalog"
+)
+
+// pageNames are the templates of pages, each in a file of its name.
+var pageNames = []string{"login", "setup", "me", "accounts", "orgs", "invitations", "requests", "request", "audit"}
+
+// page is a page for those who are logged in.
+type page struct {
+	name, path string
+	who        access
+	act        account.Act
+	// load gathers what the page shows.
+	load func(*call) (any, error)
+	menu bool // it stands in the menu
+}
+
+func (d *Desk) pagesByPath() map[string]*page {
+	out := map[string]*page{}
+	for i := range pages {
+		out[pages[i].path] = &pages[i]
+	}
+	return out
+}
+
+// pages are in the order of the menu.
+var pages = []page{
+	{"requests", "/requests", acting, account.See, loadRequests, true},
+	{"request", "/requests/{id}", acting, account.See, loadRequest, false},
+	{"invitations", "/invitations", acting, account.See, loadInvitations, true},
+	{"orgs", "/orgs", acting, account.See, loadOrgs, true},
+	{"accounts", "/accounts", acting, account.Administer, loadAccounts, true},
+	{"audit", "/audit", acting, account.Audit, loadAudit, true},
+	{"me", "/me", person, "", func(*call) (any, error) { return nil, nil }, false},
+}
+
+// item is a place in the menu.
+type item struct {
+	Path, Text string
+	Here       bool
+}
+
+// view is what a template is given.
+type view struct {
+	Lang, OtherLang, OtherURL string
+	Page                      string
+	Menu                      []item
+	Me                        *state.Session
+	Form                      string
+	Done                      string   // what a form has done, as a text's key; empty for nothing
+	Error                     *trouble // what is wrong with a form
+	Result                    any      // what a form gave
+	Data                      any
+	Query                     url.Values
+
+	lang language.Language
+	now  time.Time
+}
+
+// T gives a text.
+func (v *view) T(key string) string { return text(key, v.lang) }
+
+// May reports whether the reader's roles allow an act anywhere.
+func (v *view) May(act string) bool {
+	return v.Me != nil && len(v.Me.Scopes(account.Act(act))) > 0
+}
+
+// Whole reports whether they allow it in the whole tree.
+func (v *view) Whole(act string) bool { return v.Me != nil && v.Me.May(account.Act(act), "") }
+
+// Explain gives what a code of preflight means.
+func (v *view) Explain(code string) string {
+	what, _ := codes.Explain(code, v.lang)
+	return what
+}
+
+// At gives a time for people, in the hub's zone.
+func (v *view) At(at any) string {
+	switch t := at.(type) {
+	case time.Time:
+		return t.Local().Format("2006-01-02 15:04:05")
+	case *time.Time:
+		if t != nil {
+			return t.Local().Format("2006-01-02 15:04:05")
+		}
+	}
+	return "—"
+}
+
+// Soon reports whether a certificate ends within 30 days.
+func (v *view) Soon(at time.Time) bool { return at.Sub(v.now) < 30*24*time.Hour }
+
+// Past reports whether a time is over.
+func (v *view) Past(at time.Time) bool { return !at.After(v.now) }
+
+// functions are those of templates.
+var functions = template.FuncMap{
+	"bytes":  size,
+	"number": grouped,
+	"spaces": func(n int) string { return strings.Repeat("\u2003", n) },
+	"has":    func(list []string, s string) bool { return slices.Contains(list, s) },
+}
+
+// size prints a number of bytes with a unit.
+func size(n int64) string {
+	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
+	f := float64(n)
+	for len(units) > 1 && f >= 1024 {
+		f, units = f/1024, units[1:]
+	}
+	if f >= 100 || f == float64(int64(f)) {
+		return fmt.Sprintf("%.0f %s", f, units[0])
+	}
+	return fmt.Sprintf("%.1f %s", f, units[0])
+}
+
+// grouped prints a number with its thousands apart, and what nobody knows as a dash.
+func grouped(n int64) string {
+	if n < 0 {
+		return "—"
+	}
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "\u202f" + s[i:]
+	}
+	return s
+}
+
+func (c *call) view(name string) *view {
+	other := language.Chinese
+	if c.lang == language.Chinese {
+		other = language.English
+	}
+	v := &view{Lang: c.lang.Tag(), OtherLang: other.Tag(), Page: name, Me: c.session, Form: c.formSecret(), Query: c.r.URL.Query(), lang: c.lang, now: c.d.o.Now()}
+	q := c.r.URL.Query()
+	q.Set("lang", v.OtherLang)
+	path := c.r.URL.Path
+	if c.r.Method != http.MethodGet { // a form's answer: back to its page
+		path, q = "/"+name, url.Values{"lang": {v.OtherLang}}
+		if name == "request" {
+			path = "/requests/" + c.r.PathValue("id")
+		}
+	}
+	v.OtherURL = path + "?" + q.Encode()
+	if done := v.Query.Get("done"); done != "" && known("done."+done) {
+		v.Done = "done." + done
+	}
+	v.Menu = c.menu(name)
+	return v
+}
+
+// menu are the pages that the reader may see.
+func (c *call) menu(name string) (menu []item) {
+	if c.session == nil {
+		return nil
+	}
+	if c.session.May(account.See, "") {
+		menu = append(menu, item{"/", text("menu.status", c.lang), false})
+	}
+	for _, p := range pages {
+		if p.menu && len(c.session.Scopes(p.act)) > 0 {
+			menu = append(menu, item{p.path, text("menu."+p.name, c.lang), p.name == name || p.name == "requests" && name == "request"})
+		}
+	}
+	return menu
+}
+
+func (d *Desk) show(c *call, status int, v *view) {
+	var b bytes.Buffer
+	if err := d.pages[v.Page].ExecuteTemplate(&b, "frame", v); err != nil {
+		d.o.Logger.Error("page", "page", v.Page, "err", err)
+		http.Error(c.w, "the page can't be shown", http.StatusInternalServerError)
+		return
+	}
+	c.w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	c.w.Header().Set("Content-Language", v.Lang)
+	c.w.WriteHeader(status)
+	_, _ = c.w.Write(b.Bytes()) // the reader may have gone
+}
+
+// page answers a page, or leads to the login.
+func (d *Desk) page(w http.ResponseWriter, r *http.Request, p *page) {
+	c, err := d.open(w, r)
+	if err == nil {
+		err = c.allow(p.who, p.act)
+	}
+	var data any
+	if err == nil {
+		data, err = p.load(c)
+	}
+	if c.session == nil && kindOf(err) == refusal.Login {
+		http.Redirect(w, r, "/login", http.StatusSeeOther)
+		return
+	}
+	status := http.StatusOK
+	v := c.view(p.name)
+	if err != nil {
+		var t trouble
+		status, t = d.told(c, err)
+		v.Error, v.Page = &t, "me"
+	}
+	v.Data = data
+	d.show(c, status, v)
+}
+
+func kindOf(err error) refusal.Kind {
+	if no, ok := errors.AsType[*refusal.Refusal](err); ok {
+		return no.Kind
+	}
+	return -1
+}
+
+// turn answers a form: it goes on to a page, or shows the form's own with what is wrong or
+// what it gave.
+func (c *call) turn(rt *route, answer any, err error) {
+	if err == nil && rt.page != "" {
+		to := rt.page
+		if rt.page == "/" {
+			to = c.d.home(c)
+		} else if !strings.Contains(to, "?") && rt.page != "/login" {
+			to += "?done=saved"
+		}
+		http.Redirect(c.w, c.r, to, http.StatusSeeOther)
+		return
+	}
+	if kindOf(err) == refusal.Login && rt.Who != anybody && c.session == nil || rt.from == "" {
+		http.Redirect(c.w, c.r, "/login", http.StatusSeeOther)
+		return
+	}
+	status := http.StatusOK
+	v := c.view(rt.from)
+	if err != nil {
+		var t trouble
+		status, t = c.d.told(c, err)
+		v.Error = &t
+	} else {
+		v.Result = shown(answer)
+	}
+	if p := pageOf(rt.from); p != nil {
+		if problem := c.allow(p.who, p.act); problem == nil {
+			if v.Data, problem = p.load(c); problem != nil {
+				_, t := c.d.told(c, problem)
+				v.Page, v.Error = "me", cmp.Or(v.Error, &t)
+			}
+		} else {
+			v.Page = "me"
+		}
+	} else {
+		v.Data = c.text("link") // of the setup
+	}
+	c.d.show(c, status, v)
+}
+
+// shown gives an answer as templates take it.
+func shown(answer any) any {
+	type result struct {
+		Invited *invited
+		Answer  *struct{ Agent, JSON string }
+	}
+	switch a := answer.(type) {
+	case invited:
+		return result{Invited: &a}
+	case *JoinAnswer:
+		b, _ := json.MarshalIndent(a, "", "  ") // texts and a time
+		return result{Answer: &struct{ Agent, JSON string }{a.Agent, string(b)}}
+	}
+	return answer
+}
+
+func pageOf(name string) *page {
+	for i := range pages {
+		if pages[i].name == name {
+			return &pages[i]
+		}
+	}
+	return nil
+}
+
+// home is the first page for whoever has just logged in.
+func (d *Desk) home(c *call) string {
+	s, err := d.o.State.Session(c.ctx(), c.secret)
+	switch {
+	case err != nil:
+		return "/me"
+	case s.May(account.See, "") && !slices.ContainsFunc(s.Grants, func(g account.Grant) bool { return g.Role == account.Auditor }):
+		return "/"
+	case len(s.Scopes(account.Audit)) > 0:
+		return "/audit"
+	}
+	return "/requests"
+}
+
+func (d *Desk) loginPage(w http.ResponseWriter, r *http.Request) {
+	c, err := d.open(w, r)
+	if err == nil && c.session != nil {
+		http.Redirect(w, r, "/me", http.StatusSeeOther)
+		return
+	}
+	status, v := http.StatusOK, c.view("login")
+	if err != nil {
+		var t trouble
+		status, t = d.told(c, err)
+		v.Error = &t
+	}
+	d.show(c, status, v)
+}
+
+// setupPage asks for a password. Looking at it uses nothing.
+func (d *Desk) setupPage(w http.ResponseWriter, r *http.Request) {
+	c, err := d.open(w, r)
+	if err == nil && c.session != nil { // the form would be another person's
+		c.session = nil
+		d.setCookie(w, d.sessionCookie(), "", -1)
+	}
+	link := r.URL.Query().Get("link")
+	if err == nil {
+		_, err = d.o.State.Linked(r.Context(), link)
+	}
+	status, v := http.StatusOK, c.view("setup")
+	v.Data = link
+	if err != nil {
+		var t trouble
+		status, t = d.told(c, err)
+		v.Error, v.Data = &t, ""
+	}
+	d.show(c, status, v)
+}
+
+// rest lets those who may see the whole tree to what isn't the desk's, and everybody to
+// the files that pages load.
+func (d *Desk) rest(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/assets/") {
+			next.ServeHTTP(w, r)
+			return
+		}
+		c, err := d.open(w, r)
+		if err == nil {
+			err = c.allow(acting, account.See)
+		}
+		if err == nil && !c.session.May(account.See, "") {
+			err = refusal.New(refusal.Denied, "NOT_ALLOWED", "%s *", account.See)
+		}
+		switch {
+		case err == nil:
+			next.ServeHTTP(w, r)
+		case r.URL.Path != "/":
+			d.fail(c, err)
+		case kindOf(err) == refusal.Login:
+			http.Redirect(w, r, "/login", http.StatusSeeOther)
+		default:
+			http.Redirect(w, r, "/me", http.StatusSeeOther)
+		}
+	})
+}
+
+func loadRequests(c *call) (any, error) { return c.d.o.State.Requests(c.ctx(), c.scopes) }
+
+// requestView is a request with who else has its datasets.
+type requestView struct {
+	*state.Request
+	Rivals map[string][]catalog.Feed
+	// Mine says that the reader may decide on it.
+	Mine bool
+	Own  bool // the reader invited the agent
+	Rows int64
+	Size int64
+}
+
+func loadRequest(c *call) (any, error) {
+	r, err := c.request()
+	if err != nil {
+		return nil, err
+	}
+	v := requestView{Request: r, Own: r.Sponsor == c.session.Name}
+	v.Mine = r.State == state.Pending && !v.Own && c.session.May(account.Decide, r.Path)
+	for _, t := range r.Content.Tables {
+		v.Rows, v.Size = v.Rows+max(0, t.Rows), v.Size+t.Bytes
+	}
+	v.Rivals, err = c.d.o.State.Rivals(c.ctx(), r)
+	return v, err
+}
+
+// invitationsView is what has been invited and what has joined.
+type invitationsView struct {
+	Invitations []state.Invitation
+	Agents      []state.Agent
+	Orgs        []catalog.Org // for which the reader may invite
+}
+
+func loadInvitations(c *call) (any, error) {
+	var v invitationsView
+	var err error
+	if v.Agents, err = c.d.o.State.Agents(c.ctx(), c.session.Scopes(account.See)); err != nil {
+		return nil, err
+	}
+	if scopes := c.session.Scopes(account.Invite); len(scopes) > 0 {
+		if v.Invitations, err = c.d.o.State.Invitations(c.ctx(), scopes); err == nil {
+			v.Orgs, err = c.d.o.State.Orgs(c.ctx(), scopes)
+		}
+	}
+	return v, err
+}
+
+func loadOrgs(c *call) (any, error) {
+	return c.d.o.State.Orgs(c.ctx(), c.session.Scopes(account.See))
+}
+
+// accountsView is the accounts with what may be granted.
+type accountsView struct {
+	Accounts []account.Account
+	Roles    []account.Role
+	Orgs     []catalog.Org
+}
+
+func loadAccounts(c *call) (any, error) {
+	v := accountsView{Roles: account.Roles}
+	scopes := c.session.Scopes(account.Administer)
+	var err error
+	if v.Accounts, err = c.d.o.State.Accounts(c.ctx(), scopes); err == nil {
+		v.Orgs, err = c.d.o.State.Orgs(c.ctx(), scopes)
+	}
+	return v, err
+}
+
+// auditView is a page of the audit.
+type auditView struct {
+	Entries []state.Entry
+	Export  string
+	Older   string
+}
+
+func loadAudit(c *call) (any, error) {
+	entries, err := c.audit(pageOfAudit)
+	if err != nil {
+		return nil, err
+	}
+	q := c.r.URL.Query()
+	q.Del("lang")
+	q.Del("before")
+	v := auditView{Entries: entries, Export: "/api/audit.csv?" + q.Encode()}
+	if len(entries) == pageOfAudit {
+		q.Set("before", fmt.Sprint(entries[len(entries)-1].ID))
+		v.Older = "/audit?" + q.Encode()
+	}
+	return v, nil
+}

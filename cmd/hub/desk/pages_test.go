@@ -1,0 +1,151 @@
+package desk
+
+import (
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"github.com/tributary-cdc/tributary/cmd/hub/account"
+	"github.com/tributary-cdc/tributary/cmd/hub/state"
+	"github.com/tributary-cdc/tributary/schema/catalog"
+	"github.com/tributary-cdc/tributary/test/browser"
+	"github.com/tributary-cdc/tributary/test/servers"
+)
+
+// filled is a world with something on each page: names that try to be code, an invitation
+// of each state, agents, and requests of each kind.
+func filled(t *testing.T, db servers.DB) (w *world, pending int64) {
+	t.Helper()
+	w = newWorld(t, db)
+	a := w.agent("330108")
+	propose := func(name string, standing catalog.Standing, tables ...string) int64 {
+		t.Helper()
+		p := state.Proposal{Name: name, Engine: "mariadb", Server: "10.11.14-MariaDB-log <b>", Standing: standing,
+			Findings: []state.ProposedFinding{{Code: "MYSQL_BINLOG_FORMAT", Severity: "refuses"}, {Code: "DATASET_SHARED", Severity: "harms", Object: `a.b, <script>alert(1)</script>`}}}
+		for i, table := range tables {
+			p.Tables = append(p.Tables, state.ProposedTable{Table: "xueji." + table, Dataset: fmt.Sprint("d", i), Rows: int64(i)*1_234_567 - 1, Bytes: int64(i) * 123_456_789})
+		}
+		r, err := w.state.Propose(t.Context(), state.By{Name: a.ID}, a, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.ID
+	}
+	decide := func(id int64, reason string, tables ...string) {
+		t.Helper()
+		if _, err := w.state.Decide(t.Context(), state.By{Name: "ap"}, []string{""}, id, state.Decision{Tables: tables, Reason: reason}, w.topics.Changes); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.person("ap", account.Grant{Role: account.Approver})
+	decide(propose("xueji", catalog.Authoritative, "student"), "", "xueji.student")
+	decide(propose("part", catalog.Check, "student", "score"), "成绩 <script>alert(1)</script>", "xueji.student")
+	decide(propose("none", catalog.Check, "student"), "不归集")
+	pending = propose("renshi", catalog.Check, "student", "a_table_with_a_very_long_name_that_nobody_would_have_thought_of_before_it_came", `<script>alert(1)</script>'"😀`)
+	i, _ := w.invite("330106")
+	if err := w.state.Withdraw(t.Context(), state.By{Name: sponsor}, []string{""}, i.ID); err != nil {
+		t.Fatal(err)
+	}
+	w.invite("330203")
+	revoked := w.agent("330106")
+	if err := w.state.Revoke(t.Context(), state.By{Name: sponsor}, []string{""}, revoked.ID, "<b>被盗</b>"); err != nil {
+		t.Fatal(err)
+	}
+	w.account("330106")
+	return w, pending
+}
+
+// testPages: every page in both languages, as each role sees it, has its texts, shows
+// names as they are, and leads nowhere that the reader may not go.
+func testPages(t *testing.T, db servers.DB) {
+	w, pending := filled(t, db)
+	han := regexp.MustCompile(`>[^<]*\p{Han}[^<]*<`)
+	for _, role := range account.Roles {
+		c := w.person("all-"+string(role), account.Grant{Role: role})
+		for _, lang := range []string{"zh-CN", "en"} {
+			_, home, _ := c.do(http.MethodGet, "/me?lang="+lang, nil)
+			links := regexp.MustCompile(`<li><a href="([^"]+)"`).FindAllStringSubmatch(home, -1)
+			if len(links) < 4 {
+				t.Errorf("%s has the menu %v", role, links)
+			}
+			paths := []string{"/me", fmt.Sprintf("/requests/%d", pending), fmt.Sprintf("/requests/%d", pending-1), fmt.Sprintf("/requests/%d", pending-2)}
+			for _, l := range links[1:] {
+				paths = append(paths, l[1])
+			}
+			for _, path := range paths {
+				status, page, _ := c.do(http.MethodGet, path, nil)
+				if status != http.StatusOK || !strings.Contains(page, `<html lang="`+lang+`">`) || strings.Contains(page, "alert(1)</script>") && strings.Contains(page, "<script>alert") {
+					t.Errorf("%s %s %s: %d", role, lang, path, status)
+				}
+				if m := regexp.MustCompile(`>(title|note|role|menu|action|kind|standing|request|severity|done)\.[a-z.]+<`).FindString(page); m != "" {
+					t.Errorf("%s %s: the text %s is missing", lang, path, m)
+				}
+				if lang == "en" && path == "/me" {
+					if m := han.FindString(strings.ReplaceAll(page, ">中文<", "><")); m != "" {
+						t.Errorf("Chinese in English: %s", m)
+					}
+				}
+			}
+		}
+	}
+	viewer := w.person("viewer", account.Grant{Role: account.Viewer, Org: "3302"})
+	for path, want := range map[string]int{"/accounts": http.StatusForbidden, "/audit": http.StatusForbidden, fmt.Sprintf("/requests/%d", pending): http.StatusNotFound, "/requests": http.StatusOK, "/requests/x": http.StatusNotFound, "/": http.StatusSeeOther, "/api/status": http.StatusForbidden} {
+		if status, page, _ := viewer.do(http.MethodGet, path, nil); status != want || strings.Contains(page, "330108") {
+			t.Errorf("%s: %d, want %d", path, status, want)
+		}
+	}
+	if _, page, _ := viewer.do(http.MethodGet, "/invitations", nil); strings.Contains(page, "/revoke") || strings.Contains(page, `action="/api/invitations"`) {
+		t.Error("a viewer is offered what he may not do")
+	}
+}
+
+// testBrowser walks the pages in a real browser: the login by keyboard, each page on a
+// desk and on a phone, by day and by night, an invitation, and an approval in part.
+func testBrowser(t *testing.T, db servers.DB) {
+	w, pending := filled(t, db)
+	w.person("boss", account.Grant{Role: account.Administrator}, account.Grant{Role: account.Operator}, account.Grant{Role: account.Approver})
+	w.person("auditor", account.Grant{Role: account.Auditor})
+	chromium := browser.Chromium(t)
+	look := func(v *browser.Tab, name, lang, path, has string) {
+		t.Helper()
+		v.Run(chromedp.Navigate(w.web.URL+path), v.Is(fmt.Sprintf(`document.readyState === "complete" && document.documentElement.lang === %q && document.body.innerText.includes(%q)`, lang, has)))
+		v.Audit(name)
+	}
+	login := func(v *browser.Tab, name, lang, who, then string) {
+		t.Helper()
+		v.Run(chromedp.Navigate(w.web.URL+"/login?lang="+lang), v.Is(`document.readyState === "complete" && document.getElementById("account") !== null`))
+		v.Audit(name + " login")
+		v.Run(chromedp.Focus(`#account`), chromedp.KeyEvent(who+kb.Tab+password+kb.Enter), v.Is(fmt.Sprintf(`document.readyState === "complete" && location.pathname === %q`, then)))
+	}
+	logout := func(v *browser.Tab) {
+		t.Helper()
+		v.Run(chromedp.Click(`form[action="/api/session/end"] button`), v.Is(`document.readyState === "complete" && location.pathname === "/login"`))
+	}
+	for _, view := range []struct {
+		name, lang    string
+		width, height int64
+		dark          bool
+	}{{"zh desk day", "zh-CN", 1280, 800, false}, {"en phone night", "en", 390, 844, true}} {
+		v := browser.Open(t, chromium, view.width, view.height, view.dark)
+		login(v, view.name, view.lang, "boss", "/")
+		for page, has := range map[string]string{"/requests": "330108-renshi", fmt.Sprintf("/requests/%d", pending): "a_table_with", fmt.Sprintf("/requests/%d", pending-2): "330108-part", "/invitations": "330106", "/orgs": "<script>alert(1)</script>", "/accounts": "boss", "/me": "boss"} {
+			look(v, view.name+" "+page, view.lang, page, has)
+		}
+		logout(v)
+	}
+	v := browser.Open(t, chromium, 1280, 800, false)
+	login(v, "zh desk", "zh-CN", "auditor", "/audit")
+	look(v, "zh desk audit", "zh-CN", "/audit?text=agent", "停用 agent")
+	logout(v)
+	login(v, "zh desk", "zh-CN", "boss", "/")
+	v.Run(chromedp.Navigate(w.web.URL+"/invitations"), chromedp.SetValue(`#org`, "330106"), chromedp.Click(`form[action="/api/invitations"] button`), v.Is(`document.readyState === "complete" && document.querySelector(".secret pre") !== null && document.querySelector(".secret pre").innerText.startsWith("tributary join https://")`))
+	v.Audit("zh desk invited")
+	v.Run(chromedp.Navigate(w.web.URL+fmt.Sprintf("/requests/%d", pending)), chromedp.Click(`#table-1`), chromedp.Click(`form[action$="/approve"] button`), v.Is(`document.readyState === "complete" && document.body.innerText.includes("须填写原因")`))
+	v.Run(chromedp.Click(`#table-1`), chromedp.SendKeys(`#reason`, "只归集学生"), chromedp.Click(`form[action$="/approve"] button`), v.Is(`document.readyState === "complete" && location.pathname === "/requests" && document.body.innerText.includes("部分批准")`))
+	look(v, "zh desk decided", "zh-CN", fmt.Sprintf("/requests/%d", pending), "只归集学生")
+}

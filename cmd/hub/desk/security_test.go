@@ -1,0 +1,394 @@
+package desk
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tributary-cdc/tributary/cmd/hub/account"
+	"github.com/tributary-cdc/tributary/cmd/hub/authority"
+	"github.com/tributary-cdc/tributary/cmd/hub/state"
+	"github.com/tributary-cdc/tributary/schema/catalog"
+	"github.com/tributary-cdc/tributary/test/servers"
+)
+
+// mayDo says which roles may do what, apart from the code's own table.
+var mayDo = map[string][]account.Role{
+	"see":        {account.Viewer, account.Operator, account.Approver, account.Administrator, account.Auditor},
+	"invite":     {account.Operator},
+	"decide":     {account.Approver},
+	"administer": {account.Administrator},
+	"audit":      {account.Auditor},
+}
+
+// attempt is how a route is called about an org: its path's values and its body.
+type attempt struct {
+	path string
+	in   map[string]any
+}
+
+// attempts make what each route with a place in the tree is about, anew for each call.
+var attempts = map[string]func(w *world, org string) attempt{
+	"POST /api/accounts": func(w *world, org string) attempt {
+		w.n++
+		return attempt{"/api/accounts", map[string]any{"account": fmt.Sprint("new", w.n), "title": "新", "grants": []string{"viewer@" + org}}}
+	},
+	"POST /api/accounts/{account}/grants": func(w *world, org string) attempt {
+		return attempt{"/api/accounts/" + w.account(org) + "/grants", map[string]any{"grants": []string{"operator@" + org}}}
+	},
+	"POST /api/accounts/{account}/enable": func(w *world, org string) attempt { return attempt{"/api/accounts/" + w.account(org) + "/enable", nil} },
+	"POST /api/accounts/{account}/disable": func(w *world, org string) attempt {
+		return attempt{"/api/accounts/" + w.account(org) + "/disable", nil}
+	},
+	"POST /api/accounts/{account}/link": func(w *world, org string) attempt { return attempt{"/api/accounts/" + w.account(org) + "/link", nil} },
+	"POST /api/invitations":             func(_ *world, org string) attempt { return attempt{"/api/invitations", map[string]any{"org": org}} },
+	"POST /api/invitations/{id}/withdraw": func(w *world, org string) attempt {
+		i, _ := w.invite(org)
+		return attempt{fmt.Sprintf("/api/invitations/%d/withdraw", i.ID), nil}
+	},
+	"POST /api/invitations/answer": func(w *world, org string) attempt {
+		_, code := w.invite(org)
+		file := fmt.Sprintf(`{"invitation":%q,"name":"host","certificate_request":%q,"clock":%q}`, code, w.request(), w.clock().Format(time.RFC3339))
+		return attempt{"/api/invitations/answer", map[string]any{"request": file}}
+	},
+	"POST /api/agents/{agent}/revoke": func(w *world, org string) attempt {
+		return attempt{"/api/agents/" + w.agent(org).ID + "/revoke", map[string]any{"reason": "gone"}}
+	},
+	"GET /api/requests/{id}": func(w *world, org string) attempt {
+		return attempt{fmt.Sprintf("/api/requests/%d", w.proposal(org)), nil}
+	},
+	"POST /api/requests/{id}/approve": func(w *world, org string) attempt {
+		return attempt{fmt.Sprintf("/api/requests/%d/approve", w.proposal(org)), map[string]any{"tables": []string{"a.b"}}}
+	},
+	"POST /api/requests/{id}/refuse": func(w *world, org string) attempt {
+		return attempt{fmt.Sprintf("/api/requests/%d/refuse", w.proposal(org)), map[string]any{"reason": "no"}}
+	},
+}
+
+// wide are the calls that go over the whole tree or nothing of it.
+var wide = map[string]map[string]any{
+	"GET /api/accounts": nil, "GET /api/orgs": nil, "GET /api/invitations": nil, "GET /api/agents": nil, "GET /api/requests": nil, "GET /api/sources": nil,
+	"GET /api/datasets": nil, "GET /api/audit": nil, "GET /api/audit.csv": nil, "GET /api/openapi.yml": nil, "GET /api/session": nil,
+	"POST /api/orgs": {"file": "code,parent,name,kind\n3309,33,x,city\n"},
+}
+
+// own are those that concern only whoever calls.
+var own = []string{"POST /api/session", "POST /api/session/end", "POST /api/setup", "POST /api/password"}
+
+// world makes what attempts are about.
+type world struct {
+	*rig
+	n   int
+	key *ecdsa.PrivateKey
+}
+
+// sponsor is an operator who takes part in nothing else.
+const sponsor = "sponsor"
+
+func newWorld(t *testing.T, db servers.DB) *world {
+	t.Helper()
+	w := &world{rig: newRig(t, db)}
+	var err error
+	if w.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+		t.Fatal(err)
+	}
+	w.rig.person(sponsor, account.Grant{Role: account.Operator})
+	return w
+}
+
+func (w *world) account(org string) string {
+	w.t.Helper()
+	w.n++
+	name := fmt.Sprint("person", w.n)
+	_, err := w.state.CreateAccount(w.t.Context(), state.By{Name: "root"}, []string{""}, account.Account{Name: name, Title: name, Grants: []account.Grant{{Role: account.Viewer, Org: org}}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return name
+}
+
+func (w *world) invite(org string) (state.Invitation, string) {
+	w.t.Helper()
+	i, secret, err := w.state.Invite(w.t.Context(), state.By{Name: sponsor}, []string{""}, org)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return i, invitationCode(secret, w.auth.Certificate())
+}
+
+// request asks for a certificate of the world's key.
+func (w *world) request() string {
+	w.t.Helper()
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, w.key)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
+}
+
+// join makes an agent with its certificate.
+func (w *world) join(org string) (*state.Agent, *tls.Certificate) {
+	w.t.Helper()
+	_, code := w.invite(org)
+	secret, _, _ := SplitInvitation(code)
+	var issued authority.Issued
+	a, _, err := w.state.Join(w.t.Context(), state.By{}, []string{""}, secret, "host", func(agent, org string) (_ authority.Issued, err error) {
+		issued, err = w.auth.Agent([]byte(w.request()), agent, org)
+		return issued, err
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	block, _ := pem.Decode(issued.PEM)
+	return &a, &tls.Certificate{Certificate: [][]byte{block.Bytes}, PrivateKey: w.key}
+}
+
+func (w *world) agent(org string) *state.Agent {
+	a, _ := w.join(org)
+	return a
+}
+
+// propose gives the id of a request that waits.
+func (w *world) proposal(org string) int64 {
+	w.t.Helper()
+	w.n++
+	a := w.agent(org)
+	r, err := w.state.Propose(w.t.Context(), state.By{Name: a.ID}, a, state.Proposal{Name: fmt.Sprint("s", w.n), Engine: "mysql", Standing: catalog.Check, Tables: []state.ProposedTable{{Table: "a.b", Dataset: "b"}}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return r.ID
+}
+
+// print is what a refused call may not change.
+func (w *world) print(db servers.DB) string {
+	w.t.Helper()
+	var all []string
+	for _, f := range []func() (any, error){
+		func() (any, error) { return w.state.Accounts(w.t.Context(), []string{""}) },
+		func() (any, error) { return w.state.Orgs(w.t.Context(), []string{""}) },
+		func() (any, error) { return w.state.Invitations(w.t.Context(), []string{""}) },
+		func() (any, error) { return w.state.Agents(w.t.Context(), []string{""}) },
+		func() (any, error) { return w.state.Requests(w.t.Context(), []string{""}) },
+		func() (any, error) { return w.state.Sources(w.t.Context(), []string{""}) },
+	} {
+		v, err := f()
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		all = append(all, fmt.Sprintf("%+v", v))
+	}
+	return strings.Join(all, "\n")
+}
+
+// TestDesk runs what needs a database on one server.
+func TestDesk(t *testing.T) {
+	db := servers.Postgres(t, nil)
+	for name, f := range map[string]func(*testing.T, servers.DB){
+		"security": testSecurity, "sessions": testSessions, "forms": testForms, "agents": testAgents, "way": testWay, "pages": testPages, "login": testLogin, "bodies": testBodies, "browser": testBrowser,
+	} {
+		t.Run(name, func(t *testing.T) { f(t, db) })
+	}
+}
+
+// testSecurity goes over every route of the API with every role of a city, about an org
+// of that city and about one of another: what a role doesn't allow is refused, what lies
+// outside isn't there, and neither changes anything.
+func testSecurity(t *testing.T, db servers.DB) {
+	w := newWorld(t, db)
+	people := map[account.Role]*client{}
+	for _, role := range account.Roles {
+		people[role] = w.person("city-"+string(role), account.Grant{Role: role, Org: "3301"})
+	}
+	w.agent("330203") // something to be found
+	w.proposal("330203")
+	w.account("330203")
+	for _, rt := range w.desk.routes {
+		name := rt.Method + " " + rt.Path
+		make, placed := attempts[name]
+		in, isWide := wide[name]
+		if isOwn := slices.Contains(own, name); !placed && !isWide && !isOwn {
+			t.Errorf("%s isn't tried", name)
+		} else if isOwn {
+			continue // below
+		}
+		try := func(c *client, org string) (int, string, bool) {
+			t.Helper()
+			a := attempt{rt.Path, in}
+			if placed {
+				a = make(w, org)
+			}
+			before := w.print(db)
+			var body any
+			if a.in != nil {
+				body = a.in
+			}
+			status, text, _ := c.do(rt.Method, a.path, body)
+			return status, text, w.print(db) != before
+		}
+		if status, body, changed := try(w.nobody(), "330106"); rt.Who != anybody && (status != http.StatusUnauthorized || changed) {
+			t.Errorf("%s by nobody: %d %s, changed: %v", name, status, body, changed)
+		}
+		for _, role := range account.Roles {
+			allowed := rt.Who != acting || slices.Contains(mayDo[string(rt.Act)], role)
+			for _, org := range []string{"330106", "330203"} {
+				status, body, changed := try(people[role], org)
+				inside := org == "330106"
+				switch {
+				case name == "POST /api/orgs":
+					if status != http.StatusForbidden || changed {
+						t.Errorf("%s by a city's %s: %d %s", name, role, status, body)
+					}
+				case !allowed:
+					if status != http.StatusForbidden || !strings.Contains(body, "NOT_ALLOWED") || changed {
+						t.Errorf("%s by %s: %d %s, changed: %v", name, role, status, body, changed)
+					}
+				case placed && !inside:
+					if status != http.StatusNotFound || changed {
+						t.Errorf("%s by %s outside: %d %s, changed: %v", name, role, status, body, changed)
+					}
+				case status != http.StatusOK:
+					t.Errorf("%s by %s: %d %s", name, role, status, body)
+				}
+				if isWide && strings.Contains(body, "330203") && name != "POST /api/orgs" {
+					t.Errorf("%s shows %s what lies outside: %s", name, role, body)
+				}
+			}
+		}
+	}
+}
+
+// testSessions: without a session that still counts, and without what its forms carry,
+// no route does anything; nor if another site sends it.
+func testSessions(t *testing.T, db servers.DB) {
+	w := newWorld(t, db)
+	c := w.person("boss", account.Grant{Role: account.Administrator}, account.Grant{Role: account.Operator}, account.Grant{Role: account.Approver})
+	auditor := w.person("auditor", account.Grant{Role: account.Auditor})
+	each := func(f func(name string, rt route, a attempt)) {
+		t.Helper()
+		for _, rt := range w.desk.routes {
+			name := rt.Method + " " + rt.Path
+			a := attempt{rt.Path, wide[name]}
+			if make, ok := attempts[name]; ok {
+				a = make(w, "330106")
+			}
+			f(name, rt, a)
+		}
+	}
+	each(func(name string, rt route, a attempt) {
+		if rt.Method == http.MethodGet {
+			return
+		}
+		before := w.print(db)
+		for _, form := range []string{"", "x", auditor.form, c.form + "x"} {
+			thief := *c
+			if thief.form = form; form == auditor.form && form == "" {
+				t.Fatal("no form")
+			}
+			if status, body, _ := thief.do(rt.Method, a.path, a.in); status != http.StatusForbidden || !strings.Contains(body, "FORM_EXPIRED") {
+				t.Errorf("%s with the form %q: %d %s", name, form, status, body)
+			}
+		}
+		req, err := http.NewRequestWithContext(t.Context(), rt.Method, w.web.URL+a.path, strings.NewReader("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set(formHeader, c.form)
+		req.Header.Set("Sec-Fetch-Site", "cross-site")
+		if status, body, _ := c.send(req); status != http.StatusForbidden {
+			t.Errorf("%s from another site: %d %s", name, status, body)
+		}
+		if w.print(db) != before {
+			t.Errorf("%s changed something", name)
+		}
+	})
+	w.pass(31 * time.Minute)
+	each(func(name string, rt route, a attempt) {
+		if rt.Who == anybody {
+			return
+		}
+		if status, body, _ := c.do(rt.Method, a.path, a.in); status != http.StatusUnauthorized {
+			t.Errorf("%s after the session: %d %s", name, status, body)
+		}
+	})
+	back := w.login("boss")
+	if err := w.state.SetActive(t.Context(), state.By{Name: "root"}, []string{""}, "boss", false); err != nil {
+		t.Fatal(err)
+	}
+	back.want(http.StatusUnauthorized, "LOGIN_NEEDED", http.MethodGet, "/api/orgs", nil)
+}
+
+// testAgents: no route of agents does anything without a certificate of this hub that
+// counts, and an agent reaches its own org only.
+func testAgents(t *testing.T, db servers.DB) {
+	w := newWorld(t, db)
+	a, certA := w.join("330106")
+	b, certB := w.join("330203")
+	other, err := authority.Open(authority.Options{Dir: t.TempDir(), Keep: func(der []byte) ([]byte, error) { return der, nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged, err := other.Agent([]byte(w.request()), a.ID, a.Org)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(forged.PEM)
+	unknown, err := w.auth.Agent([]byte(w.request()), a.ID, a.Org) // signed, and never given
+	if err != nil {
+		t.Fatal(err)
+	}
+	stray, _ := pem.Decode(unknown.PEM)
+	p := state.Proposal{Name: "xueji", Engine: "mysql", Standing: catalog.Authoritative, Tables: []state.ProposedTable{{Table: "a.b", Dataset: "b"}}}
+	inputs := map[string]any{"POST /agent/certificate": map[string]string{"certificate_request": w.request()}, "POST /agent/requests": p, "POST /agent/join": JoinRequest{Invitation: "x"}}
+	for _, rt := range agentRoutes {
+		in := inputs[rt.Method+" "+rt.Path]
+		if !rt.Joined {
+			w.machine(nil).want(http.StatusNotFound, "INVITATION_UNKNOWN", rt.Method, rt.Path, in)
+			continue
+		}
+		w.machine(nil).want(http.StatusUnauthorized, "CERTIFICATE_UNKNOWN", rt.Method, rt.Path, in)
+		w.machine(&tls.Certificate{Certificate: [][]byte{stray.Bytes}, PrivateKey: w.key}).want(http.StatusForbidden, "CERTIFICATE_UNKNOWN", rt.Method, rt.Path, in)
+		m := w.machine(&tls.Certificate{Certificate: [][]byte{block.Bytes}, PrivateKey: w.key})
+		if res, err := m.http.Get(w.agents.URL + "/agent/requests"); err == nil {
+			_ = res.Body.Close()
+			if res.StatusCode != http.StatusUnauthorized { // a client may leave out what the server's authorities haven't signed
+				t.Errorf("a certificate of another authority: %s", res.Status)
+			}
+		}
+	}
+	ma, mb := w.machine(certA), w.machine(certB)
+	got := data[state.Request](t, ma.want(http.StatusOK, "", http.MethodPost, "/agent/requests", p))
+	if got.Org != "330106" || got.Source != "330106-xueji" || got.Agent != a.ID {
+		t.Errorf("%+v", got)
+	}
+	if seen := mb.want(http.StatusOK, "", http.MethodGet, "/agent/requests", nil); strings.Contains(seen, "330106") {
+		t.Errorf("B sees A's request: %s", seen)
+	}
+	if theirs := data[state.Request](t, mb.want(http.StatusOK, "", http.MethodPost, "/agent/requests", p)); theirs.Source != "330203-xueji" || theirs.Agent != b.ID {
+		t.Errorf("%+v", theirs)
+	}
+	forgedField := map[string]any{"name": "x", "engine": "mysql", "standing": "check", "org": "330106", "tables": []any{}}
+	mb.want(http.StatusBadRequest, "INPUT_INVALID", http.MethodPost, "/agent/requests", forgedField)
+	ma.want(http.StatusConflict, "REQUEST_PENDING", http.MethodPost, "/agent/requests", p)
+	late := w.machine(certA)
+	late.at = func() time.Time { return w.clock().Add(-6 * time.Minute) }
+	late.want(http.StatusBadRequest, "CLOCK_WRONG", http.MethodPost, "/agent/requests", p)
+	if err := w.state.Revoke(t.Context(), state.By{Name: sponsor}, []string{""}, a.ID, "stolen"); err != nil {
+		t.Fatal(err)
+	}
+	for _, rt := range agentRoutes {
+		if rt.Joined {
+			ma.want(http.StatusForbidden, "CERTIFICATE_REVOKED", rt.Method, rt.Path, inputs[rt.Method+" "+rt.Path])
+		}
+	}
+}

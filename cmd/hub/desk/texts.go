@@ -1,0 +1,105 @@
+package desk
+
+import "github.com/tributary-cdc/tributary/cmd/internal/language"
+
+// text gives a text of the pages. A test finds those that are missing.
+func text(key string, lang language.Language) string {
+	t, ok := catalogue[key]
+	switch {
+	case !ok:
+		return key
+	case lang == language.Chinese:
+		return t[1]
+	}
+	return t[0]
+}
+
+func known(key string) bool {
+	_, ok := catalogue[key]
+	return ok
+}
+
+// catalogue is every text of the pages, in English and in Chinese.
+var catalogue = map[string][2]string{
+	"product": {"Tributary hub", "Tributary 汇聚管理"},
+	"tagline": {"Who registers what, who approves it, and what leaves whose house", "数据源登记、审批与留痕：谁登记、谁批准、哪些数据离开本单位"},
+	"skip":    {"Skip to content", "跳到正文"},
+	"other":   {"中文", "English"},
+	"menu":    {"Pages", "页面"},
+	"logout":  {"Log out", "退出"},
+	"login":   {"Log in", "登录"},
+	"todo":    {"To do: ", "处理："},
+	"sure":    {"Are you sure? This is written into the audit.", "确定吗？此操作将记入审计。"},
+	"until":   {"until", "有效期至"},
+	"made":    {"Made", "时间"},
+	"state":   {"State", "状态"},
+	"actions": {"Actions", "操作"},
+	"file":    {"File", "文件"},
+	"reason":  {"Reason", "原因"},
+	"search":  {"Search", "查询"},
+	"whole":   {"the whole tree", "全部机构"},
+	"org":     {"Org", "机构"},
+
+	"menu.status": {"State", "运行状态"}, "menu.requests": {"Requests", "登记申请"}, "menu.invitations": {"Invitations", "邀请与 agent"}, "menu.orgs": {"Orgs", "机构"},
+	"menu.accounts": {"Accounts", "账号"}, "menu.audit": {"Audit", "审计"},
+
+	"title.login": {"Log in", "登录"}, "note.login": {"With the account that an administrator made for you.", "请使用管理员为您开通的账号。"},
+	"title.setup": {"Set your password", "设置口令"}, "note.setup": {"This link can be used once.", "此链接只能使用一次。"},
+	"title.me": {"Your account", "我的账号"}, "note.me": {"What you may do here, and your password.", "您的角色，以及修改口令。"},
+	"title.accounts": {"Accounts", "账号"}, "note.accounts": {"Who may do what, and in which part of the tree.", "谁可以在哪个范围内做什么。"},
+	"title.orgs": {"Orgs", "机构"}, "note.orgs": {"Data and rights follow this tree, never the digits of a code.", "数据流向和权限以此机构树为准，与代码的数字无关。"},
+	"title.invitations": {"Invitations and agents", "邀请与 agent"}, "note.invitations": {"An agent reads a district's databases. It joins once, by an invitation.", "agent 读取区县的数据库，凭邀请加入一次即可。"},
+	"title.requests": {"Requests", "登记申请"}, "note.requests": {"What agents ask to send. Nothing leaves before it is approved.", "agent 申请报送的数据。批准之前不会有数据离开源单位。"},
+	"title.request": {"Request", "登记申请"}, "note.request": {"No value of a row has left the house for this page: only names, sizes and findings.", "本页只含名称、规模和检查结果，未取用任何数据值。"},
+	"title.audit": {"Audit", "审计"}, "note.audit": {"Everything that was done or refused. Nobody can change or remove a line.", "全部操作与被拒绝的操作。任何人不能修改或删除。"},
+
+	"account": {"Account", "账号"}, "password": {"Password", "口令"}, "password.new": {"New password", "新口令"}, "password.old": {"Present password", "当前口令"}, "password.again": {"Once more", "再次输入"},
+	"password.rule": {"12 characters or more; a sentence is best", "至少 12 个字符，建议使用一句话"}, "password.set": {"Set the password", "设置口令"}, "password.change": {"Change the password", "修改口令"},
+
+	"done.saved": {"Done.", "已完成。"}, "done.password": {"The password is set. Log in with it.", "口令已设置，请登录。"},
+
+	"role.viewer": {"viewer", "查看员"}, "role.operator": {"operator", "操作员"}, "role.approver": {"approver", "审批员"}, "role.administrator": {"administrator", "管理员"}, "role.auditor": {"auditor", "审计员"},
+	"role.note.viewer": {"sees", "查看"}, "role.note.operator": {"sees, invites agents and shuts them out", "查看，邀请和停用 agent"}, "role.note.approver": {"sees, approves and refuses requests", "查看，批准或拒绝申请"},
+	"role.note.administrator": {"sees, keeps accounts and orgs", "查看，管理账号和机构"}, "role.note.auditor": {"sees, reads and exports the audit", "查看，查询和导出审计"},
+
+	"accounts.new": {"New account", "新建账号"}, "accounts.new.note": {"You get a link for the person, with which they set their own password. An auditor has no other role.", "系统生成一个链接，由本人凭此设置口令。审计员不能兼任其他角色。"},
+	"accounts.title": {"Name", "姓名"}, "accounts.role": {"Role", "角色"}, "accounts.scope": {"For", "范围"}, "accounts.create": {"Make the account", "创建账号"}, "accounts.all": {"All accounts", "全部账号"},
+	"accounts.roles": {"Roles", "角色"}, "accounts.on": {"active", "正常"}, "accounts.off": {"switched off", "已停用"}, "accounts.waits": {"waits for its password", "待设置口令"}, "accounts.you": {"that's you", "当前账号"},
+	"accounts.set": {"Set the role", "设置角色"}, "accounts.link": {"New link", "重设口令"}, "accounts.disable": {"Switch off", "停用"}, "accounts.enable": {"Switch on", "启用"},
+	"link.for": {"Link for %s", "%s 的链接"}, "link.note": {"Give it to the person by a safe way. It is shown here once, and can be used once.", "请通过可靠途径交给本人。此处只显示一次，且只能使用一次。"},
+
+	"orgs.import": {"Import a file", "导入文件"}, "orgs.import.note": {"CSV with the columns code, parent, name, kind, or YAML; UTF-8. All of it or nothing; no org is removed.", "CSV（列：代码,上级,名称,类型）或 YAML，UTF-8 编码。要么全部生效，要么都不生效；不会删除机构。"},
+	"orgs.import.do": {"Import", "导入"}, "orgs.done": {"Added %d, changed %d, same %d.", "新增 %d，修改 %d，未变 %d。"}, "orgs.tree": {"The tree", "机构树"}, "orgs.count": {"%d orgs in your part of it.", "您的范围内共 %d 个机构。"},
+	"orgs.none": {"There is no org yet", "还没有机构"}, "orgs.none.do": {"Import a file, or run: tributary org example > orgs.csv; tributary org import orgs.csv --config hub.yml", "请导入文件，或运行：tributary org example > orgs.csv；tributary org import orgs.csv --config hub.yml"},
+	"org.name": {"Name", "名称"}, "org.code": {"Code", "代码"}, "org.kind": {"Kind", "类型"},
+	"kind.province": {"province", "省"}, "kind.city": {"city", "市"}, "kind.district": {"district", "区县"}, "kind.zone": {"functional zone", "功能区"}, "kind.school": {"school", "学校"},
+
+	"invite": {"Invite an agent", "邀请 agent"}, "invite.help": {"You get a command for the district's DBA. It can be used once, within 24 hours. Whoever invites doesn't approve what comes of it.", "系统生成一条命令，交给区县 DBA 执行；24 小时内有效，只能使用一次。邀请人不能审批由此而来的申请。"},
+	"invite.do": {"Make an invitation", "生成邀请"}, "invite.for": {"Invitation for %s (%s)", "%s（%s）的邀请"}, "invite.note": {"Give the DBA this command. It is shown here once.", "请将此命令交给 DBA。此处只显示一次。"},
+	"offline": {"The district has no connection to this hub", "区县与本 hub 没有网络连接"}, "offline.note": {"The DBA runs the command with --offline FILE and brings the file; you bring back the answer.", "DBA 在命令后加 --offline FILE 生成文件并送来；您将生成的应答文件带回。"},
+	"offline.do": {"Make the answer", "生成应答"}, "answer.for": {"Answer for %s", "%s 的应答"}, "answer.note": {"Save it as a file. The DBA runs the command again with --answer FILE. It holds no secret.", "请保存为文件，由 DBA 在命令后加 --answer FILE 再次执行。其中不含机密。"},
+	"invitations.all": {"Invitations", "邀请"}, "invitations.none": {"Nobody has been invited yet.", "还没有发出邀请。"}, "invitation.used": {"used", "已使用"}, "invitation.withdrawn": {"withdrawn", "已撤回"}, "invitation.expired": {"expired", "已过期"},
+	"invitation.open": {"open", "待使用"}, "invitation.withdraw": {"Withdraw", "撤回"},
+	"agents": {"Agents", "agent"}, "agents.note": {"An agent renews its certificate by itself; one that ends within 30 days is marked, and wants a look.", "agent 会自行续签证书；30 天内到期的会标出，请检查该 agent。"}, "agents.none": {"No agent has joined yet. Make an invitation.", "还没有 agent 加入，请先生成邀请。"},
+	"agent": {"Agent", "agent"}, "agent.revoke": {"Shut out", "停用"}, "certificate": {"Certificate", "证书"}, "certificate.revoked": {"revoked", "已吊销"}, "certificate.over": {"ended", "已到期"}, "seen": {"Last seen", "最近一次连接"},
+
+	"source": {"Source", "数据源"}, "standing": {"Standing", "性质"}, "tables": {"Tables", "表"}, "standing.authoritative": {"authoritative", "权威源"}, "standing.check": {"check", "校核源"},
+	"standing.note.authoritative": {"its rows are the dataset's; one source for each org (一数一源)", "其数据即为数据集的数据；每个机构只有一个（一数一源）"}, "standing.note.check": {"compared, never applied over others", "仅用于比对，不覆盖其他数据"},
+	"request.pending": {"waits", "待审批"}, "request.approved": {"approved", "已批准"}, "request.partly": {"approved in part", "部分批准"}, "request.refused": {"refused", "已拒绝"},
+	"requests.none": {"No request has come yet", "还没有申请"}, "requests.none.do": {"Invite an agent; its DBA proposes a source with tributary source propose.", "请先邀请 agent；由 DBA 用 tributary source propose 提交数据源。"},
+	"sponsor": {"invited by", "邀请人"}, "server": {"Server", "服务器"}, "amount": {"Amount", "规模"}, "amount.of": {"%d tables, about %s rows, %s", "%d 张表，约 %s 行，%s"}, "decided": {"Decided", "审批"},
+	"leaves": {"What would leave", "将要报送的数据"}, "leaves.note": {"Rows and sizes are the source's own statistics. Take away what isn't to be collected.", "行数和大小取自源库的统计。请取消不应归集的表。"},
+	"table": {"Table", "表"}, "dataset": {"Dataset", "数据集"}, "rows": {"Rows", "行数"}, "size": {"Size", "大小"}, "rivals": {"Other authoritative sources", "其他权威源"}, "rivals.none": {"none", "无"}, "table.yes": {"approved", "批准"}, "table.no": {"not approved", "未批准"},
+	"decide": {"Decide", "审批"}, "decide.note": {"Approval gives the source its topic and partition, and makes the topics. Without some of the tables a reason is needed.", "批准后分配主题和分区，并创建主题。只批准部分表时须填写原因。"},
+	"decide.own": {"You invited this agent: another approver decides.", "该 agent 由您邀请，请其他审批员处理。"}, "approve": {"Approve", "批准"}, "refuse": {"Refuse", "拒绝"}, "refuse.do": {"Refuse all", "全部拒绝"},
+	"findings": {"What preflight found", "检查结果"}, "findings.note": {"Found by the agent at the source before it asked.", "agent 在申请前对源库的检查。"}, "findings.none": {"Nothing stands against it.", "没有发现问题。"},
+	"severity.advice": {"advice", "建议"}, "severity.harms": {"harms", "有影响"}, "severity.refuses": {"refuses", "无法采集"},
+
+	"audit.text": {"Who, what, org or object", "人员、操作、机构或对象"}, "audit.from": {"From", "起"}, "audit.until": {"Until", "止"}, "audit.export": {"Export as CSV", "导出 CSV"}, "audit.entries": {"Entries", "记录"}, "audit.at": {"At", "时间"},
+	"audit.actor": {"Who", "操作者"}, "audit.action": {"What", "操作"}, "audit.object": {"Object", "对象"}, "audit.older": {"Older", "更早的记录"}, "audit.none": {"Nothing found.", "没有符合条件的记录。"}, "outcome.refused": {"refused", "被拒绝"},
+	"action.login": {"log in", "登录"}, "action.logout": {"log out", "退出"}, "action.refused": {"request", "请求"}, "action.account.create": {"make an account", "创建账号"}, "action.account.grants": {"set roles", "设置角色"},
+	"action.account.enable": {"switch an account on", "启用账号"}, "action.account.disable": {"switch an account off", "停用账号"}, "action.account.link": {"make a link for a password", "生成设置口令的链接"}, "action.account.password": {"set a password", "设置口令"},
+	"action.org.import": {"import orgs", "导入机构"}, "action.invitation.create": {"invite", "生成邀请"}, "action.invitation.withdraw": {"withdraw an invitation", "撤回邀请"}, "action.agent.join": {"join", "加入"},
+	"action.agent.renew": {"renew a certificate", "续签证书"}, "action.agent.revoke": {"shut an agent out", "停用 agent"}, "action.request.create": {"ask to register", "提交申请"}, "action.request.approved": {"approve", "批准"},
+	"action.request.partly": {"approve in part", "部分批准"}, "action.request.refused": {"refuse", "拒绝申请"}, "action.audit.export": {"export the audit", "导出审计"},
+}
