@@ -15,7 +15,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tributary-cdc/tributary/cmd/internal/language"
 	"github.com/tributary-cdc/tributary/sinks/postgres"
 	"github.com/tributary-cdc/tributary/stream/status"
 )
@@ -51,7 +50,9 @@ type Options struct {
 	Every time.Duration
 	// Watchers bounds the pages that are kept up to date at once. Default 50.
 	Watchers int
-	Logger   *slog.Logger
+	// Desk is the path of the register's pages, to which the page leads; empty for none.
+	Desk   string
+	Logger *slog.Logger
 }
 
 // Console serves the page.
@@ -91,7 +92,10 @@ func New(o Options) (*Console, error) {
 
 // Handler answers the page and what belongs to it. It is for loopback only: there is
 // no login, and a trace shows a row.
-func (c *Console) Handler() http.Handler {
+func (c *Console) Handler() http.Handler { return guarded(c.Behind()) }
+
+// Behind is the same for whoever stands before it and decides who may come.
+func (c *Console) Behind() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", c.page)
 	mux.HandleFunc("GET /events", c.events)
@@ -107,7 +111,7 @@ func (c *Console) Handler() http.Handler {
 			_, _ = w.Write(b) // the reader may have gone
 		})
 	}
-	return guarded(mux)
+	return mux
 }
 
 // policy lets the page load from here only, and no script stand in it.
@@ -141,12 +145,4 @@ func loopback(hostport string) bool {
 	}
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-// speaks picks the language: ?lang= before Accept-Language, Chinese if neither says.
-func speaks(r *http.Request) language.Language {
-	if tag := r.URL.Query().Get("lang"); tag != "" {
-		return language.Of(tag)
-	}
-	return language.Accepted(r.Header.Get("Accept-Language"), language.Chinese)
 }

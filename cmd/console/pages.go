@@ -17,6 +17,7 @@ type page struct {
 	Lang, OtherLang string
 	OtherURL        string
 	Trace           tracing
+	Desk            string
 }
 
 // other is the language to switch to.
@@ -28,9 +29,9 @@ func other(l language.Language) language.Language {
 }
 
 func (c *Console) page(w http.ResponseWriter, r *http.Request) {
-	lang := speaks(r)
+	lang := language.OfRequest(r)
 	q := r.URL.Query()
-	p := page{view: c.look(r.Context(), lang), Lang: lang.Tag(), OtherLang: other(lang).Tag(), Trace: c.trace(r.Context(), q, texts[lang])}
+	p := page{view: c.look(r.Context(), lang), Lang: lang.Tag(), OtherLang: other(lang).Tag(), Trace: c.trace(r.Context(), q, texts[lang]), Desk: c.o.Desk}
 	switched := url.Values{"lang": {p.OtherLang}}
 	for _, k := range []string{"store", "table", "key"} {
 		if v := q.Get(k); v != "" {
@@ -63,7 +64,7 @@ func (c *Console) events(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "too many pages are open", http.StatusServiceUnavailable)
 		return
 	}
-	lang, last := speaks(r), map[string]string{}
+	lang, last := language.OfRequest(r), map[string]string{}
 	w.Header().Set("Content-Type", "text/event-stream")
 	control := http.NewResponseController(w)
 	tick := time.NewTicker(c.o.Every)

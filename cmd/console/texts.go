@@ -7,7 +7,7 @@ import (
 
 // words is every text of the page, once per language.
 type words struct {
-	Title, Tagline, Skip, Live, Paused, Lost, Pause, Resume, Other, NoScript string
+	Title, Tagline, Skip, Live, Paused, Lost, Pause, Resume, Other, NoScript, Desk string
 
 	AllWell, Trouble, NoRecords, NoRecordsDo string
 
@@ -31,7 +31,7 @@ type words struct {
 var texts = map[language.Language]words{
 	language.Chinese: {
 		Title: "Tributary 运行状态", Tagline: "从区县数据库到市级、省级汇聚库的变更流", Skip: "跳到正文", Live: "实时更新中", Paused: "已暂停更新", Lost: "连接中断，正在重连",
-		Pause: "暂停更新", Resume: "继续更新", Other: "English", NoScript: "浏览器未启用脚本，请手动刷新页面查看最新状态。",
+		Pause: "暂停更新", Resume: "继续更新", Other: "English", Desk: "登记与审批", NoScript: "浏览器未启用脚本，请手动刷新页面查看最新状态。",
 
 		AllWell: "一切正常", Trouble: "项需要关注", NoRecords: "还没有任何数据源的状态",
 		NoRecordsDo: "agent 启动并连上日志后，状态会在几秒内出现在这里。用 tributary agent --config FILE 启动它。",
@@ -70,7 +70,7 @@ var texts = map[language.Language]words{
 	},
 	language.English: {
 		Title: "Tributary status", Tagline: "changes on their way from district databases to city and provincial stores", Skip: "Skip to content", Live: "Live", Paused: "Updates paused", Lost: "Connection lost, trying again",
-		Pause: "Pause updates", Resume: "Resume updates", Other: "中文", NoScript: "Scripts are off in this browser: reload the page to see the present state.",
+		Pause: "Pause updates", Resume: "Resume updates", Other: "中文", Desk: "Register", NoScript: "Scripts are off in this browser: reload the page to see the present state.",
 
 		AllWell: "All is well", Trouble: "to look at", NoRecords: "No source has reported yet",
 		NoRecordsDo: "Once an agent runs and reaches the log, its sources are here within seconds. Start one with tributary agent --config FILE.",

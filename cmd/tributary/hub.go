@@ -2,24 +2,32 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tributary-cdc/tributary/cmd/console"
+	"github.com/tributary-cdc/tributary/cmd/hub/authority"
+	"github.com/tributary-cdc/tributary/cmd/hub/desk"
+	"github.com/tributary-cdc/tributary/cmd/hub/state"
 	"github.com/tributary-cdc/tributary/cmd/internal/config"
 	"github.com/tributary-cdc/tributary/sinks/postgres"
 	"github.com/tributary-cdc/tributary/stream/log"
 	"github.com/tributary-cdc/tributary/stream/status"
 )
 
-// runHub serves the page until ctx ends, and prints its address. Data flows without it.
+// runHub serves the pages until ctx ends, and prints their address and, as long as the
+// hub has no administrator, the link that makes one. Data flows without it.
 func runHub(ctx context.Context, file string, out io.Writer, l *slog.Logger) error {
 	var c config.Hub
 	if err := config.Load(file, &c); err != nil {
@@ -48,43 +56,233 @@ func runHub(ctx context.Context, file string, out io.Writer, l *slog.Logger) err
 		viewers[i] = store.Viewer()
 		stores[i] = console.Store{Name: s.Name, Viewer: viewers[i]}
 	}
-	page, err := console.New(console.Options{Board: board, Stores: stores, Logger: l})
+	parts := hubParts{config: &c, board: board, client: client, log: l}
+	parts.page = console.Options{Board: board, Stores: stores, Logger: l}
+	served, err := parts.listen(ctx, out)
 	if err != nil {
 		return err
-	}
-	ln, err := listen(c.HTTP)
-	if err != nil {
-		return err
-	}
-	if _, err := fmt.Fprintf(out, "http://%s/\n", ln.Addr()); err != nil {
-		return errors.Join(err, ln.Close())
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { board.Run(ctx); return nil })
-	g.Go(func() error { return serve(ctx, ln, hubHandler(page, board), l) })
+	for _, s := range served {
+		g.Go(func() error { return serve(ctx, s.ln, s.handler, l) })
+	}
 	err = g.Wait()
 	closing, stop := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 	defer stop()
 	for _, v := range viewers {
 		err = errors.Join(err, v.Close(closing))
 	}
+	if parts.state != nil {
+		parts.state.Close()
+	}
 	return err
 }
 
+// hubParts is what a hub's listeners share.
+type hubParts struct {
+	config *config.Hub
+	board  *status.Board
+	client *kafka.Client
+	page   console.Options
+	state  *state.State // nil without accounts
+	log    *slog.Logger
+}
+
+// listener is an address with what answers there.
+type listener struct {
+	ln      net.Listener
+	handler http.Handler
+}
+
+// listen takes the hub's addresses and prints where people come: without accounts one of
+// loopback, else also that of agents.
+func (h *hubParts) listen(ctx context.Context, out io.Writer) ([]listener, error) {
+	c := h.config
+	if c.Accounts == config.AccountsNone {
+		page, err := console.New(h.page)
+		if err != nil {
+			return nil, err
+		}
+		ln, err := listen(c.HTTP)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := fmt.Fprintf(out, "http://%s/\n", ln.Addr()); err != nil {
+			return nil, errors.Join(err, ln.Close())
+		}
+		return []listener{{ln, hubHandler(page.Handler(), h)}}, nil
+	}
+	var err error
+	if h.state, err = openState(ctx, c); err != nil {
+		return nil, err
+	}
+	served, err := h.withAccounts(ctx, out)
+	if err != nil {
+		h.state.Close()
+	}
+	return served, err
+}
+
+// withAccounts serves pages with login, and agents.
+func (h *hubParts) withAccounts(ctx context.Context, out io.Writer) (served []listener, err error) {
+	c := h.config
+	defer func() {
+		if err != nil {
+			for _, s := range served {
+				err = errors.Join(err, s.ln.Close())
+			}
+			served = nil
+		}
+	}()
+	known, err := h.state.Authority(ctx)
+	if err != nil {
+		return nil, err
+	}
+	auth, err := authority.Open(authority.Options{Dir: c.DataDir, Known: known, Keep: func(der []byte) ([]byte, error) { return h.state.SetAuthority(ctx, der) }})
+	if err != nil {
+		return nil, err
+	}
+	own, err := auth.Served(append([]string{"localhost", "127.0.0.1", "::1"}, c.Names...))
+	if err != nil {
+		return nil, err
+	}
+	web, err := listen(c.HTTP)
+	if err != nil {
+		return nil, err
+	}
+	served = append(served, listener{ln: web})
+	o := desk.Options{State: h.state, Authority: auth, Topics: hubTopics{h.client, c}, Hosts: c.Names, Logger: h.log}
+	if o.Secure = c.TLS != nil || !config.OnLoopback(c.HTTP); o.Secure {
+		get := own.Get
+		if c.TLS != nil {
+			cert, err := tls.LoadX509KeyPair(c.TLS.File, c.TLS.Key)
+			if err != nil {
+				return served, &problem{code: "TLS_FILES", words: err.Error(), class: errUsage}
+			}
+			get = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &cert, nil }
+		}
+		served[0].ln = tls.NewListener(web, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: get, NextProtos: []string{"http/1.1"}})
+	}
+	var agents net.Listener
+	if c.Agents != "" {
+		if agents, err = listen(c.Agents); err != nil {
+			return served, err
+		}
+		served = append(served, listener{ln: agents})
+		o.Agents = "https://" + h.told(agents.Addr())
+	}
+	d, err := desk.New(o)
+	if err != nil {
+		return served, err
+	}
+	h.page.Desk = "/requests"
+	page, err := console.New(h.page)
+	if err != nil {
+		return served, err
+	}
+	served[0].handler = hubHandler(d.Handler(page.Behind()), h)
+	if agents != nil {
+		served[1] = listener{tls.NewListener(agents, d.AgentTLS(own)), d.AgentHandler()}
+	}
+	scheme := "http"
+	if o.Secure {
+		scheme = "https"
+	}
+	base := scheme + "://" + h.told(web.Addr())
+	lines := base + "/\n"
+	link, err := h.state.FirstLink(ctx)
+	if err != nil {
+		return served, err
+	}
+	if link != "" {
+		lines += base + "/setup?link=" + link + "\n"
+	}
+	_, err = io.WriteString(out, lines)
+	return served, err
+}
+
+// told gives an address as others are told it: on loopback as it is, else by the first
+// name.
+func (h *hubParts) told(addr net.Addr) string {
+	a := addr.(*net.TCPAddr) // of a TCP listener
+	if a.IP.IsLoopback() || len(h.config.Names) == 0 {
+		return a.String()
+	}
+	return net.JoinHostPort(h.config.Names[0], strconv.Itoa(a.Port))
+}
+
+// hubTopics makes the topics of orgs whose sources are approved.
+type hubTopics struct {
+	client *kafka.Client
+	config *config.Hub
+}
+
+// Make implements desk.Topics.
+func (t hubTopics) Make(ctx context.Context, org string) (int, error) {
+	o := kafka.TopicOptions{Partitions: t.config.Partitions, Replication: 1}
+	durable := t.config.Log.Durability == config.Replicated
+	if durable {
+		o.Replication = 3
+	}
+	err := t.client.CreateTopics(ctx, org, o)
+	if err == nil {
+		err = t.client.CheckTopics(ctx, org)
+	}
+	if err == nil && durable {
+		err = t.client.CheckDurable(ctx, org)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return t.client.Partitions(ctx, kafka.Changes(org))
+}
+
+// Changes implements desk.Topics.
+func (hubTopics) Changes(org string) string { return kafka.Changes(org) }
+
+// ownMachine lets only this machine's programs in.
+func ownMachine(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, _, err := net.SplitHostPort(r.RemoteAddr)
+		if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() || !config.OnLoopback(net.JoinHostPort(hostOf(r.Host), "0")) {
+			http.Error(w, "for programs of the hub's machine only", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func hostOf(hostport string) string {
+	if host, _, err := net.SplitHostPort(hostport); err == nil {
+		return host
+	}
+	return strings.Trim(hostport, "[]")
+}
+
 // hubHandler joins the page with what every role answers.
-func hubHandler(page *console.Console, board *status.Board) http.Handler {
+func hubHandler(page http.Handler, h *hubParts) http.Handler {
+	board := h.board
 	own := handler(answers{
-		status:  func() report { return report{Role: "hub"} },
-		ready:   func() error { return hubReady(board.Readings()) },
+		status: func() report { return report{Role: "hub"} },
+		ready: func() error {
+			err := hubReady(board.Readings())
+			if h.state != nil {
+				ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+				defer cancel()
+				err = errors.Join(err, h.state.Alive(ctx))
+			}
+			return err
+		},
 		figures: []prometheus.Collector{collector(func(out chan<- prometheus.Metric) { counter(out, statusDropped, board.Dropped()) })},
 	})
 	mux := http.NewServeMux()
 	for _, path := range []string{"/metrics", "/-/healthy", "/-/ready", "/debug/pprof/"} {
-		mux.Handle("GET "+path, own)
+		mux.Handle("GET "+path, ownMachine(own))
 	}
-	mux.Handle("/", page.Handler())
+	mux.Handle("/", page)
 	return mux
 }
 

@@ -27,7 +27,7 @@ func file(t *testing.T, name, text string) string {
 func hubFile(t *testing.T, db servers.DB, more string) string {
 	t.Helper()
 	t.Setenv("TRIBUTARY_TEST_STATE", db.Password)
-	return file(t, "hub.yml", fmt.Sprintf("log: {brokers: [\"127.0.0.1:1\"], embedded: true}\norgs: [\"330106\"]\nstate: {host: %s, port: %d, database: %s, user: %s, password_env: TRIBUTARY_TEST_STATE, tls: {mode: none}}\n%s", db.Host, db.Port, db.Database, db.User, more))
+	return file(t, "hub.yml", fmt.Sprintf("accounts: none\nlog: {brokers: [\"127.0.0.1:1\"], embedded: true}\norgs: [\"330106\"]\nstate: {host: %s, port: %d, database: %s, user: %s, password_env: TRIBUTARY_TEST_STATE, tls: {mode: none}}\n%s", db.Host, db.Port, db.Database, db.User, more))
 }
 
 // TestOrgs imports trees by the command line: the example, the same again, what is wrong
@@ -79,7 +79,7 @@ func gbk(t *testing.T, s string) string {
 }
 
 func TestHubWithoutState(t *testing.T) {
-	bare := file(t, "hub.yml", "log: {brokers: [\"127.0.0.1:1\"], embedded: true}\norgs: [\"330106\"]\n")
+	bare := file(t, "hub.yml", "accounts: none\nlog: {brokers: [\"127.0.0.1:1\"], embedded: true}\norgs: [\"330106\"]\n")
 	if code, _, errs := call("org", "list", "--config", bare); code != exitUsage || !strings.Contains(errs, "CONFIG_MISSING") {
 		t.Errorf("exit %d, %s", code, errs)
 	}
@@ -93,12 +93,18 @@ func TestHubWithoutState(t *testing.T) {
 
 // TestTextsOfCommandsAreWhole: what has a catalogue of its own lacks no text either.
 func TestTextsOfCommandsAreWhole(t *testing.T) {
-	for lang, texts := range orgTexts {
+	whole := func(texts any) {
+		t.Helper()
 		v := reflect.ValueOf(texts)
 		for i := range v.NumField() {
-			if v.Field(i).String() == "" {
-				t.Errorf("language %d lacks %s", lang, v.Type().Field(i).Name)
+			if v.Field(i).Len() == 0 {
+				t.Errorf("%T lacks %s", texts, v.Type().Field(i).Name)
 			}
 		}
+	}
+	for _, lang := range tongues {
+		whole(orgTexts[lang])
+		whole(joinTexts[lang])
+		whole(sourceTexts[lang])
 	}
 }

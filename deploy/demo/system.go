@@ -195,7 +195,7 @@ func (s *system) startHub(ctx context.Context) error {
 		}
 		s.page = net.JoinHostPort(host, fmt.Sprint(free))
 	}
-	text := fmt.Sprintf("http: %q\nlog: {brokers: [%q], embedded: %t}\norgs: [\"330106\", \"330108\"]\nstores:\n", s.page, s.broker, s.o.embedded)
+	text := fmt.Sprintf("accounts: none\nhttp: %q\nlog: {brokers: [%q], embedded: %t}\norgs: [\"330106\", \"330108\"]\nstores:\n", s.page, s.broker, s.o.embedded)
 	for _, st := range s.stores {
 		text += "  - " + st.config() + "\n"
 	}

@@ -111,6 +111,22 @@ func (c *Client) CreateTopics(ctx context.Context, org string, o TopicOptions) e
 	return nil
 }
 
+// Partitions gives the number of partitions of a topic.
+func (c *Client) Partitions(ctx context.Context, topic string) (int, error) {
+	rctx, cancel := c.bounded(ctx, 0)
+	defer cancel()
+	res, err := c.raw.Metadata(rctx, &kafkago.MetadataRequest{Topics: []string{topic}})
+	if err != nil {
+		return 0, fmt.Errorf("partitions of topic %s: %w", topic, classify(err))
+	}
+	for _, t := range res.Topics {
+		if t.Name == topic && t.Error == nil && len(t.Partitions) > 0 {
+			return len(t.Partitions), nil
+		}
+	}
+	return 0, fmt.Errorf("partitions of topic %s: %w", topic, log.ErrUnknownTopic)
+}
+
 // awaitLeader blocks until a new partition answers. A topic that existed before
 // may have fewer partitions, which is for CheckTopics and its users to say. forbidden says
 // that it hasn't been made now, so that none will come.

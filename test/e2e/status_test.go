@@ -61,7 +61,7 @@ func TestStatusIsTrue(t *testing.T) {
 	}
 	agent := run("agent", agentFile)
 	worker := run("worker", program.Write(t, filepath.Join(dir, "worker.yml"), "name: w1\norgs: [\"330106\"]\nhttp: 127.0.0.1:%d\nlog: {brokers: [\"127.0.0.1:%d\"], embedded: true}\nstore: %s\n", workerHTTP, logPort, store))
-	hub := run("hub", program.Write(t, filepath.Join(dir, "hub.yml"), "http: 127.0.0.1:%d\norgs: [\"330106\"]\nlog: {brokers: [\"127.0.0.1:%d\"], embedded: true}\nstores: [%s]\n", hubHTTP, logPort, store))
+	hub := run("hub", program.Write(t, filepath.Join(dir, "hub.yml"), "accounts: none\nhttp: 127.0.0.1:%d\norgs: [\"330106\"]\nlog: {brokers: [\"127.0.0.1:%d\"], embedded: true}\nstores: [%s]\n", hubHTTP, logPort, store))
 
 	unready := map[int]string{agentHTTP: "log unavailable", workerHTTP: "not a member of the consumer group tributary.city", hubHTTP: "tributary.330106.status"}
 	for port, reason := range unready {

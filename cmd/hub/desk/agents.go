@@ -130,6 +130,7 @@ func (d *Desk) AgentHandler() http.Handler {
 	mux := http.NewServeMux()
 	for _, rt := range agentRoutes {
 		mux.HandleFunc(rt.Method+" "+rt.Path, func(w http.ResponseWriter, r *http.Request) {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(maxSending)) // a test's recorder has none
 			r.Body = http.MaxBytesReader(w, r.Body, maxProposal)
 			w.Header().Set("Cache-Control", "no-store")
 			w.Header().Set("X-Content-Type-Options", "nosniff")

@@ -118,6 +118,7 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 const (
 	maxBody    = 1 << 20
 	maxOrgFile = 16 << 20
+	maxSending = time.Minute
 )
 
 // guarded sets the headers of all answers and bounds what is read. It refuses names that
@@ -143,6 +144,9 @@ func (d *Desk) guarded(next http.Handler) http.Handler {
 		limit := int64(maxBody)
 		if r.URL.Path == orgsPath {
 			limit = maxOrgFile
+		}
+		if r.Method != http.MethodGet { // whoever sends slowly is cut off
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(maxSending)) // a test's recorder has none
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, limit)
 		next.ServeHTTP(w, r)

@@ -52,6 +52,9 @@ var ofHub = map[string]map[language.Language]explanation{
 	"DATASET_TAKEN": {
 		english: {"the dataset has an authoritative source for this part of the tree; there is one at most (一数一源)", "register the source as a check source, or retire the one that is named"},
 		chinese: {"该数据集在此范围内已有权威数据源（一数一源）", "将本数据源登记为校核源，或先注销所列的数据源"}},
+	"FILE_NOT_WRITTEN": {
+		english: {"a file can't be written, or is there already", "give another name, or move the old file away"},
+		chinese: {"无法写入文件，或文件已存在", "换一个文件名，或移走原有文件"}},
 	"FORM_EXPIRED": {
 		english: {"the form is too old, or another site sent it; nothing was done", "load the page again and send it once more; a program sends the header X-Tributary-Form from /api/session"},
 		chinese: {"表单已过期，或来自其他网站；未作任何操作", "刷新页面后重新提交；程序须发送取自 /api/session 的 X-Tributary-Form 头"}},
@@ -151,6 +154,9 @@ var ofHub = map[string]map[language.Language]explanation{
 	"SOURCE_REGISTERED": {
 		english: {"the source is registered by another agent", "give yours another name; or shut the other agent out and hand the source over"},
 		chinese: {"该数据源已由另一个 agent 登记", "换一个名称；或停用原 agent 后办理移交"}},
+	"TLS_FILES": {
+		english: {"the page's certificate or its key can't be used", "check tls in the hub's file: both in PEM, belonging together, readable for the hub; or leave tls out"},
+		chinese: {"页面的证书或密钥无法使用", "检查 hub 配置中的 tls：两个文件均为 PEM、互相匹配且 hub 可读；也可省略 tls"}},
 	"TOPICS_NOT_MADE": {
 		english: {"the topics of the org can't be made, so that nothing was approved", "see that the log runs and lets the hub make topics; then approve again"},
 		chinese: {"无法创建该机构的主题，因此未批准", "检查日志是否在运行、是否允许 hub 创建主题，然后重新批准"}},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"regexp"
 	"slices"
 
 	"github.com/tributary-cdc/tributary/sinks/postgres"
@@ -16,9 +17,36 @@ type Hub struct {
 	Log    Log       `yaml:"log"`
 	Orgs   []string  `yaml:"orgs"`
 	Stores []StoreDB `yaml:"stores"`
+	// Accounts is "required" (the default: whoever comes logs in) or "none": a page of
+	// states for whoever may use the machine, on loopback only.
+	Accounts string `yaml:"accounts"`
 	// State is the database in which the hub keeps orgs, accounts and sources; nil if it
 	// keeps none.
 	State *Database `yaml:"state"`
+	// DataDir holds the key of the hub's authority.
+	DataDir string `yaml:"data_dir"`
+	// Names are those under which people and agents reach the hub, the first one being
+	// what they are told. Beyond loopback at least one is needed.
+	Names []string `yaml:"names"`
+	// TLS is the page's own certificate. Without one, and beyond loopback, the hub's
+	// authority makes one.
+	TLS *Certificate `yaml:"tls"`
+	// Agents is where agents come, always by TLS; empty if none can.
+	Agents string `yaml:"agents"`
+	// Partitions is the number that the hub makes for an org's topic of changes. Default 4.
+	Partitions int `yaml:"partitions"`
+}
+
+// The values of Hub.Accounts.
+const (
+	AccountsRequired = "required"
+	AccountsNone     = "none"
+)
+
+// Certificate is a certificate with its key, both in PEM.
+type Certificate struct {
+	File string `yaml:"cert_file"`
+	Key  string `yaml:"key_file"`
 }
 
 // Database is where a program keeps what it knows.
@@ -36,11 +64,13 @@ func (h *Hub) Check() error {
 	if h.HTTP == "" {
 		h.HTTP = "127.0.0.1:8060"
 	}
-	all := []error{h.Log.check()}
-	host, _, err := net.SplitHostPort(h.HTTP)
-	if ip := net.ParseIP(host); err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		all = append(all, wrong(fmt.Sprintf("http %q", h.HTTP), loopbackOnly))
+	if h.Accounts == "" {
+		h.Accounts = AccountsRequired
 	}
+	if h.Partitions == 0 {
+		h.Partitions = 4
+	}
+	all := []error{h.Log.check(), h.checkAccess()}
 	if len(h.Orgs) == 0 {
 		all = append(all, missing("orgs", atLeastOne))
 	}
@@ -62,6 +92,54 @@ func (h *Hub) Check() error {
 	}
 	if d := h.State; d != nil {
 		all = append(all, d.check("state"), d.TLS.check("state", d.Host), needs("state", "host", d.Host, "database", d.Database, "user", d.User))
+	}
+	return errors.Join(all...)
+}
+
+// OnLoopback reports whether an address is reached from this machine only.
+func OnLoopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	ip := net.ParseIP(host)
+	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
+}
+
+var hostName = regexp.MustCompile(`^[0-9A-Za-z]([0-9A-Za-z.-]{0,251}[0-9A-Za-z])?$`)
+
+// checkAccess holds who comes against where they come: without accounts nobody beyond
+// loopback does.
+func (h *Hub) checkAccess() error {
+	all := []error{address("http", h.HTTP), address("agents", h.Agents)}
+	switch h.Accounts {
+	case AccountsNone:
+		if !OnLoopback(h.HTTP) {
+			all = append(all, wrong(fmt.Sprintf("http %q", h.HTTP), loopbackOnly))
+		}
+		if h.Agents != "" {
+			all = append(all, wrong("agents "+h.Agents, needsAccounts))
+		}
+	case AccountsRequired:
+		if h.State == nil {
+			all = append(all, missing("state", hubState))
+		}
+		if h.DataDir == "" {
+			all = append(all, missing("data_dir", aFolder))
+		}
+		if len(h.Names) == 0 && (!OnLoopback(h.HTTP) || h.Agents != "" && !OnLoopback(h.Agents)) {
+			all = append(all, missing("names", hubNames))
+		}
+	default:
+		all = append(all, wrong(fmt.Sprintf("accounts %q", h.Accounts), oneOf, "required, none"))
+	}
+	for _, name := range h.Names {
+		if net.ParseIP(name) == nil && !hostName.MatchString(name) {
+			all = append(all, wrong(fmt.Sprintf("names %q", name), aHostName))
+		}
+	}
+	if h.TLS != nil {
+		all = append(all, needs("tls", "cert_file", h.TLS.File, "key_file", h.TLS.Key))
+	}
+	if h.Partitions < 1 || h.Partitions > 1000 {
+		all = append(all, wrong(fmt.Sprintf("partitions %d", h.Partitions), outside, 1, 1000))
 	}
 	return errors.Join(all...)
 }

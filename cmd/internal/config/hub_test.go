@@ -7,6 +7,7 @@ import (
 )
 
 const goodHub = `
+accounts: none
 http: 127.0.0.1:8060
 log: {brokers: ["127.0.0.1:9092"]}
 orgs: ["330106", "330108"]
@@ -14,6 +15,8 @@ stores:
   - {host: 127.0.0.1, database: city, user: tributary, password_env: PW}
   - {name: province, host: 127.0.0.1, database: ods, user: tributary, password_env: PW}
 `
+
+const withAccounts = "state: {host: 127.0.0.1, database: city, user: hub, password_env: PW}\ndata_dir: /tmp/hub\n"
 
 func TestHub(t *testing.T) {
 	for name, tt := range map[string]struct{ from, to, want string }{
@@ -37,6 +40,18 @@ func TestHub(t *testing.T) {
 		"our own schema":   {"name: province", "name: province, schema: tributary", `stores[1].schema "tributary"`},
 		"a server's":       {"name: province", "name: province, schema: pg_ods", `stores[1].schema "pg_ods"`},
 		"password in file": {"database: ods, user: tributary, password_env: PW", "database: ods, user: tributary, password: hunter2", "use password_file or password_env"},
+		"agents without":   {"accounts: none", "accounts: none\nagents: 127.0.0.1:1", "agents can join a hub with accounts only"},
+		"no state":         {"accounts: none", "", "accounts: none"},
+		"other accounts":   {"accounts: none", "accounts: some", "one of required, none"},
+		"with accounts":    {"accounts: none", withAccounts, ""},
+		"beyond loopback":  {"accounts: none\nhttp: 127.0.0.1:8060", withAccounts + "http: :8060\nagents: 0.0.0.0:8070\nnames: [hub.example.cn, 10.1.2.3]", ""},
+		"without a name":   {"accounts: none\nhttp: 127.0.0.1:8060", withAccounts + "http: :8060", "names: beyond loopback"},
+		"agents unnamed":   {"accounts: none", withAccounts + "agents: :8070", "names: beyond loopback"},
+		"a URL as name":    {"accounts: none", withAccounts + "names: [\"https://hub\"]", "a host's name"},
+		"half a key pair":  {"accounts: none", withAccounts + "tls: {cert_file: a}", "tls.key_file"},
+		"no folder":        {"accounts: none", strings.Replace(withAccounts, "data_dir: /tmp/hub\n", "", 1), "data_dir"},
+		"state half":       {"accounts: none", strings.Replace(withAccounts, "user: hub, ", "", 1), "state.user"},
+		"no partition":     {"accounts: none", withAccounts + "partitions: -1", "partitions -1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var h Hub

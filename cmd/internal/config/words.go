@@ -74,5 +74,9 @@ var (
 	schemaName    = words{"a name of at most 63 bytes that has no other purpose", "应为不超过 63 字节且没有其他用途的名称"}
 	mirrorKey     = words{"a mirror has the keys of its source; leave it out", "镜像的主键与源端相同，请删去此项"}
 	anAddress     = words{"an address with a port, e.g. 127.0.0.1:8061; port 0 takes a free one", "应为带端口的地址，例如 127.0.0.1:8061；端口 0 表示任选一个空闲端口"}
-	loopbackOnly  = words{"a loopback address with a port, e.g. 127.0.0.1:8060: the page shows rows and has no login", "应为带端口的回环地址，例如 127.0.0.1:8060：页面会显示数据行且无需登录"}
+	loopbackOnly  = words{"a loopback address with a port, e.g. 127.0.0.1:8060: without accounts the page has no login", "应为带端口的回环地址，例如 127.0.0.1:8060：没有账号时页面无需登录"}
+	needsAccounts = words{"agents can join a hub with accounts only", "只有启用账号的 hub 才能接入 agent"}
+	hubState      = words{"accounts need a database; for a page of states without login on loopback: accounts: none", "账号须保存在数据库中；只在本机查看、无需登录的状态页：accounts: none"}
+	hubNames      = words{"beyond loopback at least one name or address by which the hub is reached", "供其他机器访问时，至少写明一个访问 hub 所用的名称或地址"}
+	aHostName     = words{"a host's name or address without a port", "应为不带端口的主机名或地址"}
 )

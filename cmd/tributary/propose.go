@@ -1,0 +1,220 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tributary-cdc/tributary/cmd/columns"
+	"github.com/tributary-cdc/tributary/cmd/hub/desk"
+	"github.com/tributary-cdc/tributary/cmd/hub/joined"
+	"github.com/tributary-cdc/tributary/cmd/hub/refusal"
+	"github.com/tributary-cdc/tributary/cmd/hub/state"
+	"github.com/tributary-cdc/tributary/cmd/internal/codes"
+	"github.com/tributary-cdc/tributary/cmd/internal/config"
+	"github.com/tributary-cdc/tributary/schema/catalog"
+)
+
+// sourceText is every text of `tributary source`.
+type sourceText struct {
+	group, propose, proposeLong, standing, dry, fetch, list, otherOrg, leaves, fields, sent, none string
+	table, dataset, rows, bytes, source, state, decided, topic, version, output, noTables         string
+	states                                                                                        map[string]string
+}
+
+var sourceTexts = map[language]sourceText{
+	english: {
+		group: "register sources at the hub", propose: "propose a source of the agent's file to the hub", standing: "`STANDING` of the source: authoritative, or check (compared only)", dry: "print what would be sent, and send nothing",
+		proposeLong: "Looks at the source as preflight does, prints what the hub is told, and puts it into the hub's inbox: names\n" +
+			"of tables with rows and bytes by the source's statistics, their datasets, the server's version, and\n" +
+			"preflight's findings by code and object. No value of a row, no password and no address leaves.",
+		fetch: "get what the agent's sources were granted, and keep it", list: "list the agent's requests", otherOrg: "the agent's file is of org %s, the agent has joined for %s", leaves: "The hub is told of %s (%s, %s):", fields: "Findings: %s",
+		sent: "request %d waits for an approver of the hub; see tributary source list", none: "nothing yet", table: "table", dataset: "dataset", rows: "rows", bytes: "bytes", source: "source", state: "state", decided: "decided by", topic: "topic and partition", version: "version",
+		output: "`FORMAT` of the result: table or json", noTables: "the source has no table that the patterns take",
+		states: map[string]string{state.Pending: "waits", state.Approved: "approved", state.Partly: "approved in part", state.Turned: "refused"},
+	},
+	chinese: {
+		group: "在 hub 登记数据源", propose: "向 hub 申请登记 agent 配置中的数据源", standing: "数据源的性质 `STANDING`：authoritative（权威源）或 check（校核源，仅用于比对）", dry: "只显示将要发送的内容，不发送",
+		proposeLong: "像 preflight 那样检查数据源，显示并向 hub 提交：表名、源库统计的行数和大小、对应的数据集、\n" +
+			"服务器版本，以及 preflight 检查结果的代码和对象。任何数据值、口令和地址都不会离开本机。",
+		fetch: "获取并保存本 agent 各数据源的分配单", list: "列出本 agent 的申请", otherOrg: "agent 配置属于机构 %s，而 agent 加入的是 %s", leaves: "将告知 hub 数据源 %s（%s，%s）：", fields: "检查结果：%s",
+		sent: "申请 %d 等待 hub 审批，见 tributary source list", none: "暂无", table: "表", dataset: "数据集", rows: "行数", bytes: "字节", source: "数据源", state: "状态", decided: "审批人", topic: "主题与分区", version: "版本",
+		output: "结果的格式 `FORMAT`：table（表格）或 json", noTables: "没有表与数据源的匹配规则相符",
+		states: map[string]string{state.Pending: "待审批", state.Approved: "已批准", state.Partly: "部分批准", state.Turned: "已拒绝"},
+	},
+}
+
+func sourceCommand(usage catalogue, lang language) *cobra.Command {
+	say := sourceTexts[lang]
+	root := usage.group(&cobra.Command{Use: "source", Short: say.group, Example: "tributary source propose agent.yml xueji\ntributary source fetch"})
+	dir := root.PersistentFlags().String("dir", defaultJoined, joinTexts[lang].dir)
+	format := root.PersistentFlags().String("output", "table", say.output)
+	open := func(c *cobra.Command) (*joined.Member, error) {
+		if err := usage.oneOf(c, "--output", *format, outputs...); err != nil {
+			return nil, err
+		}
+		m, err := joined.Open(*dir)
+		if err == nil {
+			joinTexts[lang].warnOfEnd(c, m)
+		}
+		return m, err
+	}
+	propose := &cobra.Command{Use: "propose AGENT SOURCE", Short: say.propose, Long: say.proposeLong, Args: usage.takes("AGENT", "SOURCE"),
+		Example: "tributary source propose agent.yml xueji\ntributary source propose agent.yml xueji --standing check --dry-run"}
+	standing := propose.Flags().String("standing", string(catalog.Authoritative), say.standing)
+	dry := propose.Flags().Bool("dry-run", false, say.dry)
+	propose.RunE = func(c *cobra.Command, args []string) error {
+		if err := usage.oneOf(c, "--standing", *standing, string(catalog.Authoritative), string(catalog.Check)); err != nil {
+			return err
+		}
+		m, err := open(c)
+		if err != nil {
+			return err
+		}
+		p, err := proposal(c, usage, say, lang, m, args[0], args[1])
+		if err != nil {
+			return err
+		}
+		p.Standing = catalog.Standing(*standing)
+		if *format == "json" && *dry {
+			return printJSON(c.OutOrStdout(), p)
+		}
+		if *format == "table" {
+			if err := say.printProposal(c.OutOrStdout(), lang, p); err != nil {
+				return err
+			}
+		}
+		if *dry {
+			return nil
+		}
+		r, err := m.Propose(c.Context(), *p)
+		if err != nil {
+			return err
+		}
+		if *format == "json" {
+			return printJSON(c.OutOrStdout(), r)
+		}
+		_, err = fmt.Fprintf(c.OutOrStdout(), say.sent+"\n", r.ID)
+		return err
+	}
+	list := &cobra.Command{Use: "list", Short: say.list, Args: usage.takes(), Example: "tributary source list\ntributary source list --output json", RunE: func(c *cobra.Command, _ []string) error {
+		m, err := open(c)
+		if err != nil {
+			return err
+		}
+		all, err := m.Requests(c.Context())
+		if err != nil || *format == "json" {
+			return cmp.Or(err, printIf(err == nil, c.OutOrStdout(), all))
+		}
+		lines := [][]string{{"#", say.source, say.state, say.decided, ""}}
+		for _, r := range all {
+			lines = append(lines, []string{fmt.Sprint(r.ID), r.Source, say.states[r.State], r.DecidedBy, r.Reason})
+		}
+		return say.print(c.OutOrStdout(), lines)
+	}}
+	fetch := &cobra.Command{Use: "fetch", Short: say.fetch, Args: usage.takes(), Example: "tributary source fetch\ntributary source fetch --output json", RunE: func(c *cobra.Command, _ []string) error {
+		m, err := open(c)
+		if err != nil {
+			return err
+		}
+		g, err := m.Fetch(c.Context())
+		if err != nil || *format == "json" {
+			return cmp.Or(err, printIf(err == nil, c.OutOrStdout(), g))
+		}
+		return say.print(c.OutOrStdout(), say.granted(g))
+	}}
+	root.AddCommand(propose, list, fetch)
+	return root
+}
+
+func printIf(ok bool, out io.Writer, v any) error {
+	if !ok {
+		return nil
+	}
+	return printJSON(out, v)
+}
+
+// print prints a table, or that there is nothing.
+func (say sourceText) print(out io.Writer, lines [][]string) error {
+	text := say.none + "\n"
+	if len(lines) > 1 {
+		text = columns.Align(lines, nil)
+	}
+	_, err := io.WriteString(out, text)
+	return err
+}
+
+func (say sourceText) granted(g *desk.Grants) [][]string {
+	lines := [][]string{{say.source, say.topic, say.version, say.table + " → " + say.dataset}}
+	for _, s := range g.Sources {
+		var tables []string
+		for table, dataset := range s.Tables {
+			tables = append(tables, oneLine(table)+" → "+dataset)
+		}
+		slices.Sort(tables)
+		lines = append(lines, []string{s.Source, fmt.Sprintf("%s/%d", s.Topic, s.Partition), fmt.Sprint(s.Version), strings.Join(tables, ", ")})
+	}
+	return lines
+}
+
+// proposal looks at a source of the agent's file and gives what the hub is told of it.
+func proposal(c *cobra.Command, usage catalogue, say sourceText, lang language, m *joined.Member, file, name string) (*state.Proposal, error) {
+	var agent config.Agent
+	if err := config.Load(file, &agent); err != nil {
+		return nil, err
+	}
+	if agent.Org != m.Org {
+		return nil, &problem{code: "CONFIG_VALUE", text: fmt.Sprintf(say.otherOrg, agent.Org, m.Org), class: errUsage}
+	}
+	sources := slices.DeleteFunc(slices.Clone(agent.Sources), func(s config.Source) bool { return s.Name != name && agent.Org+"-"+s.Name != name })
+	if len(sources) == 0 {
+		var known []string
+		for _, s := range agent.Sources {
+			known = append(known, s.Name)
+		}
+		return nil, usage.oneOf(c, "SOURCE", name, known...)
+	}
+	return look(c.Context(), &agent, sources[0], lang, say)
+}
+
+func look(ctx context.Context, agent *config.Agent, s config.Source, lang language, say sourceText) (*state.Proposal, error) {
+	results, err := lookAt(ctx, agent, []config.Source{s}, lang)
+	if err != nil {
+		return nil, err
+	}
+	r := results[0]
+	if r.err != nil {
+		return nil, &problem{code: "SOURCE_UNREACHABLE", words: r.Error, class: errUnreachable}
+	}
+	p := &state.Proposal{Name: s.Name, Engine: s.Engine, Server: r.Server, Tables: []state.ProposedTable{}, Findings: []state.ProposedFinding{}}
+	for _, t := range r.Tables {
+		p.Tables = append(p.Tables, state.ProposedTable{Table: t.ID, Dataset: cmp.Or(s.Datasets[t.ID], t.ID[strings.LastIndexByte(t.ID, '.')+1:]), Rows: max(-1, t.Rows), Bytes: max(0, t.Bytes)})
+	}
+	for _, f := range r.Findings {
+		p.Findings = append(p.Findings, state.ProposedFinding{Code: f.Code, Severity: f.Severity.String(), Object: f.Object})
+	}
+	if len(p.Tables) == 0 {
+		return nil, refusal.New(refusal.Invalid, "REQUEST_INVALID", "%s", say.noTables)
+	}
+	return p, nil
+}
+
+// printProposal prints all that the hub is told.
+func (say sourceText) printProposal(out io.Writer, lang language, p *state.Proposal) error {
+	lines := [][]string{{say.table, say.dataset, say.rows, say.bytes}}
+	for _, t := range p.Tables {
+		lines = append(lines, []string{oneLine(t.Table), t.Dataset, fmt.Sprint(t.Rows), fmt.Sprint(t.Bytes)})
+	}
+	text := fmt.Sprintf(say.leaves+"\n", p.Name, p.Engine, oneLine(p.Server)) + columns.Align(lines, nil)
+	for _, f := range p.Findings {
+		what, _ := codes.Explain(f.Code, lang)
+		text += fmt.Sprintf(say.fields+"\n", strings.TrimSpace("["+f.Code+"] "+oneLine(f.Object)+" "+what))
+	}
+	_, err := io.WriteString(out, text)
+	return err
+}
