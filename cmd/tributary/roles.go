@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"runtime/debug"
 
@@ -59,6 +60,10 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 	if os.Getenv("GOGC") == "" { // rows leave no garbage, so that collecting twice as often costs nothing
 		debug.SetGCPercent(50)
 	}
+	member, err := granted(&c)
+	if err != nil {
+		return err
+	}
 	home, err := openHome(c.DataDir)
 	if err != nil {
 		return err
@@ -100,6 +105,11 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 	var topics readiness
 	topics.set(errors.New("the topics of " + c.Org + " haven't been checked yet"))
 	g := errgroup.Group{}
+	var orders http.Handler = parts.loaders
+	if member != nil {
+		orders = grantedOrders(orders)
+		g.Go(func() error { keepMembership(ctx, member, l); return nil })
+	}
 	g.Go(func() error {
 		return serve(ctx, ln, handler(answers{
 			status: func() report {
@@ -107,7 +117,7 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 			},
 			ready:   func() error { return errors.Join(topics.get(), agentReady(statuses())) },
 			figures: []prometheus.Collector{agentMetrics(statuses), loadMetrics(parts.loaders.progress), said.metrics(), watch.metrics()},
-			orders:  parts.loaders,
+			orders:  orders,
 		}), l)
 	})
 	watch.run(ctx) // whether the log is there or not

@@ -19,6 +19,9 @@ var ofHub = map[string]map[language.Language]explanation{
 	"ACCOUNT_UNKNOWN": {
 		english: {"there is no such account, or it also has roles outside your part of the tree", "check the name; else ask an administrator further up"},
 		chinese: {"没有该账号，或其角色超出您的管辖范围", "检查账号名；否则请上级管理员操作"}},
+	"ADD_BY_PROPOSAL": {
+		english: {"the agent has joined a hub, which grants it its tables", "add the table to the source's patterns in the agent's file and run tributary source propose"},
+		chinese: {"该 agent 已加入 hub，其采集的表须经 hub 批准", "在 agent 配置的匹配规则中加入该表，然后运行 tributary source propose"}},
 	"AGENTS_NOT_SERVED": {
 		english: {"the hub doesn't listen for agents, so that nobody can join", "set agents and names in the hub's file"},
 		chinese: {"hub 未开放 agent 接入，无法邀请", "在 hub 配置文件中设置 agents 和 names"}},

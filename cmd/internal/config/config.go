@@ -107,6 +107,8 @@ type Agent struct {
 	StopTimeout time.Duration `yaml:"stop_timeout"`
 	HTTP        string        `yaml:"http"`
 	Sources     []Source      `yaml:"sources"`
+	// Joined is the folder that `tributary join` has made; empty for an agent without hub.
+	Joined string `yaml:"joined"`
 }
 
 // StoreDB is a worker's store.
@@ -187,7 +189,7 @@ func Load(name string, into interface{ Check() error }) error {
 
 // keys are what each struct knows, for the suggestion.
 var keys = map[string][]string{
-	"Agent":       {"name", "org", "log", "data_dir", "partitions", "codec", "stop_timeout", "http", "sources"},
+	"Agent":       {"name", "org", "log", "data_dir", "partitions", "codec", "stop_timeout", "http", "sources", "joined"},
 	"Worker":      {"name", "log", "orgs", "group", "data_dir", "stop_timeout", "http", "registry", "store"},
 	"Hub":         {"http", "log", "orgs", "stores", "accounts", "state", "data_dir", "names", "tls", "agents", "partitions"},
 	"Certificate": {"cert_file", "key_file"},

@@ -1,0 +1,253 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tributary-cdc/tributary/cmd/internal/config"
+	"github.com/tributary-cdc/tributary/stream/embedded"
+	"github.com/tributary-cdc/tributary/stream/kafka"
+	"github.com/tributary-cdc/tributary/test/servers"
+)
+
+// running is a hub as `tributary hub` runs it.
+type running struct {
+	t     *testing.T
+	lines []string // what it has printed
+	stop  func()
+}
+
+// startHub runs a hub until the test ends or stop is called, and waits for its first
+// lines of output.
+func startHub(t *testing.T, file string, lines int) *running {
+	t.Helper()
+	out, in := io.Pipe()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		err := runHub(ctx, file, in, slog.New(slog.DiscardHandler))
+		ended <- errors.Join(err, in.CloseWithError(errors.Join(errors.New("the hub has ended"), err)))
+	}()
+	r := &running{t: t, stop: func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		ended <- nil
+	}}
+	t.Cleanup(r.stop)
+	scan := bufio.NewScanner(out)
+	for range lines {
+		if !scan.Scan() {
+			t.Fatal(scan.Err())
+		}
+		r.lines = append(r.lines, scan.Text())
+	}
+	return r
+}
+
+// caller is somebody's program at the hub's API.
+type caller struct {
+	t    *testing.T
+	base string
+	http *http.Client
+}
+
+func newCaller(t *testing.T, base string) *caller {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &caller{t, base, &http.Client{Jar: jar, Timeout: 60 * time.Second}}
+}
+
+// post calls the API, and gives the answer's data.
+func (c *caller) post(path string, in any) map[string]any {
+	c.t.Helper()
+	var who struct{ Data struct{ Form string } }
+	c.ask(http.MethodGet, "/api/session", "", nil, &who)
+	var answer struct{ Data map[string]any }
+	c.ask(http.MethodPost, path, who.Data.Form, in, &answer)
+	return answer.Data
+}
+
+func (c *caller) ask(method, path, form string, in, out any) {
+	c.t.Helper()
+	b, err := json.Marshal(in)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(c.t.Context(), method, c.base+path, bytes.NewReader(b))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("X-Tributary-Form", form)
+	res, err := c.http.Do(req)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	body, err := io.ReadAll(res.Body)
+	if err = errors.Join(err, res.Body.Close()); err != nil || res.StatusCode != http.StatusOK {
+		c.t.Fatalf("%s %s: %s %s, %v", method, path, res.Status, body, err)
+	}
+	if err := json.Unmarshal(body, out); err != nil {
+		c.t.Fatalf("%s: %v", body, err)
+	}
+}
+
+// person makes an account, sets its password by the link, and logs in.
+func (c *caller) person(name, grant string) *caller {
+	c.t.Helper()
+	link, _ := c.post("/api/accounts", map[string]any{"account": name, "title": name, "grants": []string{grant}})["link"].(string)
+	return c.enter(name, link)
+}
+
+func (c *caller) enter(name, link string) *caller {
+	c.t.Helper()
+	_, secret, ok := strings.Cut(link, "/setup?link=")
+	if !ok {
+		c.t.Fatalf("no link: %q", link)
+	}
+	p := newCaller(c.t, c.base)
+	p.post("/api/setup", map[string]any{"link": secret, "password": "correct horse battery"})
+	p.post("/api/session", map[string]any{"account": name, "password": "correct horse battery"})
+	return p
+}
+
+// well runs a command that succeeds.
+func well(t *testing.T, args ...string) string {
+	t.Helper()
+	code, out, errs := call(append(args, "--lang", "en")...)
+	if code != 0 {
+		t.Fatalf("%v: exit %d, %s%s", args, code, out, errs)
+	}
+	return out
+}
+
+// fails runs a command that ends with a code.
+func fails(t *testing.T, want string, args ...string) {
+	t.Helper()
+	for tag, lang := range tongues {
+		if code, out, errs := call(append(args, "--lang", tag)...); code == 0 || !strings.Contains(errs, "["+want+"]") || out != "" && want != "DATASET_TAKEN" || han(strings.Split(errs, ":")[1]) && lang == english {
+			t.Errorf("%v: exit %d, %s%s; want %s", args, code, out, errs, want)
+		}
+	}
+}
+
+// TestRegistration goes from a new hub to an agent's assignment, by the commands that
+// people type: the administrator's link, the tree, an invitation, join, a proposal,
+// its approval, and what the agent reads of it, also once the hub is gone.
+func TestRegistration(t *testing.T) {
+	db := servers.Postgres(t, map[string]string{"wal_level": "logical"})
+	broker, err := embedded.Start(embedded.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = broker.Close() })
+	sql(t, db, "CREATE SCHEMA xueji; CREATE TABLE xueji.student (xh bigint PRIMARY KEY, xm text); CREATE TABLE xueji.score (xh bigint PRIMARY KEY); INSERT INTO xueji.student VALUES (1, '王小明的名字不离开')")
+	dir := t.TempDir()
+	hub := hubFile(t, db, "")
+	text, err := os.ReadFile(hub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	more := fmt.Sprintf("http: 127.0.0.1:0\nagents: 127.0.0.1:0\ndata_dir: %s/hub\npartitions: 3\n", dir)
+	hub = file(t, "hub.yml", strings.NewReplacer("accounts: none\n", more, "127.0.0.1:1\"", broker.Addr()+"\"").Replace(string(text)))
+	well(t, "org", "import", file(t, "orgs.csv", well(t, "org", "example")), "--config", hub)
+
+	h := startHub(t, hub, 2)
+	base := strings.TrimSuffix(h.lines[0], "/")
+	admin := newCaller(t, base).enter("admin", h.lines[1])
+	op, ap := admin.person("op", "operator@330100"), admin.person("ap", "approver@330100")
+	invited := op.post("/api/invitations", map[string]any{"org": "330106"})
+	join := append(strings.Fields(invited["command"].(string))[1:], "--dir", filepath.Join(dir, "joined"), "--name", "host")
+	if out := well(t, join...); !strings.Contains(out, "joined 西湖区 (330106) as agent 330106.1") {
+		t.Error(out)
+	}
+	fails(t, "ALREADY_JOINED", join...)
+	join[4] = filepath.Join(dir, "other")
+	fails(t, "INVITATION_USED", join...)
+	fails(t, "HUB_UNREACHABLE", "join", "https://127.0.0.1:1", join[2], "--dir", filepath.Join(dir, "third"))
+
+	at := []string{"--dir", filepath.Join(dir, "joined")}
+	agent := file(t, "agent.yml", fmt.Sprintf("name: a1\norg: \"330106\"\ndata_dir: %s/agent\nlog: {brokers: [%q], embedded: true}\njoined: %s/joined\nsources:\n  - {name: xueji, engine: postgres, host: %s, port: %d, database: %s, user: %s, password_env: TRIBUTARY_TEST_STATE, sslmode: disable, tables: [\"xueji.*\"]}\n",
+		dir, broker.Addr(), dir, db.Host, db.Port, db.Database, db.User))
+	if out := well(t, append([]string{"certificate", "show"}, at...)...); !strings.Contains(out, "agent 330106.1 of 西湖区 (330106)") {
+		t.Error(out)
+	}
+	well(t, append([]string{"certificate", "renew"}, at...)...)
+	dry := well(t, append([]string{"source", "propose", agent, "xueji", "--dry-run"}, at...)...)
+	if !strings.Contains(dry, "xueji.student") || !strings.Contains(dry, "xueji.score") || strings.Contains(dry, "王小明") || strings.Contains(dry, db.Password) {
+		t.Error(dry)
+	}
+	fails(t, "USAGE_VALUE", append([]string{"source", "propose", agent, "xueji", "--standing", "main"}, at...)...)
+	fails(t, "NOT_JOINED", "source", "list", "--dir", dir)
+	fails(t, "SOURCE_NOT_GRANTED", "agent", "--config", agent)
+	if out := well(t, append([]string{"source", "propose", agent, "xueji"}, at...)...); !strings.Contains(out, "request 1 waits") {
+		t.Error(out)
+	}
+	ap.post("/api/requests/1/approve", map[string]any{"tables": []string{"xueji.student"}, "reason": "成绩另行归集"})
+	if out := well(t, append([]string{"source", "list"}, at...)...); !strings.Contains(out, "approved in part") {
+		t.Error(out)
+	}
+	if out := well(t, append([]string{"source", "fetch"}, at...)...); !strings.Contains(out, "tributary.330106.changes/0") || strings.Contains(out, "score") {
+		t.Error(out)
+	}
+	client, err := kafka.New(kafka.Options{Brokers: []string{broker.Addr()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if n, err := client.Partitions(t.Context(), kafka.Changes("330106")); err != nil || n != 3 {
+		t.Errorf("%d partitions, %v", n, err)
+	}
+
+	h.stop() // the rest needs no hub
+	var c config.Agent
+	if err := config.Load(agent, &c); err != nil {
+		t.Fatal(err)
+	}
+	m, err := granted(&c)
+	if err != nil || m.Agent != "330106.1" || !slices.Equal(c.Sources[0].Tables, []string{"xueji.student"}) || c.Sources[0].Partition != 0 || c.Sources[0].Datasets["xueji.student"] != "student" {
+		t.Errorf("%+v, %v", c.Sources, err)
+	}
+	fails(t, "HUB_UNREACHABLE", append([]string{"source", "fetch"}, at...)...)
+	again := startHub(t, hub, 1)
+	if strings.Contains(strings.Join(again.lines, ""), "setup") {
+		t.Error("a link although there is an administrator")
+	}
+	if err := os.Remove(filepath.Join(dir, "hub", "authority.key")); err != nil {
+		t.Fatal(err)
+	}
+	fails(t, "HUB_KEY_MISSING", "hub", "--config", hub)
+}
+
+func sql(t *testing.T, db servers.DB, text string) {
+	t.Helper()
+	c, err := pgx.Connect(t.Context(), db.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.Exec(t.Context(), text)
+	if err = errors.Join(err, c.Close(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+}
