@@ -22,6 +22,7 @@ import (
 	"github.com/tributary-cdc/tributary/cmd/hub/state"
 	"github.com/tributary-cdc/tributary/cmd/internal/config"
 	"github.com/tributary-cdc/tributary/sinks/postgres"
+	"github.com/tributary-cdc/tributary/stream/kafka"
 	"github.com/tributary-cdc/tributary/stream/log"
 	"github.com/tributary-cdc/tributary/stream/status"
 )

@@ -188,7 +188,7 @@ func TestRegistration(t *testing.T) {
 	fails(t, "HUB_UNREACHABLE", "join", "https://127.0.0.1:1", join[2], "--dir", filepath.Join(dir, "third"))
 
 	at := []string{"--dir", filepath.Join(dir, "joined")}
-	agent := file(t, "agent.yml", fmt.Sprintf("name: a1\norg: \"330106\"\ndata_dir: %s/agent\nlog: {brokers: [%q], embedded: true}\njoined: %s/joined\nsources:\n  - {name: xueji, engine: postgres, host: %s, port: %d, database: %s, user: %s, password_env: TRIBUTARY_TEST_STATE, sslmode: disable, tables: [\"xueji.*\"]}\n",
+	agent := file(t, "agent.yml", fmt.Sprintf("name: a1\norg: \"330106\"\ndata_dir: %s/agent\nlog: {brokers: [%q], embedded: true}\njoined: %s/joined\nsources:\n  - {name: xueji, engine: postgres, host: %s, port: %d, database: %s, user: %s, password_env: TRIBUTARY_TEST_STATE, tls: {mode: none}, tables: [\"xueji.*\"]}\n",
 		dir, broker.Addr(), dir, db.Host, db.Port, db.Database, db.User))
 	if out := well(t, append([]string{"certificate", "show"}, at...)...); !strings.Contains(out, "agent 330106.1 of 西湖区 (330106)") {
 		t.Error(out)

@@ -183,7 +183,7 @@ func proposal(c *cobra.Command, usage catalogue, say sourceText, lang language, 
 }
 
 func look(ctx context.Context, agent *config.Agent, s config.Source, lang language, say sourceText) (*state.Proposal, error) {
-	results, err := lookAt(ctx, agent, []config.Source{s}, lang)
+	results, err := lookAt(ctx, agent, []config.Source{s}, nil, lang)
 	if err != nil {
 		return nil, err
 	}
