@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -234,10 +235,61 @@ func TestRegistration(t *testing.T) {
 	if strings.Contains(strings.Join(again.lines, ""), "setup") {
 		t.Error("a link although there is an administrator")
 	}
+	op.base = strings.TrimSuffix(again.lines[0], "/")
+	if next := op.post("/api/invitations", map[string]any{"org": "330108"}); next["org"] != "330108" { // the session is the database's
+		t.Errorf("%v", next)
+	}
+	beyondLoopback(t, file(t, "wide.yml", strings.NewReplacer("accounts: none\n", strings.ReplaceAll(more, "127.0.0.1:0", "0.0.0.0:0")+"names: [127.0.0.1]\n", "127.0.0.1:1\"", broker.Addr()+"\"").Replace(string(text))))
 	if err := os.Remove(filepath.Join(dir, "hub", "authority.key")); err != nil {
 		t.Fatal(err)
 	}
 	fails(t, "HUB_KEY_MISSING", "hub", "--config", hub)
+}
+
+// beyondLoopback: two hubs run on one database, and where others can come, pages are
+// served by TLS only.
+func beyondLoopback(t *testing.T, hub string) {
+	t.Helper()
+	h := startHub(t, hub, 1)
+	addr, ok := strings.CutPrefix(h.lines[0], "https://127.0.0.1:")
+	if !ok {
+		t.Fatal(h.lines)
+	}
+	get := func(url string, header ...string) (*http.Response, error) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(header) > 0 {
+			req.Host = header[0]
+		}
+		transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} // what is in the certificate is looked at below
+		defer transport.CloseIdleConnections()
+		res, err := transport.RoundTrip(req)
+		if err == nil {
+			err = res.Body.Close()
+		}
+		return res, err
+	}
+	if res, err := get("http://127.0.0.1:" + addr + "login"); err == nil && res.StatusCode != http.StatusBadRequest {
+		t.Errorf("without TLS: %s", res.Status)
+	}
+	res, err := get("https://127.0.0.1:" + addr + "login")
+	if err != nil || res.StatusCode != http.StatusOK || res.Header.Get("Strict-Transport-Security") == "" || res.TLS.PeerCertificates[0].VerifyHostname("127.0.0.1") != nil {
+		t.Fatalf("%v, %v", res, err)
+	}
+	if cookie := res.Header.Get("Set-Cookie"); !strings.Contains(cookie, "Secure") {
+		t.Error(cookie)
+	}
+	for name, want := range map[string]int{"127.0.0.1": http.StatusOK, "hub.example": http.StatusForbidden} {
+		if res, err := get("https://127.0.0.1:"+addr+"metrics", name); err != nil || res.StatusCode != want {
+			t.Errorf("metrics as %s: %v, %v", name, res, err)
+		}
+	}
+	if res, err := get("https://127.0.0.1:"+addr+"login", "evil.example"); err != nil || res.StatusCode != http.StatusMisdirectedRequest {
+		t.Errorf("another name: %v, %v", res, err)
+	}
 }
 
 func sql(t *testing.T, db servers.DB, text string) {

@@ -111,7 +111,11 @@ func (d *Desk) open(w http.ResponseWriter, r *http.Request) (*call, error) {
 		return c, nil // nobody
 	}
 	c.secret = cookie.Value
-	c.session, err = d.o.State.Session(r.Context(), c.secret)
+	use := state.ByPerson
+	if r.URL.Path == eventsPath {
+		use = state.ByPage
+	}
+	c.session, err = d.o.State.Session(r.Context(), c.secret, use)
 	if no, ok := errors.AsType[*refusal.Refusal](err); ok && no.Kind == refusal.Login {
 		c.session, err = nil, nil
 	}

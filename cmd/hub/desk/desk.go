@@ -41,6 +41,9 @@ type Options struct {
 	// Agents is the address at which agents come, as they are told, e.g.
 	// https://hub.example.cn:8070; empty if none can.
 	Agents string
+	// Events is how long a page of states is kept up to date before it has to ask again,
+	// which shows whether its session still counts. Default 2 min.
+	Events time.Duration
 	// Now is the clock. Default time.Now.
 	Now    func() time.Time
 	Logger *slog.Logger
@@ -61,6 +64,9 @@ var assets embed.FS
 func New(o Options) (*Desk, error) {
 	if o.State == nil || o.Authority == nil || o.Topics == nil {
 		return nil, errors.New("desk options: State, Authority and Topics must be set")
+	}
+	if o.Events == 0 {
+		o.Events = 2 * time.Minute
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -112,6 +112,9 @@ func testLogin(t *testing.T, db servers.DB) {
 	if status, body, _ := c.do(http.MethodGet, "/", nil); status != http.StatusOK || body != "the rest" {
 		t.Errorf("%d %s", status, body)
 	}
+	if status, body, _ := c.do(http.MethodGet, eventsPath, nil); status != http.StatusOK || body != "the rest" { // ends by itself
+		t.Errorf("%d %s", status, body)
+	}
 	if status, _, header := c.post("/api/session/end", url.Values{}); status != http.StatusSeeOther || header.Get("Location") != "/login" {
 		t.Errorf("%d", status)
 	}

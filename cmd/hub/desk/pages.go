@@ -3,6 +3,7 @@ package desk
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -297,7 +298,7 @@ func pageOf(name string) *page {
 
 // home is the first page for whoever has just logged in.
 func (d *Desk) home(c *call) string {
-	s, err := d.o.State.Session(c.ctx(), c.secret)
+	s, err := d.o.State.Session(c.ctx(), c.secret, state.ByPerson)
 	switch {
 	case err != nil:
 		return "/me"
@@ -345,6 +346,9 @@ func (d *Desk) setupPage(w http.ResponseWriter, r *http.Request) {
 	d.show(c, status, v)
 }
 
+// eventsPath is where an open page of states is kept up to date.
+const eventsPath = "/events"
+
 // rest lets those who may see the whole tree to what isn't the desk's, and everybody to
 // the files that pages load.
 func (d *Desk) rest(next http.Handler) http.Handler {
@@ -361,6 +365,10 @@ func (d *Desk) rest(next http.Handler) http.Handler {
 			err = refusal.New(refusal.Denied, "NOT_ALLOWED", "%s *", account.See)
 		}
 		switch {
+		case err == nil && r.URL.Path == eventsPath: // asked for again, and judged anew, by the page
+			ctx, cancel := context.WithTimeout(r.Context(), d.o.Events)
+			defer cancel()
+			next.ServeHTTP(w, r.WithContext(ctx))
 		case err == nil:
 			next.ServeHTTP(w, r)
 		case r.URL.Path != "/":

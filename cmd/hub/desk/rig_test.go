@@ -110,7 +110,7 @@ func newRig(t *testing.T, db servers.DB) *rig {
 		t.Fatal(err)
 	}
 	r.agents = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) { r.desk.AgentHandler().ServeHTTP(w, q) }))
-	r.desk, err = New(Options{State: r.state, Authority: r.auth, Topics: r.topics, Agents: "https://" + r.agents.Listener.Addr().String(), Now: r.clock})
+	r.desk, err = New(Options{State: r.state, Authority: r.auth, Topics: r.topics, Agents: "https://" + r.agents.Listener.Addr().String(), Now: r.clock, Events: 50 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,6 +139,9 @@ func rest(w http.ResponseWriter, r *http.Request) {
 	if name, ok := strings.CutPrefix(r.URL.Path, "/assets/"); ok {
 		http.ServeFile(w, r, filepath.Join("..", "..", "console", "assets", filepath.Base(name)))
 		return
+	}
+	if r.URL.Path == eventsPath {
+		<-r.Context().Done()
 	}
 	_, _ = io.WriteString(w, "the rest")
 }

@@ -68,13 +68,13 @@ func testSessions(t *testing.T, db servers.DB) {
 	}
 	gone := func(secret string) {
 		t.Helper()
-		_, err := r.Session(t.Context(), secret)
+		_, err := r.Session(t.Context(), secret, ByPerson)
 		refused(t, err, "LOGIN_NEEDED")
 	}
 	s := login()
 	for range 5 { // used again and again
 		r.pass(29 * time.Minute)
-		if _, err := r.Session(t.Context(), s); err != nil {
+		if _, err := r.Session(t.Context(), s, ByPerson); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -83,10 +83,16 @@ func testSessions(t *testing.T, db servers.DB) {
 	s = login()
 	for range 24 {
 		r.pass(29 * time.Minute)
-		_, _ = r.Session(t.Context(), s)
+		_, _ = r.Session(t.Context(), s, ByPerson)
 	}
 	r.pass(25 * time.Minute)
 	gone(s) // 12 hours
+	s = login()
+	for range 2 { // a page that is left open
+		r.pass(16 * time.Minute)
+		_, _ = r.Session(t.Context(), s, ByPage)
+	}
+	gone(s)
 	s = login()
 	ok(t, r.Logout(t.Context(), by, s))
 	gone(s)

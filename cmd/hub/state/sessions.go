@@ -31,6 +31,15 @@ type Session struct {
 	Form string
 }
 
+// Use says who asks by a session: a person, or an open page that keeps itself up to date.
+type Use int
+
+// The uses.
+const (
+	ByPerson Use = iota
+	ByPage
+)
+
 // Login gives the secret of a new session.
 func (s *State) Login(ctx context.Context, by By, password string) (secret string, err error) {
 	if err := s.verify(ctx, by, by.Name, password); err != nil {
@@ -86,9 +95,9 @@ func (s *State) verify(ctx context.Context, by By, name, password string) error 
 	return forget()
 }
 
-// Session gives the session of a secret, and notes that it was used. One that has been
-// idle or has lasted for too long is none.
-func (s *State) Session(ctx context.Context, secret string) (*Session, error) {
+// Session gives the session of a secret. One that has been idle or has lasted for too long
+// is none. That it was used is noted unless it was looked at by a page alone.
+func (s *State) Session(ctx context.Context, secret string, by Use) (*Session, error) {
 	none := refusal.New(refusal.Login, "LOGIN_NEEDED", "")
 	if secret == "" {
 		return nil, none
@@ -108,7 +117,7 @@ func (s *State) Session(ctx context.Context, secret string) (*Session, error) {
 		return nil, err
 	}
 	found.Account = *a
-	if now.Sub(used) > min(usedIsNotedBy, s.o.Idle/4) {
+	if by == ByPerson && now.Sub(used) > min(usedIsNotedBy, s.o.Idle/4) {
 		if _, err := s.pool.Exec(ctx, `UPDATE tributary.hub_session SET used = $2 WHERE digest = $1`, account.Digest(secret), now); err != nil {
 			return nil, failed(err)
 		}
