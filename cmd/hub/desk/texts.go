@@ -72,6 +72,7 @@ var catalogue = map[string][2]string{
 	"orgs.import.do": {"Import", "导入"}, "orgs.done": {"Added %d, changed %d, same %d.", "新增 %d，修改 %d，未变 %d。"}, "orgs.tree": {"The tree", "机构树"}, "orgs.count": {"%d orgs in your part of it.", "您的范围内共 %d 个机构。"},
 	"orgs.none": {"There is no org yet", "还没有机构"}, "orgs.none.do": {"Import a file, or run: tributary org example > orgs.csv; tributary org import orgs.csv --config hub.yml", "请导入文件，或运行：tributary org example > orgs.csv；tributary org import orgs.csv --config hub.yml"},
 	"org.name": {"Name", "名称"}, "org.code": {"Code", "代码"}, "org.kind": {"Kind", "类型"},
+	"org.hint": {"its code; type a part of code or name", "填写代码；输入代码或名称的一部分可查找"}, "scope.hint": {"an org's code, or * for the whole tree", "机构代码，* 表示全部机构"},
 	"kind.province": {"province", "省"}, "kind.city": {"city", "市"}, "kind.district": {"district", "区县"}, "kind.zone": {"functional zone", "功能区"}, "kind.school": {"school", "学校"},
 
 	"invite": {"Invite an agent", "邀请 agent"}, "invite.help": {"You get a command for the district's DBA. It can be used once, within 24 hours. Whoever invites doesn't approve what comes of it.", "系统生成一条命令，交给区县 DBA 执行；24 小时内有效，只能使用一次。邀请人不能审批由此而来的申请。"},
