@@ -24,6 +24,7 @@ import (
 	"github.com/tributary-cdc/tributary/cmd/internal/config"
 	"github.com/tributary-cdc/tributary/stream/embedded"
 	"github.com/tributary-cdc/tributary/stream/kafka"
+	"github.com/tributary-cdc/tributary/stream/log"
 	"github.com/tributary-cdc/tributary/test/servers"
 )
 
@@ -163,7 +164,7 @@ func TestRegistration(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = broker.Close() })
-	sql(t, db, "CREATE SCHEMA xueji; CREATE TABLE xueji.student (xh bigint PRIMARY KEY, xm text); CREATE TABLE xueji.score (xh bigint PRIMARY KEY); INSERT INTO xueji.student VALUES (1, '王小明的名字不离开')")
+	sql(t, db, "CREATE SCHEMA xueji; CREATE TABLE xueji.student (xh bigint PRIMARY KEY, xm text); CREATE TABLE xueji.score (xh bigint PRIMARY KEY, note text); INSERT INTO xueji.score VALUES (1, 'not granted'); INSERT INTO xueji.student VALUES (1, '王小明的名字不离开')")
 	dir := t.TempDir()
 	hub := hubFile(t, db, "")
 	text, err := os.ReadFile(hub)
@@ -189,7 +190,7 @@ func TestRegistration(t *testing.T) {
 	fails(t, "HUB_UNREACHABLE", "join", "https://127.0.0.1:1", join[2], "--dir", filepath.Join(dir, "third"))
 
 	at := []string{"--dir", filepath.Join(dir, "joined")}
-	agent := file(t, "agent.yml", fmt.Sprintf("name: a1\norg: \"330106\"\ndata_dir: %s/agent\nlog: {brokers: [%q], embedded: true}\njoined: %s/joined\nsources:\n  - {name: xueji, engine: postgres, host: %s, port: %d, database: %s, user: %s, password_env: TRIBUTARY_TEST_STATE, tls: {mode: none}, tables: [\"xueji.*\"]}\n",
+	agent := file(t, "agent.yml", fmt.Sprintf("name: a1\norg: \"330106\"\ndata_dir: %s/agent\nlog: {brokers: [%q], embedded: true}\njoined: %s/joined\nsources:\n  - {name: xueji, engine: postgres, host: %s, port: %d, database: %s, user: %s, password_env: TRIBUTARY_TEST_STATE, tls: {mode: none}, first_start: load, tables: [\"xueji.*\"]}\n",
 		dir, broker.Addr(), dir, db.Host, db.Port, db.Database, db.User))
 	if out := well(t, append([]string{"certificate", "show"}, at...)...); !strings.Contains(out, "agent 330106.1 of 西湖区 (330106)") {
 		t.Error(out)
@@ -231,6 +232,7 @@ func TestRegistration(t *testing.T) {
 		t.Errorf("%+v, %v", c.Sources, err)
 	}
 	fails(t, "HUB_UNREACHABLE", append([]string{"source", "fetch"}, at...)...)
+	loads(t, client, agent)
 	again := startHub(t, hub, 1)
 	if strings.Contains(strings.Join(again.lines, ""), "setup") {
 		t.Error("a link although there is an administrator")
@@ -244,6 +246,41 @@ func TestRegistration(t *testing.T) {
 		t.Fatal(err)
 	}
 	fails(t, "HUB_KEY_MISSING", "hub", "--config", hub)
+}
+
+// loads runs the agent without its hub until the granted table's row is in the log. No row
+// of the other one is.
+func loads(t *testing.T, client *kafka.Client, agent string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- runAgent(ctx, agent, io.Discard, slog.New(slog.DiscardHandler)) }()
+	all := ""
+	for deadline := time.Now().Add(60 * time.Second); !strings.Contains(all, "王小明的名字不离开"); {
+		if time.Now().After(deadline) {
+			t.Fatal("no row comes")
+		}
+		all = ""
+		_, err := client.ReadAll(ctx, log.Partition{Topic: kafka.Changes("330106")}, func(_ log.Offset, r *log.Record) error {
+			all += string(r.Value)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case err := <-ended:
+			t.Fatal(err)
+		case <-time.After(50 * time.Millisecond): // the log has no way to be waited for a text
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if strings.Contains(all, "not granted") {
+		t.Error("a row of a table that wasn't granted has left")
+	}
 }
 
 // beyondLoopback: two hubs run on one database, and where others can come, pages are
