@@ -100,6 +100,21 @@ type assembler struct {
 	// may be kept for long.
 	values event.Arena
 	spool  spool
+	// lists of changes that were used and are empty again.
+	lists [][]change
+}
+
+// What is kept of the lists: enough for the batches that are under way, and no giant ones.
+const keptLists, keptChanges = 40, 2048
+
+// reuse takes the list of a transaction that nobody reads any more.
+func (a *assembler) reuse(t *txn) {
+	if c := cap(t.changes); c == 0 || c > keptChanges || len(a.lists) == keptLists {
+		return
+	}
+	clear(t.changes)
+	a.lists = append(a.lists, t.changes[:0])
+	t.changes = nil
 }
 
 func newAssembler(known []Progress, s spool) *assembler {
@@ -142,7 +157,7 @@ func (a *assembler) record(b *log.Batch, o log.Offset, r *log.Record) error {
 			return nil
 		}
 		if c.Truncate != nil || c.Check != nil || c.Commit != nil {
-			f.begin(o).hop(r)
+			a.begin(f, o).hop(r)
 		}
 		return a.control(f, b, o, &c)
 	}
@@ -153,7 +168,7 @@ func (a *assembler) record(b *log.Batch, o log.Offset, r *log.Record) error {
 	if err != nil {
 		return fmt.Errorf("source %s, offset %d: %w", name, o, err)
 	}
-	t := f.begin(o)
+	t := a.begin(f, o)
 	t.hop(r)
 	return a.add(f, t, change{schemaID: id, value: r.Value})
 }
@@ -174,11 +189,11 @@ func (a *assembler) counted(f *flow, b *log.Batch) bool {
 func (a *assembler) control(f *flow, b *log.Batch, o log.Offset, c *envelope.Control) error {
 	switch {
 	case c.Truncate != nil:
-		return a.add(f, f.begin(o), change{schemaID: c.Truncate.SchemaID, kind: truncateChange})
+		return a.add(f, a.begin(f, o), change{schemaID: c.Truncate.SchemaID, kind: truncateChange})
 	case c.Check != nil && c.Check.Phase == event.CheckRows:
-		return a.add(f, f.begin(o), change{schemaID: c.Check.SchemaID, kind: checkChange, value: c.Body})
+		return a.add(f, a.begin(f, o), change{schemaID: c.Check.SchemaID, kind: checkChange, value: c.Body})
 	case c.Check != nil:
-		return a.add(f, f.begin(o), change{kind: noteChange, value: c.Body})
+		return a.add(f, a.begin(f, o), change{kind: noteChange, value: c.Body})
 	case c.Commit != nil:
 		return a.commit(f, b, o, c.Commit)
 	case c.Heartbeat != nil:
@@ -203,9 +218,12 @@ func (t *txn) hop(r *log.Record) {
 	}
 }
 
-func (f *flow) begin(o log.Offset) *txn {
+func (a *assembler) begin(f *flow, o log.Offset) *txn {
 	if f.part == nil {
 		f.part = &txn{source: f.source, first: o}
+		if n := len(a.lists); n > 0 {
+			f.part.changes, a.lists = a.lists[n-1], a.lists[:n-1]
+		}
 	}
 	return f.part
 }
@@ -269,7 +287,7 @@ func (a *assembler) forget(f *flow) error {
 }
 
 func (a *assembler) commit(f *flow, b *log.Batch, o log.Offset, c *envelope.Commit) error {
-	t := f.begin(o)
+	t := a.begin(f, o)
 	switch {
 	case c.Txn.Position.Compare(f.applied) <= 0:
 		a.counts.Known++

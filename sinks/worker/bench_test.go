@@ -29,33 +29,54 @@ func BenchmarkGroup(b *testing.B) {
 	const txns, size = 10, 1000
 	for _, op := range []event.Op{event.Create, event.Update} {
 		b.Run(string(rune(op)), func(b *testing.B) {
-			table := studentTable()
-			batches := recorded(b, table, op, txns, size)
-			w, err := New(Options{Store: sink{}, Fetcher: func(log.Partition) log.Fetcher { return nil }, Schemas: one{table}, Name: "w"})
-			if err != nil {
-				b.Fatal(err)
-			}
-			s := newSession(w, Claim{}, map[tableKey]error{})
+			group := groups(b, op, txns, size)
 			b.ReportAllocs()
 			for b.Loop() {
-				s.asm = newAssembler(nil, spool{limit: 16 << 20})
-				next, _, err := s.take(batches, 0)
-				if err != nil {
-					b.Fatal(err)
-				}
-				if len(s.asm.done) != txns {
-					b.Fatalf("%d transactions", len(s.asm.done))
-				}
-				if err := s.flush(b.Context(), next, false); err != nil {
-					b.Fatal(err)
-				}
-				if err := s.settle(b.Context()); err != nil {
-					b.Fatal(err)
-				}
+				group()
 			}
 			n := float64(b.N) * txns * size
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/n, "ns/row")
 		})
+	}
+}
+
+// groups gives a function that takes transactions from records to a merged batch.
+func groups(t testing.TB, op event.Op, txns, size int) func() {
+	table := studentTable()
+	batches := recorded(t, table, op, txns, size)
+	w, err := New(Options{Store: sink{}, Fetcher: func(log.Partition) log.Fetcher { return nil }, Schemas: one{table}, Name: "w"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSession(w, Claim{}, map[tableKey]error{})
+	s.asm = newAssembler(nil, spool{limit: 16 << 20})
+	return func() {
+		lists := s.asm.lists
+		s.asm = newAssembler(nil, spool{limit: 16 << 20})
+		s.asm.lists = lists
+		next, _, err := s.take(batches, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(s.asm.done) != txns {
+			t.Fatalf("%d transactions", len(s.asm.done))
+		}
+		if err := s.flush(t.Context(), next, false); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.settle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Garbage per row would cost more than the rows' decoding.
+func TestRowsLeaveNoGarbage(t *testing.T) {
+	for _, op := range []event.Op{event.Create, event.Update} {
+		group := groups(t, op, 10, 1000)
+		if n := testing.AllocsPerRun(5, group) / 10_000; n > 0.03 {
+			t.Errorf("op %c: %.4f allocations a row", op, n)
+		}
 	}
 }
 
@@ -71,7 +92,7 @@ func studentTable() *schema.Table {
 }
 
 // recorded gives the batches that a pipeline writes for such transactions.
-func recorded(b *testing.B, t *schema.Table, op event.Op, txns, size int) []log.Batch {
+func recorded(b testing.TB, t *schema.Table, op event.Op, txns, size int) []log.Batch {
 	rng := rand.New(rand.NewPCG(1, 2))
 	text := func(n int) event.Value {
 		v := make([]byte, n)

@@ -165,7 +165,6 @@ func (s *session) launch(ctx context.Context, b *Batch, group []*txn) {
 		next = &memory{}
 	}
 	s.flight, s.spare = f, nil
-	s.build.leave(next)
 	times := timesOf(group)
 	go func() {
 		err := s.w.o.Store.Apply(ctx, b)
@@ -174,6 +173,8 @@ func (s *session) launch(ctx context.Context, b *Batch, group []*txn) {
 		}
 		f.done <- err
 	}()
+	next.reset() // not before the store has work again
+	s.build.leave(next)
 }
 
 // settle waits until the batch under way is in the store, if need be without rows
@@ -188,12 +189,12 @@ func (s *session) settle(ctx context.Context) error {
 	for re := (*RowsError)(nil); errors.As(err, &re); {
 		err = s.again(ctx, f, re)
 	}
-	f.mem.reset()
 	s.spare = f.mem
 	if err == nil {
 		s.applied++
 	}
 	for _, t := range f.group {
+		s.asm.reuse(t)
 		err = errors.Join(err, t.drop())
 	}
 	return err

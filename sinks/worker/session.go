@@ -120,6 +120,9 @@ func (s *session) loop(reading, ctx context.Context, from log.Offset) error {
 			if err := s.settle(ctx); err != nil {
 				return err
 			}
+			if s.spare != nil {
+				s.spare.reset()
+			}
 			if s.damaged >= 0 && from > s.damaged {
 				s.damaged = -1
 				s.w.partition(s.p, Applying, nil)

@@ -67,6 +67,8 @@ type Decoder struct {
 	block    []byte
 	blockTab *schema.Table
 	blockIs  Stamp
+
+	skip []byte // the stamp block in Avro that was skipped last
 }
 
 // Decode reads the value of a row of the table version. It reuses the row's
@@ -75,7 +77,7 @@ type Decoder struct {
 // FORMAT.md says give ErrMalformed.
 func (d *Decoder) Decode(t *schema.Table, value []byte, row *event.Row, stamp *Stamp) error {
 	row.Table = t
-	read := decodeAvro
+	read := d.avro
 	if len(value) > 0 && value[0] == '{' {
 		read = d.json
 	}

@@ -1,6 +1,7 @@
 package envelope
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"time"
@@ -192,8 +193,8 @@ func (e *Encoder) source(txn *event.Txn, t *schema.Table) []byte {
 	return b
 }
 
-// decodeAvro reads a framed Avro record of the row's table. The slots view value.
-func decodeAvro(value []byte, row *event.Row, stamp *Stamp) error {
+// avro reads a framed Avro record of the row's table. The slots view value.
+func (d *Decoder) avro(value []byte, row *event.Row, stamp *Stamp) error {
 	t := row.Table
 	if len(value) < frame || value[0] != 0 {
 		return fmt.Errorf("frame: %w", ErrMalformed)
@@ -221,7 +222,11 @@ func decodeAvro(value []byte, row *event.Row, stamp *Stamp) error {
 			row.Anomalies = append(row.Anomalies, a)
 		}
 	}
-	s.source(stamp)
+	if stamp == nil {
+		d.skipSource(&s)
+	} else {
+		s.source(stamp)
+	}
 	op := s.bytes()
 	if len(op) != 1 {
 		s.fail("op")
@@ -243,27 +248,36 @@ func decodeAvro(value []byte, row *event.Row, stamp *Stamp) error {
 	return nil
 }
 
-// source reads the source block, or skips it if stamp is nil.
-func (s *scan) source(stamp *Stamp) {
-	if stamp == nil {
-		s.bytes()
-		s.bytes()
-		s.long()
-		s.bytes()
-		s.bytes()
-		s.bytes()
-		s.long()
-		s.bytes()
-		s.long()
-		s.bytes()
-		s.bytes()
-		s.bytes()
-		s.bytes()
-		s.long()
-		s.long()
-		s.long()
+// skipSource skips the source block. The rows of a transaction and table have the same.
+func (d *Decoder) skipSource(s *scan) {
+	if len(d.skip) > 0 && bytes.HasPrefix(s.b, d.skip) {
+		s.b = s.b[len(d.skip):]
 		return
 	}
+	all := s.b
+	s.bytes()
+	s.bytes()
+	s.long()
+	s.bytes()
+	s.bytes()
+	s.bytes()
+	s.long()
+	s.bytes()
+	s.long()
+	s.bytes()
+	s.bytes()
+	s.bytes()
+	s.bytes()
+	s.long()
+	s.long()
+	s.long()
+	if s.err == nil {
+		d.skip = append(d.skip[:0], all[:len(all)-len(s.b)]...)
+	}
+}
+
+// source reads the source block.
+func (s *scan) source(stamp *Stamp) {
 	stamp.Source.Engine = event.Engine(s.text())
 	stamp.Source.ID = s.text()
 	s.long() // ts_ms
