@@ -237,27 +237,29 @@ func (a *applying) change(ctx context.Context, c *worker.TableChange) error {
 	if p.shared() {
 		claimNothing(c)
 	}
-	single := c.Upserts
-	var parts *bulk
-	if len(c.Upserts)+len(c.Deletes) >= bulkRows {
+	parts := &a.lane.parts
+	defer parts.forget()
+	bulky := len(c.Upserts)+len(c.Deletes) >= bulkRows
+	if bulky {
 		if err := a.fit(ctx, p); err != nil {
 			return err
 		}
-		parts = divide(p, c)
-		single = parts.single
+		parts.divide(p, c)
+	} else {
+		parts.each(p, c)
 	}
-	rows := make([][]any, len(single))
+	rows := make([][]any, len(parts.single))
 	var d drift
-	for i := range single {
+	for i, u := range parts.single {
 		var err error
-		if rows[i], err = a.row(ctx, p, c, &single[i]); err != nil {
+		if rows[i], err = a.row(ctx, p, c, u); err != nil {
 			return err
 		}
 		if rows[i] == nil && p.shared() {
-			d.others.add(1, single[i].Position)
+			d.others.add(1, u.Position)
 		}
 	}
-	if parts != nil {
+	if bulky {
 		if err := parts.stage(ctx, a); err != nil {
 			return err
 		}
@@ -265,7 +267,7 @@ func (a *applying) change(ctx context.Context, c *worker.TableChange) error {
 	if c.Truncate {
 		a.queue.Queue("DELETE FROM "+p.table+" WHERE _source = $1", c.Source)
 	}
-	if parts != nil {
+	if bulky {
 		if err := parts.write(ctx, a, &d); err != nil {
 			return err
 		}
@@ -274,8 +276,7 @@ func (a *applying) change(ctx context.Context, c *worker.TableChange) error {
 			a.queue.Queue("DELETE FROM "+p.table+" WHERE "+p.where, p.keyArgs(c.Source, k)...)
 		}
 	}
-	for i := range single {
-		u := &single[i]
+	for i, u := range parts.single {
 		if rows[i] == nil {
 			continue
 		}

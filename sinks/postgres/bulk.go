@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -12,46 +13,84 @@ import (
 	"github.com/tributary-cdc/tributary/stream/event"
 )
 
-// bulk is a table's change divided by the cheapest way that is safe for each row.
+// bulk is a table's change divided by the cheapest way that is safe for each row. The
+// rows stay where the batch has them.
 type bulk struct {
 	p *plan
 	c *worker.TableChange
 	// fresh rows are new at the source: they are copied into the table, and staged
 	// if the table has one of their keys already.
-	fresh []worker.NetRow
+	fresh []*worker.NetRow
 	// upserts are staged whole rows, which may or may not be there.
-	upserts []worker.NetRow
+	upserts []*worker.NetRow
 	// updates are staged rows that keep their key, by the columns that they carry.
 	updates []group
 	// single rows change their key, and lack columns, so that their bases must be read,
 	// or may meet another source's row.
-	single []worker.NetRow
+	single []*worker.NetRow
+
+	carries []bool
+	parts   []part
 }
 
 type group struct {
 	carries []bool
 	all     bool
-	rows    []worker.NetRow
+	rows    []*worker.NetRow
+	short   bool // not all of its rows were there
 }
 
-func divide(p *plan, c *worker.TableChange) *bulk {
-	b := &bulk{p: p, c: c}
-	carries := make([]bool, len(c.Table.Columns))
+// take begins a change; nothing of the one before is used any more.
+func (b *bulk) take(p *plan, c *worker.TableChange) {
+	*b = bulk{p: p, c: c, fresh: b.fresh[:0], upserts: b.upserts[:0], updates: b.updates[:0], single: b.single[:0], carries: b.carries[:0], parts: b.parts[:0]}
+}
+
+// each has every row go by itself.
+func (b *bulk) each(p *plan, c *worker.TableChange) {
+	b.take(p, c)
+	for i := range c.Upserts {
+		b.single = append(b.single, &c.Upserts[i])
+	}
+}
+
+func (b *bulk) divide(p *plan, c *worker.TableChange) {
+	b.take(p, c)
+	b.carries = slices.Grow(b.carries, len(c.Table.Columns))[:len(c.Table.Columns)]
 	for i := range c.Upserts {
 		u := &c.Upserts[i]
-		all := carried(u.Values, carries)
+		if u.New && p.exact {
+			b.fresh = append(b.fresh, u)
+			continue
+		}
+		all := carried(u.Values, b.carries)
 		switch {
-		case u.New && p.exact:
-			b.fresh = append(b.fresh, *u)
 		case u.Base != nil && sameKey(c.Table.Key, u):
-			b.update(carries, all, u)
+			b.update(all, u)
 		case !all, p.shared() && u.Base != nil:
-			b.single = append(b.single, *u)
+			b.single = append(b.single, u)
 		default:
-			b.upserts = append(b.upserts, *u)
+			b.upserts = append(b.upserts, u)
 		}
 	}
-	return b
+}
+
+// forget lets go of the rows, and of memory that only a giant batch needed.
+func (b *bulk) forget() {
+	const rows, groups = 64 << 10, 16
+	size := cap(b.fresh) + cap(b.upserts) + cap(b.single)
+	for i := range b.updates {
+		clear(b.updates[i].rows)
+		size += cap(b.updates[i].rows)
+	}
+	if size > rows || cap(b.updates) > groups {
+		*b = bulk{}
+		return
+	}
+	clear(b.fresh)
+	clear(b.upserts)
+	clear(b.single)
+	clear(b.parts)
+	b.p, b.c = nil, nil
 }
 
 func sameKey(key []int, u *worker.NetRow) bool {
@@ -63,90 +102,92 @@ func sameKey(key []int, u *worker.NetRow) bool {
 	return true
 }
 
-func (b *bulk) update(carries []bool, all bool, u *worker.NetRow) {
-next:
+func (b *bulk) update(all bool, u *worker.NetRow) {
 	for i := range b.updates {
-		for n, has := range b.updates[i].carries {
-			if has != carries[n] {
-				continue next
-			}
+		if g := &b.updates[i]; slices.Equal(g.carries, b.carries) {
+			g.rows = append(g.rows, u)
+			return
 		}
-		b.updates[i].rows = append(b.updates[i].rows, *u)
-		return
 	}
-	b.updates = append(b.updates, group{carries: append([]bool(nil), carries...), all: all, rows: []worker.NetRow{*u}})
+	n := len(b.updates)
+	b.updates = slices.Grow(b.updates, 1)[:n+1] // with the memory of a batch before
+	g := &b.updates[n]
+	*g = group{carries: append(g.carries[:0], b.carries...), all: all, rows: append(g.rows[:0], u)}
 }
 
-// stage copies what needs the staging table into it.
-func (b *bulk) stage(ctx context.Context, a *applying) error {
-	a.queue.Queue(b.p.createStage())
+// byPlace has the planner look up each staged row in the table by its key. There are no
+// statistics that could tell it so. What is switched off counts as very dear, which would
+// start the compiler.
+const byPlace = `SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true), set_config('enable_seqscan', 'off', true),
+	set_config('enable_material', 'off', true), set_config('jit', 'off', true)`
+
+// openStage makes the staging table, or empties it.
+func (b *bulk) openStage(a *applying) {
+	a.queue.Queue(b.p.openStage)
 	b.p.inUse = true
-	if a.staged[b.p] { // a version that has come back within the batch
+	if a.staged[b.p] { // e.g. of a version that has come back within the batch
 		a.queue.Queue("TRUNCATE " + b.p.stage)
 	}
 	if a.staged == nil {
 		a.staged = map[*plan]bool{}
 	}
 	a.staged[b.p] = true
-	// The only join is by a row's place in the table. Without statistics the planner
-	// might still read the whole table for it; what is switched off counts as very
-	// dear, which would start the compiler.
-	for _, setting := range []string{"enable_hashjoin", "enable_mergejoin", "enable_seqscan", "jit"} {
-		a.queue.Queue("SET LOCAL " + setting + " = off")
+	a.queue.Queue(byPlace)
+}
+
+// stage copies what needs the staging table into it.
+func (b *bulk) stage(ctx context.Context, a *applying) error {
+	b.parts = append(b.parts, part{group: groupDelete, keys: b.c.Deletes}, part{group: groupUpsert, rows: b.upserts})
+	for i := range b.updates {
+		b.parts = append(b.parts, part{group: i, rows: b.updates[i].rows})
 	}
+	if len(b.c.Deletes)+len(b.upserts)+len(b.updates) == 0 {
+		return nil
+	}
+	b.openStage(a)
 	if err := a.send(ctx); err != nil {
 		return err
 	}
 	e := encoder{p: b.p, a: a}
-	return e.copy(ctx, "COPY "+b.p.stage+" FROM STDIN BINARY", func(yield func(row) bool) {
-		for _, k := range b.c.Deletes {
-			if !yield(row{group: groupDelete, key: k}) {
-				return
-			}
-		}
-		if !staged(yield, groupUpsert, b.upserts) {
-			return
-		}
-		for i, g := range b.updates {
-			if !staged(yield, i, g.rows) {
-				return
-			}
-		}
-	})
-}
-
-func staged(yield func(row) bool, group int, rows []worker.NetRow) bool {
-	for i := range rows {
-		if !yield(row{group: group, net: &rows[i]}) {
-			return false
-		}
-	}
-	return true
+	return e.copy(ctx, b.p.copyStage, b.parts)
 }
 
 // write brings the staged rows and the fresh ones into the table.
 func (b *bulk) write(ctx context.Context, a *applying, d *drift) error {
 	source := b.c.Source
 	if len(b.c.Deletes) > 0 {
-		a.queue.Queue(b.p.deleteStaged(), source, groupDelete)
+		a.queue.Queue(b.p.deleteStage, source, groupDelete)
 	}
-	for i, g := range b.updates {
-		if g.all {
-			a.queue.Queue(b.p.replaceStaged(), source, i, a.id).QueryRow(func(row pgx.Row) error { return d.count(row, g.rows) })
+	for i := range b.updates {
+		g := &b.updates[i]
+		if g.all && b.c.Loading { // many of them aren't there yet
+			g.short = true
 			continue
 		}
-		a.queue.Queue(b.p.updateStaged(g.carries), source, i, a.id).Exec(func(tag pgconn.CommandTag) error {
+		a.queue.Queue(b.p.update(g), source, i, a.id).Exec(func(tag pgconn.CommandTag) error {
 			missing := len(g.rows) - int(tag.RowsAffected())
-			if missing > 0 && b.p.shared() {
+			switch {
+			case missing == 0:
+			case g.all:
+				g.short = true
+			case b.p.shared():
 				d.others.add(int64(missing), g.rows[0].Position)
-			} else if missing > 0 && !b.c.Loading {
+			case !b.c.Loading:
 				return absentBase(b.c.Table, g.rows[0].Position.String())
 			}
 			return nil
 		})
 	}
 	if len(b.upserts) > 0 {
-		a.queue.Queue(b.p.upsertStaged(), source, groupUpsert, a.id)
+		a.queue.Queue(b.p.upsertStage, source, groupUpsert, a.id)
+	}
+	if err := a.send(ctx); err != nil {
+		return err
+	}
+	for i := range b.updates {
+		if g := &b.updates[i]; g.short {
+			a.queue.Queue(b.p.replaceStage, source, i, a.id).QueryRow(func(row pgx.Row) error { return d.count(row, g.rows) })
+		}
 	}
 	if err := a.send(ctx); err != nil {
 		return err
@@ -164,21 +205,25 @@ func (b *bulk) insert(ctx context.Context, a *applying) error {
 		return err
 	}
 	e := encoder{p: b.p, a: a, source: b.c.Source}
-	err := e.copy(ctx, b.p.copy, func(yield func(row) bool) { staged(yield, groupFresh, b.fresh) })
+	b.parts = append(b.parts[:0], part{group: groupFresh, rows: b.fresh})
+	err := e.copy(ctx, b.p.copy, b.parts)
 	var pe *pgconn.PgError
 	if !errors.As(err, &pe) || pe.Code != "23505" { // unique_violation
 		return err
 	}
-	for _, sql := range []string{"ROLLBACK TO SAVEPOINT fresh", "DELETE FROM " + b.p.stage} {
-		if _, err := a.conn.Exec(ctx, sql); err != nil {
-			return err
-		}
-	}
-	e = encoder{p: b.p, a: a}
-	if err := e.copy(ctx, "COPY "+b.p.stage+" FROM STDIN BINARY", func(yield func(row) bool) { staged(yield, groupUpsert, b.fresh) }); err != nil {
+	if _, err := a.conn.Exec(ctx, "ROLLBACK TO SAVEPOINT fresh"); err != nil {
 		return err
 	}
-	_, err = a.conn.Exec(ctx, b.p.upsertStaged(), b.c.Source, groupUpsert, a.id)
+	b.openStage(a)
+	if err := a.send(ctx); err != nil {
+		return err
+	}
+	e = encoder{p: b.p, a: a}
+	b.parts[0].group = groupUpsert
+	if err := e.copy(ctx, b.p.copyStage, b.parts); err != nil {
+		return err
+	}
+	_, err = a.conn.Exec(ctx, b.p.upsertStage, b.c.Source, groupUpsert, a.id)
 	return err
 }
 
@@ -205,7 +250,7 @@ func (t *tally) add(n int64, at event.Position) {
 }
 
 // count takes the answer of replaceStaged.
-func (d *drift) count(row pgx.Row, staged []worker.NetRow) error {
+func (d *drift) count(row pgx.Row, staged []*worker.NetRow) error {
 	var written, fresh int64
 	var first string
 	if err := row.Scan(&written, &fresh, &first); err != nil {

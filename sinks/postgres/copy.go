@@ -5,18 +5,17 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"iter"
 	"sync"
 
 	"github.com/tributary-cdc/tributary/sinks/worker"
 	"github.com/tributary-cdc/tributary/stream/event"
 )
 
-// row is one row of a COPY: a key to be deleted, or a net row of a group.
-type row struct {
+// part is some rows of a COPY: keys to be deleted, or net rows of a group.
+type part struct {
 	group int
-	key   []event.Value
-	net   *worker.NetRow
+	keys  [][]event.Value
+	rows  []*worker.NetRow
 }
 
 // encoder writes COPY's binary rows while they are sent, so that the server works on
@@ -26,7 +25,7 @@ type encoder struct {
 	p      *plan
 	a      *applying
 	source string // of fresh rows
-	next   func() (row, bool)
+	parts  []part // what is left
 
 	// mu guards what follows: when a connection breaks, CopyFrom doesn't wait for the
 	// goroutine in which it reads.
@@ -44,17 +43,10 @@ type encoder struct {
 // copyChunk is the size in bytes from which encoded rows are sent.
 const copyChunk = 64 << 10
 
-// copy sends the rows, if there are any.
-func (e *encoder) copy(ctx context.Context, sql string, rows iter.Seq[row]) error {
-	next, stop := iter.Pull(rows)
-	defer stop()
-	first, ok := next()
-	if !ok {
-		return nil
-	}
-	e.next = next
+// copy sends the rows, of which there is at least one. It takes them out of parts.
+func (e *encoder) copy(ctx context.Context, sql string, parts []part) error {
+	e.parts = append(e.parts, parts...)
 	e.buf = append(e.a.buf[:0], copyHeader...)
-	e.row(first)
 	_, err := e.a.conn.PgConn().CopyFrom(ctx, e, sql)
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -76,12 +68,7 @@ func (e *encoder) Read(p []byte) (int, error) {
 		e.buf, e.sent = e.buf[:0], 0
 	}
 	for len(e.buf) < copyChunk && !e.ended && e.err == nil {
-		r, ok := e.next()
-		if !ok {
-			e.buf, e.ended = append(e.buf, 0xff, 0xff), true
-			break
-		}
-		e.row(r)
+		e.row()
 	}
 	if e.err != nil {
 		return 0, e.err
@@ -94,28 +81,44 @@ func (e *encoder) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func (e *encoder) row(r row) {
+// row encodes the next row, or the end.
+func (e *encoder) row() {
+	for len(e.parts) > 0 && len(e.parts[0].keys)+len(e.parts[0].rows) == 0 {
+		e.parts = e.parts[1:]
+	}
+	if len(e.parts) == 0 {
+		e.buf, e.ended = append(e.buf, 0xff, 0xff), true
+		return
+	}
+	at := &e.parts[0]
+	if len(at.keys) > 0 {
+		e.begin(1 + len(e.p.names) + 4)
+		e.buf = appendInt16(e.buf, int16(at.group))
+		e.key(at.keys[0])
+		at.keys = at.keys[1:]
+	} else {
+		e.net(at.group, at.rows[0])
+		at.rows = at.rows[1:]
+	}
+}
+
+func (e *encoder) net(group int, u *worker.NetRow) {
 	placed := 0
 	if e.p.schema.Append {
 		placed = 1
 	}
-	switch r.group {
-	case groupDelete:
-		e.begin(1 + len(e.p.names) + 4)
-		e.buf = appendInt16(e.buf, groupDelete)
-		e.key(r.key)
-	case groupFresh:
+	if group == groupFresh {
 		e.begin(1 + len(e.p.names) + len(stamps) + placed)
 		e.buf = appendText(e.buf, e.source)
-		e.values(r.net)
+		e.values(u)
 		e.buf = appendInt64(e.buf, e.a.id)
-	default:
+	} else {
 		e.begin(1 + len(e.p.names) + 4 + placed)
-		e.buf = appendInt16(e.buf, int16(r.group))
-		e.values(r.net)
+		e.buf = appendInt16(e.buf, int16(group))
+		e.values(u)
 	}
 	if placed > 0 {
-		e.buf = appendInt64(e.buf, int64(r.net.Order))
+		e.buf = appendInt64(e.buf, int64(u.Order))
 	}
 }
 

@@ -147,14 +147,8 @@ func (a *applying) fit(ctx context.Context, p *plan) error {
 	if !p.direct {
 		return nil
 	}
-	types := make([]string, len(p.names))
-	names := make([]string, len(p.names))
-	for i, c := range p.schema.Columns {
-		types[i], _, _ = strings.Cut(columnType(c.Type), "(")
-		names[i] = c.Name
-	}
 	a.queue.Queue("LOCK TABLE " + p.table + " IN ROW EXCLUSIVE MODE")
-	a.queue.Queue(`SELECT count(*) = 0 FROM unnest($2::text[], $3::text[]) w(n, t) LEFT JOIN pg_attribute a ON a.attrelid = $1::regclass AND a.attname = w.n AND NOT a.attisdropped
-		WHERE a.atttypid IS DISTINCT FROM w.t::regtype`, p.table, names, types).QueryRow(func(row pgx.Row) error { return row.Scan(&p.exact) })
+	a.queue.Queue(`SELECT count(*) = 0 FROM unnest($2::text::text[], $3::text::text[]) w(n, t) LEFT JOIN pg_attribute a ON a.attrelid = $1::regclass AND a.attname = w.n AND NOT a.attisdropped
+		WHERE a.atttypid IS DISTINCT FROM w.t::regtype`, p.table, p.have, p.want).QueryRow(func(row pgx.Row) error { return row.Scan(&p.exact) })
 	return a.send(ctx)
 }

@@ -31,18 +31,34 @@ type plan struct {
 	touch  string   // the same, but for one that another source owns
 	direct bool     // every value has a binary form, so COPY may go into the table itself
 	exact  bool     // and the table's columns have just these types, see fit
-	stage  string   // name of the staging table
-	inUse  bool     // it may hold rows
-	copy   string   // columns of COPY into the table
-	texts  []int    // columns whose values are characters
-	bounds []int    // columns whose infinities the server doesn't know
+	have   string   // their names, as an array's text
+	want   string   // and their types, without precision
+	staging
+	inUse  bool   // it may hold rows
+	copy   string // COPY into the table
+	texts  []int  // columns whose values are characters
+	bounds []int  // columns whose infinities the server doesn't know
+}
+
+// staging is the statements around a staging table.
+type staging struct {
+	stage        string // its name
+	openStage    string
+	copyStage    string
+	deleteStage  string
+	upsertStage  string
+	replaceStage string
+	updateStage  string // of all columns
 }
 
 // newPlan makes a plan for a server of a release, e.g. 15.
 func newPlan(h home, t *schema.Table, number, release int) *plan {
-	p := &plan{schema: t, home: h, table: h.ident(), where: "_source = $1", direct: true, stage: "tributary_stage_" + strconv.Itoa(number)}
+	p := &plan{schema: t, home: h, table: h.ident(), where: "_source = $1", direct: true, staging: staging{stage: "tributary_stage_" + strconv.Itoa(number)}}
+	var have, want []string
 	for i, col := range t.Columns {
 		p.names = append(p.names, ident(col.Name))
+		typ, _, _ := strings.Cut(columnType(col.Type), "(")
+		have, want = append(have, col.Name), append(want, typ)
 		p.direct = p.direct && binaryForm(col.Type)
 		switch col.Type.Kind {
 		case schema.String, schema.Enum, schema.Set, schema.JSON, schema.Array, schema.Text:
@@ -52,13 +68,28 @@ func newPlan(h home, t *schema.Table, number, release int) *plan {
 			p.bounds = append(p.bounds, i)
 		}
 	}
+	p.have, p.want = arrayText(have), arrayText(want)
 	for n, i := range t.Key { // none in append mode, where nothing is looked up
 		p.key = append(p.key, p.names[i])
 		p.where += fmt.Sprintf(" AND %s = $%d::%s", p.names[i], n+2, columnType(t.Columns[i].Type))
 	}
 	p.copy = "COPY " + p.table + " (" + strings.Join(p.columns(), ", ") + ") FROM STDIN BINARY"
+	p.openStage, p.copyStage = p.createStage(), "COPY "+p.stage+" FROM STDIN BINARY"
+	p.upsertStage, p.replaceStage = p.upsertStaged(), p.replaceStaged()
+	if !t.Append {
+		p.deleteStage, p.updateStage = p.deleteStaged(), p.updateStaged(nil)
+	}
 	p.upsert, p.touch = p.upsertSQL(false), p.upsertSQL(true)
 	return p
+}
+
+// arrayText is a text[] in its text form (PostgreSQL 15 manual, 8.15.6).
+func arrayText(all []string) string {
+	quote := strings.NewReplacer(`\`, `\\`, `"`, `\"`)
+	for i, s := range all {
+		all[i] = `"` + quote.Replace(s) + `"`
+	}
+	return "{" + strings.Join(all, ",") + "}"
 }
 
 // columns are all columns of the store's table.
@@ -168,19 +199,32 @@ func (p *plan) deleteStaged() string {
 	return "DELETE FROM " + p.table + " WHERE ctid = ANY(ARRAY(SELECT " + p.place() + " FROM " + p.stage + " s WHERE s._g = $2))"
 }
 
-// updateStaged sets the columns that a group's rows carry.
+func (p *plan) update(g *group) string {
+	if g.all {
+		return p.updateStage
+	}
+	return p.updateStaged(g.carries)
+}
+
+// updateStaged sets the columns that a group's rows carry, all of them for nil. The
+// source stands among the staged columns, so that no condition on the table alone lets
+// the planner believe in a single row of it and turn the join round.
 func (p *plan) updateStaged(carries []bool) string {
 	var sets []string
 	for i, name := range p.names {
-		if carries[i] && !p.schema.IsKey(i) {
+		if (carries == nil || carries[i]) && !p.schema.IsKey(i) {
 			sets = append(sets, name+" = "+p.staged(i))
 		}
 	}
 	for _, name := range stamps[:4] {
 		sets = append(sets, name+" = s."+name)
 	}
-	return "UPDATE " + p.table + " t SET " + strings.Join(append(sets, "_batch = $3"), ", ") +
-		" FROM (SELECT s.*, " + p.place() + " AS _place FROM " + p.stage + " s WHERE s._g = $2 OFFSET 0) s WHERE t.ctid = s._place"
+	sql := "UPDATE " + p.table + " t SET " + strings.Join(append(sets, "_batch = $3"), ", ") +
+		" FROM (SELECT s.*, $1::text AS _source FROM " + p.stage + " s WHERE s._g = $2 OFFSET 0) s WHERE t._source = s._source"
+	for n, i := range p.schema.Key {
+		sql += " AND t." + p.key[n] + " = " + p.staged(i)
+	}
+	return sql
 }
 
 // insertStaged inserts a group's rows: $1 source, $2 group, $3 batch.

@@ -58,6 +58,7 @@ type lane struct {
 	stale atomic.Bool
 	plans map[*schema.Table]*plan
 	buf   []byte // of COPY
+	parts bulk   // of the change that is being written
 }
 
 // New checks the options. It doesn't connect.

@@ -115,6 +115,7 @@ func TestStore(t *testing.T) {
 	t.Run("every kind comes back", func(t *testing.T) { h, c := b.fresh(t); kinds(t, h.Open(t), c) })
 	t.Run("altered tables are refused", func(t *testing.T) { h, c := b.fresh(t); altered(t, h.Open(t), c) })
 	t.Run("a missing row is noticed", func(t *testing.T) { h, c := b.fresh(t); missing(t, h.Open(t), c) })
+	t.Run("a source that statistics don't know", func(t *testing.T) { h, c := b.fresh(t); unknownToStatistics(t, h.Open(t), c) })
 	for name, before := range map[string]bool{"before it": true, "after it": false} {
 		t.Run("attack 16, connection cut at COMMIT, "+name, func(t *testing.T) { _, c := b.fresh(t); cutAtCommit(t, b, c, before) })
 	}
