@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -64,6 +65,7 @@ type Tab struct {
 
 	mu       sync.Mutex
 	troubles []string // errors of scripts, loads and the content policy
+	expected string   // part of those that are wanted; empty for none
 }
 
 // Open makes a tab of a window's size, by day or by night.
@@ -86,9 +88,9 @@ func Open(t *testing.T, browser context.Context, width, height int64, dark bool)
 				text = e.Entry.Text + " " + e.Entry.URL
 			}
 		}
-		if text != "" {
-			v.mu.Lock()
-			defer v.mu.Unlock()
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		if text != "" && (v.expected == "" || !strings.Contains(text, v.expected)) {
 			v.troubles = append(v.troubles, text)
 		}
 	})
@@ -156,6 +158,15 @@ func (v *Tab) Audit(name string) {
 			v.t.Fatal(err)
 		}
 	}
+}
+
+// Expect takes away what the browser's console has said and will say about an address, of
+// which part is a part: an answer that a test wants may be an error to the browser.
+func (v *Tab) Expect(part string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.expected = part
+	v.troubles = slices.DeleteFunc(v.troubles, func(text string) bool { return strings.Contains(text, part) })
 }
 
 // TabTo presses the tabulator until the element has the focus.
