@@ -189,6 +189,8 @@ func TestRegistration(t *testing.T) {
 	fails(t, "INVITATION_USED", join...)
 	fails(t, "HUB_UNREACHABLE", "join", "https://127.0.0.1:1", join[2], "--dir", filepath.Join(dir, "third"))
 
+	byFile(t, op, dir)
+
 	at := []string{"--dir", filepath.Join(dir, "joined")}
 	agent := file(t, "agent.yml", fmt.Sprintf("name: a1\norg: \"330106\"\ndata_dir: %s/agent\nlog: {brokers: [%q], embedded: true}\njoined: %s/joined\nsources:\n  - {name: xueji, engine: postgres, host: %s, port: %d, database: %s, user: %s, password_env: TRIBUTARY_TEST_STATE, tls: {mode: none}, first_start: load, tables: [\"xueji.*\"]}\n",
 		dir, broker.Addr(), dir, db.Host, db.Port, db.Database, db.User))
@@ -246,6 +248,34 @@ func TestRegistration(t *testing.T) {
 		t.Fatal(err)
 	}
 	fails(t, "HUB_KEY_MISSING", "hub", "--config", hub)
+}
+
+// byFile joins an agent without a connection: a request file, the operator's answer on the
+// hub, and the answer's file.
+func byFile(t *testing.T, op *caller, dir string) {
+	t.Helper()
+	invited := op.post("/api/invitations", map[string]any{"org": "330108"})
+	request, answer := filepath.Join(dir, "request.json"), filepath.Join(dir, "answer.json")
+	join := append(strings.Fields(invited["command"].(string))[1:], "--dir", filepath.Join(dir, "far"), "--name", "远处")
+	well(t, append(join, "--offline", request)...)
+	fails(t, "FILE_NOT_WRITTEN", append(join, "--offline", request)...)
+	fails(t, "USAGE_FLAG", append(join, "--offline", request, "--answer", answer)...)
+	fails(t, "CONFIG_FILE", append(join, "--answer", answer)...)
+	b, err := os.ReadFile(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := json.Marshal(op.post("/api/invitations/answer", map[string]any{"request": string(b)}))
+	if err == nil {
+		err = os.WriteFile(answer, got, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out := well(t, append(join, "--answer", answer)...); !strings.Contains(out, "joined 滨江区 (330108)") {
+		t.Error(out)
+	}
+	well(t, "source", "list", "--dir", filepath.Join(dir, "far"))
 }
 
 // loads runs the agent without its hub until the granted table's row is in the log. No row

@@ -200,12 +200,35 @@ func testMigrations(t *testing.T, db servers.DB) {
 		})
 	}
 	all.Wait()
+	little(t, db)
 	ok(t, exec(t, r, `INSERT INTO tributary.hub_migration (version) VALUES (99)`))
 	_, err := Open(t.Context(), Options{Config: r.config})
 	refused(t, err, "HUB_STATE_NEWER")
 	if _, err := Open(t.Context(), Options{}); err == nil {
 		t.Error("options without a database are taken")
 	}
+}
+
+// little: a role that may use the worker's schema and make tables there is enough, and one
+// that may not is told.
+func little(t *testing.T, db servers.DB) {
+	t.Helper()
+	r := newRig(t, db)
+	ok(t, exec(t, r, `DROP SCHEMA tributary CASCADE; CREATE SCHEMA tributary; CREATE ROLE hub_of_little LOGIN PASSWORD 'x'; GRANT USAGE ON SCHEMA tributary TO hub_of_little`))
+	o := Options{Config: r.config.Copy()}
+	o.Config.User, o.Config.Password = "hub_of_little", "x"
+	_, err := Open(t.Context(), o)
+	refused(t, err, "HUB_STATE_ACCESS")
+	ok(t, exec(t, r, `GRANT CREATE ON SCHEMA tributary TO hub_of_little`))
+	s, err := Open(t.Context(), o)
+	ok(t, err)
+	if link, err := s.FirstLink(t.Context()); err != nil || link == "" {
+		t.Error(err)
+	}
+	s.Close()
+	o.Config.Password = "y"
+	_, err = Open(t.Context(), o)
+	refused(t, err, "HUB_STATE_ACCESS")
 }
 
 func testOrgs(t *testing.T, db servers.DB) {
