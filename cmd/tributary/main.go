@@ -171,7 +171,7 @@ func listen(addr string) (net.Listener, error) {
 // serve answers h until ctx ends, and logs where.
 func serve(ctx context.Context, ln net.Listener, h http.Handler, l *slog.Logger) error {
 	l.Info("serving", "url", "http://"+ln.Addr().String())
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
 	defer context.AfterFunc(ctx, func() { _ = srv.Close() })()
 	if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("http %s: %w", ln.Addr(), err)

@@ -90,7 +90,7 @@ func write(ctx context.Context, tx pgx.Tx, known, orgs []catalog.Org, file []cat
 
 // stillOne holds the one-source rule against a tree in which orgs have moved.
 func stillOne(ctx context.Context, tx pgx.Tx) error {
-	feeds, err := feeds(ctx, tx, "")
+	feeds, err := feeds(ctx, tx, nil)
 	if err != nil {
 		return err
 	}
@@ -104,10 +104,10 @@ func stillOne(ctx context.Context, tx pgx.Tx) error {
 	return nil
 }
 
-// feeds gives those of a dataset, or of all if it is empty.
-func feeds(ctx context.Context, tx pgx.Tx, dataset string) ([]catalog.Feed, error) {
+// feeds gives those of some datasets, or of all for nil.
+func feeds(ctx context.Context, tx pgx.Tx, datasets []string) ([]catalog.Feed, error) {
 	rows, err := tx.Query(ctx, `SELECT f.dataset, f.source, f."table", s.standing, o.path FROM tributary.hub_feed f JOIN tributary.hub_source s ON s.id = f.source
-		JOIN tributary.hub_org o ON o.code = s.org WHERE $1 = '' OR f.dataset = $1 ORDER BY s.since, f.source, f."table"`, dataset)
+		JOIN tributary.hub_org o ON o.code = s.org WHERE $1::text[] IS NULL OR f.dataset = ANY($1) ORDER BY s.since, f.source, f."table"`, datasets)
 	if err != nil {
 		return nil, err
 	}

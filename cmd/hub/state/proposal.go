@@ -11,6 +11,9 @@ import (
 // MaxTables bounds the tables of a proposal.
 const MaxTables = 5000
 
+// maxPending bounds the requests of an agent that wait.
+const maxPending = 100
+
 // maxText bounds what a source says of itself, in bytes.
 const maxText = 2000
 
@@ -94,14 +97,16 @@ type Request struct {
 	Path    string `json:"-"`
 	Agent   string `json:"agent"`
 	// Sponsor made the invitation of the agent, and may not decide.
-	Sponsor   string     `json:"sponsor"`
+	Sponsor string `json:"sponsor"`
+	// Content is without tables and findings in a list of requests.
 	Content   Proposal   `json:"content"`
+	Tables    int        `json:"table_count"`
 	Made      time.Time  `json:"made"`
 	State     string     `json:"state"`
 	Decided   *time.Time `json:"decided,omitempty"`
 	DecidedBy string     `json:"decided_by,omitempty"`
 	Reason    string     `json:"reason,omitempty"`
-	// Approved are the tables that may leave.
+	// Approved are the tables that may leave; none in a list of requests.
 	Approved []string `json:"approved,omitempty"`
 }
 

@@ -26,7 +26,7 @@ func (s *State) Propose(ctx context.Context, by By, a *Agent, p Proposal) (r Req
 		return r, err
 	}
 	id, _ := catalog.SourceID(a.Org, p.Name) // checked
-	r = Request{Source: id, Org: a.Org, OrgName: a.OrgName, Path: a.Path, Agent: a.ID, Sponsor: a.Sponsor, Content: p, Made: s.o.Now(), State: Pending}
+	r = Request{Source: id, Org: a.Org, OrgName: a.OrgName, Path: a.Path, Agent: a.ID, Sponsor: a.Sponsor, Content: p, Tables: len(p.Tables), Made: s.o.Now(), State: Pending}
 	err = s.within(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT FROM tributary.hub_org WHERE code = $1 FOR UPDATE`, a.Org); err != nil { // one at a time
 			return err
@@ -45,6 +45,13 @@ func (s *State) Propose(ctx context.Context, by By, a *Agent, p Proposal) (r Req
 			return refusal.New(refusal.Conflict, "REQUEST_PENDING", "%s: %d, %s", id, pending, since.UTC().Format("2006-01-02 15:04 UTC"))
 		} else if !errors.Is(err, pgx.ErrNoRows) {
 			return err
+		}
+		waiting := 0
+		if err := tx.QueryRow(ctx, `SELECT count(*) FROM tributary.hub_request WHERE agent = $1 AND state = 'pending'`, a.ID).Scan(&waiting); err != nil {
+			return err
+		}
+		if waiting >= maxPending {
+			return refusal.New(refusal.Conflict, "REQUEST_PENDING", "%s: %d", a.ID, waiting)
 		}
 		if p.Standing == catalog.Authoritative { // told at once, and decided at the approval
 			if err := unrivalled(ctx, tx, &r, tablesOf(p)); err != nil {
@@ -85,7 +92,7 @@ func unrivalled(ctx context.Context, tx pgx.Tx, r *Request, tables []string) err
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('tributary dataset ' || $1, 0))`, name); err != nil {
 			return err
 		}
-		have, err := feeds(ctx, tx, name)
+		have, err := feeds(ctx, tx, []string{name})
 		if err != nil {
 			return err
 		}
@@ -97,17 +104,21 @@ func unrivalled(ctx context.Context, tx pgx.Tx, r *Request, tables []string) err
 	return nil
 }
 
-const requestColumns = `r.id, r.source, r.org, o.name, o.path, r.agent, r.sponsor, r.content, r.made, r.state, r.decided, coalesce(r.decided_by, ''), r.reason, r.approved`
+const (
+	requestColumns = `r.id, r.source, r.org, o.name, o.path, r.agent, r.sponsor, r.content, jsonb_array_length(r.content->'tables'), r.made, r.state, r.decided, coalesce(r.decided_by, ''), r.reason, r.approved`
+	// listedColumns leave out what may be long.
+	listedColumns = `r.id, r.source, r.org, o.name, o.path, r.agent, r.sponsor, r.content - 'tables' - 'findings', jsonb_array_length(r.content->'tables'), r.made, r.state, r.decided, coalesce(r.decided_by, ''), r.reason, NULL::text[]`
+)
 
 // Requests gives those of orgs in the scopes, the pending ones first and then the newest.
 func (s *State) Requests(ctx context.Context, scopes []string) ([]Request, error) {
-	return list[Request](ctx, s, `SELECT `+requestColumns+` FROM tributary.hub_request r JOIN tributary.hub_org o ON o.code = r.org WHERE `+inScope(1)+`
+	return list[Request](ctx, s, `SELECT `+listedColumns+` FROM tributary.hub_request r JOIN tributary.hub_org o ON o.code = r.org WHERE `+inScope(1)+`
 		ORDER BY r.state <> 'pending', r.id DESC LIMIT 200`, scopes)
 }
 
 // RequestsOf gives those of an agent, the newest first.
 func (s *State) RequestsOf(ctx context.Context, agent string) ([]Request, error) {
-	return list[Request](ctx, s, `SELECT `+requestColumns+` FROM tributary.hub_request r JOIN tributary.hub_org o ON o.code = r.org WHERE r.agent = $1 ORDER BY r.id DESC LIMIT 200`, agent)
+	return list[Request](ctx, s, `SELECT `+listedColumns+` FROM tributary.hub_request r JOIN tributary.hub_org o ON o.code = r.org WHERE r.agent = $1 ORDER BY r.id DESC LIMIT 200`, agent)
 }
 
 // Request gives one of an org in the scopes.
@@ -124,21 +135,19 @@ func (s *State) Request(ctx context.Context, scopes []string, id int64) (*Reques
 
 // Rivals gives, by dataset, the authoritative feeds of datasets that a request names.
 func (s *State) Rivals(ctx context.Context, r *Request) (map[string][]catalog.Feed, error) {
+	names := []string{}
+	for _, t := range r.Content.Tables {
+		names = append(names, t.Dataset)
+	}
 	out := map[string][]catalog.Feed{}
 	err := s.within(ctx, func(tx pgx.Tx) error {
-		for _, t := range r.Content.Tables {
-			if _, seen := out[t.Dataset]; seen {
-				continue
+		have, err := feeds(ctx, tx, names)
+		for _, f := range have {
+			if f.Standing == catalog.Authoritative && f.Source != r.Source {
+				out[f.Dataset] = append(out[f.Dataset], f)
 			}
-			have, err := feeds(ctx, tx, t.Dataset)
-			if err != nil {
-				return err
-			}
-			out[t.Dataset] = slices.DeleteFunc(have, func(f catalog.Feed) bool {
-				return f.Standing != catalog.Authoritative || f.Source == r.Source
-			})
 		}
-		return nil
+		return err
 	})
 	return out, err
 }

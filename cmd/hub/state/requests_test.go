@@ -166,6 +166,36 @@ func testRequests(t *testing.T, db servers.DB) {
 	}
 }
 
+// testManyRequests: a list of requests is short whatever they hold, and an agent can't
+// fill the inbox.
+func testManyRequests(t *testing.T, db servers.DB) {
+	r := settled(t, db)
+	a := r.agent("330106")
+	tables := make([]string, MaxTables)
+	for i := range tables {
+		tables[i] = fmt.Sprintf("t%d_%s", i, strings.Repeat("x", 40))
+	}
+	big, err := r.propose(a, "big", catalog.Check, tables...)
+	ok(t, err)
+	_, err = r.propose(a, "more", catalog.Check, append(tables, "one")...)
+	refused(t, err, "REQUEST_INVALID")
+	for i := 1; i < maxPending; i++ {
+		_, err := r.propose(a, fmt.Sprint("s", i), catalog.Check, "student")
+		ok(t, err)
+	}
+	_, err = r.propose(a, "last", catalog.Check, "student")
+	refused(t, err, "REQUEST_PENDING")
+	for _, list := range []func() ([]Request, error){func() ([]Request, error) { return r.Requests(t.Context(), whole) }, func() ([]Request, error) { return r.RequestsOf(t.Context(), a.ID) }} {
+		all, err := list()
+		if err != nil || len(all) != maxPending || all[maxPending-1].Tables != MaxTables || len(all[maxPending-1].Content.Tables) != 0 || all[0].Content.Engine != "mysql" {
+			t.Errorf("%d, %v", len(all), err)
+		}
+	}
+	if one, err := r.Request(t.Context(), whole, big.ID); err != nil || len(one.Content.Tables) != MaxTables || one.Tables != MaxTables {
+		t.Errorf("%+v, %v", one.Tables, err)
+	}
+}
+
 // testTwoAtOnce: of many approvers one decides, and the others are told who.
 func testTwoAtOnce(t *testing.T, db servers.DB) {
 	r := settled(t, db)
