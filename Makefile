@@ -3,7 +3,7 @@ GO ?= go
 # A number of inputs: with a time, go test reports the end of it as a failure now and then.
 FUZZTIME ?= 50000x
 
-.PHONY: bench bench-peers demo help build test test-load test-verify ci lint unit faults stopped fuzz servers test-matrix test-mysql test-container
+.PHONY: bench bench-peers demo help build test test-load test-verify test-gaps ci lint unit faults stopped fuzz servers test-matrix test-mysql test-container
 help:
 	@echo "make build   编译到 bin/tributary      build bin/tributary"
 	@echo "make test    全部检查与测试            every check and test (what CI runs)"
@@ -12,6 +12,7 @@ help:
 	@echo "make bench-peers  同一次运行中与 Debezium 对比  the same beside Debezium, in one run (needs Java 17 and Maven)"
 	@echo "make test-load  装载 300 张表、500 万行，边写边杀采集进程，逐值比对  a load of TABLES=300 tables, ROWS=5000000, KILLS=20 (SEED=n repeats), compared value by value"
 	@echo "make test-verify  边写边核对 100 遍，不得误报；并找出、修复每种差异  compare stores with sources that are written, ROUNDS=100 times: no false alarm, each defect found and mended"
+	@echo "make test-gaps  逐一制造每种缺口并修复     every kind of gap on real servers, found and repaired"
 	@echo "make faults  随机故障（SEED=n 重放，FAULTS=n 次数）  break anything at random (SEED=n repeats, FAULTS=n how often)"
 	@echo "make stopped 应用程序在 COPY 中被冻结（STOPPED=1m）  a worker frozen inside a COPY, for STOPPED=1m"
 	@echo "make test-mysql  在 MySQL 上测试            the reader, and the whole way, on MySQL"
@@ -91,6 +92,10 @@ test-load:
 
 test-verify:
 	for engine in mariadb mysql; do TRIBUTARY_VERIFY_ENGINE=$$engine TRIBUTARY_VERIFY_ROUNDS=$(or $(ROUNDS),100) $(GO) test -count=1 -timeout 60m -v -run 'TestVerify$$' ./test/e2e || exit 1; done
+
+# Each prints its causes. CI runs those that take no time.
+test-gaps:
+	GAPS=all $(GO) test -count=1 -timeout 30m -v -run 'TestGapsOf|TestAttack23|TestFailover' ./test/e2e
 
 faults:
 	FAULTS=$(or $(FAULTS),60) $(GO) test -count=1 -timeout 60m -v -run 'KilledAnywhere|AnythingBreaks' ./test/e2e ./test/faults

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/tributary-cdc/tributary/stream/event"
 	"github.com/tributary-cdc/tributary/stream/log"
@@ -28,6 +29,18 @@ type Resume struct {
 	// FirstStart is the operator's explicit order to begin at the source's present
 	// end although nothing is known. Without it and without Last a reader refuses.
 	FirstStart bool
+	// Repair is a person's order to begin anew at the source's present end, in a new epoch,
+	// although nothing proves that it continues: all tables are read again.
+	Repair bool
+}
+
+// NextEpoch gives the epoch that follows others of a source.
+func NextEpoch(before ...uint32) uint32 {
+	next := uint32(time.Now().Unix())
+	for _, e := range before {
+		next = max(next, e+1)
+	}
+	return next
 }
 
 // Reader reads one source's log. A constructor starts nothing and does not
@@ -35,7 +48,7 @@ type Resume struct {
 type Reader interface {
 	// Start connects, proves that the source continues where Resume ended, and
 	// returns the epoch of all positions to come: Resume.Last.Epoch if continuity is
-	// proved, a new one on a first start. If continuity can't be proved it returns a
+	// proved, a new one on a first start and on a repair. If continuity can't be proved it returns a
 	// *GapError and reads nothing. It may be called again after Next failed or after
 	// Close, with a newer Resume.
 	Start(ctx context.Context, r Resume) (epoch uint32, err error)
@@ -139,6 +152,7 @@ type GapError struct {
 	Reason string // for people, English
 	From   event.Position
 	To     event.Place // the oldest place the server can still give, if known
+	Found  time.Time   // when the log was told; zero if it wasn't
 }
 
 // Error gives code, reason and bounds.

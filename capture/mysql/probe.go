@@ -284,6 +284,22 @@ func (r *Reader) first() error {
 	return r.parseGTIDs(gtids)
 }
 
+// repair begins anew at the server's present end, whatever server it is. What was added
+// stays so.
+func (r *Reader) repair(res capture.Resume) error {
+	var old state
+	if res.State != nil {
+		if err := json.Unmarshal(res.State, &old); err != nil {
+			return fmt.Errorf("read the reader's state: %w", err)
+		}
+	}
+	if err := r.first(); err != nil {
+		return err
+	}
+	r.state.Epoch, r.state.Added = capture.NextEpoch(old.Epoch, res.Last.Epoch), old.Added
+	return nil
+}
+
 // ownedGTIDs names the transactions that have a GTID and can't be seen yet (MySQL manual,
 // gtid_owned). The server prints uuid:number#thread:number#thread, uuid:….
 func (r *Reader) ownedGTIDs() ([]string, error) {
@@ -371,7 +387,7 @@ func (r *Reader) resume(res capture.Resume) error {
 		return err
 	}
 	r.at, r.last = res.Restart, res.Last
-	if lastThere && res.Last.File != 0 { // begin where the last transaction must be found again
+	if lastThere && res.Last.File != 0 && res.Last.Epoch == r.state.Epoch { // begin where the last transaction must be found again
 		r.at = res.Last.Place
 	}
 	return nil

@@ -152,6 +152,8 @@ func (r *Reader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 		return 0, err
 	}
 	switch {
+	case res.Repair:
+		err = r.repair(res)
 	case res.State != nil:
 		err = r.resume(res)
 	case res.Last != event.Position{}: // an order for a first start may still stand in the configuration
@@ -181,7 +183,7 @@ func (r *Reader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 // dump asks for the log and proves that it is the one that was read before: the
 // file was made at the same moment, and the last transaction still stands there.
 func (r *Reader) dump(ctx context.Context, res capture.Resume) error {
-	verify := res.State != nil && r.at == res.Last.Place
+	verify := res.State != nil && res.Last.Epoch == r.state.Epoch && r.at == res.Last.Place
 	if r.at.Offset > 1<<32-1 { // the command's position has 32 bits; what comes before is skipped
 		r.at.Offset, verify = 4, false
 	}

@@ -173,10 +173,11 @@ func (r *reader) rowsInto(b *batch, seg *event.Segment, rows []event.Row) ([]eve
 
 func (r *reader) commit(b *batch, seg *event.Segment) {
 	envelope.AddCommit(&b.records, r.p.opts.Source.ID, &envelope.Commit{
-		Txn: seg.Txn, Prev: r.last, Restart: seg.Restart, Rows: r.rows, Skipped: seg.Skipped, Loads: seg.Loads})
+		Txn: seg.Txn, Prev: r.last, Restart: seg.Restart, Rows: r.rows, Skipped: seg.Skipped, Loads: seg.Loads, Repair: seg.Repair})
 	r.last, r.restart = seg.Txn.Position, seg.Restart
 	r.heartbeat = time.Now()
 	b.open = false
+	b.mended = b.mended || seg.Repair == event.RepairEnded
 	b.txns++
 	b.commits = append(b.commits, seg.Txn.Committed)
 	b.mark = mark{set: true, record: b.records.Count() - 1, last: r.last, restart: seg.Restart, state: b.mark.state,
@@ -209,6 +210,7 @@ type writer struct {
 	p       *Pipeline
 	box     *mailbox
 	batches int
+	repair  bool // the log doesn't have the order to repair yet
 
 	mu    sync.Mutex
 	saved checkpoint // the newest complete place in the log
@@ -276,6 +278,15 @@ func (w *writer) append(ctx context.Context, b *batch) error {
 	}
 	w.mu.Unlock()
 	p.opts.Reader.Ack(b.mark.restart)
+	if w.repair { // the reader's state in the log has the order now
+		w.repair = false
+		p.repair.logged()
+		p.opts.OnChange()
+	}
+	if b.mended {
+		p.status.set(func(s *Status) { s.Gap = nil })
+		p.state(Streaming, nil)
+	}
 	return nil
 }
 

@@ -2,9 +2,9 @@ package pipeline
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/stream/envelope"
@@ -44,7 +44,7 @@ func (d *deaf) Append(ctx context.Context, r *log.Records) (log.Offset, error) {
 }
 
 // TestGapIsTold: a gap that the log doesn't take is told again, with its explained
-// reason, and only then does the source stop.
+// reason, and only then does the source wait.
 func TestGapIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &memory{points: map[string][]byte{}}
@@ -56,9 +56,16 @@ func TestGapIsTold(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var gap *capture.GapError
-		if err := p.Run(t.Context()); !errors.As(err, &gap) || gap.Code != "FUSE_BLOWN" || d.refused != 1 || p.Status().State != InGap {
-			t.Errorf("ended by %v, refused %d times, %s", err, d.refused, p.Status().State)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- p.Run(ctx) }()
+		pass(time.Minute)
+		if s := p.Status(); s.Code != "FUSE_BLOWN" || d.refused != 1 || s.State != InGap {
+			t.Errorf("%s [%s], refused %d times", s.State, s.Code, d.refused)
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
 		}
 		var told []*envelope.Gap
 		for i := range m.batches {

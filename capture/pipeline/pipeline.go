@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -182,6 +181,7 @@ type Pipeline struct {
 	opts   Options
 	enc    *envelope.Encoder
 	status status
+	repair repair
 
 	// What follows belongs to Run's goroutine, and to the writer while a session runs.
 	opened   time.Time    // of the last successful open; zero if there was none, or the next failed
@@ -199,25 +199,32 @@ func New(opts Options) (*Pipeline, error) {
 	if err := opts.fill(); err != nil {
 		return nil, err
 	}
-	p := &Pipeline{opts: opts, enc: envelope.NewEncoder(opts.Source, opts.Policy, opts.Codec)}
+	p := &Pipeline{opts: opts, enc: envelope.NewEncoder(opts.Source, opts.Policy, opts.Codec), repair: repair{wake: make(chan struct{}, 1)}}
 	p.status.set(func(s *Status) { s.Source, s.State = opts.Source.ID, Starting })
 	return p, nil
 }
 
-// Run copies transactions to the log until ctx ends, or until nothing but a
-// person can help: it then returns the error (see capture.ActionOf). Lost
-// connections to source and log are repaired with capped, jittered backoff. Once
-// ctx ends it reads no more, writes and acknowledges what it holds, and returns nil.
+// Run copies transactions to the log until ctx ends, or until nothing but a new start
+// can help: it then returns the error (see capture.ActionOf). Lost connections to source
+// and log are repaired with capped, jittered backoff; in a gap it waits for the order to
+// repair it. Once ctx ends it reads no more, writes and acknowledges what it holds, and
+// returns nil.
 func (p *Pipeline) Run(ctx context.Context) error {
 	backoff := newBackoff(p.opts.MaxBackoff)
 	for {
-		progressed, err := p.session(ctx)
+		session, end := p.repair.session(ctx)
+		progressed, err := p.session(session)
+		interrupted := session.Err() != nil
+		end()
 		if cerr := p.opts.Reader.Close(); cerr != nil && err == nil {
 			err = fmt.Errorf("close reader: %w", cerr)
 		}
 		if ctx.Err() != nil {
 			p.state(Stopped, err)
 			return nil
+		}
+		if interrupted && (err == nil || errors.Is(err, context.Canceled)) { // by an order
+			continue
 		}
 		if progressed {
 			backoff.reset()
@@ -240,8 +247,12 @@ func (p *Pipeline) Run(ctx context.Context) error {
 				return nil
 			}
 		case capture.Gap:
-			p.state(InGap, err)
-			return err
+			p.inGap(err)
+			p.opts.Logger.Error("source in GAP, waiting for the order to repair it", "err", err)
+			if !p.repair.await(ctx) {
+				p.state(Stopped, err)
+				return nil
+			}
 		case capture.StayDown:
 			p.state(Fenced, err)
 			return err
@@ -259,7 +270,7 @@ func (p *Pipeline) session(ctx context.Context) (progressed bool, err error) {
 		return false, err
 	}
 	resume := p.scan.resume()
-	resume.FirstStart = p.opts.FirstStart
+	resume.FirstStart, resume.Repair = p.opts.FirstStart, p.repair.wanted()
 	epoch, err := p.opts.Reader.Start(ctx, resume)
 	if gap := (*capture.GapError)(nil); errors.As(err, &gap) {
 		gap = p.opts.Explain(gap)
@@ -271,9 +282,13 @@ func (p *Pipeline) session(ctx context.Context) (progressed bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("start reading: %w", err)
 	}
-	p.opts.Logger.Info("reading", "pos", resume.Last, "restart", resume.Restart, "epoch", epoch)
-	p.status.set(func(s *Status) { s.Epoch, s.restart = epoch, resume.Restart })
-	p.state(Streaming, nil)
+	p.opts.Logger.Info("reading", "pos", resume.Last, "restart", resume.Restart, "epoch", epoch, "repair", resume.Repair)
+	p.status.set(func(s *Status) {
+		if s.Epoch, s.restart = epoch, resume.Restart; resume.Repair {
+			s.Stopped = nil // all tables are described anew
+		}
+	})
+	p.state(p.flowing(), nil)
 	progressed, err = p.copy(ctx, resume)
 	if gap := (*capture.GapError)(nil); errors.As(err, &gap) { // found in the middle of the source's log
 		if p.dirty {
@@ -302,7 +317,7 @@ func (p *Pipeline) copy(ctx context.Context, resume capture.Resume) (progressed 
 	defer stopReading()
 	defer context.AfterFunc(ctx, stopReading)()
 
-	w := &writer{p: p, box: box}
+	w := &writer{p: p, box: box, repair: resume.Repair}
 	r := &reader{p: p, box: box, last: resume.Last}
 	var readErr error
 	g.Go(func() error {
@@ -327,155 +342,4 @@ func (p *Pipeline) copy(ctx context.Context, resume capture.Resume) (progressed 
 		err = readErr
 	}
 	return w.batches > 0, err
-}
-
-// mailbox is the one buffer between the reading and the writing half: the reader
-// fills one set of records while the writer has the other on its way. It is
-// swapped whole, so no row costs a channel operation.
-type mailbox struct {
-	limit int
-
-	mu     sync.Mutex
-	space  sync.Cond // signalled when the writer took the buffer
-	cur    *batch
-	spare  *batch
-	closed bool // no more will be read
-	failed bool // nothing will be written any more
-
-	filled chan struct{} // capacity 1: something is in cur
-	full   chan struct{} // capacity 1: cur is at its limit
-}
-
-// batch is what one append carries.
-type batch struct {
-	records log.Records
-	since   time.Time // of the first record
-	mark    mark      // of the last transaction or heartbeat that ends in it
-	open    bool      // ends within a transaction
-	txns    int
-	rows    int
-	commits []time.Time // at the source, of the transactions that end in it
-}
-
-// mark is a place up to which everything is in the log once the batch is.
-type mark struct {
-	set       bool
-	record    int // index of the record within its batch
-	last      event.Position
-	restart   event.Place
-	state     []byte
-	committed time.Time
-	precision event.Precision // of committed
-}
-
-func newMailbox(limit int) *mailbox {
-	m := &mailbox{limit: limit, cur: &batch{}, spare: &batch{}, filled: make(chan struct{}, 1), full: make(chan struct{}, 1)}
-	m.space.L = &m.mu
-	return m
-}
-
-func signal(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
-}
-
-// put lets f add records to the current buffer, waiting first while that is
-// full. It reports false once nothing will be written any more.
-func (m *mailbox) put(f func(*batch) error) (bool, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for m.cur.records.Size() >= m.limit && !m.failed {
-		signal(m.full)
-		m.space.Wait()
-	}
-	if m.failed {
-		return false, nil
-	}
-	if m.cur.records.Count() == 0 {
-		m.cur.since = time.Now()
-	}
-	err := f(m.cur)
-	if m.cur.records.Count() > 0 {
-		signal(m.filled)
-	}
-	if m.cur.records.Size() >= m.limit {
-		signal(m.full)
-	}
-	return true, err
-}
-
-// take waits for records, then until the buffer is full or linger has passed
-// since its first one, and swaps it out. It returns nil after close, once all is taken.
-func (m *mailbox) take(ctx context.Context, linger time.Duration) (*batch, error) {
-	for {
-		select {
-		case <-m.filled:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-		m.mu.Lock()
-		wait := linger - time.Since(m.cur.since)
-		ready := m.closed || m.cur.records.Size() >= m.limit || wait <= 0
-		m.mu.Unlock()
-		if !ready {
-			t := time.NewTimer(wait)
-			select {
-			case <-m.full:
-			case <-t.C:
-			case <-ctx.Done():
-				t.Stop()
-				return nil, ctx.Err()
-			}
-			t.Stop()
-		}
-		m.mu.Lock()
-		b := m.cur
-		if b.records.Count() == 0 {
-			closed := m.closed
-			m.mu.Unlock()
-			if closed {
-				return nil, nil
-			}
-			continue
-		}
-		m.cur, m.spare = m.spare, nil
-		select { // what was full is gone
-		case <-m.full:
-		default:
-		}
-		m.mu.Unlock()
-		return b, nil
-	}
-}
-
-// give returns a buffer that take handed out.
-func (m *mailbox) give(b *batch) {
-	b.records.Reset()
-	*b = batch{records: b.records, commits: b.commits[:0]}
-	m.mu.Lock()
-	m.spare = b
-	m.space.Broadcast()
-	if m.closed || m.cur.records.Count() > 0 {
-		signal(m.filled)
-	}
-	m.mu.Unlock()
-}
-
-// close says that nothing more will be put.
-func (m *mailbox) close() {
-	m.mu.Lock()
-	m.closed = true
-	signal(m.filled)
-	signal(m.full)
-	m.mu.Unlock()
-}
-
-// fail says that nothing more will be taken.
-func (m *mailbox) fail() {
-	m.mu.Lock()
-	m.failed = true
-	m.space.Broadcast()
-	m.mu.Unlock()
 }

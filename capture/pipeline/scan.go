@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -57,6 +56,7 @@ type scanner struct {
 	state    []byte
 	since    []string
 	offset   log.Offset // of the record that last, restart come from
+	gap      *envelope.Gap
 }
 
 // load starts a scanner from the checkpoint.
@@ -83,6 +83,10 @@ func (p *Pipeline) load(ctx context.Context) (*scanner, error) {
 	}
 	s.producer, s.agent, s.reign, s.known = c.Producer, c.Agent, c.Reign, true
 	s.last, s.restart, s.state, s.offset = c.Last, c.Restart, c.State, c.Offset
+	if c.Offset >= end && p.repair.wanted() { // read the other topic from its beginning
+		s.producer = log.NoProducer
+		return s, nil
+	}
 	if c.Offset >= end {
 		return nil, &capture.GapError{Code: "TOPIC_REPLACED", From: c.Last,
 			Reason: fmt.Sprintf("the log ends at offset %d, before the record %d of the checkpoint", end, c.Offset)}
@@ -136,12 +140,16 @@ func (s *scanner) record(b *log.Batch, o log.Offset, r *log.Record, end log.Offs
 	}
 	s.seen = b.Appended
 	switch {
+	case c.Gap != nil:
+		s.gap = c.Gap // until a repair has begun: nothing else is written behind it
 	case c.Commit != nil:
+		s.gap = nil
 		s.last, s.restart, s.offset, s.known = c.Commit.Txn.Position, c.Commit.Restart, o, true
 		if c.Commit.Txn.ID != "" {
 			s.since = append(s.since, c.Commit.Txn.ID)
 		}
 	case c.Heartbeat != nil:
+		s.gap = nil
 		s.last, s.restart, s.offset, s.known = c.Heartbeat.Last, c.Heartbeat.Restart, o, true
 		s.state, s.since = c.Heartbeat.State, nil
 	}
@@ -178,7 +186,12 @@ func (p *Pipeline) openAndScan(ctx context.Context) error {
 			return fmt.Errorf("agent %s wrote %s ago: %w", s.agent, time.Since(s.seen).Round(time.Second), capture.ErrOtherAgent)
 		}
 	}
-	fresh := p.opened.IsZero()
+	if g := s.gap; g != nil && !p.repair.wanted() {
+		return &capture.GapError{Code: g.Code, Reason: g.Reason, From: g.Last, To: g.To, Found: g.At}
+	}
+	// A repair begins behind an open record of its own, so that readers needn't know which
+	// one came last.
+	fresh := p.opened.IsZero() || p.repair.wanted()
 	if fresh || p.dirty {
 		if err := p.open(ctx); err != nil {
 			return err
@@ -218,9 +231,13 @@ func (p *Pipeline) open(ctx context.Context) error {
 // writeGap records that continuity is lost.
 func (p *Pipeline) writeGap(ctx context.Context, gap *capture.GapError) error {
 	var r log.Records
-	envelope.AddGap(&r, p.opts.Source.ID, envelope.Gap{Last: gap.From, To: gap.To, Code: gap.Code, Reason: gap.Reason, At: time.Now()})
+	if gap.From.IsZero() { // the reader has read nothing itself
+		gap.From = p.scan.last
+	}
+	gap.Found = time.Now()
+	envelope.AddGap(&r, p.opts.Source.ID, envelope.Gap{Last: gap.From, To: gap.To, Code: gap.Code, Reason: gap.Reason, At: gap.Found})
 	if _, err := p.opts.Log.Append(ctx, &r); err != nil {
-		return errors.Join(errors.New("write the gap record"), err)
+		return fmt.Errorf("write the gap record: %w", err)
 	}
 	return nil
 }

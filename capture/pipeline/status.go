@@ -16,6 +16,7 @@ type State string
 const (
 	Starting  State = "starting"
 	Streaming State = "streaming"
+	Repairing State = "repairing" // a gap is being closed: all tables are read again
 	Retrying  State = "retrying"
 	InGap     State = "gap"
 	Fenced    State = "fenced"
@@ -38,6 +39,8 @@ type Status struct {
 	Rows      int64             `json:"rows"`
 	Bytes     int64             `json:"bytes"` // before compression
 	Stopped   []event.TableStop `json:"stopped_tables,omitempty"`
+	// Gap is the gap that the source is in, or that is being repaired.
+	Gap *Gap `json:"gap,omitempty"`
 	// NeedsPerson says that the state doesn't get well by itself.
 	NeedsPerson bool `json:"needs_person,omitempty"`
 	// WholeSeconds says that Committed is a whole second of the source's clock.
@@ -49,6 +52,15 @@ type Status struct {
 // Reached gives the place up to which the log has the source, and the commit time of the
 // last transaction before it; zero values while they aren't known.
 func (s *Status) Reached() (event.Place, time.Time) { return s.restart, s.Committed }
+
+// Gap is a loss of continuity: nothing proves what came between Last and To.
+type Gap struct {
+	Code   string         `json:"code"`
+	Reason string         `json:"reason"`
+	Last   event.Position `json:"last"`        // of the last transaction before it
+	To     event.Place    `json:"to,omitzero"` // the oldest place that the server still has, if known
+	Found  time.Time      `json:"found_at"`
+}
 
 // status guards a Status.
 type status struct {

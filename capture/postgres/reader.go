@@ -194,7 +194,7 @@ func (r *Reader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 	if err := r.watchPartitions(ctx); err != nil {
 		return 0, err
 	}
-	if res.State == nil {
+	if res.State == nil || res.Repair {
 		if err := r.stopUnpublished(ctx); err != nil {
 			return 0, err
 		}

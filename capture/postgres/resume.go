@@ -20,6 +20,9 @@ func (r *Reader) resume(ctx context.Context, res capture.Resume) error {
 	if err != nil {
 		return connection("identify the server", err)
 	}
+	if res.Repair {
+		return r.repair(ctx, id, res)
+	}
 	if res.State == nil {
 		if !res.Last.IsZero() { // an order for a first start may still stand in the configuration
 			return &capture.GapError{Code: "NO_STATE", From: res.Last, Reason: "the log has transactions of this source, but not the reader's state that proves where they continue"}
@@ -122,6 +125,27 @@ func (r *Reader) first(ctx context.Context, id pglogrepl.IdentifySystemResult) e
 		return fmt.Errorf("slot's start %q: %w", slot.ConsistentPoint, err)
 	}
 	return r.begin(id, uint64(lsn))
+}
+
+// repair begins anew with a slot of its own, on whatever server. What was added stays so.
+func (r *Reader) repair(ctx context.Context, id pglogrepl.IdentifySystemResult, res capture.Resume) error {
+	var old state
+	if res.State != nil {
+		if err := json.Unmarshal(res.State, &old); err != nil {
+			return fmt.Errorf("read the reader's state: %w", err)
+		}
+	}
+	// What the slot has kept begins nowhere that is known. One of another plugin or
+	// database isn't ours, and stays in the way.
+	if _, err := r.sql.Exec(ctx, `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
+		WHERE slot_name = $1 AND plugin = 'pgoutput' AND database = current_database()`, r.o.Slot); err != nil {
+		return connection("drop the slot "+r.o.Slot, err)
+	}
+	if err := r.first(ctx, id); err != nil {
+		return err
+	}
+	r.state.Epoch, r.state.Added = capture.NextEpoch(old.Epoch, res.Last.Epoch), old.Added
+	return nil
 }
 
 // begin starts a new epoch at a place of the slot.

@@ -109,6 +109,7 @@ type Loader struct {
 
 	mu      sync.Mutex
 	listed  bool
+	repair  repair
 	listing error // why the tables of a first load can't be listed
 	// stopped are tables that the reader doesn't deliver, by schema.Table.ID.
 	stopped map[string]bool
@@ -149,6 +150,10 @@ func (l *Loader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 		res.State = s.Reader
 		res.Since = append(s.Since, res.Since...)
 	}
+	if res.Repair { // nothing that was read counts any more
+		s = state{Reader: s.Reader, Repair: repairOrdered}
+		res.Since = nil
+	}
 	l.origin, l.last, l.place = s.Origin, res.Last, res.Restart
 	l.reader, l.since = s.Reader, res.Since
 	l.recent = trim(append(s.Recent, res.Since...))
@@ -162,14 +167,20 @@ func (l *Loader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 	if err != nil {
 		return 0, err
 	}
-	l.epoch = epoch
+	if l.epoch = epoch; res.Last.Epoch != epoch { // chunks come at a place of the new log
+		l.origin = event.Place{}
+	}
 	l.mu.Lock()
-	l.listed = s.Listed || first && !l.o.First
+	if res.Repair {
+		l.tasks, l.ordered = nil, map[string]bool{}
+	}
+	l.repair = s.Repair
+	l.listed = s.Listed || first && !l.o.First && !res.Repair
 	l.listing = nil
 	l.stopped, l.added = map[string]bool{}, additions(s.Reader)
 	l.keyless = map[string]bool{}
 	for _, stop := range stops(s.Reader) {
-		l.stopped[stop.Table] = true
+		l.stopped[stop.Table] = !res.Repair
 	}
 	for _, p := range s.Tables {
 		l.keyless[p.Table] = p.Phase == Unloaded
@@ -335,7 +346,7 @@ func (l *Loader) took(seg *event.Segment) (*event.Segment, error) {
 		return seg, nil
 	case event.Idle:
 		l.place, l.inside, l.settled = seg.Restart, false, true
-		if l.last.IsZero() && l.origin == (event.Place{}) {
+		if l.last.Epoch != l.epoch && l.origin == (event.Place{}) {
 			l.origin = seg.Restart
 		}
 	default:
@@ -427,7 +438,7 @@ func (l *Loader) encodeLocked() ([]byte, error) {
 		recent = recent[n:]
 	}
 	s := state{Reader: l.reader, Origin: l.origin, Since: l.since, Recent: recent}
-	s.Listed = l.listed
+	s.Listed, s.Repair = l.listed, l.repair
 	for _, t := range l.tasks {
 		s.Tables = append(s.Tables, t.progress)
 	}

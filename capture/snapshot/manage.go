@@ -12,7 +12,7 @@ import (
 	"github.com/tributary-cdc/tributary/capture"
 )
 
-// manage lists the tables of a first load and keeps up to Parallel tables being read.
+// manage lists the tables of a first load, or of a repair, and keeps up to Parallel tables being read.
 func (l *Loader) manage(ctx context.Context) {
 	var reading sync.WaitGroup
 	defer reading.Wait()
@@ -142,6 +142,7 @@ func (l *Loader) list(ctx context.Context, src Source) error {
 	defer l.mu.Unlock()
 	for i := range tables {
 		t := &task{progress: progress{Progress: Progress{Table: tables[i].ID, Phase: Queued, Estimate: tables[i].Rows}}}
+		t.Sweep, t.Ordered = l.repair != "", l.repair != "" // the store has older rows then
 		switch s := tables[i].Schema; {
 		case s != nil && s.Append:
 			l.keyless[t.Table] = true

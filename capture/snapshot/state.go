@@ -91,8 +91,10 @@ type state struct {
 	// Recent are transactions that no view has shown yet.
 	Recent []string   `json:"recent,omitempty"`
 	Tables []progress `json:"tables,omitempty"`
-	// Listed says that the tables of a first load are known.
+	// Listed says that the tables of a first load, or of a repair, are known.
 	Listed bool `json:"listed,omitempty"`
+	// Repair is how far the repair of a gap has come.
+	Repair repair `json:"repair,omitempty"`
 }
 
 func parseState(b []byte) (state, error) {

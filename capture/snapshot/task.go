@@ -165,8 +165,9 @@ func (l *Loader) read(c *chunk) {
 func (l *Loader) emit() (*event.Segment, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if fresh := l.fresh(); len(fresh) > 0 { // before any change of them comes
-		return l.transaction(nil, func(p event.Position) (loads []event.Load, checks []event.Check) {
+	first := l.repair == repairOrdered && l.listed
+	if fresh := l.fresh(); len(fresh) > 0 || first { // before any change of them comes
+		return l.mark(first, repairBegun, event.RepairBegun, func(p event.Position) (loads []event.Load, checks []event.Check) {
 			for _, t := range fresh {
 				t.Since, t.Begun = p, time.Now()
 				signal(t.moved)
@@ -219,6 +220,9 @@ func (l *Loader) emit() (*event.Segment, error) {
 			rows = nil
 		}
 		return l.transaction(rows, func(event.Position) ([]event.Load, []event.Check) { return nil, checks })
+	}
+	if l.mended() {
+		return l.mark(true, "", event.RepairEnded, func(event.Position) ([]event.Load, []event.Check) { return nil, nil })
 	}
 	return nil, nil
 }

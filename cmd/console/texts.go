@@ -56,7 +56,7 @@ var texts = map[language.Language]words{
 		Generic: map[string][2]string{
 			"starting": {"正在启动，尚未开始", "通常几秒内完成；若持续，请查看该程序的日志"},
 			"retrying": {"暂时连不上，正在自动重试", "通常不用处理；若持续数分钟，请检查网络和服务器"},
-			"gap":      {"无法证明数据连续，此后的变更不再入库", "重新读取该数据源的表"},
+			"gap":      {"无法证明数据连续，此后的变更不再入库", "在 agent 的机器上执行 tributary gap repair 加数据源"},
 			"fenced":   {"另一个 agent 接管了该数据源", "确认只有一个 agent 在运行"},
 			"failed":   {"读到了无法理解的内容，或被另一个程序取代，已停止", "见下方原文；修复后重新启动该程序"},
 			"stopped":  {"程序已正常停止", "需要时重新启动它"},
@@ -95,7 +95,7 @@ var texts = map[language.Language]words{
 		Generic: map[string][2]string{
 			"starting": {"It is starting and does nothing yet", "this takes seconds; if it lasts, look into the program's log"},
 			"retrying": {"Something can't be reached; it is tried again by itself", "nothing, as a rule; if it lasts for minutes, check network and servers"},
-			"gap":      {"Continuity isn't proved; nothing beyond it is applied", "read the source's tables again"},
+			"gap":      {"Continuity isn't proved; nothing beyond it is applied", "tributary gap repair SOURCE, on the agent's machine"},
 			"fenced":   {"Another agent has taken the source", "make sure that only one agent runs"},
 			"failed":   {"What was read isn't understood, or another program has taken its place; it has stopped", "the words below say why; start it again once that is repaired"},
 			"stopped":  {"The program was stopped in good order", "start it again when it is wanted"},

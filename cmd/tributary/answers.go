@@ -20,6 +20,8 @@ type answers struct {
 	figures []prometheus.Collector
 	// orders are what a person may want; nil for none.
 	orders http.Handler
+	// repairs takes the order to repair a gap; nil for none.
+	repairs http.Handler
 }
 
 // handler answers health checks, the status as JSON, metrics, and profiles.
@@ -42,6 +44,9 @@ func handler(a answers) http.Handler {
 	if a.orders != nil {
 		mux.Handle("POST /api/sources/{source}/tables/{table}/{order}", a.orders)
 		mux.Handle("POST /api/sources/{source}/verify", a.orders)
+	}
+	if a.repairs != nil {
+		mux.Handle("POST /api/sources/{source}/gap/repair", a.repairs)
 	}
 	mux.HandleFunc("GET /api/status", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")

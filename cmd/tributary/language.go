@@ -16,6 +16,7 @@ type catalogue struct {
 	trace, traceLong, status, statusLong, output, explain, registry, foreign                           string
 	table, tableAgent, tableReread, tablePause, tableResume, tableCancel, ordered                      string
 	tableAdd, tableAddLong, tableRereadLong, tablePart, tableKeep, orderedOnly, wrongPart, partMissing string
+	gap, gapRepair, gapRepairLong, gapBounds                                                           string
 	fieldLoad, loadEstimate, loadSpeed, loadLeft, loadResumes, fieldAdded, fieldLeft, fieldVerify      string
 
 	helpOf, helpFlag, completion, usageHead, verb, commandsHead, flagsHead, examplesHead, moreHelp, seeHelp, defaultValue string
@@ -64,6 +65,12 @@ var texts = map[language]catalogue{
 		tableRereadLong: "Reads a captured table again while its changes go on. Rows that don't exist at the source any more\n" +
 			"leave the store. With --where-key only a part of it is read, and nothing outside is touched.\n" +
 			"TABLE is DATABASE.TABLE, on PostgreSQL DATABASE.SCHEMA.TABLE.",
+		gapBounds: "after %s, found %s: %s",
+		gap:       "repair gaps of sources", gapRepair: "begin a source in a gap anew, and read all its tables again",
+		gapRepairLong: "Begins a source whose continuity is lost anew at its present end, and reads all its captured tables\n" +
+			"again while changes flow. Rows that don't exist at the source any more leave the store. The gap is\n" +
+			"closed once all of it is applied. Tables without a key (append mode) can't be read again: their log\n" +
+			"of changes lacks what lies in the gap, and tributary.anomaly names them.",
 		tablePart: "`FROM..TO`: only rows whose key lies between, both ends included, in the source's own order; one end may be left out; several columns: 330106,1..330106,99; a value in double quotes may hold anything",
 		wrongPart: "--where-key %q isn't FROM..TO: one end may be left out, columns are parted by commas, a value in double quotes may hold anything", partMissing: "--keep-missing is for a part: --where-key is missing",
 		tableKeep: "let rows of the part stay in the store that don't exist at the source any more",
@@ -112,6 +119,11 @@ var texts = map[language]catalogue{
 		tableRereadLong: "在变更继续的同时重新读取一张已采集的表。源端已不存在的行会从汇聚库移除。\n" +
 			"使用 --where-key 时只读取一部分，其余的行不受影响。\n" +
 			"TABLE 为 库名.表名，PostgreSQL 为 库名.模式名.表名。",
+		gapBounds: "位于 %s 之后，发现于 %s：%s",
+		gap:       "修复数据源的缺口", gapRepair: "让有缺口的数据源重新开始，并重新读取其全部表",
+		gapRepairLong: "让无法证明连续的数据源从其当前末尾重新开始，并在变更继续的同时重新读取全部被采集的表。\n" +
+			"源端已不存在的行会从汇聚库移除。全部应用之后缺口才关闭。没有主键的表（append 模式）无法重新读取：\n" +
+			"其变更流水缺少缺口中的部分，tributary.anomaly 会列出这些表。",
 		tablePart: "`FROM..TO`：只读取键在两端之间（含两端）的行，按源库自己的顺序比较；可省略一端；多列的键写作 330106,1..330106,99；双引号内的值可含任意字符",
 		wrongPart: "--where-key %q 不是 FROM..TO：可省略一端，多列用逗号分隔，双引号内的值可含任意字符", partMissing: "--keep-missing 用于表的一部分：缺少 --where-key",
 		tableKeep: "源端已不存在的行仍保留在汇聚库中",

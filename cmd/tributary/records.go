@@ -152,7 +152,10 @@ func (w *workerSays) records(ended context.Context) []status.Record {
 			r.Code, r.Error, r.NeedsPerson = worker.TablesUnequal, strings.Join(s.Unequal, ", "), true
 		}
 		if s.Gap != "" {
-			r.State, r.Code, r.NeedsPerson = "gap", s.Gap, true
+			r.State, r.Code, r.Error, r.NeedsPerson = "gap", s.Gap, s.GapReason, true
+		}
+		if s.Repairing {
+			r.State, r.NeedsPerson = "repairing", false
 		}
 		r.Position, r.Committed, r.Logged, r.Applied = s.Applied, s.Committed, s.Logged, s.At
 		r.Txns, r.Rows, r.Skipped, r.WholeSeconds, r.Lag = s.Txns, s.Rows, s.Skipped, s.WholeSeconds, w.times.lag(s.Source)

@@ -118,6 +118,7 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 			ready:   func() error { return errors.Join(topics.get(), agentReady(statuses())) },
 			figures: []prometheus.Collector{agentMetrics(statuses), loadMetrics(parts.loaders.progress), said.metrics(), watch.metrics()},
 			orders:  orders,
+			repairs: repairs{parts.loaders, func(ctx context.Context, source string) (bool, error) { return storeInGap(ctx, client, c.Org, source) }},
 		}), l)
 	})
 	watch.run(ctx) // whether the log is there or not

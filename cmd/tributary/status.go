@@ -125,7 +125,7 @@ func (r *report) well() bool {
 		return false
 	}
 	for _, s := range r.Sources {
-		if s.State != pipeline.Streaming && s.State != pipeline.Starting || len(s.Stopped) > 0 {
+		if s.State != pipeline.Streaming && s.State != pipeline.Starting && s.State != pipeline.Repairing || len(s.Stopped) > 0 {
 			return false
 		}
 	}
@@ -142,7 +142,7 @@ func (r *report) well() bool {
 		}
 	}
 	for _, s := range r.Stores {
-		if s.Gap != "" || s.Keys > 0 || len(s.Unequal) > 0 {
+		if s.Gap != "" && !s.Repairing || s.Keys > 0 || len(s.Unequal) > 0 {
 			return false
 		}
 	}
@@ -207,10 +207,14 @@ func printStatus(out io.Writer, say catalogue, lang language, reports []report) 
 		}
 		for _, s := range r.Stores {
 			state := "applying"
+			gap := ""
 			if s.Gap != "" {
-				state = "gap"
+				state, gap = "gap", fmt.Sprintf(say.gapBounds, placeText(s.GapLast), s.GapFound.Local().Format("2006-01-02 15:04:05 -07:00"), s.GapReason)
 			}
-			notes := note(lang, s.Gap, "", "")
+			if s.Repairing {
+				state = "repairing"
+			}
+			notes := note(lang, s.Gap, gap, "")
 			if len(s.Unequal) > 0 {
 				notes = append(notes, note(lang, worker.TablesUnequal, strings.Join(s.Unequal, ", "), "")...)
 			}

@@ -81,41 +81,51 @@ func refusedOrder(err error) (status int, t trouble) {
 // /api/sources/{source}/verify. Only
 // programs of this machine may give one, and no page of another site.
 func (ls loaders) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	refuse := func(status int, t trouble) {
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(status)
-		_ = json.NewEncoder(w).Encode(map[string]any{"error": t}) // the caller may have gone
-	}
-	fail := func(status int, code, text string) { refuse(status, trouble{Code: code, Message: text}) }
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() || r.Header.Get(orderHeader) == "" {
-		fail(http.StatusForbidden, "ORDER_FORBIDDEN", "orders come from this machine, by tributary table")
+	loader, ok := ls.ordered(w, r)
+	if !ok {
 		return
 	}
-	loader, known := ls[r.PathValue("source")]
 	name := r.PathValue("order")
 	order, table := orders[name], r.PathValue("table")
 	switch {
-	case !known:
-		fail(http.StatusNotFound, "SOURCE_UNKNOWN", "this agent has no source "+r.PathValue("source"))
-		return
 	case table == "":
 		got, err := loader.orderVerification(r.Context(), r)
 		if err != nil {
-			refuse(refusedOrder(err))
+			status, t := refusedOrder(err)
+			refuse(w, status, t)
 			return
 		}
 		accept(w, got)
 		return
 	case order == nil:
-		fail(http.StatusNotFound, "ORDER_UNKNOWN", "no such order: "+name)
+		refuse(w, http.StatusNotFound, trouble{Code: "ORDER_UNKNOWN", Message: "no such order: " + name})
 		return
 	}
 	if err := order(r.Context(), loader, table, r.URL.Query()); err != nil {
-		refuse(refusedOrder(err))
+		status, t := refusedOrder(err)
+		refuse(w, status, t)
 		return
 	}
 	accept(w, given{Durable: lasting[name] && loader.durable(r.Context(), table)})
+}
+
+// ordered finds the source that an order means, or refuses the order.
+func (ls loaders) ordered(w http.ResponseWriter, r *http.Request) (l loading, ok bool) {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() || r.Header.Get(orderHeader) == "" {
+		refuse(w, http.StatusForbidden, trouble{Code: "ORDER_FORBIDDEN", Message: "orders come from this machine, by tributary table and tributary gap"})
+		return l, false
+	}
+	if l, ok = ls[r.PathValue("source")]; !ok {
+		refuse(w, http.StatusNotFound, trouble{Code: "SOURCE_UNKNOWN", Message: "this agent has no source " + r.PathValue("source")})
+	}
+	return l, ok
+}
+
+func refuse(w http.ResponseWriter, status int, t trouble) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]any{"error": t}) // the caller may have gone
 }
 
 // accept answers an order that was taken.
@@ -159,7 +169,7 @@ func tableCommand(say catalogue) *cobra.Command {
 				}
 				q.Set("keep_missing", "true")
 			}
-			got, err := give(c.Context(), *agent, args[0], args[1], order.name, q)
+			got, err := give(c.Context(), *agent, q, args[0], "tables", args[1], order.name)
 			if err != nil {
 				return err
 			}
@@ -175,9 +185,9 @@ func tableCommand(say catalogue) *cobra.Command {
 	return root
 }
 
-// give sends an order to an agent.
-func give(ctx context.Context, agent, source, table, order string, q url.Values) (got given, err error) {
-	err = post(ctx, agent, []string{"api/sources", source, "tables", table, order}, q, &got)
+// give sends an order to an agent; path says what it is, from the source on.
+func give(ctx context.Context, agent string, q url.Values, path ...string) (got given, err error) {
+	err = post(ctx, agent, append([]string{"api/sources"}, path...), q, &got)
 	return got, err
 }
 

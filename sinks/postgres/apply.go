@@ -190,6 +190,9 @@ func (a *applying) step(b *worker.Batch, st *worker.Step) {
 			read_from = $8, txn_id = $9, file = $10, committed_at = $11, applied_at = clock_timestamp(), batch = $12 WHERE source = $1 AND applied = $13`
 		args = append(args, st.From.String())
 	}
+	if st.Repair != event.NoRepair {
+		a.repair(b, st)
+	}
 	if st.From.IsZero() || st.Introduces {
 		a.queue.Queue(`INSERT INTO tributary.source AS s (source, state, org, engine, agent) VALUES ($1, 'streaming', nullif($2, ''), nullif($3, ''), nullif($4, ''))
 			ON CONFLICT (source) DO UPDATE SET org = excluded.org, engine = excluded.engine, agent = excluded.agent

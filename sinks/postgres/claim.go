@@ -9,7 +9,6 @@ import (
 
 	"github.com/tributary-cdc/tributary/schema"
 	"github.com/tributary-cdc/tributary/sinks/worker"
-	"github.com/tributary-cdc/tributary/stream/event"
 	"github.com/tributary-cdc/tributary/stream/log"
 )
 
@@ -32,6 +31,12 @@ CREATE TABLE IF NOT EXISTS tributary.batch_source (batch bigint NOT NULL REFEREN
   versions text[], policies text[], hops text[], PRIMARY KEY (batch, source));
 CREATE TABLE IF NOT EXISTS tributary.gap (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, source text COLLATE "C" NOT NULL, last_position text COLLATE "C" NOT NULL,
   code text NOT NULL, reason text NOT NULL, log_offset bigint NOT NULL, found_at timestamptz NOT NULL, closed_at timestamptz);
+DO $$ BEGIN
+  IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'tributary.gap'::regclass AND attname = 'closed_batch') THEN
+    ALTER TABLE tributary.gap ADD last_committed_at timestamptz, ADD to_place text COLLATE "C", ADD repaired_from text COLLATE "C",
+      ADD repair_began_at timestamptz, ADD closed_position text COLLATE "C", ADD closed_batch bigint;
+  END IF;
+END $$;
 CREATE TABLE IF NOT EXISTS tributary.table_state (source text COLLATE "C" NOT NULL, "table" text COLLATE "C" NOT NULL, state text NOT NULL,
   since_position text COLLATE "C" NOT NULL, error text NOT NULL, batch bigint NOT NULL, since timestamptz NOT NULL DEFAULT now(), sweep boolean NOT NULL DEFAULT false, PRIMARY KEY (source, "table"));
 CREATE TABLE IF NOT EXISTS tributary.anomaly (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, batch bigint NOT NULL, source text COLLATE "C" NOT NULL,
@@ -168,7 +173,7 @@ func (s *Store) acquire(ctx context.Context, p log.Partition, name string, take 
 		_, err = c.Exec(ctx, "RESET lock_timeout")
 	}
 	if err == nil {
-		known, err = progress(ctx, c, p)
+		known, err = progress(ctx, c, p.String())
 	}
 	if err == nil {
 		err = c.QueryRow(ctx, nextBatch).Scan(&l.batch)
@@ -181,54 +186,6 @@ func (s *Store) acquire(ctx context.Context, p log.Partition, name string, take 
 	s.lanes[p] = l
 	s.mu.Unlock()
 	return claim, known, nil
-}
-
-// gapCode is the newest gap of a row of tributary.source.
-const gapCode = `coalesce((SELECT g.code FROM tributary.gap g WHERE g.source = s.source AND g.closed_at IS NULL ORDER BY g.id DESC LIMIT 1), '')`
-
-// progress reads what the store knows of the partition's sources.
-func progress(ctx context.Context, c *pgx.Conn, p log.Partition) ([]worker.Progress, error) {
-	rows, err := c.Query(ctx, `SELECT p.source, p.applied, p.commit_offset, p.producer_id, p.producer_epoch, p.open_offset, p.read_from, coalesce(s.state = 'gap', false), `+gapCode+`
-		FROM tributary.progress p LEFT JOIN tributary.source s USING (source) WHERE p.partition = $1
-		UNION ALL SELECT s.source, '', -1, -1, -1, -1, 0, true, `+gapCode+` FROM tributary.source s WHERE s.state = 'gap' AND NOT EXISTS (SELECT 1 FROM tributary.progress p WHERE p.source = s.source)`,
-		p.String())
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (worker.Progress, error) {
-		var p worker.Progress
-		var applied string
-		err := row.Scan(&p.Source, &applied, &p.Commit, &p.Producer.ID, &p.Producer.Epoch, &p.Open, &p.ReadFrom, &p.Gap, &p.GapCode)
-		if err == nil && applied != "" {
-			p.Applied, err = event.ParsePosition(applied)
-		}
-		return p, err
-	})
-}
-
-// RecordGap implements worker.Store.
-func (s *Store) RecordGap(ctx context.Context, claim worker.Claim, g worker.Gap) error {
-	c, err := s.conn(claim.Partition)
-	if err != nil {
-		return err
-	}
-	err = pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error {
-		if err := checkClaim(ctx, tx, claim); err != nil {
-			return err
-		}
-		tag, err := tx.Exec(ctx, `INSERT INTO tributary.source AS s (source, state) VALUES ($1, 'gap')
-			ON CONFLICT (source) DO UPDATE SET state = 'gap', since = now() WHERE s.state <> 'gap'`, g.Source)
-		if err != nil || tag.RowsAffected() == 0 {
-			return err
-		}
-		_, err = tx.Exec(ctx, `INSERT INTO tributary.gap (source, last_position, code, reason, log_offset, found_at) VALUES ($1, $2, $3, $4, $5, $6)`,
-			g.Source, g.Last.String(), g.Code, g.Reason, int64(g.Offset), g.At)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("record gap of %s: %w", g.Source, classify(err, false))
-	}
-	return nil
 }
 
 // share locks the claim for this transaction; its fence must be the holder's.

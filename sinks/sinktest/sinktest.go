@@ -58,7 +58,7 @@ var partition = log.Partition{Topic: "tributary.330106", Index: 3}
 func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
 	for name, f := range map[string]func(*fixture){
 		"claim fences the former holder": fences, "apply compares and sets": comparesAndSets, "a replay changes nothing": replay,
-		"absent columns": absentColumns, "keys swap and chain": keys, "truncate": truncate, "gap recorded once": gapOnce,
+		"absent columns": absentColumns, "keys swap and chain": keys, "truncate": truncate, "gap recorded once": gapOnce, "a gap is repaired": gapRepaired,
 		"progress comes back": progress, "halt recorded once": haltOnce, "loads": loads, "a load ends a halt": loadEndsHalt, "halt while loaded": haltWhileLoaded,
 		"a part read again": parts, "a halt outlives a part": haltOutlivesPart, "keys between two": keyOrders,
 		"a table is compared": checks, "a comparison is given up": checksGivenUp,
@@ -219,7 +219,7 @@ func gapOnce(x *fixture) {
 		x.Errorf("%d gaps", n)
 	}
 	_, known, err := x.store.Claim(x.Context(), partition, "w")
-	if err != nil || len(known) != 1 || !known[0].Gap || known[0].GapCode != g.Code {
+	if err != nil || len(known) != 1 || !known[0].Gap || known[0].Lost.Code != g.Code {
 		x.Errorf("after a gap: %+v, %v", known, err)
 	}
 }

@@ -3,6 +3,7 @@ package worker
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tributary-cdc/tributary/stream/envelope"
@@ -46,6 +47,7 @@ type txn struct {
 	disk    *extent
 	commit  *envelope.Commit
 	from    event.Position
+	lost    *Gap // with which a repair begins, if the store hasn't been told of it
 
 	// The producer that wrote it, and where that took the source.
 	producer log.Producer
@@ -138,7 +140,7 @@ func (a *assembler) record(b *log.Batch, o log.Offset, r *log.Record) error {
 		f = &flow{source: string(name), producer: log.NoProducer, open: -1, kept: -1}
 		a.flows[f.source] = f
 	}
-	if f.gap {
+	if f.gap && class != envelope.ControlRecord { // only a repair counts
 		return nil
 	}
 	if class == envelope.ControlRecord {
@@ -153,7 +155,7 @@ func (a *assembler) record(b *log.Batch, o log.Offset, r *log.Record) error {
 			f.producer, f.open = b.Producer, o
 			return a.void(f)
 		}
-		if !a.counted(f, b) {
+		if f.gap && (c.Commit == nil || c.Commit.Repair != event.RepairBegun) || !a.counted(f, b) {
 			return nil
 		}
 		if c.Truncate != nil || c.Check != nil || c.Commit != nil {
@@ -202,7 +204,9 @@ func (a *assembler) control(f *flow, b *log.Batch, o log.Offset, c *envelope.Con
 		}
 	case c.Gap != nil:
 		if c.Gap.Last.Compare(f.applied) >= 0 {
-			return a.lost(f, o, c.Gap.Code, c.Gap.Reason)
+			err := a.lost(f, o, c.Gap.Code, c.Gap.Reason)
+			a.gaps[len(a.gaps)-1].To = c.Gap.To
+			return err
 		}
 	case c.Halt != nil, c.Seal:
 	default:
@@ -292,6 +296,8 @@ func (a *assembler) commit(f *flow, b *log.Batch, o log.Offset, c *envelope.Comm
 	case c.Txn.Position.Compare(f.applied) <= 0:
 		a.counts.Known++
 		return a.forget(f)
+	case c.Repair == event.RepairBegun:
+		a.repair(f, t, o, c)
 	case c.Prev != f.applied:
 		return a.lost(f, o, "PREV_MISMATCH", fmt.Sprintf("commit %s follows %s, the last one here is %s", c.Txn.Position, c.Prev, f.applied))
 	case c.Rows != t.rows:
@@ -309,10 +315,26 @@ func (a *assembler) commit(f *flow, b *log.Batch, o log.Offset, c *envelope.Comm
 	return nil
 }
 
+// repair takes up a source whose tables are all read again from this commit on. A gap that
+// the store hasn't been told of yet goes to it with the commit.
+func (a *assembler) repair(f *flow, t *txn, o log.Offset, c *envelope.Commit) {
+	for i, g := range a.gaps {
+		if g.Source == f.source {
+			t.lost, a.gaps = &g, slices.Delete(a.gaps, i, i+1)
+			break
+		}
+	}
+	if !f.gap && c.Prev != f.applied {
+		t.lost = &Gap{Source: f.source, Last: f.applied, Code: "PREV_MISMATCH", At: a.now(), Offset: o,
+			Reason: fmt.Sprintf("the repair at %s follows %s, the last commit here is %s", c.Txn.Position, c.Prev, f.applied)}
+	}
+	f.gap = false
+}
+
 // lost puts a source into the state GAP: nothing of it counts any more.
 func (a *assembler) lost(f *flow, o log.Offset, code, reason string) error {
 	f.gap = true
-	a.gaps = append(a.gaps, Gap{Source: f.source, Last: f.applied, Code: code, Reason: reason, At: a.now(), Offset: o})
+	a.gaps = append(a.gaps, Gap{Source: f.source, Last: f.applied, Code: code, Reason: reason, At: a.now(), Offset: o, Producer: f.producer, Open: f.open})
 	return a.forget(f)
 }
 
@@ -347,7 +369,7 @@ func (a *assembler) readFrom(next log.Offset, rest []*txn) log.Offset {
 		if f.part != nil {
 			next = min(next, f.part.first)
 		}
-		if f.open > f.kept && !f.gap { // the store doesn't know this producer yet
+		if f.open > f.kept { // the store doesn't know this producer yet
 			next = min(next, f.open)
 		}
 	}

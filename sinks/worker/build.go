@@ -70,6 +70,7 @@ func (b *Batch) step(t *txn) *Step {
 	st.Txns++
 	st.Rows += t.rows
 	st.Skipped += t.commit.Skipped
+	st.Repair, st.LostBefore = t.commit.Repair, t.lost // alone in its batch
 	for _, hop := range t.hops {
 		st.Hops = once(st.Hops, hop)
 	}

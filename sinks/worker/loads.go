@@ -9,9 +9,11 @@ type Load struct {
 	event.Load
 }
 
-// alone reports whether a transaction is a batch by itself: a load begins or ends with it,
-// or it says something of a verification, which is true just there.
-func (t *txn) alone() bool { return len(t.commit.Loads) > 0 || t.checks > 0 }
+// alone reports whether a transaction is a batch by itself: a load or a repair begins or
+// ends with it, or it says something of a verification, which is true just there.
+func (t *txn) alone() bool {
+	return len(t.commit.Loads) > 0 || t.checks > 0 || t.commit.Repair != event.NoRepair
+}
 
 // loads takes what a transaction says of loads. It comes after the transaction's rows.
 func (u *builder) loads(b *Batch, t *txn) {

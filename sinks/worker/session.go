@@ -242,8 +242,15 @@ func (s *session) begin(ctx context.Context, known []Progress) (log.Offset, erro
 	}
 	from := first
 	for _, p := range known {
-		from = max(from, p.ReadFrom)
 		f := s.asm.flows[p.Source]
+		if p.ReadFrom > end { // of another log, which is told below, or was
+			f.producer, f.open = log.NoProducer, -1
+		} else {
+			from = max(from, p.ReadFrom)
+		}
+		if p.Commit < first { // the open record may be gone as well
+			f.producer = log.NoProducer
+		}
 		if p.Gap || p.Commit < first { // retention has passed it: the next commit's prev decides
 			continue
 		}
@@ -258,7 +265,10 @@ func (s *session) begin(ctx context.Context, known []Progress) (log.Offset, erro
 // place means that the topic isn't the one that was read.
 func (s *session) verify(ctx context.Context, p Progress, f *flow, end log.Offset) error {
 	replaced := func() error {
-		return s.asm.lost(f, p.Commit, "TOPIC_REPLACED", fmt.Sprintf("offset %d doesn't hold the commit %s any more", p.Commit, p.Applied))
+		f.producer, f.open, f.kept = log.NoProducer, -1, -1
+		err := s.asm.lost(f, p.Commit, "TOPIC_REPLACED", fmt.Sprintf("offset %d doesn't hold the commit %s any more", p.Commit, p.Applied))
+		s.asm.gaps[len(s.asm.gaps)-1].Replaced = true
+		return err
 	}
 	if p.Commit >= end {
 		return replaced()
@@ -308,7 +318,10 @@ func (s *session) flushGaps(ctx context.Context) error {
 		if err := s.w.o.Store.RecordGap(ctx, s.claim, g); err != nil {
 			return err
 		}
-		s.update(g.Source, func(st *SourceStatus) { st.Gap = g.Code })
+		if f := s.asm.flows[g.Source]; !g.Replaced {
+			f.kept = max(f.kept, g.Open)
+		}
+		s.update(g.Source, func(st *SourceStatus) { st.lost(&g) })
 		s.w.o.OnChange()
 	}
 	s.asm.gaps = later

@@ -122,14 +122,29 @@ func (s *session) claimed(known []Progress) {
 			if st.Applied.Compare(k.Applied) < 0 {
 				st.Applied = k.Applied
 			}
-			if k.Gap && st.Gap == "" {
-				st.Gap = cmp.Or(k.GapCode, "GAP")
+			switch {
+			case k.Gap || k.Repairing:
+				st.lost(&k.Lost)
+				st.Repairing = k.Repairing
+			case !s.asm.flows[k.Source].gap:
+				st.mended()
 			}
 		})
 	}
 	if s.damaged < 0 {
 		s.w.partition(s.p, Applying, nil)
 	}
+}
+
+// lost shows a gap.
+func (s *SourceStatus) lost(g *Gap) {
+	s.Gap, s.Repairing = cmp.Or(g.Code, "GAP"), false
+	s.GapReason, s.GapLast, s.GapFound = g.Reason, g.Last, g.At
+}
+
+// mended shows that there is no gap any more.
+func (s *SourceStatus) mended() {
+	s.Gap, s.Repairing, s.GapReason, s.GapLast, s.GapFound = "", false, "", event.Position{}, time.Time{}
 }
 
 // timesOf keeps of a group what is told of it once it has arrived.
@@ -160,6 +175,15 @@ func (s *session) arrived(b *Batch, times []Applied) {
 			c.Skipped += int64(st.Skipped)
 			c.Quarantined += int64(st.Quarantined)
 			c.Keys = st.Keys
+			switch st.Repair {
+			case event.RepairBegun:
+				if st.LostBefore != nil {
+					c.lost(st.LostBefore)
+				}
+				c.Repairing = true
+			case event.RepairEnded:
+				c.mended()
+			}
 		})
 	}
 }

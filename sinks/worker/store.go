@@ -57,7 +57,8 @@ type Store interface {
 	// Apply: it may be used by another goroutine, and is the only one of its claim.
 	Begin(ctx context.Context, c Claim) (Large, error)
 	// RecordGap notes that a source's continuity is lost and sets its state. It
-	// returns after the store has it, and changes nothing if it is noted already.
+	// returns after the store has it, and changes nothing if it is noted already. The
+	// source goes on with a Step that begins a repair; one that ends it closes the gap.
 	RecordGap(ctx context.Context, c Claim, g Gap) error
 	// Close releases connections. Claims stay until somebody else raises the fence.
 	Close() error
@@ -128,8 +129,11 @@ type Progress struct {
 	Open     log.Offset
 	// ReadFrom is a hint: nothing of the source below it is needed any more.
 	ReadFrom log.Offset
-	Gap      bool   // the source is in the state GAP
-	GapCode  string // of the newest gap, if it is
+	Gap      bool // the source is in the state GAP
+	// Lost is the newest gap that isn't closed.
+	Lost Gap
+	// Repairing says that the gap is being repaired.
+	Repairing bool
 }
 
 // Step moves one source forward within a batch.
@@ -156,6 +160,10 @@ type Step struct {
 	Versions []schema.Version
 	Policies []string
 	Hops     []string
+	// Repair says that To begins or ends the repair of a gap. LostBefore is a gap that the
+	// store wasn't told of before it.
+	Repair     event.RepairPhase
+	LostBefore *Gap
 	// Introduces says that Source was learnt, or may have changed, with this batch.
 	// Only the id of Source is known before the first row of a source.
 	Introduces bool
@@ -262,9 +270,16 @@ type NetRow struct {
 type Gap struct {
 	Source string
 	Last   event.Position
-	To     string // what was found instead, for people
-	Code   string // stable, e.g. "PREV_MISMATCH", "ROW_COUNT", "RETENTION"
+	To     event.Place // the oldest place that the source's server still has, if known
+	Code   string      // stable, e.g. "PREV_MISMATCH", "ROW_COUNT", "TOPIC_REPLACED"
 	Reason string
 	At     time.Time
-	Offset log.Offset
+	Offset log.Offset // of the record by which it was found
+	// Producer and Open are the source's latest open record as of Offset: nothing before
+	// it is read again.
+	Producer log.Producer
+	Open     log.Offset
+	// Replaced says that the log isn't the one that was read: what is known of offsets in
+	// it means nothing.
+	Replaced bool
 }

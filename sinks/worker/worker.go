@@ -89,6 +89,12 @@ type SourceStatus struct {
 	// Unequal are tables whose last verification has found a difference that stands.
 	Unequal []string `json:"unequal_tables,omitempty"`
 	Gap     string   `json:"gap,omitempty"` // the code, once the source is in GAP
+	// Repairing says that the gap is being repaired. The others say why the source is in
+	// it, after which position, and since when.
+	Repairing bool           `json:"repairing,omitempty"`
+	GapReason string         `json:"gap_reason,omitempty"`
+	GapLast   event.Position `json:"gap_last,omitzero"`
+	GapFound  time.Time      `json:"gap_found_at,omitzero"`
 	// Partition is the last one that had the source, as log.Partition prints it.
 	Partition string    `json:"partition"`
 	Logged    time.Time `json:"logged"` // when the log had it

@@ -38,6 +38,9 @@ type Commit struct {
 	Rows    int            // row and truncate records of this transaction
 	Skipped int            // rows it had for stopped tables; above 0 it is partial
 	Loads   []event.Load   // loads of tables that begin or end with it
+	// Repair says that the repair of a gap begins or ends with it. One that begins a repair
+	// needn't follow Prev.
+	Repair event.RepairPhase
 }
 
 // Heartbeat says that the source is idle and its log has been read up to Restart.

@@ -147,6 +147,7 @@ func TestGolden(t *testing.T) {
 	AddOpen(&records, source.ID, Open{Agent: "a/1", At: at, Version: "v1"})
 	AddCommit(&records, source.ID, &Commit{Txn: txn, Prev: prev, Restart: event.Place{File: 2, Offset: 4}, Rows: 3, Skipped: 1})
 	AddCommit(&records, source.ID, &Commit{Txn: txn, Prev: prev, Restart: event.Place{File: 2, Offset: 4}, Loads: goldenLoads(prev)})
+	AddCommit(&records, source.ID, &Commit{Txn: txn, Prev: prev, Repair: event.RepairBegun})
 	AddHeartbeat(&records, source.ID, Heartbeat{Last: prev, Restart: event.Place{File: 3, Offset: 4}, At: at, State: []byte(`{"s":1}`)})
 	AddGap(&records, source.ID, Gap{Last: prev, To: event.Place{File: 9}, Code: "BINLOG_PURGED", Reason: "gone", At: at})
 	AddTruncate(&records, source.ID, TruncateTable{Position: txn.Position, SchemaID: 77})

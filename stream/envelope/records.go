@@ -57,6 +57,9 @@ func AddCommit(r *log.Records, source string, c *Commit) {
 		b = append(b, byte(l.Phase), bit(l.Sweep)|bit(l.Ordered)<<1)
 		b = putRange(putPosition(b, l.Since), l.Range)
 	}
+	if c.Repair != event.NoRepair {
+		b = append(b, byte(c.Repair))
+	}
 	add(r, source, commitHeader, b)
 }
 
@@ -167,6 +170,11 @@ func (s *scan) control(name string, c *Control) bool {
 		k.Txn.ID, k.Txn.Committed, k.Txn.Captured = s.text(), s.time(), s.time()
 		k.Txn.Precision, k.Txn.ServerID, k.Txn.File = event.Precision(s.long()), uint32(s.long()), s.text()
 		k.Loads = s.loads()
+		if len(s.b) > 0 {
+			if k.Repair = event.RepairPhase(s.fixed(1)[0]); k.Repair == event.NoRepair || k.Repair > event.RepairEnded {
+				s.fail("repair")
+			}
+		}
 		c.Commit = k
 	case heartbeatHeader:
 		c.Heartbeat = &Heartbeat{Last: s.position(), Restart: s.place(), At: s.time(), State: bytes.Clone(s.bytes())}

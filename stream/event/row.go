@@ -122,10 +122,25 @@ type Segment struct {
 	Loads []Load
 	// Checks are, on a first segment, what a verification says at this place. They count as
 	// no rows.
-	Checks  []Check
+	Checks []Check
+	// Repair says, on a last segment, that the repair of a gap begins or ends with it.
+	Repair  RepairPhase
 	Stop    *TableStop
 	Altered *Alteration
 }
+
+// RepairPhase is one of the ends of the repair of a gap.
+type RepairPhase uint8
+
+// The ends.
+const (
+	NoRepair RepairPhase = iota
+	// RepairBegun: the transaction follows nothing that came before. All captured tables are
+	// read again from here on; their loads begin with it.
+	RepairBegun
+	// RepairEnded: all that was to be read again is in the log.
+	RepairEnded
+)
 
 // LoadPhase is one of the ends of a table's load.
 type LoadPhase uint8

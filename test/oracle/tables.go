@@ -65,7 +65,7 @@ func (t *Table) sides() (s sides) {
 }
 
 // digest is what a side says of the rows of a bucket: how many there are, and the sum
-// of 60 bits of each one's MD5.
+// of 60 bits of each one's hash.
 type digest struct {
 	rows int64
 	sum  string
@@ -91,18 +91,18 @@ func (t *Table) Compare(ctx context.Context, source, store *sql.DB, most int) (r
 	s := t.sides()
 	var want, got map[string]digest
 	g, both := errgroup.WithContext(ctx)
-	const postgres = "SELECT left(k, %d) b, count(*), sum(('x' || left(h, 15))::bit(60)::bigint)::text FROM (SELECT md5(%s) k, md5(%s) h FROM %s) x GROUP BY b"
+	const postgres = "SELECT left(k, %d) b, count(*), sum(('x' || left(h, 15))::bit(60)::bigint)::text FROM (SELECT %s k, %s h FROM %s) x GROUP BY b"
 	g.Go(func() (err error) {
 		if t.Postgres {
-			want, err = digests(both, source, fmt.Sprintf(postgres, digits, s.sourceKey, joined(s.source), t.Source))
+			want, err = digests(both, source, fmt.Sprintf(postgres, digits, t.hashed(s.sourceKey), t.hashed(joined(s.source)), t.Source))
 			return err
 		}
-		want, err = digests(both, source, fmt.Sprintf("SELECT LEFT(k, %d) b, COUNT(*), CAST(SUM(CAST(CONV(LEFT(h, 15), 16, 10) AS UNSIGNED)) AS CHAR) FROM (SELECT MD5(%s) k, MD5(CONCAT_WS('|', %s)) h FROM %s) x GROUP BY b",
+		want, err = digests(both, source, fmt.Sprintf("SELECT LEFT(k, %d) b, COUNT(*), CAST(SUM(CAST(CONV(LEFT(h, 15), 16, 10) AS UNSIGNED)) AS CHAR) FROM (SELECT SHA2(%s, 256) k, SHA2(CONCAT_WS('|', %s), 256) h FROM %s) x GROUP BY b",
 			digits, s.sourceKey, strings.Join(s.source, ", "), t.Source))
 		return err
 	})
 	g.Go(func() (err error) {
-		got, err = digests(both, store, fmt.Sprintf(postgres, digits, s.storeKey, joined(s.store), t.Store+" WHERE _source = '"+t.ID+"'"))
+		got, err = digests(both, store, fmt.Sprintf(postgres, digits, t.hashed(s.storeKey), t.hashed(joined(s.store)), t.Store+" WHERE _source = '"+t.ID+"'"))
 		return err
 	})
 	if err := g.Wait(); err != nil {
@@ -123,6 +123,15 @@ func (t *Table) Compare(ctx context.Context, source, store *sql.DB, most int) (r
 		}
 	}
 	return rows, all, nil
+}
+
+// hashed gives PostgreSQL's hash of a text, in hexadecimal, that the source has as well:
+// MySQL 9.7 has no MD5, PostgreSQL 10 nothing else.
+func (t *Table) hashed(text string) string {
+	if t.Postgres {
+		return "md5(" + text + ")"
+	}
+	return "encode(sha256(convert_to(" + text + ", 'UTF8')), 'hex')"
 }
 
 // joined is CONCAT_WS for more columns than a function of PostgreSQL takes arguments.
@@ -149,11 +158,15 @@ func digests(ctx context.Context, db *sql.DB, query string) (map[string]digest, 
 // bucket compares the rows of a bucket value by value. One whose digests differ and
 // whose values don't is a fault of this package.
 func (t *Table) bucket(ctx context.Context, source, store *sql.DB, s *sides, bucket string) (all []Difference, err error) {
-	want, err := images(ctx, source, fmt.Sprintf("SELECT %s, %s FROM %s WHERE LEFT(MD5(%s), %d) = '%s'", s.sourceKey, strings.Join(s.source, ", "), t.Source, s.sourceKey, len(bucket), bucket))
+	hashed := "SHA2(" + s.sourceKey + ", 256)"
+	if t.Postgres {
+		hashed = t.hashed(s.sourceKey)
+	}
+	want, err := images(ctx, source, fmt.Sprintf("SELECT %s, %s FROM %s WHERE LEFT(%s, %d) = '%s'", s.sourceKey, strings.Join(s.source, ", "), t.Source, hashed, len(bucket), bucket))
 	if err != nil {
 		return nil, fmt.Errorf("read rows of %s: %w", t.Source, err)
 	}
-	got, err := images(ctx, store, fmt.Sprintf("SELECT %s, %s FROM %s WHERE _source = '%s' AND left(md5(%s), %d) = '%s'", s.storeKey, strings.Join(s.store, ", "), t.Store, t.ID, s.storeKey, len(bucket), bucket))
+	got, err := images(ctx, store, fmt.Sprintf("SELECT %s, %s FROM %s WHERE _source = '%s' AND left(%s, %d) = '%s'", s.storeKey, strings.Join(s.store, ", "), t.Store, t.ID, t.hashed(s.storeKey), len(bucket), bucket))
 	if err != nil {
 		return nil, fmt.Errorf("read rows of %s: %w", t.Store, err)
 	}

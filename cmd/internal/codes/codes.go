@@ -24,8 +24,8 @@ var explanations = map[string]map[language.Language]explanation{
 		english: {"another agent has taken the source; this one has stopped writing it", "make sure that only one agent has the source in its configuration; a restart of this one is refused while the other runs"},
 		chinese: {"另一个 agent 已接管该数据源，本 agent 已停止写入", "确认只有一个 agent 配置了该数据源；另一个在运行时，本 agent 重启会被拒绝"}},
 	"BINLOG_PURGED": {
-		english: {"the server has deleted binary log that had not been read", "read the source's tables again; raise binlog_expire_logs_seconds"},
-		chinese: {"服务器删除了尚未读取的 binlog", "重新读取该数据源的表；调大 binlog_expire_logs_seconds"}},
+		english: {"the server has deleted binary log that had not been read", "tributary gap repair SOURCE reads the source's tables again; raise binlog_expire_logs_seconds"},
+		chinese: {"服务器删除了尚未读取的 binlog", "用 tributary gap repair 数据源 重新读取其各表；调大 binlog_expire_logs_seconds"}},
 	"CLAIM_LOST": {
 		english: {"another worker has taken the partition", "nothing, if it was wanted; else see which workers run on this store"},
 		chinese: {"另一个 worker 已接管该分区", "若是预期的则无需处理；否则检查有哪些 worker 在使用这个汇聚库"}},
@@ -36,11 +36,11 @@ var explanations = map[string]map[language.Language]explanation{
 		english: {"the broker refuses the consumer group", "the worker needs READ on the group and its topics, and group.min.session.timeout.ms may be 6000 at most"},
 		chinese: {"Kafka 拒绝该消费者组", "应用程序需要对该组及其主题的 READ 权限；group.min.session.timeout.ms 不得大于 6000"}},
 	"GTID_UNKNOWN": {
-		english: {"the server lacks transactions that were read from it, e.g. after a failover", "find out which server is right, then read the source's tables again"},
-		chinese: {"服务器缺少已从它读取过的事务，例如主备切换之后", "确认哪台服务器的数据正确，再重新读取该数据源的表"}},
+		english: {"the server lacks transactions that were read from it, e.g. after a failover", "find out which server is right, then tributary gap repair SOURCE, which reads the source's tables again"},
+		chinese: {"服务器缺少已从它读取过的事务，例如主备切换之后", "确认哪台服务器的数据正确，再用 tributary gap repair 数据源 重新读取其各表"}},
 	"FUSE_BLOWN": {
-		english: {"before the source's slot filled its server's disk, the agent gave it up, as fuse in the agent's file says; what was written from then on is missing", "bring back what was down (log, agent, network), then read the source's tables again"},
-		chinese: {"在复制槽写满源库磁盘之前，agent 按其配置中的 fuse 放弃了它；此后写入的变更缺失", "先恢复故障部分（日志、agent、网络），再重新读取该数据源的表"}},
+		english: {"before the source's slot filled its server's disk, the agent gave it up, as fuse in the agent's file says; what was written from then on is missing", "bring back what was down (log, agent, network), then tributary gap repair SOURCE, which reads the source's tables again"},
+		chinese: {"在复制槽写满源库磁盘之前，agent 按其配置中的 fuse 放弃了它；此后写入的变更缺失", "先恢复故障部分（日志、agent、网络），再用 tributary gap repair 数据源 重新读取其各表"}},
 	"IMAGE_INCOMPLETE": {
 		english: {"rows of the binary log lack columns whose values aren't known without them", "SET GLOBAL binlog_row_image = 'FULL', then read the table again; on MariaDB before 10.11 make virtual columns STORED"},
 		chinese: {"binlog 中的行缺少某些列，且其值无法推断", "执行 SET GLOBAL binlog_row_image = 'FULL'，然后重新读取该表；MariaDB 10.11 之前的版本须把虚拟列改为 STORED"}},
@@ -66,8 +66,8 @@ var explanations = map[string]map[language.Language]explanation{
 		english: {"the log doesn't hold the wanted record any more, or not yet", "raise the topic's retention; see whether it was deleted and made again"},
 		chinese: {"日志中已没有（或还没有）所需的记录", "调大主题的保留时间；检查它是否被删除重建过"}},
 	"LOG_RESET": {
-		english: {"the source's log was made anew or set back: RESET MASTER, or a restored backup", "read the source's tables again"},
-		chinese: {"源端日志被重置或回退：RESET MASTER，或从备份恢复", "重新读取该数据源的表"}},
+		english: {"the source's log was made anew or set back: RESET MASTER, or a restored backup", "tributary gap repair SOURCE reads the source's tables again"},
+		chinese: {"源端日志被重置或回退：RESET MASTER，或从备份恢复", "用 tributary gap repair 数据源 重新读取其各表"}},
 	"LOG_UNAVAILABLE": {
 		english: {"the log doesn't answer", "check the brokers and the network, and whether their port speaks TLS as log.tls says; nothing is lost, the way goes on by itself"},
 		chinese: {"日志没有应答", "检查 broker 和网络，以及其端口是否如 log.tls 所设使用 TLS；不会丢失数据，恢复后自动继续"}},
@@ -93,8 +93,8 @@ var explanations = map[string]map[language.Language]explanation{
 		english: {"the server doesn't say at which place of its binary log a view was taken", "load the tables from a server that writes a binary log itself"},
 		chinese: {"服务器没有给出一致性视图在二进制日志中的位置", "从自身写二进制日志的服务器装载这些表"}},
 	"MYSQL_STATEMENT": {
-		english: {"rows were changed by a statement whose tables can't be told", "binlog_format must be ROW in every session; then read the source's tables again"},
-		chinese: {"有数据被按语句记录的 SQL 修改，无法判断涉及哪些表", "所有会话都须使用 binlog_format=ROW，然后重新读取该数据源的表"}},
+		english: {"rows were changed by a statement whose tables can't be told", "binlog_format must be ROW in every session; then tributary gap repair SOURCE, which reads the source's tables again"},
+		chinese: {"有数据被按语句记录的 SQL 修改，无法判断涉及哪些表", "所有会话都须使用 binlog_format=ROW，然后用 tributary gap repair 数据源 重新读取其各表"}},
 	"MYSQL_TABLE_CASE": {
 		english: {"lower_case_table_names is 2, whose names differ in log and catalogue", "use a server with 0 or 1"},
 		chinese: {"lower_case_table_names 为 2，日志与系统目录中的表名不一致", "改用值为 0 或 1 的服务器"}},
@@ -105,17 +105,17 @@ var explanations = map[string]map[language.Language]explanation{
 		english: {"nothing is known of this source, and nobody has ordered a first start", "set first_start: load to read its tables too, or now to begin at its present end"},
 		chinese: {"没有该数据源的任何进度，也没有首次启动的指令", "设置 first_start: load 连同已有数据一起读取，或 first_start: now 从当前末尾开始"}},
 	"NO_STATE": {
-		english: {"the log has transactions of this source, but nothing proves where they continue", "read the source's tables again"},
-		chinese: {"日志中已有该数据源的事务，但无法证明从何处继续", "重新读取该数据源的表"}},
+		english: {"the log has transactions of this source, but nothing proves where they continue", "tributary gap repair SOURCE reads the source's tables again"},
+		chinese: {"日志中已有该数据源的事务，但无法证明从何处继续", "用 tributary gap repair 数据源 重新读取其各表"}},
 	"OTHER_AGENT": {
 		english: {"another agent wrote for the source within the last 30 s", "stop one of the two; a copied configuration or data folder makes a second agent of the same name"},
 		chinese: {"另一个 agent 在最近 30 秒内写过该数据源", "停掉其中一个；复制配置文件或数据目录会产生同名的第二个 agent"}},
 	"OTHER_SERVER": {
-		english: {"another server answers than last time", "correct the address, or read the source's tables again from this one"},
-		chinese: {"应答的服务器与上次不是同一台", "更正地址，或从这台服务器重新读取各表"}},
+		english: {"another server answers than last time", "correct the address, or let tributary gap repair SOURCE read the source's tables again from this one"},
+		chinese: {"应答的服务器与上次不是同一台", "更正地址，或用 tributary gap repair 数据源 从这台服务器重新读取各表"}},
 	"OTHER_TIMELINE": {
-		english: {"the server is on another timeline: a standby was promoted, or a backup restored", "read the source's tables again"},
-		chinese: {"服务器处于另一条时间线：备库被提升，或从备份恢复", "重新读取该数据源的表"}},
+		english: {"the server is on another timeline: a standby was promoted, or a backup restored", "tributary gap repair SOURCE reads the source's tables again"},
+		chinese: {"服务器处于另一条时间线：备库被提升，或从备份恢复", "用 tributary gap repair 数据源 重新读取其各表"}},
 	"PARTIAL_JSON": {
 		english: {"the binary log has JSON differences, and not the document that they change", "SET GLOBAL binlog_row_image = 'FULL', or binlog_row_value_options = '', then read the table again"},
 		chinese: {"binlog 只记录了 JSON 差异，没有变更前的完整文档", "执行 SET GLOBAL binlog_row_image = 'FULL' 或 binlog_row_value_options = ''，然后重新读取该表"}},
@@ -144,8 +144,8 @@ var explanations = map[string]map[language.Language]explanation{
 		english: {"wal_level is not logical", "ALTER SYSTEM SET wal_level = 'logical', then restart the server"},
 		chinese: {"wal_level 不是 logical", "执行 ALTER SYSTEM SET wal_level = 'logical' 并重启服务器"}},
 	"PREV_MISMATCH": {
-		english: {"transactions between the last applied one and the next are missing in the log", "read the source's tables again"},
-		chinese: {"日志中，上一个已应用事务与下一个事务之间有缺失", "重新读取该数据源的表"}},
+		english: {"transactions between the last applied one and the next are missing in the log", "tributary gap repair SOURCE reads the source's tables again"},
+		chinese: {"日志中，上一个已应用事务与下一个事务之间有缺失", "用 tributary gap repair 数据源 重新读取其各表"}},
 	"PROGRESS_MOVED": {
 		english: {"the source's position in the store was moved by somebody else", "nothing, if it goes on; else see whether somebody edits tributary.progress"},
 		chinese: {"该数据源在汇聚库中的位点被别人改动", "若已自行恢复则无需处理；否则检查是否有人修改 tributary.progress"}},
@@ -153,8 +153,8 @@ var explanations = map[string]map[language.Language]explanation{
 		english: {"only the source's server knows the order of the key, e.g. text by a language's rules, so the store can't tell which of its rows lie in the part", "read all of the table again; or the part with --keep-missing, which lets rows stay that the source has no more"},
 		chinese: {"只有源库知道该键的顺序（如按语言规则排序的文本），汇聚库无法判断哪些行属于这一部分", "重新读取整张表；或加 --keep-missing 只读取这一部分，源端已不存在的行会保留"}},
 	"ROW_COUNT": {
-		english: {"a transaction has fewer or more rows in the log than its commit says", "read the source's tables again"},
-		chinese: {"日志中某个事务的行数与其提交记录不符", "重新读取该数据源的表"}},
+		english: {"a transaction has fewer or more rows in the log than its commit says", "tributary gap repair SOURCE reads the source's tables again"},
+		chinese: {"日志中某个事务的行数与其提交记录不符", "用 tributary gap repair 数据源 重新读取其各表"}},
 	"ROW_TOO_LARGE": {
 		english: {"a row is larger than a record may be", "raise max.message.bytes of the log's topics and the agent's limit, or leave the table out"},
 		chinese: {"某一行超过单条记录的上限", "调大日志主题的 max.message.bytes 与 agent 的上限，或不采集该表"}},
@@ -162,14 +162,14 @@ var explanations = map[string]map[language.Language]explanation{
 		english: {"the table has changed in a way that loses something, or that doesn't go together with the store's table; the text says from what to what", "tributary table reread SOURCE TABLE accepts the change; where the text names a type or the key of the store's table, alter that first"},
 		chinese: {"表结构变更会丢失数据，或与汇聚库的表不相容；文字中写明由何变为何", "tributary table reread 数据源 表 即接受该变更；若文字提到汇聚库表的类型或主键，须先修改汇聚库的表"}},
 	"SLOT_AHEAD": {
-		english: {"the replication slot was moved or made again, past changes that had not been read", "read the source's tables again"},
-		chinese: {"复制槽被推进或重建，越过了尚未读取的变更", "重新读取该数据源的表"}},
+		english: {"the replication slot was moved or made again, past changes that had not been read", "tributary gap repair SOURCE reads the source's tables again"},
+		chinese: {"复制槽被推进或重建，越过了尚未读取的变更", "用 tributary gap repair 数据源 重新读取其各表"}},
 	"SLOT_INVALIDATED": {
-		english: {"the server has removed WAL that the slot needed", "read the source's tables again; raise max_slot_wal_keep_size"},
-		chinese: {"服务器删除了复制槽需要的 WAL", "重新读取该数据源的表；调大 max_slot_wal_keep_size"}},
+		english: {"the server has removed WAL that the slot needed", "tributary gap repair SOURCE reads the source's tables again; raise max_slot_wal_keep_size"},
+		chinese: {"服务器删除了复制槽需要的 WAL", "用 tributary gap repair 数据源 重新读取其各表；调大 max_slot_wal_keep_size"}},
 	"SLOT_LOST": {
-		english: {"the replication slot is gone", "find out who dropped it, then read the source's tables again"},
-		chinese: {"复制槽不存在了", "查明是谁删除的，再重新读取该数据源的表"}},
+		english: {"the replication slot is gone", "find out who dropped it, then tributary gap repair SOURCE, which reads the source's tables again"},
+		chinese: {"复制槽不存在了", "查明是谁删除的，再用 tributary gap repair 数据源 重新读取其各表"}},
 	"SLOT_OTHER": {
 		english: {"the slot of this name belongs to somebody else", "drop it or rename the source, then read its tables again"},
 		chinese: {"同名复制槽属于别的程序", "删除该槽或更改数据源名称，再重新读取各表"}},
@@ -213,8 +213,8 @@ var explanations = map[string]map[language.Language]explanation{
 		english: {"a topic of the org doesn't exist", "find out who deleted it; an agent makes missing topics when it starts"},
 		chinese: {"该机构的主题不存在", "查明是谁删除的；agent 启动时会创建缺少的主题"}},
 	"TOPIC_REPLACED": {
-		english: {"the log's topic is not the one that was written or read before", "find out who deleted it, then read the source's tables again"},
-		chinese: {"日志主题已不是原来的那个", "查明是谁删除的，再重新读取该数据源的表"}},
+		english: {"the log's topic is not the one that was written or read before", "find out who deleted it, then tributary gap repair SOURCE, which reads the source's tables again"},
+		chinese: {"日志主题已不是原来的那个", "查明是谁删除的，再用 tributary gap repair 数据源 重新读取其各表"}},
 	"TOPIC_SETTINGS": {
 		english: {"a topic's settings would break a promise", "set what the error names: kafka-configs.sh --alter --entity-type topics"},
 		chinese: {"主题的设置会使承诺无法兑现", "按错误中所说修改：kafka-configs.sh --alter --entity-type topics"}},

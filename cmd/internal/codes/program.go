@@ -29,6 +29,12 @@ var ofProgram = map[string]map[language.Language]explanation{
 	"DATA_DIR_IN_USE": {
 		english: {"another process works in the data folder", "stop it, or give this one a folder of its own: data_dir"},
 		chinese: {"另一个进程正在使用该数据目录", "停止那个进程，或用 data_dir 为本程序另设目录"}},
+	"GAP_NONE": {
+		english: {"neither the agent nor a store says that the source is in a gap", "nothing; to read a single table again: tributary table reread"},
+		chinese: {"agent 与各汇聚库都未报告该数据源有缺口", "无需处理；只重新读取一张表时用 tributary table reread"}},
+	"GAP_REPAIRING": {
+		english: {"a gap of the source is being repaired already", "see tributary status for how far it is"},
+		chinese: {"该数据源的缺口已在修复中", "用 tributary status 查看进度"}},
 	"LOAD_REFUSED": {
 		english: {"the load of a table can't be ordered now", "see tributary status: a load is under way, or the table has stopped"},
 		chinese: {"现在不能下达该表的装载指令", "查看 tributary status：装载正在进行，或该表已停止"}},
@@ -45,8 +51,8 @@ var ofProgram = map[string]map[language.Language]explanation{
 		english: {"what answers at the address isn't a program of this kind", "check the address: it is http of the agent's or worker's file"},
 		chinese: {"该地址上应答的不是所要的程序", "检查地址：即 agent 或 worker 配置文件中的 http"}},
 	"ORDER_FORBIDDEN": {
-		english: {"the agent takes orders from its own machine only", "run tributary table there"},
-		chinese: {"agent 只接受本机下达的指令", "在 agent 所在的机器上运行 tributary table"}},
+		english: {"the agent takes orders from its own machine only", "run tributary table, or tributary gap, there"},
+		chinese: {"agent 只接受本机下达的指令", "在 agent 所在的机器上运行 tributary table 或 tributary gap"}},
 	"ORDER_UNKNOWN": {
 		english: {"the agent doesn't know this order", "use a program of the agent's version"},
 		chinese: {"agent 不认识该指令", "使用与 agent 同一版本的程序"}},
@@ -65,6 +71,9 @@ var ofProgram = map[string]map[language.Language]explanation{
 	"TABLE_NOT_FOUND": {
 		english: {"the store has no table of this name", "check the name: it is the dataset's; tables come with their first row, and a table that stopped before has none"},
 		chinese: {"汇聚库中没有这个名称的表", "检查名称：应为数据集的名称；表在第一行到达时建立，此前已停止的表没有"}},
+	"SOURCE_STOPPED": {
+		english: {"the source has stopped for a reason that reading its tables again doesn't mend", "see its code in tributary status, mend that and start the agent again"},
+		chinese: {"该数据源因其他原因停止，重新读取各表无济于事", "用 tributary status 查看其代码，排除原因后重新启动 agent"}},
 	"SOURCE_UNKNOWN": {
 		english: {"the agent has no such source", "give the source's id, e.g. 330106-xueji, and its agent's address: --agent"},
 		chinese: {"该 agent 没有这个数据源", "给出数据源的编号，例如 330106-xueji，以及其 agent 的地址：--agent"}},

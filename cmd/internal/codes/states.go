@@ -6,7 +6,7 @@ import "github.com/tributary-cdc/tributary/cmd/internal/language"
 var states = map[string][2]string{
 	"": {"unknown", "未知"}, "applying": {"applying", "入库中"}, "canceled": {"canceled", "已取消"}, "failed": {"failed", "已失败"},
 	"fenced": {"fenced", "已被接管"}, "gap": {"gap", "有缺口"}, "loaded": {"loaded", "已装载"}, "loading": {"loading", "装载中"},
-	"paused": {"paused", "已暂停"}, "queued": {"queued", "排队中"}, "retrying": {"retrying", "重试中"}, "silent": {"silent", "失联"},
+	"paused": {"paused", "已暂停"}, "queued": {"queued", "排队中"}, "repairing": {"repairing a gap", "修复缺口中"}, "retrying": {"retrying", "重试中"}, "silent": {"silent", "失联"},
 	"starting": {"starting", "启动中"}, "stopped": {"stopped", "已停止"}, "streaming": {"streaming", "采集中"},
 	"unreachable": {"unreachable", "无法访问"}, "verifying": {"verifying", "核对中"}, "verified": {"verified", "已核对"},
 	"running": {"running", "进行中"}, "equal": {"equal", "一致"}, "unequal": {"different", "不一致"}, "repaired": {"repaired", "已修复"}, "given_up": {"given up", "已放弃"},
