@@ -29,7 +29,7 @@ func TestWarnings(t *testing.T) {
 	r.Warnings = []status.Warning{{Code: "FUSE_BLOWN", Text: "the fuse blew as well"}}
 	board.set(r)
 	_, body = get(t, base+"/?lang=en")
-	wants(t, body, "the agent gave it up", "read the source&#39;s tables again")
+	wants(t, body, "the agent gave it up", "tributary gap repair SOURCE, which reads the source&#39;s tables again")
 	if strings.Contains(body, "as well") {
 		t.Error("one gap is told twice")
 	}

@@ -27,19 +27,19 @@ import (
 // source before the next one.
 type gapRig struct {
 	*testing.T
-	whole          *testing.T // what is started lives as long as this
-	engine         string
-	server         servers.DB // that the agent is sent to
-	source         *sql.DB    // its database xueji
-	keeper         servers.DB // of the store
-	store          *sql.DB
-	bin, dir       string
-	http, city     int // ports of agent and worker
-	port           int // of the log
-	agent, worker  *program.Process
-	log            *program.Process
-	next, position int
-	rng            *rand.Rand
+	whole         *testing.T // what is started lives as long as this
+	engine        string
+	server        servers.DB // that the agent is sent to
+	source        *sql.DB    // its database xueji
+	keeper        servers.DB // of the store
+	store         *sql.DB
+	bin, dir      string
+	http, city    int // ports of agent and worker
+	port          int // of the log
+	agent, worker *program.Process
+	log           *program.Process
+	next          int
+	rng           *rand.Rand
 }
 
 // cause is a way to lose continuity.
