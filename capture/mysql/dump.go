@@ -48,6 +48,9 @@ type dumpFrom struct {
 	annotate bool // send the statements beside the rows, which MariaDB may leave out
 	file     string
 	offset   uint32
+	// gtids are those behind which it begins, wherever that is in this server's files, in
+	// place of file and offset; nil for these.
+	gtids gomysql.GTIDSet
 }
 
 // openDump registers as a replica and asks for the log. c is the dump's from here on.
@@ -67,6 +70,9 @@ func openDump(ctx context.Context, c *client.Conn, from dumpFrom) (*dump, error)
 	if from.mariadb {
 		set = append(set, "SET @mariadb_slave_capability = 4") // GTID events as they are
 	}
+	if from.mariadb && from.gtids != nil { // the server looks for each of them, number of its server included
+		set = append(set, "SET @slave_connect_state = '"+from.gtids.String()+"'", "SET @slave_gtid_strict_mode = 1")
+	}
 	for _, sql := range set {
 		if _, err := c.Execute(sql); err != nil {
 			return nil, err
@@ -79,11 +85,26 @@ func openDump(ctx context.Context, c *client.Conn, from dumpFrom) (*dump, error)
 	if from.annotate {
 		flags |= replication.BINLOG_SEND_ANNOTATE_ROWS_EVENT
 	}
+	if from.gtids != nil && !from.mariadb {
+		return d, d.send(dumpBehind(from.serverID, from.gtids.Encode()))
+	}
 	b := command(gomysql.COM_BINLOG_DUMP)
 	b = binary.LittleEndian.AppendUint32(b, from.offset)
 	b = binary.LittleEndian.AppendUint16(b, flags)
 	b = binary.LittleEndian.AppendUint32(b, from.serverID)
 	return d, d.send(append(b, from.file...))
+}
+
+// dumpBehind asks for all but the transactions of an encoded GTID set (MySQL
+// client/server protocol, COM_BINLOG_DUMP_GTID).
+func dumpBehind(serverID uint32, set []byte) []byte {
+	b := command(gomysql.COM_BINLOG_DUMP_GTID)
+	b = binary.LittleEndian.AppendUint16(b, 0) // flags
+	b = binary.LittleEndian.AppendUint32(b, serverID)
+	b = binary.LittleEndian.AppendUint32(b, 0) // no file
+	b = binary.LittleEndian.AppendUint64(b, 4)
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(set)))
+	return append(b, set...)
 }
 
 // register tells the server which replica this is, as SHOW REPLICAS gives it

@@ -28,6 +28,9 @@ type state struct {
 	GTIDs   string            `json:"gtids,omitempty"`
 	LastID  string            `json:"last_id,omitempty"` // of the last transaction
 	Epoch   uint32            `json:"epoch"`
+	// Joining says that the server is another than before, and that no transaction has come
+	// from it yet: where its log goes on only the GTIDs tell.
+	Joining bool              `json:"joining,omitempty"`
 	Stopped []event.TableStop `json:"stopped,omitempty"`
 	// Gone are the columns that tables have lost, by "database.table", in lower case.
 	Gone  map[string][]string `json:"gone,omitempty"`
@@ -345,7 +348,10 @@ func (r *Reader) resume(res capture.Resume) error {
 		return err
 	}
 	if now.MariaDB != r.state.MariaDB || now.UUID != r.state.UUID || now.ServerID != r.state.ServerID {
-		return gap("OTHER_SERVER", "the server is %q with server_id %d, was %q with %d", now.UUID, now.ServerID, r.state.UUID, r.state.ServerID)
+		if now.MariaDB != r.state.MariaDB || r.state.GTIDs == "" && len(res.Since) == 0 {
+			return gap("OTHER_SERVER", "the server is %q with server_id %d, was %q with %d, and no GTIDs tell what it has", now.UUID, now.ServerID, r.state.UUID, r.state.ServerID)
+		}
+		return r.join(res, &now, gap)
 	}
 	end, executed, err := r.end()
 	if err != nil {
@@ -374,14 +380,8 @@ func (r *Reader) resume(res capture.Resume) error {
 	if !there {
 		return gap("BINLOG_PURGED", "%s is gone, the oldest file is %s", r.fileName(res.Restart.File), files[0][0])
 	}
-	if err := r.parseGTIDs(r.state.GTIDs); err != nil {
+	if err := r.read(res); err != nil {
 		return err
-	}
-	for _, id := range res.Since {
-		if err := r.since(id); err != nil {
-			return err
-		}
-		r.state.LastID = id // the next state may be written before the next transaction
 	}
 	if err := r.executed(executed, gap); err != nil {
 		return err
@@ -389,35 +389,6 @@ func (r *Reader) resume(res capture.Resume) error {
 	r.at, r.last = res.Restart, res.Last
 	if lastThere && res.Last.File != 0 && res.Last.Epoch == r.state.Epoch { // begin where the last transaction must be found again
 		r.at = res.Last.Place
-	}
-	return nil
-}
-
-// executed proves that the server has executed all that was read. A server that
-// never saw it would otherwise be followed without a word.
-func (r *Reader) executed(theirs string, gap func(code, format string, args ...any) error) error {
-	if r.gtids == nil {
-		return nil
-	}
-	ours := r.gtids
-	if err := r.parseGTIDs(theirs); err != nil {
-		return err
-	}
-	set := r.gtids
-	r.gtids = ours
-	if set == nil || !set.Contain(ours) {
-		return gap("GTID_UNKNOWN", "the server has executed %q, which lacks a part of %q", theirs, ours.String())
-	}
-	return nil
-}
-
-// since adds a transaction that was complete when the reader's state was older.
-func (r *Reader) since(id string) error {
-	if r.gtids == nil || id == "" {
-		return nil
-	}
-	if err := r.gtids.Update(id); err != nil {
-		return fmt.Errorf("GTID %q: %w", id, err)
 	}
 	return nil
 }

@@ -183,6 +183,11 @@ func (r *Reader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 // dump asks for the log and proves that it is the one that was read before: the
 // file was made at the same moment, and the last transaction still stands there.
 func (r *Reader) dump(ctx context.Context, res capture.Resume) error {
+	from := dumpFrom{serverID: r.o.ServerID, mariadb: r.mariadb}
+	joining := r.state.Joining && res.Last.Epoch != r.state.Epoch
+	if joining {
+		r.annotate, r.at, from.gtids = true, event.Place{}, r.gtids // nothing may be asked for again by a place before it is known
+	}
 	verify := res.State != nil && res.Last.Epoch == r.state.Epoch && r.at == res.Last.Place
 	if r.at.Offset > 1<<32-1 { // the command's position has 32 bits; what comes before is skipped
 		r.at.Offset, verify = 4, false
@@ -194,7 +199,11 @@ func (r *Reader) dump(ctx context.Context, res capture.Resume) error {
 	if err != nil {
 		return r.streamError(err, res.Last)
 	}
-	r.stream, err = openDump(ctx, c, dumpFrom{serverID: r.o.ServerID, mariadb: r.mariadb, annotate: r.annotate, file: r.fileName(r.at.File), offset: uint32(r.at.Offset)})
+	from.annotate, from.file, from.offset = r.annotate, r.fileName(r.at.File), uint32(r.at.Offset)
+	if joining {
+		from.file, from.offset = "", 4
+	}
+	r.stream, err = openDump(ctx, c, from)
 	if err != nil {
 		return errors.Join(ctx.Err(), r.streamError(err, res.Last), c.Close())
 	}
@@ -219,6 +228,12 @@ func (r *Reader) dump(ctx context.Context, res capture.Resume) error {
 		}
 		r.pending = append(r.pending, e)
 		switch e.EventType {
+		case replication.ROTATE_EVENT:
+			if joining {
+				if err := r.rotate(e.body); err != nil {
+					return err
+				}
+			}
 		case replication.FORMAT_DESCRIPTION_EVENT:
 			if err := r.describeFormat(&e); err != nil {
 				return err
@@ -374,6 +389,8 @@ func (r *Reader) streamError(err error, last event.Position) error {
 		switch {
 		case strings.Contains(me.Message, "Could not find first log") || strings.Contains(me.Message, "purged"):
 			return &capture.GapError{Code: "BINLOG_PURGED", From: last, Reason: me.Message}
+		case strings.Contains(me.Message, "not in the master's binlog"):
+			return &capture.GapError{Code: "GTID_UNKNOWN", From: last, Reason: me.Message}
 		case strings.Contains(me.Message, "impossible position"):
 			return &capture.GapError{Code: "LOG_RESET", From: last, Reason: me.Message}
 		}

@@ -3,6 +3,7 @@ package mysql_test
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"testing"
 
 	"github.com/tributary-cdc/tributary/capture"
@@ -133,6 +134,10 @@ func testGaps(t *testing.T, start servers.Starter) {
 				t.Fatal(err)
 			}
 			f(g)
+			if code == "OTHER_SERVER" { // a server without GTIDs; with them they decide
+				res.Since = nil
+				res.State = regexp.MustCompile(`"gtids":"[^"]*",`).ReplaceAll(res.State, nil)
+			}
 			err := g.start(res)
 			var gap *capture.GapError
 			if !errors.As(err, &gap) || gap.Code != code && !(code == "LOG_RESET" && gap.Code == "GTID_UNKNOWN") || gap.From != res.Last {

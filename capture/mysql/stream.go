@@ -238,6 +238,7 @@ func (r *Reader) commit() error {
 	t, b := r.txn, r.seg
 	r.txn, r.seg = transaction{}, nil
 	r.addGTID(&t.gtid)
+	r.state.Joining = false // the place behind it is one of this server's log
 	if t.skip || t.rows == 0 && t.skipped == 0 {
 		r.queue.Drop(b)
 		if t.skip {

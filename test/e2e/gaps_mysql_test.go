@@ -28,8 +28,18 @@ func gapsOfMySQL(t *testing.T, engine string, start servers.Starter) {
 	if engine == "mysql" {
 		reset = "RESET BINARY LOGS AND GTIDS"
 	}
-	x.causes([]cause{
+	x.causes(append([]cause{
 		purged,
+		{name: "lost events", code: "INCIDENT", lose: func(x *gapRig) {
+			x.run(x.source, "SET GLOBAL binlog_stmt_cache_size = 4096", "SET GLOBAL max_binlog_stmt_cache_size = 4096")
+			other := x.at(x.server, "xueji")
+			x.run(other, "CREATE DATABASE other", "CREATE TABLE other.big (id int, v varchar(200)) ENGINE = MyISAM")
+			if _, err := other.ExecContext(x.Context(), "INSERT INTO other.big SELECT a.n, REPEAT('x', 200) FROM ("+digits+") a CROSS JOIN ("+digits+") b"); err == nil {
+				x.Error("a statement that the log can't hold succeeds")
+			}
+			x.run(other, "DROP DATABASE other", "SET GLOBAL max_binlog_stmt_cache_size = 1073741824", "SET GLOBAL binlog_stmt_cache_size = 32768")
+			x.change()
+		}},
 		{name: "log made anew", code: "LOG_RESET", lose: func(x *gapRig) {
 			x.change()
 			x.run(x.source, reset)
@@ -37,14 +47,15 @@ func gapsOfMySQL(t *testing.T, engine string, start servers.Starter) {
 				x.change()
 			}
 		}},
-		{name: "another server", code: "OTHER_SERVER", lose: func(x *gapRig) {
+		{name: "backup restored and written on", code: "LOG_RESET", lose: restored(60)},
+		{name: "another server", code: "GTID_UNKNOWN", lose: func(x *gapRig) {
 			other := start(x.whole, map[string]string{"server-id": "77"})
 			x.make(other)
 			x.source = x.at(other, "xueji")
 			x.send(other)
 			x.change()
 		}},
-	})
+	}, ofTheLog...))
 	x.killed(purged, 5)
 }
 

@@ -13,12 +13,37 @@ const ourSlot = " FROM pg_replication_slots WHERE database = 'xueji'"
 func TestGapsOfPostgres(t *testing.T) {
 	x := newGapRig(t, "postgres", servers.PostgresPrograms(t, nil))
 	x.repair("GAP_NONE")
-	x.causes([]cause{
+	x.causes(append([]cause{
 		{name: "slot dropped", code: "SLOT_LOST", always: true, lose: func(x *gapRig) {
 			x.run(x.source, "SELECT pg_drop_replication_slot(slot_name)"+ourSlot)
 			x.change()
 		}},
-	})
+		{name: "slot made again", code: "SLOT_AHEAD", lose: func(x *gapRig) {
+			x.run(x.source, "SELECT pg_drop_replication_slot(slot_name)"+ourSlot)
+			x.change()
+			x.run(x.source, "SELECT pg_create_logical_replication_slot('tributary_330106_xueji', 'pgoutput')")
+		}},
+		{name: "slot moved ahead", code: "SLOT_AHEAD", lose: func(x *gapRig) {
+			x.change()
+			x.run(x.source, "SELECT pg_replication_slot_advance(slot_name, pg_current_wal_lsn())"+ourSlot)
+		}},
+		{name: "slot invalidated", code: "SLOT_INVALIDATED", lose: func(x *gapRig) {
+			x.run(x.source, "ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'", "SELECT pg_reload_conf()")
+			for range 6 {
+				x.change()
+				x.run(x.source, "SELECT pg_switch_wal()", "CHECKPOINT")
+			}
+			x.run(x.source, "ALTER SYSTEM RESET max_slot_wal_keep_size", "SELECT pg_reload_conf()")
+		}},
+		{name: "backup restored", code: "LOG_RESET", lose: restored(0)},
+		{name: "another server", code: "OTHER_SERVER", lose: func(x *gapRig) {
+			other := servers.PostgresPrograms(x.whole, nil)
+			x.make(other)
+			x.source = x.at(other, "xueji")
+			x.send(other)
+			x.change()
+		}},
+	}, ofTheLog...))
 	x.killed(cause{code: "SLOT_LOST", lose: func(x *gapRig) {
 		x.run(x.source, "SELECT pg_drop_replication_slot(slot_name)"+ourSlot)
 		x.change()

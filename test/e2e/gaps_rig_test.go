@@ -253,6 +253,93 @@ func (x *gapRig) shown(code string) {
 	}
 }
 
+// repaired reports whether the order to repair was taken.
+func (x *gapRig) repaired() bool {
+	out, err := exec.CommandContext(x.Context(), x.bin, "gap", "repair", gapSource, "--agent", fmt.Sprintf("http://127.0.0.1:%d", x.http), "--lang", "en").CombinedOutput()
+	if err != nil && !strings.Contains(string(out), "[GAP_NONE]") {
+		x.Errorf("gap repair: %v\n%s", err, out)
+	}
+	return err == nil
+}
+
+// forget has the store's bookkeeping say something else while no worker runs.
+func (x *gapRig) forget(sql string) {
+	x.Helper()
+	if !x.worker.Signal(syscall.SIGTERM) {
+		x.Error("the worker wasn't alive")
+	}
+	x.run(x.store, sql)
+	x.worker.Again()
+	x.change()
+}
+
+// ofTheLog are gaps between log and store, which the agent knows nothing of.
+var ofTheLog = []cause{
+	{name: "prev doesn't fit", code: "PREV_MISMATCH", runs: true, lose: func(x *gapRig) {
+		x.forget("UPDATE tributary.progress SET applied = left(applied, 42) || '99', commit_offset = -1 WHERE applied < left(applied, 42) || '99'")
+	}},
+	{name: "another record in the last one's place", code: "TOPIC_REPLACED", runs: true, lose: func(x *gapRig) {
+		x.forget("UPDATE tributary.progress SET commit_offset = commit_offset - 1")
+	}},
+}
+
+// restore stops the source's server and puts a copy of its data folder into its place.
+func (x *gapRig) restore(backup string) {
+	x.Helper()
+	x.stopped(func(data string) {
+		if err := os.RemoveAll(data); err != nil {
+			x.Fatal(err)
+		}
+		x.copied(backup, data)
+	})
+}
+
+// backup copies the data folder of the source's server while it is stopped.
+func (x *gapRig) backup() (copied string) {
+	x.Helper()
+	copied = filepath.Join(x.server.Server.Dir, fmt.Sprintf("backup%d", x.next))
+	x.stopped(func(data string) { x.copied(data, copied) })
+	return copied
+}
+
+func (x *gapRig) copied(from, to string) {
+	x.Helper()
+	if out, err := exec.Command("cp", "-a", from, to).CombinedOutput(); err != nil { // owner and rights, too
+		x.Fatalf("%v: %s", err, out)
+	}
+}
+
+func (x *gapRig) stopped(what func(data string)) {
+	x.Helper()
+	s := x.server.Server
+	if err := s.Stop(x.Context()); err != nil {
+		x.Fatal(err)
+	}
+	what(filepath.Join(s.Dir, "data"))
+	if err := s.Start(x.Context()); err != nil {
+		x.Fatal(err)
+	}
+	await(x.T, "the server", func() bool { return x.source.PingContext(x.Context()) == nil })
+}
+
+// restored has the server come back from a backup that is older than what was read.
+func restored(writes int) func(x *gapRig) {
+	return func(x *gapRig) {
+		old := x.backup()
+		x.agent.Again()
+		x.change()
+		x.change()
+		x.equal("what the backup lacks")
+		if !x.agent.Signal(syscall.SIGTERM) {
+			x.Error("the agent wasn't alive")
+		}
+		x.restore(old)
+		for range writes {
+			x.change()
+		}
+	}
+}
+
 // repair gives the order. want is the code of the refusal, empty for none.
 func (x *gapRig) repair(want string) {
 	x.Helper()
@@ -295,7 +382,7 @@ func (x *gapRig) through(c cause) {
 	}
 	x.shown(c.code)
 	x.change()
-	x.repair("")
+	await(x.T, "the order to repair", func() bool { return x.repaired() }) // once the records say what only the store sees
 	x.change()
 	x.closed()
 	x.equal("after the repair")
