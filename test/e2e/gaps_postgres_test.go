@@ -8,6 +8,19 @@ import (
 
 const ourSlot = " FROM pg_replication_slots WHERE database = 'xueji'"
 
+// slot does something to the slot, once the server has noticed that the agent is gone.
+func (x *gapRig) slot(sql string) {
+	x.Helper()
+	await(x.T, "the end of the slot's reader", func() bool {
+		var active int
+		if err := x.source.QueryRowContext(x.Context(), "SELECT count(*)"+ourSlot+" AND active").Scan(&active); err != nil {
+			x.Fatal(err)
+		}
+		return active == 0
+	})
+	x.run(x.source, sql+ourSlot)
+}
+
 // TestGapsOfPostgres loses continuity in every way that a PostgreSQL server can; GAPS=all
 // runs those, too, that take their time.
 func TestGapsOfPostgres(t *testing.T) {
@@ -15,17 +28,17 @@ func TestGapsOfPostgres(t *testing.T) {
 	x.repair("GAP_NONE")
 	x.causes(append([]cause{
 		{name: "slot dropped", code: "SLOT_LOST", always: true, lose: func(x *gapRig) {
-			x.run(x.source, "SELECT pg_drop_replication_slot(slot_name)"+ourSlot)
+			x.slot("SELECT pg_drop_replication_slot(slot_name)")
 			x.change()
 		}},
 		{name: "slot made again", code: "SLOT_AHEAD", lose: func(x *gapRig) {
-			x.run(x.source, "SELECT pg_drop_replication_slot(slot_name)"+ourSlot)
+			x.slot("SELECT pg_drop_replication_slot(slot_name)")
 			x.change()
 			x.run(x.source, "SELECT pg_create_logical_replication_slot('tributary_330106_xueji', 'pgoutput')")
 		}},
 		{name: "slot moved ahead", code: "SLOT_AHEAD", lose: func(x *gapRig) {
 			x.change()
-			x.run(x.source, "SELECT pg_replication_slot_advance(slot_name, pg_current_wal_lsn())"+ourSlot)
+			x.slot("SELECT pg_replication_slot_advance(slot_name, pg_current_wal_lsn())")
 		}},
 		{name: "slot invalidated", code: "SLOT_INVALIDATED", lose: func(x *gapRig) {
 			x.run(x.source, "ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'", "SELECT pg_reload_conf()")
@@ -45,7 +58,7 @@ func TestGapsOfPostgres(t *testing.T) {
 		}},
 	}, ofTheLog...))
 	x.killed(cause{code: "SLOT_LOST", lose: func(x *gapRig) {
-		x.run(x.source, "SELECT pg_drop_replication_slot(slot_name)"+ourSlot)
+		x.slot("SELECT pg_drop_replication_slot(slot_name)")
 		x.change()
 	}}, 5)
 }

@@ -276,7 +276,7 @@ func (x *gapRig) forget(sql string) {
 // ofTheLog are gaps between log and store, which the agent knows nothing of.
 var ofTheLog = []cause{
 	{name: "prev doesn't fit", code: "PREV_MISMATCH", runs: true, lose: func(x *gapRig) {
-		x.forget("UPDATE tributary.progress SET applied = left(applied, 42) || '99', commit_offset = -1 WHERE applied < left(applied, 42) || '99'")
+		x.forget("UPDATE tributary.progress SET applied = left(applied, 41) || '99', commit_offset = -1 WHERE applied < left(applied, 41) || '99'")
 	}},
 	{name: "another record in the last one's place", code: "TOPIC_REPLACED", runs: true, lose: func(x *gapRig) {
 		x.forget("UPDATE tributary.progress SET commit_offset = commit_offset - 1")
