@@ -428,3 +428,13 @@ func TestTextsAreWhole(t *testing.T) {
 		}
 	}
 }
+
+// TestLeadsToTheDesk: the page leads to the register where there is one.
+func TestLeadsToTheDesk(t *testing.T) {
+	for desk, want := range map[string]bool{"": false, "/requests": true} {
+		_, body := get(t, serve(t, Options{Board: &known{}, Desk: desk})+"/")
+		if strings.Contains(body, `<a href="/requests">登记与审批</a>`) != want {
+			t.Errorf("%q: not %v", desk, want)
+		}
+	}
+}
