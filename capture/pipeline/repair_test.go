@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,18 +18,19 @@ import (
 type broken struct {
 	clockwork
 	breaks    bool // the server's log doesn't continue
-	repairing bool
+	repairing atomic.Bool
 	repairs   int
 	say       event.RepairPhase
 }
 
-func (c *broken) Repairing() bool { return c.repairing }
+func (c *broken) Repairing() bool { return c.repairing.Load() }
 
 func (c *broken) Start(ctx context.Context, r capture.Resume) (uint32, error) {
 	switch {
 	case r.Repair:
 		c.repairs++
-		c.repairing, c.breaks, c.say = true, false, event.RepairBegun
+		c.repairing.Store(true)
+		c.breaks, c.say = false, event.RepairBegun
 	case c.breaks:
 		return 0, &capture.GapError{Code: "SLOT_LOST", Reason: "gone", To: event.Place{Offset: 7}}
 	}
@@ -41,7 +43,9 @@ func (c *broken) Next(ctx context.Context) (*event.Segment, error) {
 		if seg.Repair, c.say = c.say, event.NoRepair; seg.Repair == event.RepairBegun {
 			c.say = event.RepairEnded
 		}
-		c.repairing = c.repairing && seg.Repair != event.RepairEnded
+		if seg.Repair == event.RepairEnded {
+			c.repairing.Store(false)
+		}
 	}
 	return seg, err
 }
