@@ -62,7 +62,12 @@ func testRoom(t *testing.T, g *rig) {
 	}
 	age, undo := "binlog_expire_logs_seconds", "0"
 	if was := g.query("SHOW GLOBAL VARIABLES LIKE '" + age + "'"); len(was) == 0 { // MariaDB before 10.6
-		age = "expire_logs_days"
+		if age = "expire_logs_days"; len(g.query("SHOW GLOBAL VARIABLES LIKE '"+age+"'")) == 0 { // the server behind the emulated 5.7 has no such setting
+			if s := look(); s.Behind != 0 || s.Left != nil || len(s.Warnings) > 0 {
+				t.Errorf("a log whose age has no bound: %+v", s)
+			}
+			return
+		}
 	} else {
 		undo = g.query("SELECT @@GLOBAL." + age)[0]
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tributary-cdc/tributary/capture"
+	"github.com/tributary-cdc/tributary/stream/event"
 )
 
 // manage lists the tables of a first load, or of a repair, and keeps up to Parallel tables being read.
@@ -244,6 +245,11 @@ func (l *Loader) load(ctx context.Context, t *task, src Source) error {
 		if err == nil && res.Last != nil && c.req.After != nil && sameKey(res.Last, c.req.After) {
 			err = fmt.Errorf("chunk of table %s: it ends with the key behind which it begins: %w", t.Table, ErrOrder)
 		}
+		if err == nil && c.req.Keys != nil && !res.End {
+			if c.left = unread(c.req.Keys, res.Rows); len(c.left) == len(c.req.Keys) {
+				err = fmt.Errorf("chunk of table %s: its rows have none of the keys that were asked for: %w", t.Table, ErrOrder)
+			}
+		}
 		if errors.Is(err, errVoid) {
 			continue
 		}
@@ -290,6 +296,16 @@ func (l *Loader) next(t *task, rows int) *chunk {
 		return c
 	}
 	return nil
+}
+
+// unread gives the keys of which rows has none.
+func unread(keys [][]event.Value, rows []event.Row) (left [][]event.Value) {
+	for _, k := range keys {
+		if !slices.ContainsFunc(rows, func(r event.Row) bool { return sameKey(k, keyValues(r.Table, r.After)) }) {
+			left = append(left, k)
+		}
+	}
+	return left
 }
 
 // mostKeys is the number of rows that are asked for by their keys at once.

@@ -51,7 +51,8 @@ type Request struct {
 	// After is the key (values in the order of Table.Key) behind which the chunk
 	// begins; nil for the table's start.
 	After []event.Value
-	// Keys asks for the rows with these keys instead, in any order.
+	// Keys asks for the rows with these keys instead, in any order. A chunk that is full
+	// before doesn't say End, and the others are asked for again.
 	Keys [][]event.Value
 	// Rows and Bytes bound the chunk: it ends with the row that reaches one of them.
 	Rows, Bytes int

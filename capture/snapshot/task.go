@@ -36,6 +36,7 @@ type chunk struct {
 	begun chan struct{}
 	void  bool // the task has changed meanwhile
 	res   *Chunk
+	left  [][]event.Value // of the keys that were asked for: not read, since the chunk was full
 	err   error
 	stale bool
 }
@@ -260,7 +261,7 @@ func (l *Loader) arrived(t *task, c *chunk, rows int) {
 	t.speed.note(time.Now(), t.Rows)
 	t.Error = ""
 	if c.req.Keys != nil {
-		t.Keys = slices.Delete(t.Keys, 0, len(c.req.Keys))
+		t.Keys = append(slices.Delete(t.Keys, 0, len(c.req.Keys)), c.left...)
 	} else {
 		t.Read = c.res.End
 		if c.res.Last != nil {

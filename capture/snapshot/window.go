@@ -77,8 +77,9 @@ func sameShape(a, b *schema.Table) bool {
 
 // overlay brings a chunk up to date with the changes of its window, in their order. A
 // row that a change moved away, or removed, leaves the chunk; one that is changed in
-// part keeps the rest of what was read. Rows that the chunk doesn't hold are the
-// stream's own business. It reports false if the chunk can't be brought up to date and
+// part keeps the rest of what was read, unless its key changes at the same time: the view
+// may be younger, and have another row under the old key. Rows that the chunk doesn't
+// hold are the stream's own business. It reports false if the chunk can't be brought up to date and
 // must be read again.
 func overlay(t *schema.Table, rows []event.Row, changes []event.Row) ([]event.Row, bool, error) {
 	if len(changes) == 0 {
@@ -128,16 +129,16 @@ func overlay(t *schema.Table, rows []event.Row, changes []event.Row) ([]event.Ro
 		n, ok := at[was]
 		if ok && was != now { // moved: it stands under its new key from here on
 			delete(at, was)
-			moved := event.Row{Op: event.Read, Table: rows[n].Table, After: append([]event.Value(nil), rows[n].After...), Anomalies: rows[n].Anomalies}
 			gone[n] = true
 			if m, there := at[now]; there {
 				n = m
+			} else if partial(c.After) {
+				continue // the row that was read may be one that took the key later
 			} else {
-				n = len(rows)
-				rows, gone = append(rows, moved), append(gone, false)
+				rows, gone = append(rows, event.Row{Op: event.Read, Table: rows[n].Table, After: make([]event.Value, len(c.After))}), append(gone, false)
+				n = len(rows) - 1
 				at[now] = n
 			}
-			rows[n].After = moved.After
 		} else if !ok {
 			if n, ok = at[now]; !ok {
 				continue

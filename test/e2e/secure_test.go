@@ -62,7 +62,7 @@ orgs: ["330106"]
 log: %s
 store: {host: 127.0.0.1, port: %d, database: city, user: postgres, password_env: TRIBUTARY_TEST_PASSWORD, %s}
 `, logAs("worker-city"), db.Port, tls)}},
-		{Name: "hub", Args: []string{"hub", "--config", program.Write(t, filepath.Join(dir, "hub.yml"), "http: 127.0.0.1:%d\norgs: [\"330106\"]\nlog: %s\n", hubPort, logAs("hub-city"))}},
+		{Name: "hub", Args: []string{"hub", "--config", program.Write(t, filepath.Join(dir, "hub.yml"), "http: 127.0.0.1:%d\naccounts: none\norgs: [\"330106\"]\nlog: %s\n", hubPort, logAs("hub-city"))}},
 	}
 	for _, p := range procs {
 		p.Start(t, bin, dir, db.Password)
