@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -13,19 +14,36 @@ import (
 	"github.com/tributary-cdc/tributary/test/servers"
 )
 
-// apache is one broker for all tests of the package; each has an org of its own.
-var apache string
+// apache is one broker for all tests of the package; each has an org of its own. It starts
+// with the first test that asks for it: a fuzzing process never does.
+var apache struct {
+	once sync.Once
+	addr string
+	stop func()
+	err  error
+}
+
+func apacheKafka(t *testing.T) string {
+	t.Helper()
+	apache.once.Do(func() {
+		k, stop, err := servers.SharedKafka(context.Background(), nil)
+		if apache.err = err; err != nil {
+			return
+		}
+		fmt.Printf("Apache Kafka %s on %s\n", k.Version, k.Addr)
+		apache.addr, apache.stop = k.Addr, stop
+	})
+	if apache.err != nil {
+		t.Fatal("start Apache Kafka: ", apache.err)
+	}
+	return apache.addr
+}
 
 func TestMain(m *testing.M) {
-	k, stop, err := servers.SharedKafka(context.Background(), nil)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "start Apache Kafka:", err)
-		os.Exit(1)
-	}
-	fmt.Printf("Apache Kafka %s on %s\n", k.Version, k.Addr)
-	apache = k.Addr
 	code := m.Run()
-	stop()
+	if apache.stop != nil {
+		apache.stop()
+	}
 	os.Exit(code)
 }
 
@@ -44,8 +62,10 @@ func contract(t *testing.T, f func(*testing.T, backend)) {
 	t.Helper()
 	for _, name := range []string{"embedded", "apache"} {
 		t.Run(name, func(t *testing.T) {
-			b := backend{addr: apache, keeps: true, org: fmt.Sprintf("33%04d", orgs.Add(1))}
-			if name == "embedded" {
+			b := backend{keeps: true, org: fmt.Sprintf("33%04d", orgs.Add(1))}
+			if name == "apache" {
+				b.addr = apacheKafka(t)
+			} else {
 				s, err := embedded.Start(embedded.Options{Dir: t.TempDir()})
 				if err != nil {
 					t.Fatal(err)
