@@ -73,3 +73,47 @@ func TestAttack25ChunksOfOnePlace(t *testing.T) {
 		t.Errorf("rows %v in %d chunks, want 3 in 3", ids, chunks)
 	}
 }
+
+// noting is a stream that notes where it was started.
+type noting struct {
+	stream
+	last []event.Position
+}
+
+func (a *noting) Start(ctx context.Context, res capture.Resume) (uint32, error) {
+	a.last = append(a.last, res.Last)
+	return a.stream.Start(ctx, res)
+}
+
+// TestRestartsBeforeAnyTransaction: chunks before the first transaction stand at a place
+// where nothing begins. The reader never looks for a transaction there, however often it
+// is started.
+func TestRestartsBeforeAnyTransaction(t *testing.T) {
+	s := newServer(rand.New(rand.NewPCG(1, 1)), 0)
+	r, src := &noting{stream: stream{s: s}}, &quiet{table: s.table, rows: 3}
+	l, err := New(Options{Reader: r, Open: func(context.Context) (Source, error) { return src, nil }, First: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	res := capture.Resume{FirstStart: true}
+	for n := range 4 {
+		if _, err := l.Start(t.Context(), res); err != nil {
+			t.Fatal(err)
+		}
+		if !r.last[n].IsZero() {
+			t.Fatalf("start %d: the reader is to find a transaction at %s", n, r.last[n])
+		}
+		for chunk := false; !chunk || len(l.parts) > 0; { // one more
+			seg, err := l.Next(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			kept(&res, seg)
+			chunk = seg.Kind == event.Rows
+		}
+	}
+	if res.Last.Index == 0 {
+		t.Errorf("no chunk was handed out: %s", res.Last)
+	}
+}

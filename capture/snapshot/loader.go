@@ -167,7 +167,7 @@ func (l *Loader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 	if err != nil {
 		return 0, err
 	}
-	if l.epoch = epoch; res.Last.Epoch != epoch { // chunks come at a place of the new log
+	if l.epoch = epoch; l.last.Epoch != epoch { // chunks come at a place of the new log
 		l.origin = event.Place{}
 	}
 	l.mu.Lock()
