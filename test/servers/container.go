@@ -109,7 +109,7 @@ func run(t testing.TB, image string, settings map[string]string) DB {
 	if err != nil {
 		t.Fatalf("connect to %s: %v\n%s", image, err, output(c))
 	}
-	ran(t, "PostgreSQL %s in a container of %s", conn.PgConn().ParameterStatus("server_version"), image)
+	Ran(t, "PostgreSQL %s in a container of %s", conn.PgConn().ParameterStatus("server_version"), image)
 	if err := conn.Close(t.Context()); err != nil {
 		t.Error(err)
 	}

@@ -25,8 +25,8 @@ var Parts = []string{"reader and first load", "types from source to store"}
 
 var ledger sync.Mutex
 
-// ran prints which server runs, and adds it to the file of RanVariable.
-func ran(t testing.TB, format string, args ...any) {
+// Ran prints which server or tool runs, and adds it to the file of RanVariable.
+func Ran(t testing.TB, format string, args ...any) {
 	t.Helper()
 	line := fmt.Sprintf(format, args...)
 	t.Log(line)

@@ -49,7 +49,7 @@ func MySQL57(t testing.TB, settings map[string]string) DB {
 		}
 	})
 	db.Port = uint16(listener.Addr().(*net.TCPAddr).Port)
-	ran(t, "MySQL %s emulated before it", version57)
+	Ran(t, "MySQL %s emulated before it", version57)
 	return db
 }
 

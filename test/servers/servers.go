@@ -83,7 +83,7 @@ func (p programs) start(t testing.TB, release string, settings map[string]string
 			t.Error(err)
 		}
 	})
-	ran(t, "%s %s from %s", s.Engine, s.Version, s.How)
+	Ran(t, "%s %s from %s", s.Engine, s.Version, s.How)
 	return DB{Host: s.Host, Port: s.Port, User: s.User, Password: s.Password, Server: s}
 }
 
