@@ -3,9 +3,16 @@ GO ?= go
 # A number of inputs: with a time, go test reports the end of it as a failure now and then.
 FUZZTIME ?= 50000x
 
-.PHONY: bench bench-peers demo help build test test-load test-verify test-gaps ci lint unit faults stopped fuzz servers test-matrix test-mysql test-container
+# All but the race detector is built as it is shipped.
+export CGO_ENABLED = 0
+
+# VERSION of packages begins with a digit.
+VERSION ?= 0.0.0+$(shell git rev-parse --short HEAD)
+
+.PHONY: package bench bench-peers demo help build test test-load test-verify test-gaps ci lint unit faults stopped fuzz servers test-matrix test-mysql test-container
 help:
 	@echo "make build   编译到 bin/tributary      build bin/tributary"
+	@echo "make package 静态程序与 Debian 软件包到 dist/  static programs and Debian packages, amd64 and arm64, in dist/ (VERSION=1.2.3)"
 	@echo "make test    全部检查与测试            every check and test (what CI runs)"
 	@echo "make demo    本机演示与页面（CHECK=1 自检并输出 JSON） the main job on this machine, with its page (CHECK=1: kill, compare, print JSON)"
 	@echo "make bench   测量吞吐与延迟            measure rates and latency (ROWS=n REPEAT=n OUT=folder)"
@@ -23,6 +30,13 @@ help:
 
 build:
 	$(GO) build -o bin/tributary ./cmd/tributary
+
+# The packages' help and examples come from the program for this machine.
+package: build
+	@for arch in amd64 arm64; do \
+		GOOS=linux GOARCH=$$arch $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o dist/$$arch/tributary ./cmd/tributary && \
+		$(GO) run ./deploy/package -program dist/$$arch/tributary -asks bin/tributary -arch $$arch -version "$(VERSION)" -out dist || exit 1; \
+	done; mkdir -p dist/state
 
 # Runs a command and says every now and then that it isn't done yet.
 patiently = (t=$$(date +%s); while sleep 1.5; do echo "… 编译中 / compiling $$(($$(date +%s) - t)) s"; done) & dots=$$!; $(1); code=$$?; kill $$dots; exit $$code
@@ -64,18 +78,21 @@ lint:
 	$(GO) tool staticcheck ./...
 
 # Which servers ran is printed at the end. The packages that take longest begin first, and
-# three run at once: their tests wait for servers most of the time.
+# three run at once: their tests wait for servers most of the time. The race detector
+# needs cgo.
+unit test-container: export CGO_ENABLED = 1
 longest = ./test/e2e ./capture/postgres ./capture/mysql ./test/faults ./test/contract ./sinks/postgres
 unit:
 	@ran=$$(mktemp) && trap 'rm -f '$$ran EXIT && TRIBUTARY_SERVERS_RAN=$$ran $(GO) test -race -count=1 -p 3 -timeout 20m $(longest) ./...; result=$$?; \
 	echo "== servers that ran, and how often"; sort $$ran | uniq -c; exit $$result
 
-# The store's suite on PostgreSQL in a container. Needs a Docker engine (DOCKER_HOST).
+# The store's suite on PostgreSQL in a container, and the program in its image. Needs a
+# Docker engine (DOCKER_HOST).
 test-container: export TRIBUTARY_SERVERS = container
 test-container: export TESTCONTAINERS_RYUK_DISABLED = true
 test-container: export TESTCONTAINERS_HOST_OVERRIDE = 127.0.0.1
 test-container:
-	@ran=$$(mktemp) && trap 'rm -f '$$ran EXIT && TRIBUTARY_SERVERS_RAN=$$ran $(GO) test -race -count=1 -run '^TestStore$$' ./sinks/postgres && \
+	@ran=$$(mktemp) && trap 'rm -f '$$ran EXIT && TRIBUTARY_SERVERS_RAN=$$ran $(GO) test -race -count=1 -run '^(TestStore|TestImage)$$' ./sinks/postgres ./deploy/container && \
 	cat $$ran && grep -q 'in a container of' $$ran
 
 # Every release of capture/SERVERS.md. The table at the end is what ran.

@@ -72,11 +72,13 @@ func (p *Process) Pause(on bool) bool {
 // Clean reports whether the last run ended by itself with code 0.
 func (p *Process) Clean() bool { return p.run.Clean() }
 
-// Build compiles the program for this test.
+// Build compiles the program for this test, without cgo: as it is shipped.
 func Build(t testing.TB) string {
 	t.Helper()
 	bin := filepath.Join(t.TempDir(), "tributary")
-	if out, err := exec.Command("go", "build", "-o", bin, "github.com/tributary-cdc/tributary/cmd/tributary").CombinedOutput(); err != nil {
+	cmd := exec.Command("go", "build", "-o", bin, "github.com/tributary-cdc/tributary/cmd/tributary")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
 	return bin
