@@ -49,6 +49,9 @@ type tape struct {
 	rows int
 }
 
+const studentTable = `CREATE TABLE xueji.student (id bigint PRIMARY KEY, xjh char(19) NOT NULL, xm varchar(64) NOT NULL, xbm tinyint NOT NULL, csrq date NOT NULL, sfzjh char(18) NOT NULL,
+	xxdm char(10) NOT NULL, nj smallint NOT NULL, bj varchar(32) NOT NULL, rxsj datetime NOT NULL, xz decimal(5,2) NOT NULL, bl float NOT NULL, zx bool NOT NULL, bz varchar(255), changed datetime(6) NOT NULL)`
+
 // student writes a row of 15 columns, as varied as real ones.
 func student(rng *rand.Rand, id int) string {
 	note := make([]byte, 20+rng.IntN(60))
@@ -73,8 +76,7 @@ func record(b *testing.B, rows, perTxn int, update bool) *tape {
 		}
 	}
 	run("CREATE DATABASE xueji CHARACTER SET utf8mb4")
-	run(`CREATE TABLE xueji.student (id bigint PRIMARY KEY, xjh char(19) NOT NULL, xm varchar(64) NOT NULL, xbm tinyint NOT NULL, csrq date NOT NULL, sfzjh char(18) NOT NULL,
-		xxdm char(10) NOT NULL, nj smallint NOT NULL, bj varchar(32) NOT NULL, rxsj datetime NOT NULL, xz decimal(5,2) NOT NULL, bl float NOT NULL, zx bool NOT NULL, bz varchar(255), changed datetime(6) NOT NULL)`)
+	run(studentTable)
 	write := func() {
 		rng := rand.New(rand.NewPCG(7, 7))
 		for first := 1; first <= rows; first += perTxn {
@@ -127,7 +129,7 @@ func record(b *testing.B, rows, perTxn int, update bool) *tape {
 func (t *tape) play(b *testing.B, f func(*event.Segment)) {
 	r := t.r
 	conn := &recorded{wire: t.wire}
-	r.stream = &dump{c: &client.Conn{Conn: packet.NewConn(conn)}, conn: conn, buf: make([]byte, readBuffer), sequence: 1}
+	r.stream = newDump(&client.Conn{Conn: packet.NewConn(conn)}, conn)
 	r.newParser()
 	r.pending, r.maps, r.at, r.last = nil, map[uint64]*relation{}, t.from, event.Position{}
 	for rows := 0; rows < t.rows; {

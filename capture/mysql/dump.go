@@ -16,26 +16,17 @@ import (
 	"github.com/google/uuid"
 )
 
-const (
-	// readBuffer holds what one read of the socket brings; most events fit in many times.
-	readBuffer = 128 << 10
-	// silence is how long the server may say nothing; it sends heartbeats each second.
-	silence = 30 * time.Second
-	// fullFrame is the length of a frame that another one of the same packet follows
-	// (MySQL client/server protocol, "MySQL Packets").
-	fullFrame = 1<<24 - 1
-)
+// silence is how long the server may say nothing; it sends heartbeats each second.
+const silence = 30 * time.Second
 
 // dump is a connection on which the server sends its binary log. The bytes of an
 // event lie in the connection's own buffer until the next one is asked for, so that
 // reading allocates nothing. go-mysql's BinlogSyncer does the same with a goroutine,
 // a channel and some five allocations per event, which cost more than decoding the rows.
 type dump struct {
+	frames
 	c        *client.Conn
 	conn     net.Conn // below c; only dump reads it from the command on
-	buf      []byte
-	r, w     int // what is read and not consumed
-	sequence byte
 	deadline time.Time
 	done     <-chan struct{} // of the context whose end interrupts reading
 	unwatch  func() bool
@@ -53,9 +44,15 @@ type dumpFrom struct {
 	gtids gomysql.GTIDSet
 }
 
+func newDump(c *client.Conn, conn net.Conn) *dump {
+	d := &dump{c: c, conn: conn}
+	d.frames = newFrames(d)
+	return d
+}
+
 // openDump registers as a replica and asks for the log. c is the dump's from here on.
 func openDump(ctx context.Context, c *client.Conn, from dumpFrom) (*dump, error) {
-	d := &dump{c: c, conn: c.Conn.Conn, buf: make([]byte, readBuffer), sequence: 1}
+	d := newDump(c, c.Conn.Conn)
 	defer interrupt(ctx, c)()
 	name, err := uuid.NewUUID()
 	if err != nil {
@@ -151,82 +148,29 @@ func (d *dump) next(ctx context.Context) ([]byte, error) {
 	case gomysql.OK_HEADER:
 		return p[1:], nil
 	case gomysql.ERR_HEADER:
-		return nil, d.c.HandleErrorPacket(p)
+		return nil, serverError(p)
 	case gomysql.EOF_HEADER: // only a dump that doesn't wait for more ends
 		return nil, io.EOF
 	}
 	return nil, fmt.Errorf("packet that begins with %#x: %w", p[0], errMalformed)
 }
 
-// packet returns the next packet, which may come in several frames.
-func (d *dump) packet() ([]byte, error) {
-	p, size, err := d.frame()
-	if err != nil || size < fullFrame {
-		return p, err
-	}
-	whole := append([]byte(nil), p...)
-	for size == fullFrame {
-		if p, size, err = d.frame(); err != nil {
-			return nil, err
-		}
-		whole = append(whole, p...)
-	}
-	return whole, nil
-}
-
-// frame returns the payload of the next frame and its size.
-func (d *dump) frame() ([]byte, int, error) {
-	if err := d.fill(4); err != nil {
-		return nil, 0, err
-	}
-	head := binary.LittleEndian.Uint32(d.buf[d.r:])
-	size, sequence := int(head&fullFrame), byte(head>>24)
-	if sequence != d.sequence {
-		return nil, 0, fmt.Errorf("packet %d, want %d: %w", sequence, d.sequence, errMalformed)
-	}
-	d.sequence++
-	if err := d.fill(4 + size); err != nil {
-		return nil, 0, err
-	}
-	p := d.buf[d.r+4 : d.r+4+size : d.r+4+size]
-	d.r += 4 + size
-	return p, size, nil
-}
-
-// fill reads until n bytes wait in the buffer.
-func (d *dump) fill(n int) error {
-	if d.r == d.w {
-		d.r, d.w = 0, 0
-		if len(d.buf) > 8*readBuffer && n <= readBuffer { // one huge event must not be kept for ever
-			d.buf = make([]byte, readBuffer)
-		}
-	}
-	if d.w-d.r >= n {
-		return nil
-	}
-	if d.r+n > len(d.buf) {
-		to := d.buf
-		if n > len(to) {
-			to = make([]byte, max(n, min(2*len(to), 4+fullFrame)))
-		}
-		d.w = copy(to, d.buf[d.r:d.w])
-		d.r, d.buf = 0, to
-	}
-	for d.w-d.r < n {
+// Read implements io.Reader. It moves the deadline, and goes on after one that was an
+// earlier context's end.
+func (d *dump) Read(p []byte) (int, error) {
+	for {
 		if err := d.extend(); err != nil {
-			return err
+			return 0, err
 		}
-		m, err := d.conn.Read(d.buf[d.w:])
-		d.w += m
-		if err == nil || d.w-d.r >= n {
-			continue
-		}
+		n, err := d.conn.Read(p)
 		if ne, ok := errors.AsType[net.Error](err); !ok || !ne.Timeout() || !time.Now().Before(d.deadline) {
-			return err
+			return n, err
 		}
 		d.deadline = time.Time{} // an earlier context's end came late
+		if n > 0 {
+			return n, nil
+		}
 	}
-	return nil
 }
 
 // extend moves the deadline of reading, once a second: it costs more than a small event.

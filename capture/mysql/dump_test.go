@@ -19,7 +19,7 @@ import (
 func piped(t *testing.T) (*dump, net.Conn) {
 	t.Helper()
 	ours, theirs := net.Pipe()
-	d := &dump{c: &client.Conn{Conn: packet.NewConn(ours)}, conn: ours, buf: make([]byte, readBuffer), sequence: 1}
+	d := newDump(&client.Conn{Conn: packet.NewConn(ours)}, ours)
 	t.Cleanup(func() {
 		d.close()
 		if err := theirs.Close(); err != nil {
@@ -96,7 +96,7 @@ func TestDumpRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			ours, theirs := net.Pipe()
-			d := &dump{c: &client.Conn{Conn: packet.NewConn(ours)}, conn: ours, buf: make([]byte, readBuffer), sequence: 1}
+			d := newDump(&client.Conn{Conn: packet.NewConn(ours)}, ours)
 			defer d.close()
 			sent := make(chan error, 1)
 			go func() {
