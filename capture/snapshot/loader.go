@@ -35,7 +35,7 @@ type Options struct {
 	Ahead int
 	// Bytes bounds a chunk, 64 KiB to 64 MiB. Memory is at most Parallel × Ahead × Bytes
 	// and one row for chunks, and as much, at least 8 MiB per table, for what the stream
-	// changes meanwhile: beyond that the chunks are read again. Default 4 MiB.
+	// changes meanwhile: beyond that the chunks are read again. Default 8 MiB.
 	Bytes int
 	// Target is how long reading a chunk should take, 10ms to 10s. Default 200ms.
 	Target time.Duration
@@ -55,7 +55,7 @@ func (o *Options) fill() error {
 		name           string
 		v              *int
 		def, low, high int
-	}{{"Parallel", &o.Parallel, 2, 1, 16}, {"Ahead", &o.Ahead, 3, 1, 16}, {"Bytes", &o.Bytes, 4 << 20, 64 << 10, 64 << 20}} {
+	}{{"Parallel", &o.Parallel, 2, 1, 16}, {"Ahead", &o.Ahead, 3, 1, 16}, {"Bytes", &o.Bytes, 8 << 20, 64 << 10, 64 << 20}} {
 		if *f.v == 0 {
 			*f.v = f.def
 		}
@@ -98,6 +98,7 @@ type Loader struct {
 	asked   bool // the pump is reading
 	pace    int
 	parts   []*capture.Buffer // of a chunk that is being handed out
+	lent    *Memory           // what that one lies in
 	pump    *pump
 	cancel  context.CancelFunc
 	running sync.WaitGroup
@@ -115,8 +116,9 @@ type Loader struct {
 	stopped map[string]bool
 	// keyless are tables in append mode, as far as any was seen.
 	keyless map[string]bool
-	added   []string // tables that the reader delivers besides those of its patterns
-	tasks   []*task  // in the order in which they were asked for
+	added   []string  // tables that the reader delivers besides those of its patterns
+	tasks   []*task   // in the order in which they were asked for
+	spare   []*Memory // of chunks that were handed out
 	// ordered are stopped tables that a person wants to be read again once the reader
 	// delivers them.
 	ordered map[string]bool
@@ -212,7 +214,7 @@ func (l *Loader) Close() error {
 		l.running.Wait()
 		l.cancel = nil
 	}
-	l.inside, l.settled, l.turn, l.asked, l.owing, l.pace, l.parts = false, false, false, false, false, 0, nil
+	l.inside, l.settled, l.turn, l.asked, l.owing, l.pace, l.parts, l.lent, l.spare = false, false, false, false, false, 0, nil, nil, nil
 	return l.o.Reader.Close()
 }
 
@@ -220,15 +222,18 @@ func (l *Loader) Close() error {
 func (l *Loader) Next(ctx context.Context) (*event.Segment, error) {
 	for {
 		if len(l.parts) > 0 {
-			select { // the stream stands still meanwhile: the next chunk is read while this one is written
+			select { // the stream stands still meanwhile: the next chunks are read while this one is written
 			case c := <-l.begins:
 				l.begin(c)
+			case c := <-l.reads:
+				l.read(c)
 			default:
 			}
 			b := l.parts[0]
 			l.parts = l.parts[1:]
 			return &b.Segment, nil
 		}
+		l.back()
 		// A chunk after each transaction at most, so that neither waits for the other's end.
 		if !l.inside && !l.turn && l.settled {
 			seg, err := l.emit()

@@ -62,7 +62,9 @@ func (l *Loader) manage(ctx context.Context) {
 			reading.Go(func() {
 				l.again(ctx, "load "+next.Table, func(src Source) error { return l.load(ctx, next, src) }, func(err error) bool { return l.trouble(next, err) })
 				l.mu.Lock()
-				next.reader = false
+				if next.reader = false; !slices.ContainsFunc(l.tasks, func(t *task) bool { return t.reader }) {
+					l.spare = nil
+				}
 				l.mu.Unlock()
 				<-slots
 				signal(l.work)
@@ -356,6 +358,6 @@ func (p *pace) adapt(rows, bytes int, took time.Duration) {
 		return
 	}
 	byTime := int(float64(rows) * float64(p.target) / float64(max(took, time.Millisecond)))
-	byBytes := int(float64(rows) * float64(p.max) / float64(max(bytes, 1)))
+	byBytes := int(float64(rows) * float64(p.max) / float64(max(bytes, 1)) * 7 / 8) // a chunk that gets full is read for nothing beyond
 	p.rows = max(1, min(byTime, byBytes, 4*p.rows, mostRows))
 }

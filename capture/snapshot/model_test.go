@@ -220,11 +220,15 @@ func (s *server) Read(_ context.Context, r Request) (*Chunk, error) {
 	if r.Keys != nil { // a full chunk may have few of them
 		most = min(most, 1+s.rng.IntN(3))
 	}
-	c := &Chunk{High: high, End: len(ids) <= most}
+	m := r.Fresh()
+	c := &Chunk{Rows: m.Rows, High: high}
 	for _, id := range ids[:min(len(ids), most)] {
-		c.Rows = append(c.Rows, event.Row{Op: event.Read, Table: s.table, After: image(id, seen[id])})
-		c.Last = []event.Value{event.Signed(id)}
+		after := m.Image(3)
+		copy(after, image(id, seen[id]))
+		c.Rows = append(c.Rows, event.Row{Op: event.Read, Table: s.table, After: after})
 	}
+	c.Finish(&r, false)
+	c.End = len(ids) <= most
 	s.goOn()
 	return c, nil
 }

@@ -60,15 +60,17 @@ type Request struct {
 	Range *event.KeyRange
 	// Delivered must be visible in the view that is read, else ErrView.
 	Delivered Delivered
+	// Memory is what the chunk is to lie in, see Fresh; nil for memory of its own.
+	Memory *Memory
 }
 
 // Chunk is what was read: rows in the order of the key, as one view shows them.
-// It is the caller's.
+// It is the caller's, as long as the memory isn't used for another one.
 type Chunk struct {
 	Rows []event.Row // Op is event.Read, images are whole
-	// Bytes is the size of the rows, as Source counts it.
+	// Bytes is the size of the rows, SlotBytes for each column included.
 	Bytes int
-	// Last is the key of the last row; nil if there is none.
+	// Last is the key of the last row, beside the chunk's memory; nil if there is none.
 	Last []event.Value
 	// End says that nothing followed the last row.
 	End bool

@@ -140,6 +140,7 @@ func (l *Loader) begin(c *chunk) {
 	}
 	c.from = len(t.win.changes)
 	c.req.Delivered = Delivered{Place: l.place, Txns: slices.Clone(l.recent), Unnamed: t.Added}
+	c.req.Memory = l.lend()
 	t.flight = append(t.flight, c)
 }
 
@@ -217,6 +218,9 @@ func (l *Loader) emit() (*event.Segment, error) {
 			checks = append(checks, check)
 		}
 		l.arrived(t, c, len(rows))
+		if l.lent = c.req.Memory; l.lent != nil {
+			l.lent.Rows = c.res.Rows
+		}
 		if t.Check != nil && !t.Check.Repair {
 			rows = nil
 		}
