@@ -22,6 +22,7 @@ import (
 type loader struct {
 	r     *Reader      // with a session of its own, for the catalogue
 	data  *client.Conn // for the rows: text comes in the columns' character sets
+	in    *answers     // of data
 	plans map[*schema.Table]*rowimage.TextPlan
 	// executed is the GTID set of what the stream had delivered before it began.
 	executed string
@@ -62,8 +63,8 @@ func interrupt(ctx context.Context, c *client.Conn) (stop func() bool) {
 	return context.AfterFunc(ctx, func() { _ = c.Close() }) // the query itself tells what happened
 }
 
-func (r *Reader) connect(ctx context.Context) (*client.Conn, error) {
-	c, err := r.dial(ctx)
+func (r *Reader) connect(ctx context.Context, options ...client.Option) (*client.Conn, error) {
+	c, err := r.dial(ctx, options...)
 	if err != nil {
 		return nil, connection("connect to "+r.addr(), err)
 	}
@@ -72,9 +73,10 @@ func (r *Reader) connect(ctx context.Context) (*client.Conn, error) {
 
 // open makes the session that reads rows.
 func (l *loader) open(ctx context.Context) (err error) {
-	if l.data, err = l.r.connect(ctx); err != nil {
+	if l.data, err = l.r.connect(ctx, plainAnswers); err != nil {
 		return err
 	}
+	l.in = newAnswers(l.data)
 	for _, sql := range []string{"SET SESSION time_zone = '+00:00'", "SET NAMES utf8mb4", "SET SESSION character_set_results = NULL",
 		"SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", "SET SESSION sql_mode = ''"} {
 		if _, err := l.data.Execute(sql); err != nil {
@@ -201,9 +203,6 @@ func (l *loader) parents() (map[string][]string, error) {
 	return out, nil
 }
 
-// errEnough ends the reading of a chunk that is full before its number of rows is.
-var errEnough = errors.New("enough")
-
 // Read implements snapshot.Source.
 func (l *loader) Read(ctx context.Context, r snapshot.Request) (*snapshot.Chunk, error) {
 	if l.data == nil {
@@ -223,16 +222,15 @@ func (l *loader) Read(ctx context.Context, r snapshot.Request) (*snapshot.Chunk,
 	if err != nil {
 		return nil, errors.Join(err, l.end())
 	}
-	c, err := l.rows(plan, &r)
-	if err != nil && !errors.Is(err, errEnough) {
-		_ = l.data.Close() // what is left of the answer would come first
-		l.data = nil
-		return nil, l.refused(r.Table, err)
-	}
-	if errors.Is(err, errEnough) {
+	c, free, err := l.rows(plan, &r)
+	if err != nil || !free { // what is left of the answer would come first
 		_ = l.data.Close()
 		l.data = nil
-	} else if err := l.end(); err != nil {
+	}
+	if err != nil {
+		return nil, l.refused(r.Table, err)
+	}
+	if err := l.end(); err != nil {
 		return nil, err
 	}
 	if !l.r.mariadb { // everything that the view shows stands in the log by now
@@ -249,7 +247,7 @@ func (l *loader) refused(t *schema.Table, err error) error {
 	if errors.As(err, &me) && (me.Code == gomysql.ER_NO_SUCH_TABLE || me.Code == gomysql.ER_BAD_FIELD_ERROR) {
 		return fmt.Errorf("read table %s: %w: %w: %w", t.ID(), snapshot.ErrTable, capture.ErrConnection, err)
 	}
-	if errors.Is(err, rowimage.ErrMalformed) {
+	if errors.Is(err, rowimage.ErrMalformed) && !errors.Is(err, snapshot.ErrTable) {
 		return fmt.Errorf("read table %s: %w", t.ID(), err)
 	}
 	return connection("read table "+t.ID(), err)
@@ -349,66 +347,44 @@ func (l *loader) visible(d snapshot.Delivered) error {
 	return nil
 }
 
-// rows reads the chunk's rows in the view.
-func (l *loader) rows(plan *rowimage.TextPlan, r *snapshot.Request) (*snapshot.Chunk, error) {
-	c, t := &snapshot.Chunk{}, r.Table
-	var arena event.Arena
-	var slots []event.Value
-	n := len(t.Columns)
-	each := func(fields []gomysql.FieldValue) error {
-		if len(slots) < n {
-			slots = make([]event.Value, 64*n)
-		}
-		row := event.Row{Op: event.Read, Table: t, After: slots[:n:n]}
-		slots = slots[n:]
-		for i := range row.After {
-			v, size, anomaly, err := value(plan, i, &fields[i], &arena)
-			if err != nil {
-				return err
-			}
-			if row.After[i] = v; anomaly != "" {
-				row.Anomalies = append(row.Anomalies, event.Anomaly{Column: i, Raw: anomaly})
-			}
-			c.Bytes += size
-		}
-		c.Rows = append(c.Rows, row)
-		if c.Bytes >= r.Bytes && len(c.Rows) < r.Rows {
-			return errEnough
-		}
-		return nil
-	}
+// rows reads the chunk's rows in the view. It reports false if the connection can't be
+// used any more, because the chunk was full long before its rows were all.
+func (l *loader) rows(plan *rowimage.TextPlan, r *snapshot.Request) (c *snapshot.Chunk, free bool, err error) {
 	sql, err := selectSQL(plan, r)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	err = l.data.ExecuteSelectStreaming(sql, &gomysql.Result{}, each, nil)
-	if err != nil && !errors.Is(err, errEnough) {
-		return nil, err
+	types, err := l.in.ask(sql)
+	if err != nil {
+		return nil, false, err
 	}
-	if len(c.Rows) > 0 {
-		last := c.Rows[len(c.Rows)-1].After
-		c.Last = make([]event.Value, len(t.Key))
-		for k, i := range t.Key {
-			c.Last[k] = last[i]
+	decode, err := plan.Answer(types)
+	if err != nil {
+		return nil, false, fmt.Errorf("%w: %w: %w", snapshot.ErrTable, capture.ErrConnection, err) // altered since it was described
+	}
+	m, n := r.Fresh(), len(r.Table.Columns)
+	c = &snapshot.Chunk{Rows: m.Rows}
+	for {
+		b, err := l.in.row()
+		if err != nil {
+			return nil, false, err
+		}
+		if b == nil {
+			c.Finish(r, false)
+			return c, true, nil
+		}
+		m.Expect(len(b))
+		row := event.Row{Op: event.Read, Table: r.Table, After: m.Image(n)}
+		if row.Anomalies, err = decode.Row(m.Arena.Copy(b), row.After, &m.Arena); err != nil {
+			return nil, false, err
+		}
+		c.Rows = append(c.Rows, row)
+		if c.Bytes += len(b) + n*snapshot.SlotBytes; c.Bytes >= r.Bytes && len(c.Rows) < r.Rows {
+			c.Finish(r, true)
+			free, err = l.in.leave()
+			return c, free, err
 		}
 	}
-	c.End = err == nil && (r.Keys != nil || len(c.Rows) < r.Rows)
-	return c, err
-}
-
-// value turns a column of an answer into a slot; size is what it takes.
-func value(plan *rowimage.TextPlan, i int, f *gomysql.FieldValue, a *event.Arena) (v event.Value, size int, anomaly string, err error) {
-	switch f.Type {
-	case gomysql.FieldValueTypeNull:
-		return event.NullValue, 1, "", nil
-	case gomysql.FieldValueTypeString:
-		b := f.AsString()
-		v, anomaly, err = plan.Value(i, b, a)
-		return v, len(b) + 16, anomaly, err
-	case gomysql.FieldValueTypeFloat:
-		return plan.Float(i, f.AsFloat64()), 16, "", nil
-	}
-	return event.Number(f.AsUint64()), 16, "", nil
 }
 
 // selectSQL reads a chunk in the order of the primary key.
@@ -416,7 +392,7 @@ func selectSQL(plan *rowimage.TextPlan, r *snapshot.Request) (string, error) {
 	t := r.Table
 	cols := make([]string, len(t.Columns))
 	for i, c := range t.Columns {
-		cols[i] = plan.Select(i, quote(c.Name))
+		cols[i] = quote(c.Name)
 	}
 	names := make([]string, len(t.Key))
 	for k, i := range t.Key {

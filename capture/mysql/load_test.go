@@ -3,10 +3,12 @@ package mysql_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/capture/mysql"
 	"github.com/tributary-cdc/tributary/capture/snapshot"
 	"github.com/tributary-cdc/tributary/capture/snapshot/loadtest"
@@ -234,4 +236,89 @@ func testKeys(t *testing.T, g *rig) {
 			}
 		})
 	}
+}
+
+// testSizes reads chunks that are full before their rows are all, where a short rest keeps
+// the connection; a row that takes two frames; and none while the server prepares nothing.
+func testSizes(t *testing.T, g *rig) {
+	g.run("CREATE TABLE sizes (id int PRIMARY KEY, c longtext)")
+	var rows []string
+	for id := range 400 {
+		rows = append(rows, fmt.Sprintf("(%d, REPEAT('%d', 6000))", id, id%10))
+	}
+	g.run("INSERT INTO sizes VALUES " + strings.Join(rows, ", "))
+	g.first()
+	src, err := g.r.Source(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = src.Close() }() // read only
+	tables, err := src.Tables(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := tables[slices.IndexFunc(tables, func(x snapshot.Table) bool { return x.Schema.Name == "sizes" })].Schema
+	memory := &snapshot.Memory{}
+	for _, tt := range []struct {
+		bytes, chunks int
+		connects      bool
+	}{{64 << 10, 3, true}, {2 << 20, 2, false}} {
+		before, seen := 0, 0
+		req := snapshot.Request{Table: table, Rows: 1000, Bytes: tt.bytes, Memory: memory}
+		for n := range tt.chunks {
+			if n == 1 {
+				before = g.connections()
+			}
+			c, err := src.Read(t.Context(), req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range c.Rows {
+				if r.After[0].Int() != int64(seen) || string(r.After[1].B) != strings.Repeat(strconv.Itoa(seen%10), 6000) {
+					t.Fatalf("row %d is %d, %.20q", seen, r.After[0].Int(), r.After[1].B)
+				}
+				seen++
+			}
+			if c.Bytes > tt.bytes+10_000 || c.End != (seen == 400) || c.Last[0].Int() != int64(seen-1) {
+				t.Errorf("%d bytes for %d, up to %+v, after row %d the end: %t", c.Bytes, tt.bytes, c.Last, seen, c.End)
+			}
+			req.After, memory.Rows = c.Last, c.Rows
+		}
+		if connects := g.connections() > before; connects != tt.connects {
+			t.Errorf("chunks of %d bytes on new connections: %t", tt.bytes, connects)
+		}
+	}
+
+	g.run("SET GLOBAL max_prepared_stmt_count = 0")
+	_, err = src.Read(t.Context(), snapshot.Request{Table: table, Rows: 1, Bytes: 1 << 20})
+	g.run("SET GLOBAL max_prepared_stmt_count = 16382")
+	if code, _ := capture.CodeOf(err); code != "MYSQL_PREPARED" || capture.ActionOf(err) != capture.AskOperator {
+		t.Errorf("nothing can be prepared: %v", err)
+	}
+
+	g.run("SET GLOBAL max_allowed_packet = 64 << 20")
+	g.again()
+	g.run("INSERT INTO sizes VALUES (-1, REPEAT('0123456789abcdef', 1310720))")
+	c, err := src.Read(t.Context(), snapshot.Request{Table: table, Rows: 2, Bytes: 64 << 20}) // reconnects, and so has the new limit
+	if err != nil || len(c.Rows) != 2 || string(c.Rows[0].After[1].B) != strings.Repeat("0123456789abcdef", 1310720) || c.Rows[1].After[0].Int() != 0 {
+		t.Errorf("a row of 20 MiB, and another one: %+v, %v", c, err)
+	}
+}
+
+// connections counts those that the server has ever taken.
+func (g *rig) connections() int {
+	g.t.Helper()
+	res, err := g.sql.Execute("SHOW GLOBAL STATUS LIKE 'Connections'")
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	text, err := res.GetString(0, 1)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return n
 }

@@ -89,6 +89,9 @@ func connection(what string, err error) error {
 			Err: fmt.Errorf("%s: %w: %w", what, capture.ErrAccess, err)}
 	case gomysql.ER_SPECIFIC_ACCESS_DENIED_ERROR, gomysql.ER_TABLEACCESS_DENIED_ERROR:
 		return missingGrant(what, err)
+	case gomysql.ER_MAX_PREPARED_STMT_COUNT_REACHED:
+		return &capture.Coded{Code: "MYSQL_PREPARED", Hint: "raise max_prepared_stmt_count, or find who leaves prepared statements open (Prepared_stmt_count)",
+			Err: fmt.Errorf("%s: %w: %w", what, capture.ErrSettings, err)}
 	}
 	return fmt.Errorf("%s: %w: %w", what, capture.ErrConnection, err)
 }

@@ -42,6 +42,7 @@ func testReader(t *testing.T, db servers.DB) {
 		"attack 1, held commits":      testAttack1,
 		"load while rows are written": testRaces,
 		"keys":                        testKeys,
+		"chunks of any size":          testSizes,
 		"a table is added":            testAdd,
 		"added over a held commit":    testAddHeld,
 		"added for good":              testAddedStays,

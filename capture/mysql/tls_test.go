@@ -71,6 +71,9 @@ func TestEncrypted(t *testing.T) {
 			if err := src.Close(); err != nil {
 				t.Error(err)
 			}
+			if c := g.loaded("s"); len(c.Rows) != 3 {
+				t.Errorf("%d rows by load", len(c.Rows))
+			}
 			if state := g.cipher(t); state == "" {
 				t.Error("the session isn't encrypted")
 			}

@@ -13,14 +13,6 @@ import (
 	"github.com/tributary-cdc/tributary/stream/event"
 )
 
-// Float gives the slot of a column that the server prints as a double.
-func (p *TextPlan) Float(i int, f float64) event.Value {
-	if p.types[i].Kind == schema.Float32 {
-		return event.Number(uint64(math.Float32bits(float32(f))))
-	}
-	return event.Number(math.Float64bits(f))
-}
-
 // Literals gives a key's values (in the order of Table.Key, or its first ones) as SQL literals that compare
 // in the order of the primary key. The error wraps ErrUnsupported.
 func (p *TextPlan) Literals(key []event.Value) ([]string, error) {

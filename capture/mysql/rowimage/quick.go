@@ -24,6 +24,12 @@ const (
 	date
 	datetime
 	timestamp
+
+	// Of an answer, where all but numbers have their length in front of them.
+	timeSpan
+	plainText
+	plainBytes
+	decimalDigits
 )
 
 // quick reads what nearly all values are. Whatever it isn't sure of it leaves to

@@ -36,15 +36,6 @@ func CompileText(t *schema.Table, cols []Column) (*TextPlan, error) {
 	return p, nil
 }
 
-// Select gives the expression that makes the server print column i as Decode wants it.
-// name is quoted.
-func (p *TextPlan) Select(i int, name string) string {
-	if p.types[i].Kind == schema.Float32 { // printed with six digits only, but exact as a double
-		return name + " + 0e0"
-	}
-	return name
-}
-
 // Value decodes what the server printed for column i. Values that their kind can't hold
 // are NULL with an anomaly. The bytes are copied into the arena.
 func (p *TextPlan) Value(i int, text []byte, a *event.Arena) (v event.Value, anomaly string, err error) {

@@ -92,6 +92,9 @@ var explanations = map[string]map[language.Language]explanation{
 	"MYSQL_NO_VIEW_PLACE": {
 		english: {"the server doesn't say at which place of its binary log a view was taken", "load the tables from a server that writes a binary log itself"},
 		chinese: {"服务器没有给出一致性视图在二进制日志中的位置", "从自身写二进制日志的服务器装载这些表"}},
+	"MYSQL_PREPARED": {
+		english: {"the server takes no more prepared statements, by which the agent asks for settings and loads tables", "raise max_prepared_stmt_count, or find who leaves them open (Prepared_stmt_count); the agent goes on by itself"},
+		chinese: {"服务器不再接受预处理语句，而 agent 查询设置、装载表都要用它", "调大 max_prepared_stmt_count，或查明是谁没有关闭（Prepared_stmt_count）；之后会自动继续"}},
 	"MYSQL_STATEMENT": {
 		english: {"rows were changed by a statement whose tables can't be told", "binlog_format must be ROW in every session; then tributary gap repair SOURCE, which reads the source's tables again"},
 		chinese: {"有数据被按语句记录的 SQL 修改，无法判断涉及哪些表", "所有会话都须使用 binlog_format=ROW，然后用 tributary gap repair 数据源 重新读取其各表"}},
