@@ -1,18 +1,24 @@
 package postgres
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"fmt"
+	"io"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/tributary-cdc/tributary/stream/peer"
 )
 
 // formats are the settings of all sessions: values have one form whatever the server's are.
 var formats = map[string]string{"DateStyle": "ISO, YMD", "TimeZone": "UTC", "IntervalStyle": "iso_8601", "bytea_output": "hex", "extra_float_digits": "3"}
+
+// readBuffer holds what one read of a session's socket brings; pgx itself asks for 8 KiB.
+const readBuffer = 64 << 10
 
 // config is what a session is opened with. The environment's PGSSL variables don't count.
 func (r *Reader) config(encrypted *tls.Config) (*pgx.ConnConfig, error) {
@@ -34,6 +40,9 @@ func (r *Reader) connect(ctx context.Context) (*pgx.Conn, error) {
 		cfg, err := r.config(encrypted)
 		if err != nil {
 			return nil, err
+		}
+		cfg.BuildFrontend = func(from io.Reader, to io.Writer) *pgproto3.Frontend { // loads read much
+			return pgproto3.NewFrontend(bufio.NewReaderSize(from, readBuffer), to)
 		}
 		return pgx.ConnectConfig(ctx, cfg)
 	})

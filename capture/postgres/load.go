@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -218,114 +217,48 @@ func (v *view) shows(xid uint32) bool {
 	return d < 0 && !slices.Contains(v.running, v.max+uint64(int64(d)))
 }
 
-// errEnough ends the reading of a chunk that is full before its number of rows is.
-var errEnough = errors.New("enough")
+// mostLeft is how many bytes of an answer are read for nothing so that the connection can
+// stay: about what a new one costs.
+const mostLeft = 1 << 20
 
-// rows reads the chunk's rows by COPY, in the form in which the stream has them as well.
+// rows reads the chunk's rows, each value in the form that costs both sides least. A chunk
+// that is full long before its rows are all ends the connection.
 func (l *loader) rows(ctx context.Context, r *snapshot.Request) (*snapshot.Chunk, error) {
 	sql, err := selectSQL(r)
 	if err != nil {
 		return nil, err
 	}
-	w := &copied{r: r, c: &snapshot.Chunk{}}
-	_, err = l.r.sql.PgConn().CopyTo(ctx, w, "COPY ("+sql+") TO STDOUT")
-	if w.err != nil && !errors.Is(w.err, errEnough) {
-		return nil, w.err
-	}
-	if w.err == nil && err != nil {
-		var pe *pgconn.PgError
-		if errors.As(err, &pe) && (pe.Code == "42P01" || pe.Code == "42703") { // undefined table, column
-			return nil, fmt.Errorf("read table %s: %w: %w: %w", r.Table.ID(), snapshot.ErrTable, capture.ErrConnection, err)
-		}
-		return nil, connection("read table "+r.Table.ID(), err)
-	}
-	c := w.c
-	if n := len(c.Rows); n > 0 {
-		c.Last = make([]event.Value, len(r.Table.Key))
-		for k, i := range r.Table.Key {
-			c.Last[k] = c.Rows[n-1].After[i]
-		}
-	}
-	c.End = w.err == nil && (r.Keys != nil || len(c.Rows) < r.Rows)
-	return c, nil
-}
-
-// copied takes COPY's text rows.
-type copied struct {
-	r     *snapshot.Request
-	c     *snapshot.Chunk
-	rest  []byte // of a row whose end hasn't come
-	arena event.Arena
-	slots []event.Value
-	plain []byte
-	err   error
-}
-
-// Write implements io.Writer.
-func (w *copied) Write(p []byte) (int, error) {
-	data := p
-	if len(w.rest) > 0 {
-		data = append(w.rest, p...)
-	}
-	for {
-		line, rest, ok := bytes.Cut(data, []byte{'\n'})
-		if !ok {
-			w.rest = append(w.rest[:0], data...)
-			return len(p), nil
-		}
-		data = rest
-		if w.err = w.row(line); w.err != nil {
-			return 0, w.err
-		}
-	}
-}
-
-func (w *copied) row(line []byte) error {
-	t := w.r.Table
-	n := len(t.Columns)
-	if len(w.slots) < n {
-		w.slots = make([]event.Value, 64*n)
-	}
-	row := event.Row{Op: event.Read, Table: t, After: w.slots[:n:n]}
-	w.slots = w.slots[n:]
-	for i := range row.After {
-		field, rest, more := bytes.Cut(line, []byte{'\t'})
-		if more == (i == n-1) {
-			return fmt.Errorf("row of table %s with other columns than %d: %w", t.ID(), n, pgoutput.ErrMalformed)
-		}
-		line = rest
-		w.c.Bytes += len(field) + 16
-		if string(field) == `\N` {
-			row.After[i] = event.NullValue
+	ctx, cut := context.WithCancel(ctx)
+	defer cut()
+	rd := newRowReader(r)
+	c, left, full := &snapshot.Chunk{Rows: rd.m.Rows}, 0, false
+	answer := l.r.sql.PgConn().ExecParams(ctx, sql, nil, nil, nil, rd.formats)
+	for err == nil && answer.NextRow() {
+		if full {
+			if left += rd.size(answer.Values()); left > mostLeft {
+				cut()
+				break
+			}
 			continue
 		}
-		w.plain = unescape(w.plain[:0], field)
-		var err error
-		if row.After[i], err = slot(t, i, w.plain, &w.arena, &row.Anomalies); err != nil {
-			return err
-		}
+		err = rd.row(answer.Values(), c)
+		full = c.Bytes >= r.Bytes && len(c.Rows) < r.Rows
 	}
-	w.c.Rows = append(w.c.Rows, row)
-	if w.c.Bytes >= w.r.Bytes && len(w.c.Rows) < w.r.Rows {
-		return errEnough
+	if err != nil {
+		cut()
 	}
-	return nil
-}
-
-// unescape undoes COPY's text format (PostgreSQL manual, "COPY", "Text Format").
-func unescape(dst, b []byte) []byte {
-	for {
-		i := bytes.IndexByte(b, '\\')
-		if i < 0 || i == len(b)-1 {
-			return append(dst, b...)
-		}
-		dst = append(dst, b[:i]...)
-		c := b[i+1]
-		if at := strings.IndexByte("bfnrtv", c); at >= 0 {
-			c = "\b\f\n\r\t\v"[at]
-		}
-		dst, b = append(dst, c), b[i+2:]
+	_, failed := answer.Close()
+	switch pe := (*pgconn.PgError)(nil); {
+	case err != nil:
+		return nil, err
+	case left > mostLeft:
+	case errors.As(failed, &pe) && (pe.Code == "42P01" || pe.Code == "42703"): // undefined table, column
+		return nil, fmt.Errorf("read table %s: %w: %w: %w", r.Table.ID(), snapshot.ErrTable, capture.ErrConnection, failed)
+	case failed != nil:
+		return nil, connection("read table "+r.Table.ID(), failed)
 	}
+	c.Finish(r, full)
+	return c, nil
 }
 
 // selectSQL reads a chunk in the order of the key.

@@ -1,0 +1,112 @@
+package postgres
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/tributary-cdc/tributary/schema"
+	"github.com/tributary-cdc/tributary/stream/event"
+)
+
+// form is how a load has a column sent and read. Numbers, times and bytes come in the
+// server's binary form: it is fixed, and neither side prints or parses it. All else comes
+// as text, as in the stream.
+type form uint8
+
+const (
+	asText form = iota // left to parse
+	copied             // text that is the value
+	asBinary
+)
+
+// formOf gives the form of a kind.
+func formOf(k schema.Kind) form {
+	switch k {
+	case schema.Bool, schema.Int16, schema.Int32, schema.Int64, schema.Float32, schema.Float64,
+		schema.Date, schema.Time, schema.DateTime, schema.Timestamp, schema.Bytes:
+		return asBinary
+	case schema.String, schema.Decimal, schema.JSON, schema.UUID:
+		return copied
+	}
+	return asText
+}
+
+const (
+	days2000  = 10_957                    // from 1970 to where the server's days begin
+	micro2000 = days2000 * 86_400_000_000 // and its microseconds
+)
+
+// parseBinary is parse for values in binary form. Bytes are b itself. The error wraps
+// errValue, or errBeyond for an instant that only a text can hold.
+//
+// Source: PostgreSQL 15, the send functions of int.c, float.c, date.c, timestamp.c.
+func parseBinary(kind schema.Kind, b []byte) (event.Value, error) {
+	switch size := len(b); {
+	case kind == schema.Bytes:
+		return event.Raw(b), nil
+	case kind == schema.Bool && size == 1 && b[0] < 2:
+		return event.Number(uint64(b[0])), nil
+	case kind == schema.Int16 && size == 2:
+		return event.Signed(int64(int16(binary.BigEndian.Uint16(b)))), nil
+	case kind == schema.Int32 && size == 4:
+		return event.Signed(int64(int32(binary.BigEndian.Uint32(b)))), nil
+	case kind == schema.Float32 && size == 4:
+		f := math.Float32frombits(binary.BigEndian.Uint32(b))
+		if f != f { // one NaN for all, as from its text
+			f = float32(math.NaN())
+		}
+		return event.Number(uint64(math.Float32bits(f))), nil
+	case kind == schema.Date && size == 4:
+		return dateBinary(int32(binary.BigEndian.Uint32(b))), nil
+	case size != 8:
+		return event.Value{}, fmt.Errorf("%s in %d bytes: %w", kind, size, errValue)
+	}
+	n := binary.BigEndian.Uint64(b)
+	switch kind {
+	case schema.Int64:
+		return event.Number(n), nil
+	case schema.Float64:
+		f := math.Float64frombits(n)
+		if f != f {
+			f = math.NaN()
+		}
+		return event.Number(math.Float64bits(f)), nil
+	case schema.Time:
+		if n > 86_400_000_000 {
+			return event.Value{}, fmt.Errorf("time of %d microseconds: %w", n, errValue)
+		}
+		return event.Number(n), nil
+	case schema.DateTime, schema.Timestamp:
+		us := int64(n)
+		if us == event.PosInfinity || us == event.NegInfinity {
+			return event.Signed(us), nil
+		}
+		if us >= event.PosInfinity-micro2000 {
+			return event.Value{}, errBeyond
+		}
+		return event.Signed(us + micro2000), nil
+	}
+	return event.Value{}, fmt.Errorf("%s in %d bytes: %w", kind, len(b), errValue)
+}
+
+func dateBinary(days int32) event.Value {
+	switch days {
+	case math.MaxInt32:
+		return event.Signed(event.PosInfinity)
+	case math.MinInt32:
+		return event.Signed(event.NegInfinity)
+	}
+	return event.Signed(int64(days) + days2000)
+}
+
+// binaryText prints an instant that parseBinary finds beyond, as the server does.
+func binaryText(kind schema.Kind, b []byte) string {
+	us := int64(binary.BigEndian.Uint64(b))
+	text := time.Unix(us/1_000_000+days2000*86_400, us%1_000_000*1000).UTC().Format("2006-01-02 15:04:05.999999")
+	if kind == schema.Timestamp {
+		text += "+00"
+	}
+	return text
+}
