@@ -122,6 +122,7 @@ func (m *mailbox) take(ctx context.Context, linger time.Duration) (*batch, error
 			continue
 		}
 		m.cur, m.spare = m.spare, nil
+		m.space.Broadcast() // the next one is filled while this one is on its way
 		select { // what was full is gone
 		case <-m.full:
 		default:
