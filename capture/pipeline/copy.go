@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/schema"
 	"github.com/tributary-cdc/tributary/stream/envelope"
@@ -221,16 +223,42 @@ func (w *writer) run(ctx context.Context) error {
 	w.mu.Lock()
 	w.saved.State = w.p.scan.state
 	w.mu.Unlock()
-	for {
-		b, err := w.box.take(ctx, w.p.opts.Linger)
-		if err != nil || b == nil {
-			return err
+	packer, _ := w.p.opts.Log.(log.Packer)
+	for b := (*batch)(nil); ; {
+		if b == nil {
+			var err error
+			if b, err = w.box.take(ctx, w.p.opts.Linger); err != nil || b == nil {
+				return err
+			}
 		}
-		if err := w.append(ctx, b); err != nil {
+		var next *batch
+		var err error
+		if packer == nil || b.records.Size() < w.box.limit {
+			err = w.append(ctx, b)
+		} else {
+			next, err = w.appendAndPack(ctx, b, packer)
+		}
+		if err != nil {
 			return err
 		}
 		w.box.give(b)
+		b = next
 	}
+}
+
+// appendAndPack appends a full batch, and compresses the next one while it is on its way if
+// that gets full. One batch is in flight at most.
+func (w *writer) appendAndPack(ctx context.Context, b *batch, packer log.Packer) (next *batch, err error) {
+	var g errgroup.Group
+	done := make(chan struct{})
+	g.Go(func() error {
+		defer close(done)
+		return w.append(ctx, b)
+	})
+	if next = w.box.ahead(done); next != nil {
+		err = packer.Pack(&next.records)
+	}
+	return next, errors.Join(g.Wait(), err)
 }
 
 func (w *writer) append(ctx context.Context, b *batch) error {

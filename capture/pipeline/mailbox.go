@@ -10,15 +10,15 @@ import (
 )
 
 // mailbox is the one buffer between the reading and the writing half: the reader
-// fills one set of records while the writer has the other on its way. It is
-// swapped whole, so no row costs a channel operation.
+// fills one set of records while the writer has another on its way and, under load, a
+// third one ready. It is swapped whole, so no row costs a channel operation.
 type mailbox struct {
 	limit int
 
 	mu     sync.Mutex
 	space  sync.Cond // signalled when the writer took the buffer
 	cur    *batch
-	spare  *batch
+	spare  []*batch
 	closed bool // no more will be read
 	failed bool // nothing will be written any more
 
@@ -50,7 +50,7 @@ type mark struct {
 }
 
 func newMailbox(limit int) *mailbox {
-	m := &mailbox{limit: limit, cur: &batch{}, spare: &batch{}, filled: make(chan struct{}, 1), full: make(chan struct{}, 1)}
+	m := &mailbox{limit: limit, cur: &batch{}, spare: []*batch{{}, {}}, filled: make(chan struct{}, 1), full: make(chan struct{}, 1)}
 	m.space.L = &m.mu
 	return m
 }
@@ -121,15 +121,39 @@ func (m *mailbox) take(ctx context.Context, linger time.Duration) (*batch, error
 			}
 			continue
 		}
-		m.cur, m.spare = m.spare, nil
-		m.space.Broadcast() // the next one is filled while this one is on its way
-		select { // what was full is gone
-		case <-m.full:
-		default:
-		}
+		m.swap()
 		m.mu.Unlock()
 		return b, nil
 	}
+}
+
+// swap puts an empty buffer in the place of what was taken, to be filled meanwhile.
+func (m *mailbox) swap() {
+	last := len(m.spare) - 1
+	m.cur, m.spare = m.spare[last], m.spare[:last]
+	m.space.Broadcast()
+	select { // what was full is gone
+	case <-m.full:
+	default:
+	}
+}
+
+// ahead waits until the buffer is full, and swaps it out. It returns nil if done is
+// closed first. What take handed out hasn't been given back meanwhile.
+func (m *mailbox) ahead(done <-chan struct{}) *batch {
+	select {
+	case <-m.full:
+	case <-done:
+		return nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b := m.cur
+	if b.records.Size() < m.limit { // it is closed
+		return nil
+	}
+	m.swap()
+	return b
 }
 
 // give returns a buffer that take handed out.
@@ -137,7 +161,7 @@ func (m *mailbox) give(b *batch) {
 	b.records.Reset()
 	*b = batch{records: b.records, commits: b.commits[:0]}
 	m.mu.Lock()
-	m.spare = b
+	m.spare = append(m.spare, b)
 	m.space.Broadcast()
 	if m.closed || m.cur.records.Count() > 0 {
 		signal(m.filled)

@@ -49,9 +49,13 @@ type header struct {
 func encodeBatch(dst []byte, h header, r *log.Records, c Compression) ([]byte, error) {
 	start := len(dst)
 	dst = append(dst, make([]byte, batchOverhead)...)
-	dst, err := compress(dst, r.Data(), c)
-	if err != nil {
-		return nil, fmt.Errorf("compress batch of %d records: %w", r.Count(), err)
+	if packed, ok := r.Packed(int8(c)); ok {
+		dst = append(dst, packed...)
+	} else {
+		var err error
+		if dst, err = compress(dst, r.Data(), c); err != nil {
+			return nil, fmt.Errorf("compress batch of %d records: %w", r.Count(), err)
+		}
 	}
 	b := dst[start:]
 	binary.BigEndian.PutUint32(b[8:], uint32(len(b)-lengthEnd))

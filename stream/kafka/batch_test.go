@@ -86,3 +86,44 @@ func TestCheckTopic(t *testing.T) {
 		t.Errorf("good settings: %v", bad)
 	}
 }
+
+// TestPacked: records that were compressed ahead make the same batch, and only as long as
+// they are the same, for a producer of the same compression.
+func TestPacked(t *testing.T) {
+	encode := func(r *log.Records, c Compression) []byte {
+		b, err := encodeBatch(nil, header{at: time.UnixMilli(1)}, r, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	fresh := func(n int) *log.Records {
+		r := &log.Records{}
+		for range n {
+			r.Add([]byte("key"), bytes.Repeat([]byte("value"), 50))
+		}
+		return r
+	}
+	for _, c := range []Compression{Uncompressed, LZ4, Zstd} {
+		r := fresh(3)
+		if err := (&Producer{o: ProducerOptions{Compression: c}}).Pack(r); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := r.Packed(int8(c)); !ok {
+			t.Errorf("compression %d: not packed", c)
+		}
+		for _, other := range []Compression{Uncompressed, LZ4, Zstd} {
+			if !bytes.Equal(encode(r, other), encode(fresh(3), other)) {
+				t.Errorf("packed by compression %d, another batch by %d", c, other)
+			}
+		}
+		r.Add([]byte("key"), bytes.Repeat([]byte("value"), 50))
+		if !bytes.Equal(encode(r, c), encode(fresh(4), c)) {
+			t.Errorf("compression %d: a record more makes another batch", c)
+		}
+		r.Reset()
+		if _, ok := r.Packed(int8(c)); ok {
+			t.Errorf("compression %d: packed after a reset", c)
+		}
+	}
+}

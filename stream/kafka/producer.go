@@ -81,6 +81,15 @@ func coordinatorMoves(err error) bool {
 		errors.Is(err, kafkago.NotCoordinatorForGroup) || errors.Is(err, kafkago.ConcurrentTransactions)
 }
 
+// Pack implements log.Packer.
+func (p *Producer) Pack(r *log.Records) error {
+	err := r.Pack(int8(p.o.Compression), func(dst, data []byte) ([]byte, error) { return compress(dst, data, p.o.Compression) })
+	if err != nil {
+		return fmt.Errorf("compress batch of %d records: %w", r.Count(), err)
+	}
+	return nil
+}
+
 // Append implements log.Appender.
 func (p *Producer) Append(ctx context.Context, r *log.Records) (log.Offset, error) {
 	if p.id.ID < 0 {

@@ -114,6 +114,14 @@ type Appender interface {
 	Append(ctx context.Context, r *Records) (Offset, error)
 }
 
+// Packer is what an Appender may be besides: one that can do a part of its work ahead.
+type Packer interface {
+	// Pack compresses the records, so that appending them takes less time. It may be
+	// called while others are appended, by another goroutine. Nothing may be added to
+	// them meanwhile.
+	Pack(r *Records) error
+}
+
 // Fetcher reads one partition. It is used by one goroutine.
 type Fetcher interface {
 	// Fetch blocks until at least one batch at or above from is there, or wait

@@ -35,8 +35,11 @@ func (r *Record) Header(name string) ([]byte, bool) {
 // of the Kafka protocol guide, "Record"), so that nothing is copied again before
 // compression. The zero value is ready; Reset keeps the memory.
 type Records struct {
-	data  []byte
-	count int
+	data    []byte
+	count   int
+	packed  []byte
+	form    int8 // of packed
+	current bool // packed has what data has
 }
 
 // Add appends one record. All timestamps of a batch are equal, because the
@@ -60,10 +63,25 @@ func (r *Records) Add(key, value []byte, headers ...Header) {
 	}
 	r.data = d
 	r.count++
+	r.current = false
 }
 
+// Pack keeps what f appends for the records, until Add or Reset: an appender's own form,
+// made ahead. form tells apart who can use it.
+func (r *Records) Pack(form int8, f func(dst, data []byte) ([]byte, error)) error {
+	packed, err := f(r.packed[:0], r.data)
+	if err != nil {
+		return err
+	}
+	r.packed, r.form, r.current = packed, form, true
+	return nil
+}
+
+// Packed gives what Pack has kept in this form, and whether it has.
+func (r *Records) Packed(form int8) ([]byte, bool) { return r.packed, r.current && r.form == form }
+
 // Reset empties the buffer and keeps its memory.
-func (r *Records) Reset() { r.data, r.count = r.data[:0], 0 }
+func (r *Records) Reset() { r.data, r.count, r.current = r.data[:0], 0, false }
 
 // Count is the number of records.
 func (r *Records) Count() int { return r.count }
