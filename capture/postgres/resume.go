@@ -43,7 +43,9 @@ func (r *Reader) resume(ctx context.Context, res capture.Resume) error {
 		return gap("OTHER_SERVER", "system identifier is %s, was %s", id.SystemID, r.state.System)
 	}
 	if id.Timeline != r.state.Timeline {
-		return gap("OTHER_TIMELINE", "timeline is %d, was %d", id.Timeline, r.state.Timeline)
+		if err := r.promoted(ctx, id, &res, gap); err != nil {
+			return err
+		}
 	}
 	var flushed pgtypeLSN
 	var plugin, database string
@@ -114,8 +116,7 @@ func (r *Reader) first(ctx context.Context, id pglogrepl.IdentifySystemResult) e
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return connection("look at the slot", err)
 	}
-	slot, err := pglogrepl.CreateReplicationSlot(ctx, r.conn, r.o.Slot, "pgoutput",
-		pglogrepl.CreateReplicationSlotOptions{Mode: pglogrepl.LogicalReplication, SnapshotAction: "NOEXPORT_SNAPSHOT"})
+	slot, err := r.createSlot(ctx)
 	if err != nil {
 		return &capture.Coded{Code: "PG_SLOT", Hint: "a slot of this name may be left from an earlier start: SELECT pg_drop_replication_slot('" + r.o.Slot + "')",
 			Err: connection("create the slot "+r.o.Slot, err)}
@@ -125,6 +126,15 @@ func (r *Reader) first(ctx context.Context, id pglogrepl.IdentifySystemResult) e
 		return fmt.Errorf("slot's start %q: %w", slot.ConsistentPoint, err)
 	}
 	return r.begin(id, uint64(lsn))
+}
+
+// createSlot makes the slot. Where the server knows how, standbys may keep it.
+func (r *Reader) createSlot(ctx context.Context) (pglogrepl.CreateReplicationSlotResult, error) {
+	if r.version < failoverSlots {
+		return pglogrepl.CreateReplicationSlot(ctx, r.conn, r.o.Slot, "pgoutput",
+			pglogrepl.CreateReplicationSlotOptions{Mode: pglogrepl.LogicalReplication, SnapshotAction: "NOEXPORT_SNAPSHOT"})
+	}
+	return pglogrepl.ParseCreateReplicationSlot(r.conn.Exec(ctx, "CREATE_REPLICATION_SLOT "+pgx.Identifier{r.o.Slot}.Sanitize()+" LOGICAL pgoutput (SNAPSHOT 'nothing', FAILOVER)"))
 }
 
 // repair begins anew with a slot of its own, on whatever server. What was added stays so.

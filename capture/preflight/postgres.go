@@ -254,7 +254,7 @@ func (c *postgresServer) slots(ctx context.Context) error {
 		c.r.add(Refuses, "PG_WAL_SENDERS", "", fmt.Sprintf("max_wal_senders = %d, %d used", most, n), c.system("max_wal_senders", strconv.FormatInt(n+4, 10))...)
 	}
 	if !c.ours {
-		c.r.Makes = append(c.r.Makes, Repair{SQL: fmt.Sprintf("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", text(c.s.Slot())), Undo: "SELECT pg_drop_replication_slot(" + text(c.s.Slot()) + ")"})
+		c.r.Makes = append(c.r.Makes, Repair{SQL: postgres.CreateSlot(c.version, text(c.s.Slot())), Undo: "SELECT pg_drop_replication_slot(" + text(c.s.Slot()) + ")"})
 	}
 	return nil
 }

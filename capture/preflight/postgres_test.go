@@ -189,7 +189,7 @@ func wellPostgres(t *testing.T, e *elephant) {
 	if len(r.Tables) != 1 || r.Tables[0].ID != "well.student" || r.Tables[0].Rows != 1000 || r.Tables[0].Bytes == 0 {
 		t.Errorf("tables %+v", r.Tables)
 	}
-	if len(r.Makes) != 1 || r.Makes[0].SQL != "SELECT pg_create_logical_replication_slot('tributary_330106_well', 'pgoutput')" {
+	if len(r.Makes) != 1 || r.Makes[0].SQL != postgres.CreateSlot(e.version, "'tributary_330106_well'") {
 		t.Errorf("makes %+v", r.Makes)
 	}
 	e.run(t, r.Makes[0].SQL)
