@@ -54,7 +54,7 @@ func (r *Reader) promoted(ctx context.Context, id pglogrepl.IdentifySystemResult
 	}
 	// What was silence on the old server may be transactions on this one.
 	res.Restart.Offset = min(res.Restart.Offset, end)
-	r.state.Timeline, r.state.Epoch = id.Timeline, capture.NextEpoch(r.state.Epoch, res.Last.Epoch)
+	r.state.Timeline, r.state.Epoch, r.state.LastID = id.Timeline, capture.NextEpoch(r.state.Epoch, res.Last.Epoch), ""
 	return nil
 }
 

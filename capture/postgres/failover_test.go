@@ -4,9 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pglogrepl"
 
 	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/capture/postgres"
@@ -25,11 +30,18 @@ type couple struct {
 
 func newCouple(t *testing.T) *couple {
 	db := servers.Start(t, "PostgreSQL", withFailover, nil)
+	c := alone(t, db)
+	c.standby = servers.Standby(t, db, withFailover, nil)
+	return c
+}
+
+// alone is a reader of a server that may end before the test does.
+func alone(t *testing.T, db servers.DB) *couple {
 	const database = "renshi"
 	run(t, open(t, db, "postgres"), "CREATE DATABASE "+database)
 	g := &rig{t: t, db: db, sql: open(t, db, database), o: postgres.Options{
 		Source: event.Source{ID: "330108-" + database, Org: "330108", Engine: event.Postgres, Agent: "a1"},
-		Host:   "127.0.0.1", Port: db.Port, Database: database, User: "postgres", Password: db.Password, Tables: []string{"public.*"}}}
+		Host:   "127.0.0.1", Port: db.Port, Database: database, User: "postgres", Password: db.Password, Tables: []string{"public.s"}}}
 	run(t, g.sql, "CREATE TABLE s (id int PRIMARY KEY)")
 	t.Cleanup(func() {
 		if g.r != nil {
@@ -38,7 +50,7 @@ func newCouple(t *testing.T) *couple {
 			}
 		}
 	})
-	return &couple{rig: g, standby: servers.Standby(t, db, withFailover, nil)}
+	return &couple{rig: g}
 }
 
 // until waits for a condition that a server answers.
@@ -77,7 +89,9 @@ func (c *couple) takes(res *capture.Resume, id int) *event.Segment {
 	}
 	res.Last, res.Restart = seg.Txn.Position, seg.Restart
 	if seg.State != nil {
-		res.State = append([]byte(nil), seg.State...)
+		res.State, res.Since = append([]byte(nil), seg.State...), nil
+	} else {
+		res.Since = append(res.Since, seg.Txn.ID)
 	}
 	c.r.Ack(seg.Restart)
 	return seg
@@ -203,5 +217,68 @@ func TestFailoverLosesTransactions(t *testing.T) {
 	err := c.start(lost)
 	if gap, ok := errors.AsType[*capture.GapError](err); !ok || gap.Code != "OTHER_TIMELINE" || !strings.Contains(gap.Reason, "wasn't kept") {
 		t.Errorf("without its slot: %v", err)
+	}
+}
+
+// TestSetBack: a server comes back from a copy of its files that is older than what was
+// read, and has written on beyond that place before the reader looks. Only what stands in
+// the place of the last transaction tells.
+func TestSetBack(t *testing.T) {
+	for name, others := range map[string]int{"another transaction": 40, "nothing there": 0} {
+		t.Run(name, func(t *testing.T) {
+			db := servers.PostgresPrograms(t, nil)
+			c := alone(t, db)
+			run(t, c.sql, "CREATE TABLE other (v text)")
+			res := c.first()
+			c.row(&res, 1)
+			ctx, data := context.Background(), filepath.Join(db.Server.Dir, "data")
+			offline := func(do func() error) {
+				t.Helper()
+				if err := errors.Join(c.r.Close(), db.Server.Stop(ctx), do(), db.Server.Start(ctx)); err != nil {
+					t.Fatal(err)
+				}
+				c.sql = open(t, db, c.o.Database)
+			}
+			cp := func(from, to string) error { return exec.Command("cp", "-a", from, to).Run() }
+			offline(func() error { return cp(data, data+".old") })
+			if err := c.start(res); err != nil {
+				t.Fatal(err)
+			}
+			for id := 2; id < 5; id++ {
+				c.row(&res, id)
+			}
+			unchanged := res
+			offline(func() error { return nil })
+			if err := c.start(unchanged); err != nil { // the same server goes on
+				t.Fatal(err)
+			}
+			c.row(&res, 5)
+			offline(func() error { return errors.Join(os.RemoveAll(data), os.Rename(data+".old", data)) })
+			for n := range others {
+				run(t, c.sql, "INSERT INTO s VALUES ($1)", 100+n)
+			}
+			for n := 0; others == 0; n++ { // nothing that is captured
+				run(t, c.sql, "INSERT INTO other VALUES (repeat('x', 1000))")
+				var beyond bool
+				if err := c.sql.QueryRow(ctx, "SELECT pg_current_wal_lsn() > $1::text::pg_lsn", pglogrepl.LSN(res.Restart.Offset).String()).Scan(&beyond); err != nil {
+					t.Fatal(err)
+				}
+				if beyond {
+					break
+				}
+			}
+			for range 2 { // a restart doesn't change it
+				err := c.start(res)
+				for err == nil {
+					var seg *event.Segment
+					if seg, err = c.r.Next(ctx); err == nil && seg.Kind != event.Idle {
+						t.Fatalf("%+v came", seg)
+					}
+				}
+				if gap, ok := errors.AsType[*capture.GapError](err); !ok || gap.Code != "LOG_RESET" || gap.From != res.Last {
+					t.Fatalf("%v, want the gap LOG_RESET after %s", err, res.Last)
+				}
+			}
+		})
 	}
 }

@@ -53,9 +53,10 @@ type state struct {
 	Slot     string            `json:"slot"`
 	Epoch    uint32            `json:"epoch"`
 	Stopped  []event.TableStop `json:"stopped,omitempty"`
-	Shapes   map[string]shape  `json:"shapes,omitempty"` // of the tables
-	Parts    map[string]uint32 `json:"parts,omitempty"`  // files of the tables' partitions
-	Added    []string          `json:"added,omitempty"`  // tables beside those of the patterns
+	Shapes   map[string]shape  `json:"shapes,omitempty"`  // of the tables
+	Parts    map[string]uint32 `json:"parts,omitempty"`   // files of the tables' partitions
+	Added    []string          `json:"added,omitempty"`   // tables beside those of the patterns
+	LastID   string            `json:"last_id,omitempty"` // of the last transaction of the epoch
 }
 
 func (s *state) stopOf(table string) *event.TableStop {
@@ -77,6 +78,7 @@ type Reader struct {
 	version   int // of the server, e.g. 180001
 	state     state
 	last      event.Position
+	again     *again // what must come first; nil once it has
 	relations map[uint32]*relation
 	additions capture.Additions
 	// truncateUnseen says that the server leaves TRUNCATE out of the stream.
@@ -182,7 +184,11 @@ func (r *Reader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 	r.last = res.Last
 	r.relations, r.suspects, r.truncated, r.watchedAt = map[uint32]*relation{}, map[string]suspicion{}, map[string]bool{}, time.Time{}
 	r.ack.Store(r.end.Offset)
-	err = pglogrepl.StartReplication(ctx, r.conn, r.o.Slot, pglogrepl.LSN(r.end.Offset), pglogrepl.StartReplicationOptions{
+	from := r.end.Offset
+	if r.again != nil {
+		from = r.again.last.Place.Offset
+	}
+	err = pglogrepl.StartReplication(ctx, r.conn, r.o.Slot, pglogrepl.LSN(from), pglogrepl.StartReplicationOptions{
 		PluginArgs: []string{"proto_version '1'", "publication_names '" + strings.ReplaceAll(r.o.Publication, "'", "''") + "'"}})
 	if err != nil {
 		return 0, connection("start replication", err)

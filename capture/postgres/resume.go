@@ -20,6 +20,7 @@ func (r *Reader) resume(ctx context.Context, res capture.Resume) error {
 	if err != nil {
 		return connection("identify the server", err)
 	}
+	r.again = nil
 	if res.Repair {
 		return r.repair(ctx, id, res)
 	}
@@ -41,6 +42,11 @@ func (r *Reader) resume(ctx context.Context, res capture.Resume) error {
 	}
 	if id.SystemID != r.state.System {
 		return gap("OTHER_SERVER", "system identifier is %s, was %s", id.SystemID, r.state.System)
+	}
+	last := &again{last: res.Last, id: r.state.LastID}
+	if n := len(res.Since); n > 0 {
+		last.id = res.Since[n-1]
+		r.state.LastID = last.id // the next state may be written before the next transaction
 	}
 	if id.Timeline != r.state.Timeline {
 		if err := r.promoted(ctx, id, &res, gap); err != nil {
@@ -68,6 +74,9 @@ func (r *Reader) resume(ctx context.Context, res capture.Resume) error {
 		return gap("LOG_RESET", "the server's log ends at %s, before %s", id.XLogPos, pglogrepl.LSN(res.Restart.Offset))
 	}
 	r.end = res.Restart
+	if last.id != "" && uint64(flushed) <= last.last.Place.Offset {
+		r.again = last
+	}
 	return nil
 }
 

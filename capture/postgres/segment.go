@@ -18,13 +18,14 @@ func (r *Reader) commit(m *pgoutput.Msg) error {
 		return fmt.Errorf("commit without begin: %w", pgoutput.ErrMalformed)
 	}
 	seg := &b.Segment
-	r.end = event.Place{Offset: m.EndLSN}
+	r.end.Offset = max(r.end.Offset, m.EndLSN)
 	if r.skip || seg.First && len(seg.Rows) == 0 && r.skipped == 0 {
 		r.skip = false
 		r.queue.Drop(b)
 		return nil
 	}
 	seg.Last, seg.Skipped, seg.Restart = true, r.skipped, r.end
+	r.state.LastID = seg.Txn.ID
 	if time.Since(r.stateAt) > time.Second {
 		state, err := json.Marshal(r.state)
 		if err != nil {

@@ -109,6 +109,9 @@ func (r *Reader) receive(ctx context.Context) error {
 
 func (r *Reader) status(ctx context.Context) error {
 	ack := pglogrepl.LSN(r.ack.Load())
+	if r.again != nil { // what isn't proven mustn't be let go
+		ack = min(ack, pglogrepl.LSN(r.again.last.Place.Offset))
+	}
 	err := pglogrepl.SendStandbyStatusUpdate(ctx, r.conn, pglogrepl.StandbyStatusUpdate{
 		WALWritePosition: max(ack, pglogrepl.LSN(r.end.Offset)), WALFlushPosition: ack, WALApplyPosition: ack, ClientTime: time.Now(), ReplyRequested: true})
 	if err != nil {
@@ -134,9 +137,11 @@ func (r *Reader) copyData(ctx context.Context, b []byte) error {
 		if r.seg != nil || r.skip || !r.queue.Empty() {
 			return nil
 		}
-		if end := uint64(k.ServerWALEnd); end > r.end.Offset {
-			r.end.Offset = end
+		end := uint64(k.ServerWALEnd)
+		if r.again != nil && end > r.again.last.Place.Offset {
+			return r.again.gap("nothing there")
 		}
+		r.end.Offset = max(r.end.Offset, end)
 		if time.Since(r.idleAt) >= r.every() {
 			return r.idle()
 		}
@@ -173,7 +178,12 @@ func (r *Reader) message(ctx context.Context) error {
 	switch m.Kind {
 	case pgoutput.Begin:
 		pos := event.Position{Epoch: r.state.Epoch, Place: event.Place{Offset: m.LSN}}
-		r.skip, r.skipped = pos.Compare(r.last) <= 0, 0
+		r.skip, r.skipped = r.again != nil || pos.Compare(r.last) <= 0, 0
+		if r.again != nil {
+			if err := r.meets(m); err != nil {
+				return err
+			}
+		}
 		r.seg = r.queue.Begin(event.Txn{Position: pos, ID: strconv.FormatUint(uint64(m.XID), 10), Committed: m.Time, Captured: time.Now()}, true)
 	case pgoutput.Commit:
 		return r.commit(m)

@@ -49,6 +49,7 @@ func TestGapsOfPostgres(t *testing.T) {
 			x.run(x.source, "ALTER SYSTEM RESET max_slot_wal_keep_size", "SELECT pg_reload_conf()")
 		}},
 		{name: "backup restored", code: "LOG_RESET", lose: restored(0)},
+		{name: "backup restored, and written on", code: "LOG_RESET", lose: restored(40)},
 		{name: "another server", code: "OTHER_SERVER", lose: func(x *gapRig) {
 			other := servers.PostgresPrograms(x.whole, nil)
 			x.make(other)

@@ -117,8 +117,8 @@ var explanations = map[string]map[language.Language]explanation{
 		english: {"another server answers than last time", "correct the address, or let tributary gap repair SOURCE read the source's tables again from this one"},
 		chinese: {"应答的服务器与上次不是同一台", "更正地址，或用 tributary gap repair 数据源 从这台服务器重新读取各表"}},
 	"OTHER_TIMELINE": {
-		english: {"the server is on another timeline: a standby was promoted, or a backup restored", "tributary gap repair SOURCE reads the source's tables again"},
-		chinese: {"服务器处于另一条时间线：备库被提升，或从备份恢复", "用 tributary gap repair 数据源 重新读取其各表"}},
+		english: {"the server is on another timeline, without the slot or without transactions that were read: a standby was promoted, or a backup restored", "tributary gap repair SOURCE reads the source's tables again"},
+		chinese: {"服务器处于另一条时间线，且没有复制槽或缺少已读过的事务：备库被提升，或从备份恢复", "用 tributary gap repair 数据源 重新读取其各表"}},
 	"PARTIAL_JSON": {
 		english: {"the binary log has JSON differences, and not the document that they change", "SET GLOBAL binlog_row_image = 'FULL', or binlog_row_value_options = '', then read the table again"},
 		chinese: {"binlog 只记录了 JSON 差异，没有变更前的完整文档", "执行 SET GLOBAL binlog_row_image = 'FULL' 或 binlog_row_value_options = ''，然后重新读取该表"}},
