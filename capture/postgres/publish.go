@@ -26,8 +26,8 @@ func Identified(class string) string {
 // replica identity, so that the applications' own updates and deletes would fail there
 // once the table was published; else it is empty.
 var exposed = `ARRAY(SELECT x FROM unnest((SELECT min(ARRAY[ln.nspname::text, l.relname::text]) FROM pg_class l JOIN pg_namespace ln ON ln.oid = l.relnamespace
-	WHERE l.relkind = 'r' AND NOT ` + Identified("l") + ` AND (l.oid = c.oid OR c.relkind = 'p' AND l.oid IN (
-		WITH RECURSIVE down(oid) AS (SELECT inhrelid FROM pg_inherits WHERE inhparent = c.oid UNION SELECT i.inhrelid FROM pg_inherits i JOIN down ON down.oid = i.inhparent) SELECT oid FROM down)))) x)`
+	WHERE l.relkind = 'r' AND NOT ` + Identified("l") + ` AND l.oid = ANY(ARRAY( -- an array, so that the index is used for each
+		WITH RECURSIVE down(oid) AS (SELECT c.oid UNION SELECT i.inhrelid FROM pg_inherits i JOIN down ON down.oid = i.inhparent WHERE c.relkind = 'p') SELECT oid FROM down)))) x)`
 
 // publishable lists the tables that a publication can hold, each with the partitioned
 // tables above it. $1 says that partitioned tables themselves can be published.

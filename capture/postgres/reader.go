@@ -86,7 +86,7 @@ type Reader struct {
 	watchedAt      time.Time            // when partitions were looked at
 	suspects       map[string]suspicion // tables whose partitions have changed
 	truncated      map[string]bool      // tables that the stream has truncated since partitions were looked at
-	lookedAt       time.Time
+	lookAt         time.Time            // when the catalogue is looked at again
 	// leaving are tables that the catalogue hasn't got any more, with a place in the log
 	// behind all that was written to them.
 	leaving  map[string]uint64

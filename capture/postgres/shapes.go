@@ -42,13 +42,28 @@ type found struct {
 	dropped bool // it has lost a column at some time
 }
 
-const shapesOf = `SELECT c.oid, p.schemaname::text, p.tablename::text, c.relfilenode, a.* FROM pg_publication_tables p
-	JOIN pg_namespace n ON n.nspname = p.schemaname JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename
+// shapesOf reads the shapes of the tables that the rest of the statement names as t: oid,
+// schema and name.
+const shapesOf = `SELECT t.oid, t.schema, t.name, c.relfilenode, a.* FROM (%s) t JOIN pg_class c ON c.oid = t.oid
 	CROSS JOIN LATERAL (SELECT array_agg(attnum::int ORDER BY attnum) FILTER (WHERE NOT attisdropped), array_agg(attname || ' ' || atttypid ORDER BY attnum) FILTER (WHERE NOT attisdropped),
 		array_agg(a.xmin::text ORDER BY attnum) FILTER (WHERE NOT attisdropped),
 		array_agg(NOT attnotnull AND NOT atthasdef AND attidentity = '' AND coalesce(to_jsonb(a)->>'attgenerated', '') = '' AND coalesce(to_jsonb(a)->>'atthasmissing', 'false') = 'false' ORDER BY attnum)
-			FILTER (WHERE NOT attisdropped), bool_or(attisdropped) FROM pg_attribute a WHERE a.attrelid = c.oid AND attnum > 0) a
-	WHERE p.pubname = $1 AND ($2 = 0 OR c.oid = $2)`
+			FILTER (WHERE NOT attisdropped), bool_or(attisdropped) FROM pg_attribute a WHERE a.attrelid = t.oid AND attnum > 0) a`
+
+// All tables of the publication, or one of them. To ask for what is published takes time
+// for all that is, so one that the publication names itself is looked for there first.
+const (
+	published = `SELECT c.oid, p.schemaname::text AS schema, p.tablename::text AS name FROM pg_publication_tables p
+		JOIN pg_namespace n ON n.nspname = p.schemaname JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename WHERE p.pubname = $1`
+	publishedBy = `SELECT c.oid, n.nspname::text AS schema, c.relname::text AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE c.oid = $2 AND EXISTS (SELECT FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE p.pubname = $1 AND r.prrelid = c.oid)`
+)
+
+var (
+	shapesOfAll  = fmt.Sprintf(shapesOf, published)
+	shapeOfNamed = fmt.Sprintf(shapesOf, publishedBy)
+	shapeOfOne   = fmt.Sprintf(shapesOf, published+" AND c.oid = $2")
+)
 
 // blind asks whether the server leaves TRUNCATE out.
 func (r *Reader) blind(ctx context.Context) (blind bool, err error) {
@@ -61,7 +76,18 @@ func (r *Reader) blind(ctx context.Context) (blind bool, err error) {
 
 // shapes reads the shapes of captured tables, by the table's id; of one, or of all with 0.
 func (r *Reader) shapes(ctx context.Context, oid uint32) (map[string]*found, error) {
-	rows, err := r.sql.Query(ctx, shapesOf, r.o.Publication, oid)
+	if oid == 0 {
+		return r.shapesBy(ctx, shapesOfAll, r.o.Publication)
+	}
+	out, err := r.shapesBy(ctx, shapeOfNamed, r.o.Publication, oid)
+	if err == nil && len(out) == 0 {
+		out, err = r.shapesBy(ctx, shapeOfOne, r.o.Publication, oid)
+	}
+	return out, err
+}
+
+func (r *Reader) shapesBy(ctx context.Context, statement string, of ...any) (map[string]*found, error) {
+	rows, err := r.sql.Query(ctx, statement, of...)
 	if err != nil {
 		return nil, connection("read the tables' shapes", err)
 	}
@@ -124,18 +150,24 @@ func (f *found) differs(was shape, blind bool) (how string, reread bool) {
 	return "", false
 }
 
-// lookEvery is the time between two looks at the catalogue on servers that tell of TRUNCATE.
-const lookEvery = 5 * time.Second
+// lookEvery is the least time between two looks at the catalogue on servers that tell of
+// TRUNCATE. A look that takes long, with thousands of tables, is taken less often: the
+// server isn't ours.
+const (
+	lookEvery = 5 * time.Second
+	lookShare = 50 // of the time, one part of so many at most
+)
 
 // look finds tables that aren't what they were: all of them, or one. It reports whether
 // there was any.
 func (r *Reader) look(ctx context.Context, oid uint32) (changed bool, err error) {
+	began := time.Now()
 	now, err := r.shapes(ctx, oid)
 	if err != nil {
 		return false, err
 	}
 	if oid == 0 {
-		r.lookedAt = time.Now()
+		r.lookAt = time.Now().Add(max(lookEvery, lookShare*time.Since(began)))
 		if r.state.Shapes == nil { // a first start
 			r.state.Shapes = map[string]shape{}
 			for name, f := range now {

@@ -64,7 +64,7 @@ func (r *Reader) receive(ctx context.Context) error {
 			if err := r.restart(ctx); err != nil {
 				return err
 			}
-			if r.truncateUnseen || time.Since(r.lookedAt) > lookEvery || r.due() {
+			if r.truncateUnseen || time.Now().After(r.lookAt) || r.due() {
 				if _, err := r.look(ctx, 0); err != nil {
 					return err
 				}
