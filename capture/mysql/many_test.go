@@ -1,0 +1,49 @@
+package mysql_test
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/tributary-cdc/tributary/test/servers"
+)
+
+// TestManyTables: a source of TABLES tables, each of which has been written to, is read on
+// after a restart.
+func TestManyTables(t *testing.T) {
+	tables := 200
+	if s := os.Getenv("TABLES"); s != "" {
+		var err error
+		if tables, err = strconv.Atoi(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g := newRig(t, servers.MariaDB(t, nil), "many")
+	for n := range tables {
+		g.run(fmt.Sprintf("CREATE TABLE t%d (id int PRIMARY KEY, name varchar(40), born date, score decimal(5,2))", n))
+	}
+	began := time.Now()
+	res := g.first()
+	t.Logf("first start with %d tables: %s, state of %d bytes", tables, time.Since(began), len(res.State))
+	for n := range tables {
+		g.run(fmt.Sprintf("INSERT INTO t%d VALUES (1, '张三', '2015-09-01', 98.5)", n))
+	}
+	began = time.Now()
+	for range tables {
+		seg := g.busy()
+		g.take(&res, seg)
+	}
+	t.Logf("a row of each: %s, state of %d bytes", time.Since(began), len(res.State))
+	began = time.Now()
+	if err := g.start(res); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("start: %s", time.Since(began))
+	g.run("INSERT INTO t7 VALUES (2, '李四', NULL, NULL)")
+	if seg := g.busy(); len(seg.Rows) != 1 || seg.Rows[0].After[0].Int() != 2 {
+		t.Errorf("%+v", seg)
+	}
+	t.Logf("first row after a restart: %s", time.Since(began))
+}
