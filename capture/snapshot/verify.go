@@ -53,9 +53,10 @@ type Unverified struct {
 	Err   error
 }
 
-// VerifyAll is Verify for all captured tables that exist. It gives those that will be
-// compared, and those that can't be.
-func (l *Loader) VerifyAll(ctx context.Context, v Verification) (ordered []string, refused []Unverified, err error) {
+// VerifyAll is Verify for all captured tables that exist, or those of them that wanted
+// names by their IDs, if it isn't nil. It gives those that will be compared, and those that
+// can't be.
+func (l *Loader) VerifyAll(ctx context.Context, v Verification, wanted func(table string) bool) (ordered []string, refused []Unverified, err error) {
 	err = l.with(ctx, func(src Source) error {
 		tables, err := src.Tables(ctx)
 		if err != nil {
@@ -63,6 +64,9 @@ func (l *Loader) VerifyAll(ctx context.Context, v Verification) (ordered []strin
 		}
 		for i := range tables {
 			t := &tables[i]
+			if wanted != nil && !wanted(t.ID) {
+				continue
+			}
 			err := l.free(t.ID, true)
 			switch {
 			case err != nil:

@@ -135,6 +135,10 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 	defer silence()
 	g.Go(func() error { said.writer.Run(saying); return nil })
 	var sources errgroup.Group
+	for _, s := range c.Sources {
+		id := c.Org + "-" + s.Name
+		g.Go(func() error { parts.loaders[id].verifies(ctx, id, event.Engine(s.Engine), s.Verify, l); return nil })
+	}
 	for _, p := range pipes {
 		sources.Go(func() error {
 			err := p.Run(ctx)

@@ -26,13 +26,18 @@ type refusedTable struct {
 	trouble
 }
 
-// orderVerification takes an order to compare one table, or all of them.
-func (l loading) orderVerification(ctx context.Context, r *http.Request) (out verifying, err error) {
-	q := r.URL.Query()
+// newVerification is a new order.
+func newVerification(by string, repair bool) snapshot.Verification {
 	now := time.Now().UTC()
 	var unique [4]byte
 	_, _ = rand.Read(unique[:]) // which never fails
-	v := snapshot.Verification{ID: now.Format("20060102T150405-") + hex.EncodeToString(unique[:]), By: q.Get("by"), At: now, Repair: q.Get("repair") == "true"}
+	return snapshot.Verification{ID: now.Format("20060102T150405-") + hex.EncodeToString(unique[:]), By: by, At: now, Repair: repair}
+}
+
+// orderVerification takes an order to compare one table, or all of them.
+func (l loading) orderVerification(ctx context.Context, r *http.Request) (out verifying, err error) {
+	q := r.URL.Query()
+	v := newVerification(q.Get("by"), q.Get("repair") == "true")
 	out.ID = v.ID
 	if table := q.Get("table"); table != "" {
 		if err := l.Verify(ctx, table, v); err != nil {
@@ -41,7 +46,7 @@ func (l loading) orderVerification(ctx context.Context, r *http.Request) (out ve
 		out.Ordered = []string{table}
 	} else {
 		var refused []snapshot.Unverified
-		if out.Ordered, refused, err = l.VerifyAll(ctx, v); err != nil {
+		if out.Ordered, refused, err = l.VerifyAll(ctx, v, nil); err != nil {
 			return out, err
 		}
 		for _, u := range refused {

@@ -91,6 +91,8 @@ type Source struct {
 	// Fuse is what we may hold back at the source, Warn is when to warn before.
 	Fuse Fuse `yaml:"fuse"`
 	Warn Warn `yaml:"warn"`
+	// Verify compares tables with the stores again and again.
+	Verify Verifying `yaml:"verify"`
 }
 
 // Keyless says what is done with the source's tables that have no primary key.
@@ -200,12 +202,13 @@ var keys = map[string][]string{
 	"TLS":         {"mode", "ca_file", "cert_file", "key_file", "server_name", "legacy"},
 	"SASL":        {"mechanism", "user", "password_file", "password_env"},
 	"Source": {"name", "engine", "host", "port", "database", "user", "password_file", "password_env", "tls", "tables",
-		"datasets", "keys", "append", "partition", "first_start", "load", "fuse", "warn"},
-	"Fuse":    {"size", "age"},
-	"Warn":    {"left", "held"},
-	"Loading": {"rows_per_second", "quiet_hours", "time_zone"},
-	"StoreDB": {"name", "host", "port", "database", "user", "password_file", "password_env", "tls", "schema", "target", "datasets"},
-	"Layout":  {"target", "key"},
+		"datasets", "keys", "append", "partition", "first_start", "load", "fuse", "warn", "verify"},
+	"Fuse":      {"size", "age"},
+	"Warn":      {"left", "held"},
+	"Verifying": {"every", "tables", "repair"},
+	"Loading":   {"rows_per_second", "quiet_hours", "time_zone"},
+	"StoreDB":   {"name", "host", "port", "database", "user", "password_file", "password_env", "tls", "schema", "target", "datasets"},
+	"Layout":    {"target", "key"},
 }
 
 var orgCode = regexp.MustCompile(`^[0-9A-Za-z_-]{1,64}$`)
@@ -290,7 +293,7 @@ func (a *Agent) Check() error {
 		if s.Partition < 0 || int(s.Partition) >= a.Partitions {
 			all = append(all, wrong(fmt.Sprintf("%s.partition %d", where, s.Partition), outside, 0, a.Partitions-1))
 		}
-		all = append(all, s.Secret.check(where), s.TLS.check(where, s.Host), s.Load.check(where), s.Fuse.check(where, s.Engine), s.Warn.check(where))
+		all = append(all, s.Secret.check(where), s.TLS.check(where, s.Host), s.Load.check(where), s.Fuse.check(where, s.Engine), s.Warn.check(where), s.Verify.check(where))
 	}
 	return errors.Join(all...)
 }

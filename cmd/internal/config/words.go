@@ -59,6 +59,7 @@ var (
 	outside       = words{"is outside %d to %d", "超出范围 %d 至 %d"}
 	belowZero     = words{"is below 0", "小于 0"}
 	aSize         = words{"a size with its unit is wanted, such as 20GB (kB, MB, GB, TB)", "应为带单位的大小，例如 20GB（kB、MB、GB、TB）"}
+	needsEvery    = words{"it needs verify.every", "须同时设置 verify.every"}
 	atLeast       = words{"at least %s", "至少为 %s"}
 	fuseForSlots  = words{"is for postgres: %s keeps its binary log by its own settings (binlog_expire_logs_seconds), whoever reads it, so that nothing is held back and nothing can be given up", "仅用于 postgres：%s 按自身设置（binlog_expire_logs_seconds）保留二进制日志，与谁在读取无关，因此没有可以放弃的占用"}
 	aZone         = words{"a name such as Asia/Shanghai", "应为时区名，例如 Asia/Shanghai"}
