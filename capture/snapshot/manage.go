@@ -104,6 +104,9 @@ func wait(ctx context.Context, d time.Duration, c <-chan struct{}) {
 func (l *Loader) trouble(t *task, err error) (final bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if t.Phase == Failed { // the table has stopped meanwhile
+		return true
+	}
 	t.Error = err.Error()
 	if capture.ActionOf(err) == capture.StopSource {
 		t.Phase = Failed
