@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tributary-cdc/tributary/sinks/postgres"
@@ -30,8 +31,8 @@ type board interface {
 // store is what the page reads of a store: a postgres.Viewer. Calls block until the
 // store answers or ctx ends.
 type store interface {
-	Recent(ctx context.Context, n int) ([]postgres.Recent, error)
-	Datasets(ctx context.Context) ([]postgres.Dataset, error)
+	Recent(ctx context.Context, n int, topics []string) ([]postgres.Recent, error)
+	Datasets(ctx context.Context, topics []string) ([]postgres.Dataset, error)
 	Trace(ctx context.Context, dataset string, key []string) ([]postgres.Trace, error)
 }
 
@@ -60,7 +61,8 @@ type Console struct {
 	o        Options
 	pages    *template.Template
 	watchers chan struct{}
-	recent   recentCache
+	recent   recentCache // of everything
+	parts    sync.Map    // *recentCache by Part.key, while somebody looks at the part
 }
 
 //go:embed assets
@@ -94,7 +96,8 @@ func New(o Options) (*Console, error) {
 // no login, and a trace shows a row.
 func (c *Console) Handler() http.Handler { return guarded(c.Behind()) }
 
-// Behind is the same for whoever stands before it and decides who may come.
+// Behind is the same for whoever stands before it and decides who may come, and what they
+// may see: see Within.
 func (c *Console) Behind() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", c.page)

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -53,10 +54,20 @@ type shelf struct {
 }
 
 // Recent implements store.
-func (s *shelf) Recent(context.Context, int) ([]postgres.Recent, error) { return s.recent, s.err }
+func (s *shelf) Recent(_ context.Context, _ int, topics []string) (found []postgres.Recent, _ error) {
+	for _, r := range s.recent {
+		if topic, _, _ := strings.Cut(r.Partition, "/"); topics == nil || slices.Contains(topics, topic) {
+			found = append(found, r)
+		}
+	}
+	return found, s.err
+}
 
 // Datasets implements store.
-func (s *shelf) Datasets(context.Context) ([]postgres.Dataset, error) {
+func (s *shelf) Datasets(_ context.Context, topics []string) ([]postgres.Dataset, error) {
+	if topics != nil && !slices.Contains(topics, "tributary.330106.changes") {
+		return nil, s.err
+	}
 	return []postgres.Dataset{{Name: "student", Key: []string{"xh"}}}, s.err
 }
 

@@ -114,7 +114,7 @@ func (c *Console) changes(r *http.Request, lang language.Language, last map[stri
 }
 
 // api gives the newest records as they stand in the log.
-func (c *Console) api(w http.ResponseWriter, _ *http.Request) {
+func (c *Console) api(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(map[string]any{"data": c.o.Board.Records()}) // the reader may have gone
+	_ = json.NewEncoder(w).Encode(map[string]any{"data": c.records(partOf(r.Context()))}) // the reader may have gone
 }

@@ -37,7 +37,7 @@ type problem struct {
 type item struct{ Name, Code, What, Do, Detail string }
 
 // problems lists what isn't as it should be, the worst first.
-func (c *Console) problems(records []status.Record, lang language.Language, now time.Time) []problem {
+func (c *Console) problems(part Part, records []status.Record, lang language.Language, now time.Time) []problem {
 	t := texts[lang]
 	byTone := map[string][]problem{}
 	type same struct{ program, state, code, what, do, hint, err string }
@@ -58,7 +58,7 @@ func (c *Console) problems(records []status.Record, lang language.Language, now 
 		byTone[p.Tone] = append(byTone[p.Tone], p)
 	}
 	for _, r := range c.o.Board.Readings() {
-		if r.Error != "" {
+		if r.Error != "" && part.sees(r.Org) {
 			add(problem{Tone: bad, Where: r.Topic, What: t.Generic["unread"][0], Do: t.Generic["unread"][1], Error: r.Error})
 		}
 	}

@@ -51,7 +51,8 @@ func (c *Console) trace(ctx context.Context, q url.Values, t words) tracing {
 	if viewer == nil {
 		return f
 	}
-	if tables, err := viewer.Datasets(ctx); err == nil { // only what the form offers
+	part := partOf(ctx)
+	if tables, err := viewer.Datasets(ctx, part.topics()); err == nil { // only what the form offers
 		f.Tables = tables
 	}
 	if f.Table == "" || strings.TrimSpace(f.Key) == "" {
@@ -63,10 +64,14 @@ func (c *Console) trace(ctx context.Context, q url.Values, t words) tracing {
 		f.Error = err.Error()
 		return f
 	}
+	if part != nil && !named(f.Tables, f.Table) { // whether others have it isn't told
+		return f
+	}
 	rows, err := viewer.Trace(ctx, f.Table, key)
 	if err != nil {
 		f.Error = err.Error()
 	}
+	rows = part.cut(rows)
 	for i := range rows {
 		f.Found = append(f.Found, foundOf(&rows[i], t))
 	}

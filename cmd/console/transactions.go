@@ -45,7 +45,13 @@ type recentCache struct {
 
 // read asks all stores at once, unless somebody did a moment ago.
 func (c *Console) read(ctx context.Context) ([][]postgres.Recent, []error) {
+	part := partOf(ctx)
 	k := &c.recent
+	if part != nil {
+		kept, _ := c.parts.LoadOrStore(part.key(), &recentCache{})
+		k = kept.(*recentCache)
+		c.forget(k)
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if time.Since(k.at) < c.o.Every*8/10 {
@@ -56,11 +62,25 @@ func (c *Console) read(ctx context.Context) ([][]postgres.Recent, []error) {
 	found, errs := make([][]postgres.Recent, len(c.o.Stores)), make([]error, len(c.o.Stores))
 	var all sync.WaitGroup
 	for i, s := range c.o.Stores {
-		all.Go(func() { found[i], errs[i] = s.Viewer.Recent(ctx, readBatches) })
+		all.Go(func() { found[i], errs[i] = s.Viewer.Recent(ctx, readBatches, part.topics()) })
 	}
 	all.Wait()
 	k.at, k.stores, k.errs = time.Now(), found, errs
 	return found, errs
+}
+
+// forget drops what was kept for parts at which nobody has looked for a minute.
+func (c *Console) forget(but *recentCache) {
+	c.parts.Range(func(key, value any) bool {
+		k := value.(*recentCache)
+		if k != but && k.mu.TryLock() {
+			if !k.at.IsZero() && time.Since(k.at) > time.Minute {
+				c.parts.Delete(key)
+			}
+			k.mu.Unlock()
+		}
+		return true
+	})
 }
 
 // transactions gives the newest transactions of all sources, and the stores that
@@ -76,7 +96,11 @@ func (c *Console) transactions(ctx context.Context, t words) ([]transaction, []p
 	var commits []commit
 	for i, found := range stores {
 		if errs[i] != nil {
-			failed = append(failed, problem{Tone: bad, Where: c.o.Stores[i].Name, What: t.Generic["store"][0], Do: t.Generic["store"][1], Error: errs[i].Error()})
+			p := problem{Tone: bad, Where: c.o.Stores[i].Name, What: t.Generic["store"][0], Do: t.Generic["store"][1]}
+			if partOf(ctx) == nil { // where the store is concerns those who have it
+				p.Error = errs[i].Error()
+			}
+			failed = append(failed, p)
 			continue
 		}
 		for _, r := range found {

@@ -79,9 +79,10 @@ type moment struct{ Text, Full, Machine string }
 // look gathers the view.
 func (c *Console) look(ctx context.Context, lang language.Language) *view {
 	t, now := texts[lang], time.Now()
-	records := c.o.Board.Records()
+	part := partOf(ctx)
+	records := c.records(part)
 	v := &view{T: t, Empty: len(records) == 0, Stores: c.storeNames(records)}
-	v.Trouble = c.problems(records, lang, now)
+	v.Trouble = c.problems(part, records, lang, now)
 	v.Flows = flows(records, v.Stores, t, now)
 	v.Loads, v.MoreLoads = loads(records, lang, now)
 	v.Whole = slices.ContainsFunc(v.Flows, func(f flow) bool { return f.Log.WholeNotes != "" })

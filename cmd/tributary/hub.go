@@ -39,11 +39,12 @@ func runHub(ctx context.Context, file string, out io.Writer, l *slog.Logger) err
 		return err
 	}
 	defer client.Close()
-	topics := make([]log.Partition, len(c.Orgs))
+	topics, owner := make([]log.Partition, len(c.Orgs)), map[log.Partition]string{}
 	for i, org := range c.Orgs {
 		topics[i] = statusTopic(org)
+		owner[topics[i]] = org
 	}
-	board, err := status.NewBoard(status.BoardOptions{Topics: topics, Logger: l, Fetcher: func(p log.Partition) log.Fetcher { return client.Fetcher(p, 1<<20) }})
+	board, err := status.NewBoard(status.BoardOptions{Topics: topics, Logger: l, Org: func(p log.Partition) string { return owner[p] }, Fetcher: func(p log.Partition) log.Fetcher { return client.Fetcher(p, 1<<20) }})
 	if err != nil {
 		return err
 	}

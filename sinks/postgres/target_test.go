@@ -134,7 +134,7 @@ func apart(t *testing.T, b *bench) {
 				t.Errorf("%s: traced %+v, %v", target, found, err)
 			}
 			v := s.Viewer()
-			sets, err := v.Datasets(t.Context())
+			sets, err := v.Datasets(t.Context(), nil)
 			if err != nil || len(sets) != 1 || sets[0].Name != "student" || !slices.Equal(sets[0].Key, []string{"id"}) {
 				t.Errorf("%s: datasets %+v, %v", target, sets, err)
 			}

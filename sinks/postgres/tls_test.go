@@ -62,7 +62,7 @@ func TestEncrypted(t *testing.T) {
 		}
 		if err == nil {
 			v := s.Viewer()
-			if _, err := v.Recent(t.Context(), 1); err != nil {
+			if _, err := v.Recent(t.Context(), 1, nil); err != nil {
 				t.Errorf("%s: the viewer: %v", mode, err)
 			}
 			if err := v.Close(t.Context()); err != nil {

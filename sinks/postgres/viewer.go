@@ -42,12 +42,17 @@ type Dataset struct {
 	Key  []string
 }
 
-// Recent gives what the n newest batches hold, the newest first.
-func (v *Viewer) Recent(ctx context.Context, n int) (found []Recent, err error) {
+// lookBack bounds the batches among which those of some topics are looked for.
+const lookBack = 20_000
+
+// Recent gives what the n newest batches hold, the newest first; with topics those from
+// these topics, of the last 20,000 ones.
+func (v *Viewer) Recent(ctx context.Context, n int, topics []string) (found []Recent, err error) {
 	err = v.ask(ctx, func(c *pgx.Conn) error {
 		rows, err := c.Query(ctx, `SELECT b.id, s.source, s.from_position, s.to_position, s.txn_id, b.partition, b.first_offset, b.last_offset,
 			b.transactions, b.rows, count(*) OVER (PARTITION BY b.id), b.partial, b.applied_at
-			FROM (SELECT * FROM tributary.batch ORDER BY id DESC LIMIT $1) b JOIN tributary.batch_source s ON s.batch = b.id ORDER BY b.id DESC, s.source`, n)
+			FROM (SELECT * FROM tributary.batch WHERE $2::text[] IS NULL OR id > (SELECT max(id) FROM tributary.batch) - $3 AND `+ofTopics("partition", 2)+`
+				ORDER BY id DESC LIMIT $1) b JOIN tributary.batch_source s ON s.batch = b.id ORDER BY b.id DESC, s.source`, n, topics, lookBack)
 		if err != nil {
 			return err
 		}
@@ -60,15 +65,22 @@ func (v *Viewer) Recent(ctx context.Context, n int) (found []Recent, err error) 
 	return found, nil
 }
 
-// Datasets gives the tables of the store, by name. Mirrors of one name are one.
-func (v *Viewer) Datasets(ctx context.Context) (found []Dataset, err error) {
+// ofTopics is the condition that a partition is one of the topics of a parameter.
+func ofTopics(column string, n int) string {
+	return fmt.Sprintf("split_part(%s, '/', 1) = ANY($%d::text[])", column, n)
+}
+
+// Datasets gives the tables of the store, by name; with topics those that sources of these
+// topics have. Mirrors of one name are one.
+func (v *Viewer) Datasets(ctx context.Context, topics []string) (found []Dataset, err error) {
 	err = v.ask(ctx, func(c *pgx.Conn) error {
 		rows, err := c.Query(ctx, `SELECT DISTINCT ON (t.relname) t.relname, ARRAY(SELECT a.attname::text FROM unnest(i.indkey) WITH ORDINALITY k(n, o)
 				JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = k.n WHERE a.attname <> '_source' ORDER BY k.o)
 			FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace JOIN pg_index i ON i.indrelid = t.oid AND i.indisprimary
 			WHERE (n.nspname = $1 OR EXISTS (SELECT FROM tributary.target m WHERE m.schema = n.nspname AND m.name = t.relname))
 			AND t.relkind IN ('r', 'p') AND EXISTS (SELECT FROM pg_attribute s WHERE s.attrelid = t.oid AND s.attname = '_source' AND NOT s.attisdropped)
-			ORDER BY t.relname, n.nspname <> $1, n.nspname`, v.s.o.Schema)
+			AND ($2::text[] IS NULL OR EXISTS (SELECT FROM tributary.target m JOIN tributary.progress p USING (source) WHERE m.name = t.relname AND `+ofTopics("p.partition", 2)+`))
+			ORDER BY t.relname, n.nspname <> $1, n.nspname`, v.s.o.Schema, topics)
 		if err != nil {
 			return err
 		}

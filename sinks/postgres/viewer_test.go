@@ -17,14 +17,14 @@ import (
 // after its connection was ended.
 func viewed(t *testing.T, s worker.Store, c *pgx.Conn) {
 	v := s.(*postgres.Store).Viewer()
-	if _, err := v.Recent(t.Context(), 5); err == nil || !strings.Contains(err.Error(), "tributary.batch") {
+	if _, err := v.Recent(t.Context(), 5, nil); err == nil || !strings.Contains(err.Error(), "tributary.batch") {
 		t.Errorf("a store that no worker has prepared: %v", err)
 	}
 	claim, table := claimed(t, s), sinktest.Table()
 	if err := s.EnsureTable(t.Context(), claim, table); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := v.Recent(t.Context(), 5); err != nil || len(got) != 0 {
+	if got, err := v.Recent(t.Context(), 5, nil); err != nil || len(got) != 0 {
 		t.Errorf("an empty store: %+v, %v", got, err)
 	}
 	for n := range uint64(4) {
@@ -38,14 +38,22 @@ func viewed(t *testing.T, s worker.Store, c *pgx.Conn) {
 	}
 	look := func(when string) {
 		t.Helper()
-		got, err := v.Recent(t.Context(), 3)
+		got, err := v.Recent(t.Context(), 3, nil)
 		if err != nil || len(got) != 3 || got[0].Batch <= got[1].Batch || got[0].From != got[1].To || got[0].Rows != 1 || got[0].Txns != 1 || got[0].First != 10 || got[0].Last != 12 ||
 			got[0].Source != table.Source || got[0].TxnID != "txn" || got[0].Partition != place.String() || got[0].Applied.IsZero() || got[0].Sources != 1 {
 			t.Errorf("%s: %+v, %v", when, got, err)
 		}
-		sets, err := v.Datasets(t.Context())
+		sets, err := v.Datasets(t.Context(), nil)
 		if err != nil || len(sets) != 1 || sets[0].Name != table.Dataset || !slices.Equal(sets[0].Key, []string{"id"}) {
 			t.Errorf("%s: %+v, %v", when, sets, err)
+		}
+		for topic, want := range map[string]int{place.Topic: 3, "tributary.other.changes": 0} {
+			if got, err := v.Recent(t.Context(), 3, []string{topic}); err != nil || len(got) != want {
+				t.Errorf("%s: %d batches of %s, want %d: %v", when, len(got), topic, want, err)
+			}
+			if sets, err := v.Datasets(t.Context(), []string{topic}); err != nil || len(sets) != min(1, want) {
+				t.Errorf("%s: %d tables of %s: %v", when, len(sets), topic, err)
+			}
 		}
 		found, err := v.Trace(t.Context(), table.Dataset, []string{"3"})
 		if err != nil || len(found) != 1 || found[0].Batch.ID != got[0].Batch {
@@ -58,7 +66,7 @@ func viewed(t *testing.T, s worker.Store, c *pgx.Conn) {
 		t.Fatalf("%d connections of the viewer", len(backends))
 	}
 	for range 2 { // the first question after it may fail, no later one
-		if _, err := v.Recent(t.Context(), 1); err == nil {
+		if _, err := v.Recent(t.Context(), 1, nil); err == nil {
 			break
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,6 +23,13 @@ func Changes(org string) string     { return Prefix + org + ".changes" }
 func Schemas(org string) string     { return Prefix + org + ".schemas" }     // one partition, never compacted, never expired
 func Checkpoints(org string) string { return Prefix + org + ".checkpoints" } // compacted
 func Status(org string) string      { return Prefix + org + ".status" }      // compacted
+
+// OrgOf tells whose topic a name is; false for one that is no org's.
+func OrgOf(topic string) (org string, ok bool) {
+	rest, ok := strings.CutPrefix(topic, Prefix)
+	org, kind, cut := strings.Cut(rest, ".")
+	return org, ok && cut && org != "" && slices.Contains([]string{"changes", "schemas", "checkpoints", "status"}, kind)
+}
 
 // TopicOptions tunes the topics of an org.
 type TopicOptions struct {

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,6 +20,10 @@ type BoardOptions struct {
 	Fetcher func(log.Partition) log.Fetcher
 	// Topics are the status partitions of all orgs to watch.
 	Topics []log.Partition
+	// Org tells whose a topic is. A record that speaks of another org, or of a source that
+	// isn't the org's (<org>-<name>), is dropped: who may write to a topic of one org must not
+	// speak for another. Without it all records are believed.
+	Org func(log.Partition) string
 	// MaxBytes bounds what is held of all records together, as they came. A record
 	// that would go beyond it is dropped and counted. Default 64 MiB.
 	MaxBytes int
@@ -48,6 +54,8 @@ type held struct {
 // Reading is how a Board gets on with one topic.
 type Reading struct {
 	Topic string
+	// Org is whose topic it is, where that is known.
+	Org string
 	// Error says why it can't be read now; empty if it can.
 	Error string
 	// CaughtUp says that everything up to the topic's end was read once.
@@ -76,9 +84,21 @@ func NewBoard(o BoardOptions) (*Board, error) {
 	}
 	b := &Board{o: o, held: map[string]held{}, topics: map[log.Partition]Reading{}}
 	for _, p := range o.Topics {
-		b.topics[p] = Reading{Topic: p.Topic}
+		b.topics[p] = Reading{Topic: p.Topic, Org: b.org(p)}
 	}
 	return b, nil
+}
+
+func (b *Board) org(p log.Partition) string {
+	if b.o.Org == nil {
+		return ""
+	}
+	return b.o.Org(p)
+}
+
+// foreign says that a record of an org's topic speaks for another.
+func foreign(r *Record, org string) bool {
+	return r.Org != org || r.Kind != OfWorker && !strings.HasPrefix(r.Source, org+"-")
 }
 
 // Run follows all topics until ctx ends. Whatever fails is tried again.
@@ -118,7 +138,8 @@ func (b *Board) Readings() []Reading {
 	return out
 }
 
-// Dropped counts records that aren't held: malformed ones, and those beyond MaxBytes.
+// Dropped counts records that aren't held: malformed ones, those that speak for another org,
+// and those beyond MaxBytes.
 func (b *Board) Dropped() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -207,6 +228,9 @@ func (b *Board) take(p log.Partition, r *log.Record) {
 	}
 	size := len(name) + len(r.Value)
 	rec, err := Parse(r.Key, r.Value)
+	if org := b.org(p); err == nil && b.o.Org != nil && foreign(&rec, org) {
+		err = fmt.Errorf("a record about %s %s: %w", rec.Org, rec.Source, ErrMalformed)
+	}
 	if err != nil || b.bytes-old.size+size > b.o.MaxBytes {
 		if b.dropped++; b.dropped == 1 {
 			b.o.Logger.Warn("status record dropped", "topic", p.Topic, "bytes", size, "err", err)

@@ -132,6 +132,31 @@ func (m *memory) board(t *testing.T, maxBytes int, orgs ...string) *Board {
 	return b
 }
 
+// TestNobodySpeaksForAnother: what stands in an org's topic about another org, or about a
+// source that isn't its own, isn't held.
+func TestNobodySpeaksForAnother(t *testing.T) {
+	m := newMemory()
+	board := m.board(t, 0, "330106", "330203")
+	board.o.Org = func(p log.Partition) string { return strings.Split(p.Topic, ".")[1] }
+	for _, r := range []Record{
+		{Kind: OfSource, Org: "330106", Source: "330106-xueji", State: "streaming"},
+		{Kind: OfWorker, Org: "330106", Store: "city", Program: "w", State: "applying"},
+		{Kind: OfSource, Org: "330203", Source: "330203-xueji", State: "gap"},
+		{Kind: OfSource, Org: "330106", Source: "330203-xueji", State: "gap"},
+		{Kind: OfStore, Org: "330106", Source: "3301060-xueji", Store: "city", State: "gap"},
+		{Kind: OfWorker, Org: "330203", Store: "city", Program: "w", State: "failed"},
+	} {
+		value, err := r.value()
+		if err != nil {
+			t.Fatal(err)
+		}
+		board.take(topic("330106"), &log.Record{Key: r.Key(), Value: value})
+	}
+	if got := board.Records(); len(got) != 2 || board.Dropped() != 4 || got[0].Program != "w" || got[1].Source != "330106-xueji" {
+		t.Errorf("%d dropped, held: %+v", board.Dropped(), got)
+	}
+}
+
 func TestRecordKeepsItsBounds(t *testing.T) {
 	r := Record{Kind: OfStore, Source: "330106-xueji", Store: "city", Org: "330106", State: "gap", Error: strings.Repeat("学", maxText), Position: event.Position{Epoch: 7}}
 	for i := range maxTables + 5 {

@@ -90,7 +90,7 @@ func New(o Options) (*Desk, error) {
 var static = map[string]string{"desk.css": "text/css; charset=utf-8", "confirm.js": "text/javascript; charset=utf-8"}
 
 // Handler answers people. Whatever isn't a page or the API of the desk goes to rest, for
-// those who may see all that the hub has.
+// those who may see something of the tree, in a context that says what (console.Within).
 func (d *Desk) Handler(rest http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	for i := range d.routes {

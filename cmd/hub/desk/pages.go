@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tributary-cdc/tributary/cmd/console"
 	"github.com/tributary-cdc/tributary/cmd/hub/account"
 	"github.com/tributary-cdc/tributary/cmd/hub/refusal"
 	"github.com/tributary-cdc/tributary/cmd/hub/state"
@@ -174,7 +175,7 @@ func (c *call) menu(name string) (menu []item) {
 	if c.session == nil {
 		return nil
 	}
-	if c.session.May(account.See, "") {
+	if len(c.session.Scopes(account.See)) > 0 {
 		menu = append(menu, item{"/", text("menu.status", c.lang), false})
 	}
 	for _, p := range pages {
@@ -302,7 +303,7 @@ func (d *Desk) home(c *call) string {
 	switch {
 	case err != nil:
 		return "/me"
-	case s.May(account.See, "") && !slices.ContainsFunc(s.Grants, func(g account.Grant) bool { return g.Role == account.Auditor }):
+	case len(s.Scopes(account.See)) > 0 && !slices.ContainsFunc(s.Grants, func(g account.Grant) bool { return g.Role == account.Auditor }):
 		return "/"
 	case len(s.Scopes(account.Audit)) > 0:
 		return "/audit"
@@ -349,8 +350,8 @@ func (d *Desk) setupPage(w http.ResponseWriter, r *http.Request) {
 // eventsPath is where an open page of states is kept up to date.
 const eventsPath = "/events"
 
-// rest lets those who may see the whole tree to what isn't the desk's, and everybody to
-// the files that pages load.
+// rest lets those who may see something of the tree to what isn't the desk's, with just
+// that, and everybody to the files that pages load.
 func (d *Desk) rest(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/assets/") {
@@ -361,16 +362,17 @@ func (d *Desk) rest(next http.Handler) http.Handler {
 		if err == nil {
 			err = c.allow(acting, account.See)
 		}
-		if err == nil && !c.session.May(account.See, "") {
-			err = refusal.New(refusal.Denied, "NOT_ALLOWED", "%s *", account.See)
+		ctx := r.Context()
+		if err == nil {
+			ctx, err = c.seen(ctx)
 		}
 		switch {
 		case err == nil && r.URL.Path == eventsPath: // asked for again, and judged anew, by the page
-			ctx, cancel := context.WithTimeout(r.Context(), d.o.Events)
+			ctx, cancel := context.WithTimeout(ctx, d.o.Events)
 			defer cancel()
 			next.ServeHTTP(w, r.WithContext(ctx))
 		case err == nil:
-			next.ServeHTTP(w, r)
+			next.ServeHTTP(w, r.WithContext(ctx))
 		case r.URL.Path != "/":
 			d.fail(c, err)
 		case kindOf(err) == refusal.Login:
@@ -379,6 +381,22 @@ func (d *Desk) rest(next http.Handler) http.Handler {
 			http.Redirect(w, r, "/me", http.StatusSeeOther)
 		}
 	})
+}
+
+// seen gives a context in which the page of states shows the person's part of the tree.
+func (c *call) seen(ctx context.Context) (context.Context, error) {
+	if slices.Contains(c.scopes, "") {
+		return ctx, nil
+	}
+	orgs, err := c.d.o.State.Orgs(ctx, c.scopes)
+	if err != nil {
+		return ctx, err
+	}
+	part := console.Part{}
+	for _, o := range orgs {
+		part[o.Code] = true
+	}
+	return console.Within(ctx, part), nil
 }
 
 func loadRequests(c *call) (any, error) { return c.d.o.State.Requests(c.ctx(), c.scopes) }

@@ -94,7 +94,7 @@ func testPages(t *testing.T, db servers.DB) {
 		}
 	}
 	viewer := w.person("viewer", account.Grant{Role: account.Viewer, Org: "3302"})
-	for path, want := range map[string]int{"/accounts": http.StatusForbidden, "/audit": http.StatusForbidden, fmt.Sprintf("/requests/%d", pending): http.StatusNotFound, "/requests": http.StatusOK, "/requests/x": http.StatusNotFound, "/": http.StatusSeeOther, "/api/status": http.StatusForbidden} {
+	for path, want := range map[string]int{"/accounts": http.StatusForbidden, "/audit": http.StatusForbidden, fmt.Sprintf("/requests/%d", pending): http.StatusNotFound, "/requests": http.StatusOK, "/requests/x": http.StatusNotFound, "/": http.StatusOK, "/api/status": http.StatusOK} {
 		if status, page, _ := viewer.do(http.MethodGet, path, nil); status != want || strings.Contains(page, "330108") {
 			t.Errorf("%s: %d, want %d", path, status, want)
 		}

@@ -170,6 +170,7 @@ func TestOpenAPI(t *testing.T) {
 		act := map[access]string{anybody: "anybody", person: "person", acting: string(rt.Act)}[rt.Who]
 		check(rt.Method, rt.Path, act, rt.Fields)
 	}
+	check("GET", "/api/status", "see", nil) // what stands behind the desk
 	for _, rt := range agentRoutes {
 		act := "anybody"
 		if rt.Joined {

@@ -1,0 +1,138 @@
+package desk
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tributary-cdc/tributary/cmd/console"
+	"github.com/tributary-cdc/tributary/cmd/hub/account"
+	"github.com/tributary-cdc/tributary/sinks/postgres"
+	"github.com/tributary-cdc/tributary/stream/status"
+	"github.com/tributary-cdc/tributary/test/servers"
+)
+
+// board is a board with what a test says.
+type board []status.Record
+
+// Records implements console's board.
+func (b board) Records() []status.Record { return slices.Clone(b) }
+
+// Readings implements console's board: no topic can be read.
+func (b board) Readings() (all []status.Reading) {
+	for _, r := range b {
+		if r.Kind == status.OfSource {
+			all = append(all, status.Reading{Topic: "tributary." + r.Org + ".status", Org: r.Org, Error: "away " + r.Org})
+		}
+	}
+	return all
+}
+
+// rows is a store that has rows of all sources, and nothing of its own to cut them.
+type rows []string
+
+func topicOf(source string) string {
+	org, _, _ := strings.Cut(source, "-")
+	return "tributary." + org + ".changes"
+}
+
+// Recent implements console's store.
+func (s rows) Recent(_ context.Context, _ int, topics []string) (found []postgres.Recent, _ error) {
+	for i, source := range s {
+		if topics == nil || slices.Contains(topics, topicOf(source)) {
+			found = append(found, postgres.Recent{Batch: int64(i + 1), Source: source, To: "p", TxnID: "txn-" + source, Partition: topicOf(source) + "/0", Applied: time.Now()})
+		}
+	}
+	return found, nil
+}
+
+// Datasets implements console's store: each source has a table of its own, and all one more.
+func (s rows) Datasets(_ context.Context, topics []string) (found []postgres.Dataset, _ error) {
+	for _, source := range s {
+		if topics == nil || slices.Contains(topics, topicOf(source)) {
+			found = append(found, postgres.Dataset{Name: "of_" + source, Key: []string{"id"}})
+		}
+	}
+	if len(found) > 0 {
+		found = append(found, postgres.Dataset{Name: "student", Key: []string{"id"}})
+	}
+	return found, nil
+}
+
+// Trace implements console's store: all sources have a row under each key.
+func (s rows) Trace(_ context.Context, dataset string, _ []string) (found []postgres.Trace, _ error) {
+	for _, source := range s {
+		if of, own := strings.CutPrefix(dataset, "of_"); !own || of == source {
+			found = append(found, postgres.Trace{Source: source, Row: json.RawMessage(`{"secret": "row of ` + source + `"}`), Batch: postgres.TracedBatch{Partition: topicOf(source) + "/0"}})
+		}
+	}
+	return found, nil
+}
+
+// testStates: the page of states, its API, its events and its trace show each role of a
+// part of the tree that part and nothing else, and nobody anything.
+func testStates(t *testing.T, db servers.DB) {
+	w := newWorld(t, db)
+	var all board
+	var stored rows
+	for _, org := range []string{"330106", "330203", "990001"} { // the last isn't in the tree
+		source := org + "-xueji"
+		now := time.Now()
+		all = append(all, status.Record{Kind: status.OfSource, Org: org, Source: source, Program: "agent " + org, State: "gap", Error: "gap of " + org, Written: now, Within: 60,
+			Loads: []status.Load{{Table: "table." + org, Phase: "loading"}}},
+			status.Record{Kind: status.OfStore, Org: org, Source: source, Store: "city", Program: "w", State: "applying", Written: now, Within: 60},
+			status.Record{Kind: status.OfWorker, Org: org, Store: "city", Program: "worker " + org, State: "failed", Error: "worker of " + org, Written: now, Within: 60})
+		stored = append(stored, source)
+	}
+	page, err := console.New(console.Options{Board: all, Stores: []console.Store{{Name: "city", Viewer: stored}}, Every: 10 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.web = httptest.NewServer(w.desk.Handler(page.Behind()))
+	t.Cleanup(w.web.Close)
+	paths := map[string]string{ // to what stands there of each org
+		"/?lang=en": "txn-%s-xueji", "/api/status": "worker of %s", eventsPath + "?lang=en": "txn-%s-xueji",
+		"/?lang=en&store=city&table=student&key=1": "row of %s",
+	}
+	look := func(c *client, name string, seen map[string]bool) {
+		t.Helper()
+		for path, has := range paths {
+			status, body, _ := c.do(http.MethodGet, path, nil)
+			for org, may := range seen {
+				if status != http.StatusOK || strings.Contains(body, fmt.Sprintf(has, org)) != may || !may && strings.Contains(body, org) {
+					t.Errorf("%s of %s: %d, %s is there: %v, want %v", path, name, status, org, !may, may)
+				}
+			}
+		}
+		for org, may := range seen { // a table that only others have
+			if _, body, _ := c.do(http.MethodGet, "/?lang=en&store=city&key=1&table=of_"+org+"-xueji", nil); strings.Contains(body, "row of "+org) != may || !may && !strings.Contains(body, "The table has no row under this key.") {
+				t.Errorf("the table of %s is there for %s: %v, want %v", org, name, !may, may)
+			}
+		}
+	}
+	for _, role := range account.Roles {
+		look(w.person("district-"+string(role), account.Grant{Role: role, Org: "330106"}), "a district's "+string(role), map[string]bool{"330106": true, "330203": false, "990001": false})
+	}
+	look(w.person("city", account.Grant{Role: account.Viewer, Org: "3302"}), "a city", map[string]bool{"330106": false, "330203": true, "990001": false})
+	look(w.person("two", account.Grant{Role: account.Viewer, Org: "330106"}, account.Grant{Role: account.Viewer, Org: "330203"}), "two districts", map[string]bool{"330106": true, "330203": true, "990001": false})
+	look(w.person("province", account.Grant{Role: account.Viewer}), "the whole tree", map[string]bool{"330106": true, "330203": true, "990001": true})
+	empty := w.person("empty", account.Grant{Role: account.Viewer, Org: "330108"})
+	look(empty, "a district without sources", map[string]bool{"330106": false, "330203": false, "990001": false})
+	if _, body, _ := empty.do(http.MethodGet, "/?lang=en", nil); !strings.Contains(body, "No source has reported yet") {
+		t.Error("a district without sources isn't told so")
+	}
+	none := w.person("none")
+	for path := range paths {
+		for name, c := range map[string]*client{"nobody": w.nobody(), "an account without roles": none} {
+			if status, body, _ := c.do(http.MethodGet, path, nil); status == http.StatusOK || strings.Contains(body, "330106") {
+				t.Errorf("%s of %s: %d %s", path, name, status, body)
+			}
+		}
+	}
+}
