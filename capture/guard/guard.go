@@ -37,6 +37,10 @@ type Room struct {
 	Kept bool
 	// Identity tells this server from others.
 	Identity string
+	// Server is what the source's reader calls the server that was asked, while it reads there.
+	Server string
+	// Unwritten is how long a commit that a client has seen may stand behind End.
+	Unwritten time.Duration
 	// At is up to where the source has been read, End is where its log ends.
 	At, End event.Place
 	// Written counts the bytes of the log; only its growth means something.
@@ -144,6 +148,14 @@ func (o *Options) fill() error {
 	return nil
 }
 
+// End is a place of a server's log with a moment: whatever was committed before the moment
+// stands before the place. The moment is by this machine's clock.
+type End struct {
+	Server string // Room.Server
+	Place  event.Place
+	Before time.Time // zero while nothing is known
+}
+
 // Guard watches one source.
 type Guard struct {
 	o       Options
@@ -151,6 +163,7 @@ type Guard struct {
 
 	mu   sync.Mutex
 	said Status
+	end  End
 	gap  *capture.GapError // that the fuse has made, or was about to make when the process died
 	sure bool              // a look has shown that nothing is kept any more
 
@@ -208,11 +221,18 @@ func (g *Guard) look(ctx context.Context) error {
 	if at.IsZero() {
 		at = g.memory.At
 	}
+	asked := g.o.Now()
 	r, err := g.o.Server.Room(ctx, at)
 	if err != nil {
 		return err
 	}
 	now := g.o.Now()
+	g.set(func() {
+		// A log that ends before what was read from it was begun anew: its places say nothing.
+		if g.end = (End{}); !r.End.IsZero() && r.End.Compare(at) >= 0 {
+			g.end = End{Server: r.Server, Place: r.End, Before: asked.Add(-r.Unwritten)}
+		}
+	})
 	switch {
 	case g.memory.Blown == nil:
 	case r.Kept: // it was never given up, or somebody made it anew
@@ -318,6 +338,14 @@ func byCode(list []Warning) map[string]bool {
 		out[w.Code] = true
 	}
 	return out
+}
+
+// End gives where the server's log ended when it was looked at last. It is safe to call at
+// any time.
+func (g *Guard) End() End {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.end
 }
 
 // Status gives what the last look has shown. It is safe to call at any time.

@@ -225,3 +225,22 @@ func TestOptions(t *testing.T) {
 type plain struct{}
 
 func (plain) Room(context.Context, event.Place) (guard.Room, error) { return guard.Room{}, nil }
+
+// TestEnd: the end of the server's log goes with a moment before it was asked, less what the
+// server may not have written yet; a log that ends before what was read says nothing.
+func TestEnd(t *testing.T) {
+	b := newBench(t, guard.Fuse{})
+	if e := b.g.End(); !e.Before.IsZero() {
+		t.Errorf("before a look: %+v", e)
+	}
+	b.s.room.Server, b.s.room.Unwritten = "one/1", 600*time.Millisecond
+	b.after(time.Second, 500)
+	if e := b.g.End(); e.Server != "one/1" || e.Place != (event.Place{Offset: 500}) || !e.Before.Equal(b.now.Add(-600*time.Millisecond)) {
+		t.Errorf("%+v at %s", e, b.now)
+	}
+	b.o.At = func() (event.Place, time.Time) { return event.Place{Offset: 501}, b.now }
+	b.again()
+	if b.after(time.Second, 0); !b.g.End().Before.IsZero() {
+		t.Errorf("a log that was begun anew: %+v", b.g.End())
+	}
+}

@@ -87,6 +87,14 @@ type Reader struct {
 	stateAt time.Time
 }
 
+// Server names the server that is read since Start, as guard.Room.Server does. It is called
+// between Start and Next.
+func (r *Reader) Server() string { return fmt.Sprintf("%s/%d", r.state.UUID, r.state.ServerID) }
+
+// Stopped gives the tables that have stopped, as of the last segment. It is called between
+// Start and Next.
+func (r *Reader) Stopped() []event.TableStop { return r.state.Stopped }
+
 // beginning is what Start found, for whoever opens a Source meanwhile.
 type beginning struct {
 	executed string   // GTIDs up to where reading began

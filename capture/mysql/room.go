@@ -60,6 +60,7 @@ func (r *Room) Room(ctx context.Context, at event.Place) (guard.Room, error) {
 		vars[v[0]] = v[1]
 	}
 	out.Identity = vars["server_uuid"] + "/" + vars["server_id"]
+	out.Server = out.Identity
 	if len(files) == 0 {
 		return out, nil
 	}

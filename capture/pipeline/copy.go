@@ -28,6 +28,7 @@ type reader struct {
 	rows      int // of the transaction under way
 	restart   event.Place
 	heartbeat time.Time
+	told      time.Time // the newest moment of an until record; at first when reading began
 	key       []byte
 	value     []byte
 }
@@ -184,18 +185,38 @@ func (r *reader) commit(b *batch, seg *event.Segment) {
 	b.commits = append(b.commits, seg.Txn.Committed)
 	b.mark = mark{set: true, record: b.records.Count() - 1, last: r.last, restart: seg.Restart, state: b.mark.state,
 		committed: seg.Txn.Committed, precision: seg.Txn.Precision}
-	if seg.State == nil {
+	if seg.State != nil {
+		b.mark.state = bytes.Clone(seg.State)
+		if seg.Durable { // in the same batch as the transaction
+			envelope.AddHeartbeat(&b.records, r.p.opts.Source.ID, envelope.Heartbeat{Last: r.last, Restart: seg.Restart, At: r.heartbeat, State: seg.State})
+			b.mark.record++
+		}
+	}
+	r.until(b, seg.Restart)
+}
+
+// maxMissing bounds the tables that an until record names; with more it is about none.
+const maxMissing = 500
+
+// until tells the log up to which moment it has the source, once reading has come to a place
+// where the server's log has ended. What was asked before reading began may be about another
+// server.
+func (r *reader) until(b *batch, at event.Place) {
+	end, moment := r.p.opts.End()
+	if !moment.After(r.told) || end.Compare(at) > 0 {
 		return
 	}
-	b.mark.state = bytes.Clone(seg.State)
-	if seg.Durable { // in the same batch as the transaction
-		envelope.AddHeartbeat(&b.records, r.p.opts.Source.ID, envelope.Heartbeat{Last: r.last, Restart: seg.Restart, At: r.heartbeat, State: seg.State})
-		b.mark.record++
+	r.told = moment
+	tables, all := r.p.opts.Missing()
+	if all || len(tables) > maxMissing {
+		tables = []string{envelope.AllTables}
 	}
+	envelope.AddUntil(&b.records, r.p.opts.Source.ID, envelope.Until{Last: r.last, At: moment, Missing: tables})
 }
 
 // idle writes a heartbeat if the source has moved, or silence has lasted.
 func (r *reader) idle(b *batch, seg *event.Segment) {
+	defer r.until(b, seg.Restart)
 	moved := seg.Restart.Compare(r.restart) > 0
 	if !moved && time.Since(r.heartbeat) < r.p.opts.HeartbeatEvery {
 		return

@@ -101,6 +101,14 @@ type Options struct {
 	// Explain gives a gap that the reader has found its reason where something of the
 	// agent's own has made it, else as it is. It must not block. Default as it is.
 	Explain func(*capture.GapError) *capture.GapError
+	// End gives a place of the source's log and a moment before which everything that the
+	// source has committed stands below that place; zero values while none is known. The
+	// log is told once reading has come there (envelope.Until). Default none.
+	End func() (event.Place, time.Time)
+	// Missing names the tables of which what was handed out doesn't hold everything, since
+	// they have stopped or aren't loaded; all says that it may be any table. Both are called
+	// by the goroutine that reads, between two calls of the Reader, and must not block.
+	Missing func() (tables []string, all bool)
 	// OnChange is called after the state has changed or a table has stopped. It must
 	// not block.
 	OnChange func()
@@ -138,6 +146,12 @@ func (o *Options) fill() error {
 	setDuration(&o.StopTimeout, 10*time.Second)
 	setDuration(&o.MaxBackoff, 5*time.Second)
 	setDuration(&o.AskEvery, 30*time.Second)
+	if o.End == nil {
+		o.End = func() (event.Place, time.Time) { return event.Place{}, time.Time{} }
+	}
+	if o.Missing == nil {
+		o.Missing = func() ([]string, bool) { return nil, false }
+	}
 	setInt(&o.ReopenRecords, maxRecords)
 	if o.ReopenRecords < 1 || o.ReopenRecords > maxRecords {
 		return fmt.Errorf("pipeline options: ReopenRecords %d is outside 1 to %d", o.ReopenRecords, maxRecords)
@@ -318,7 +332,7 @@ func (p *Pipeline) copy(ctx context.Context, resume capture.Resume) (progressed 
 	defer context.AfterFunc(ctx, stopReading)()
 
 	w := &writer{p: p, box: box, repair: resume.Repair}
-	r := &reader{p: p, box: box, last: resume.Last}
+	r := &reader{p: p, box: box, last: resume.Last, told: time.Now()}
 	var readErr error
 	g.Go(func() error {
 		// A lost source must not keep what was read from being written.

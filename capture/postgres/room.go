@@ -31,8 +31,20 @@ func NewRoom(o Options) (*Room, error) {
 // safe_wal_size are from PostgreSQL 13 on; before that nothing bounds a slot.
 const askRoom = `SELECT pg_current_wal_lsn()::text, (SELECT system_identifier::text FROM pg_control_system()), s.slot_name IS NOT NULL,
 	coalesce(s.confirmed_flush_lsn::text, ''), coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn), 0)::bigint::text,
-	coalesce(to_jsonb(s)->>'wal_status', ''), coalesce(to_jsonb(s)->>'safe_wal_size', ''), s.restart_lsn IS NULL
+	coalesce(to_jsonb(s)->>'wal_status', ''), coalesce(to_jsonb(s)->>'safe_wal_size', ''), s.restart_lsn IS NULL,
+	substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8), (SELECT setting FROM pg_settings WHERE name = 'wal_writer_delay')
 	FROM (SELECT 1) one LEFT JOIN pg_replication_slots s ON `
+
+// serverName tells a server from its replicas, which go on in another timeline.
+func serverName(system string, timeline int32) string { return fmt.Sprintf("%s/%d", system, timeline) }
+
+// Server names the server that is read since Start, as guard.Room.Server does. It is called
+// between Start and Next.
+func (r *Reader) Server() string { return serverName(r.state.System, r.state.Timeline) }
+
+// Stopped gives the tables that have stopped, as of the last segment. It is called between
+// Start and Next.
+func (r *Reader) Stopped() []event.TableStop { return r.state.Stopped }
 
 // ours is true of the source's slot, and of nobody else's that has its name.
 func (r *Room) ours() string {
@@ -56,6 +68,18 @@ func (r *Room) Room(ctx context.Context, _ event.Place) (guard.Room, error) {
 		return guard.Room{}, fmt.Errorf("end of the WAL: %w", err)
 	}
 	out := guard.Room{Identity: row[1], End: event.Place{Offset: uint64(end)}, Written: int64(end), Spare: -1}
+	timeline, err := strconv.ParseUint(row[8], 16, 32)
+	if err != nil {
+		return guard.Room{}, fmt.Errorf("timeline: %w", err)
+	}
+	out.Server = serverName(row[1], int32(timeline))
+	delay, err := strconv.ParseInt(row[9], 10, 32)
+	if err != nil {
+		return guard.Room{}, fmt.Errorf("wal_writer_delay: %w", err)
+	}
+	// What is committed asynchronously is written within three times the delay (PostgreSQL
+	// manual, "Asynchronous Commit").
+	out.Unwritten = 3 * time.Duration(delay) * time.Millisecond
 	if out.Kept = row[2] == "t" && row[7] != "t"; !out.Kept { // one that has lost its WAL keeps nothing
 		return out, nil
 	}

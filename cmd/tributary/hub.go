@@ -20,6 +20,7 @@ import (
 	"github.com/tributary-cdc/tributary/cmd/hub/authority"
 	"github.com/tributary-cdc/tributary/cmd/hub/desk"
 	"github.com/tributary-cdc/tributary/cmd/hub/state"
+	"github.com/tributary-cdc/tributary/cmd/hub/watch"
 	"github.com/tributary-cdc/tributary/cmd/internal/config"
 	"github.com/tributary-cdc/tributary/sinks/postgres"
 	"github.com/tributary-cdc/tributary/stream/kafka"
@@ -49,7 +50,7 @@ func runHub(ctx context.Context, file string, out io.Writer, l *slog.Logger) err
 		return err
 	}
 	viewers := make([]*postgres.Viewer, len(c.Stores))
-	stores := make([]console.Store, len(c.Stores))
+	stores, watched := make([]console.Store, len(c.Stores)), make([]watch.Store, len(c.Stores))
 	for i, s := range c.Stores {
 		store, err := newStore(s)
 		if err != nil {
@@ -57,8 +58,9 @@ func runHub(ctx context.Context, file string, out io.Writer, l *slog.Logger) err
 		}
 		viewers[i] = store.Viewer()
 		stores[i] = console.Store{Name: s.Name, Viewer: viewers[i]}
+		watched[i] = watch.Store{Name: s.Name, Viewer: viewers[i]}
 	}
-	parts := hubParts{config: &c, board: board, client: client, log: l}
+	parts := hubParts{config: &c, board: board, client: client, log: l, stores: watched}
 	parts.page = console.Options{Board: board, Stores: stores, Logger: l}
 	served, err := parts.listen(ctx, out)
 	if err != nil {
@@ -68,6 +70,9 @@ func runHub(ctx context.Context, file string, out io.Writer, l *slog.Logger) err
 	defer cancel()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { board.Run(ctx); return nil })
+	if parts.watch != nil {
+		g.Go(func() error { parts.watch.Run(ctx); return nil })
+	}
 	for _, s := range served {
 		g.Go(func() error { return serve(ctx, s.ln, s.handler, l) })
 	}
@@ -89,7 +94,9 @@ type hubParts struct {
 	board  *status.Board
 	client *kafka.Client
 	page   console.Options
+	stores []watch.Store
 	state  *state.State // nil without accounts
+	watch  *watch.Watch // nil without accounts
 	log    *slog.Logger
 }
 
@@ -156,7 +163,10 @@ func (h *hubParts) withAccounts(ctx context.Context, out io.Writer) (served []li
 		return nil, err
 	}
 	served = append(served, listener{ln: web})
-	o := desk.Options{State: h.state, Authority: auth, Topics: hubTopics{h.client, c}, Hosts: c.Names, Logger: h.log}
+	if h.watch, err = watch.New(watch.Options{Board: h.board, Register: h.state, Stores: h.stores, Logger: h.log}); err != nil {
+		return served, err
+	}
+	o := desk.Options{Watch: h.watch.Snapshot, State: h.state, Authority: auth, Topics: hubTopics{h.client, c}, Hosts: c.Names, Logger: h.log}
 	if o.Secure = c.TLS != nil || !config.OnLoopback(c.HTTP); o.Secure {
 		get := own.Get
 		if c.TLS != nil {

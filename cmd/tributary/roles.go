@@ -190,7 +190,7 @@ func (a *agentParts) pipeline(s config.Source) (*pipeline.Pipeline, error) {
 		return nil, err
 	}
 	src := event.Source{ID: c.Org + "-" + s.Name, Org: c.Org, Engine: event.Engine(s.Engine), Agent: c.Name}
-	reader, err := newReader(src, s, password, a.log)
+	reader, under, err := newReader(src, s, password, a.log)
 	if err != nil {
 		return nil, err
 	}
@@ -211,33 +211,36 @@ func (a *agentParts) pipeline(s config.Source) (*pipeline.Pipeline, error) {
 			Compression: kafka.LZ4, KeepsState: !c.Log.Embedded}),
 		Tail: client.Fetcher(part, 1<<20), Partition: part, Checkpoints: a.points, Schemas: a.versions.Publisher(kafka.Schemas(c.Org)),
 		OnChange: a.said.writer.Changed, OnLogged: a.times.logged(src.ID),
-		Explain: a.guards.explained(src.ID),
+		Explain: a.guards.explained(src.ID), End: a.guards.end(src.ID, under), Missing: missing(reader, under),
 	})
 	a.loaders[src.ID] = loading{reader, pipe}
 	return pipe, err
 }
 
-// newReader makes a source's reader, which loads tables as well.
-func newReader(src event.Source, s config.Source, password string, l *slog.Logger) (*snapshot.Loader, error) {
+// newReader makes a source's reader, which loads tables as well, over the one that reads its
+// log.
+func newReader(src event.Source, s config.Source, password string, l *slog.Logger) (loader *snapshot.Loader, under server, err error) {
 	hours, err := s.Load.Hours()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	o := snapshot.Options{First: s.FirstStart == "load", Rate: s.Load.RowsPerSecond, Hours: hours, Logger: l.With("source", src.ID)}
 	if src.Engine == event.Postgres {
 		r, err := pgcapture.New(postgresOptions(src, s, password))
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		o.Reader, o.Open = r, r.Source
-		return snapshot.New(o)
+		loader, err = snapshot.New(o)
+		return loader, r, err
 	}
 	r, err := mysqlcapture.New(mysqlOptions(src, s, password))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	o.Reader, o.Open = r, r.Source
-	return snapshot.New(o)
+	loader, err = snapshot.New(o)
+	return loader, r, err
 }
 
 // awaitTopics makes and checks the org's topics, as soon as the log answers. Until

@@ -63,6 +63,9 @@ func (b *bench) laid(t *testing.T, target postgres.Target, datasets map[string]p
 			return texts(t, c, `SELECT concat_ws(' ', state, rows, missing, surplus, different, repaired, quarantined, owned, (SELECT string_agg(kind || ' ' || key, ' ' ORDER BY kind, key)
 				FROM tributary.verification_row WHERE verification = number)) FROM tributary.verification ORDER BY number DESC LIMIT 1`)[0]
 		},
+		Until: func(t *testing.T) string {
+			return texts(t, c, `SELECT concat_ws(' ', coalesce(extract(epoch FROM until)::bigint, 0), held_by) FROM tributary.complete_until`)[0]
+		},
 		Gaps: func(t *testing.T) int { return len(texts(t, c, "SELECT code FROM tributary.gap")) },
 	}, c
 }

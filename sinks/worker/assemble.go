@@ -58,6 +58,8 @@ type txn struct {
 type flow struct {
 	source   string
 	applied  event.Position // of the last complete transaction, applied or waiting to be
+	stored   event.Position // of the last one that the store has
+	untils   []envelope.Until
 	producer log.Producer
 	open     log.Offset // of the latest open record; -1 if unknown
 	kept     log.Offset // of the commit record up to which the store knows the producer
@@ -95,6 +97,8 @@ type assembler struct {
 	done   []*txn
 	gaps   []Gap
 	counts Counts
+	// untold says that a flow has moments that the store wasn't told.
+	untold bool
 	// lastForeign is the offset of the newest foreign record.
 	lastForeign log.Offset
 	now         func() time.Time
@@ -122,7 +126,7 @@ func (a *assembler) reuse(t *txn) {
 func newAssembler(known []Progress, s spool) *assembler {
 	a := &assembler{flows: map[string]*flow{}, now: time.Now, spool: s}
 	for _, p := range known {
-		a.flows[p.Source] = &flow{source: p.Source, applied: p.Applied, producer: p.Producer, open: p.Open, kept: p.Commit, gap: p.Gap}
+		a.flows[p.Source] = &flow{source: p.Source, applied: p.Applied, stored: p.Applied, producer: p.Producer, open: p.Open, kept: p.Commit, gap: p.Gap}
 	}
 	return a
 }
@@ -202,6 +206,12 @@ func (a *assembler) control(f *flow, b *log.Batch, o log.Offset, c *envelope.Con
 		if c.Heartbeat.Last.Compare(f.applied) > 0 {
 			return a.lost(f, o, "PREV_MISMATCH", fmt.Sprintf("the source's last commit is %s, the last one here is %s", c.Heartbeat.Last, f.applied))
 		}
+	case c.Until != nil:
+		if c.Until.Last.Compare(f.applied) > 0 {
+			return a.lost(f, o, "PREV_MISMATCH", fmt.Sprintf("the source's last commit is %s, the last one here is %s", c.Until.Last, f.applied))
+		}
+		f.until(c.Until)
+		a.untold = true
 	case c.Gap != nil:
 		if c.Gap.Last.Compare(f.applied) >= 0 {
 			err := a.lost(f, o, c.Gap.Code, c.Gap.Reason)
@@ -333,7 +343,7 @@ func (a *assembler) repair(f *flow, t *txn, o log.Offset, c *envelope.Commit) {
 
 // lost puts a source into the state GAP: nothing of it counts any more.
 func (a *assembler) lost(f *flow, o log.Offset, code, reason string) error {
-	f.gap = true
+	f.gap, f.untils = true, nil
 	a.gaps = append(a.gaps, Gap{Source: f.source, Last: f.applied, Code: code, Reason: reason, At: a.now(), Offset: o, Producer: f.producer, Open: f.open})
 	return a.forget(f)
 }

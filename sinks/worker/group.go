@@ -192,6 +192,7 @@ func (s *session) settle(ctx context.Context) error {
 	s.spare = f.mem
 	if err == nil {
 		s.applied++
+		s.stored(f.batch)
 	}
 	for _, t := range f.group {
 		s.asm.reuse(t)

@@ -170,6 +170,7 @@ func (s *session) finish(err error) error {
 	if i := slices.Index(s.blocked, l.f); i >= 0 {
 		s.blocked = append(slices.Delete(s.blocked, i, i+1), l.f)
 	}
+	s.stored(l.batch)
 	s.arrived(l.batch, timesOf([]*txn{l.t}))
 	s.applied++
 	return nil

@@ -26,6 +26,7 @@ type session struct {
 	blocked  []*flow // with a queue, or busy
 	beside   *beside // the large transaction that is under way
 	applied  int
+	told     time.Time  // when the store was told what it has of its sources
 	damaged  log.Offset // nothing is well before what lies here has been read; -1 for none
 	counted  Counts     // what the worker knows of asm's counts
 }
@@ -115,6 +116,9 @@ func (s *session) loop(reading, ctx context.Context, from log.Offset) error {
 		}
 		if err := s.flush(ctx, from, backlog); err != nil {
 			return s.at(from-1, err)
+		}
+		if err := s.tell(ctx, backlog); err != nil {
+			return err
 		}
 		if !backlog {
 			if err := s.settle(ctx); err != nil {

@@ -60,6 +60,10 @@ type Store interface {
 	// returns after the store has it, and changes nothing if it is noted already. The
 	// source goes on with a Step that begins a repair; one that ends it closes the gap.
 	RecordGap(ctx context.Context, c Claim, g Gap) error
+	// Reach notes moments up to which the store has sources of the claim's partition. A moment
+	// counts for each dataset of the source of which nothing is held back: by a gap, a halt, a
+	// load, a key in quarantine, or a table that the log doesn't have. It never goes back.
+	Reach(ctx context.Context, c Claim, all []Reached) error
 	// Close releases connections. Claims stay until somebody else raises the fence.
 	Close() error
 }

@@ -51,6 +51,20 @@ type Heartbeat struct {
 	State   []byte // the reader's state, JSON
 }
 
+// AllTables stands in Until.Missing for any table.
+const AllTables = "*"
+
+// Until says that the log has everything that was committed at the source before At, of all
+// tables but those that are missing. It stands behind the commit of Last.
+type Until struct {
+	Last event.Position // of the source's last commit; zero if there was none
+	// At is by the agent's clock, which was read before the source's server was asked where
+	// its log ends.
+	At time.Time
+	// Missing are the captured tables (schema.Table.ID) that have stopped or aren't loaded.
+	Missing []string
+}
+
 // Gap says that continuity was lost after Last.
 type Gap struct {
 	Last   event.Position
@@ -85,6 +99,7 @@ type Control struct {
 	Open      *Open
 	Commit    *Commit
 	Heartbeat *Heartbeat
+	Until     *Until
 	Gap       *Gap
 	Truncate  *TruncateTable
 	Halt      *Halt

@@ -149,6 +149,7 @@ func TestGolden(t *testing.T) {
 	AddCommit(&records, source.ID, &Commit{Txn: txn, Prev: prev, Restart: event.Place{File: 2, Offset: 4}, Loads: goldenLoads(prev)})
 	AddCommit(&records, source.ID, &Commit{Txn: txn, Prev: prev, Repair: event.RepairBegun})
 	AddHeartbeat(&records, source.ID, Heartbeat{Last: prev, Restart: event.Place{File: 3, Offset: 4}, At: at, State: []byte(`{"s":1}`)})
+	AddUntil(&records, source.ID, Until{Last: prev, At: at, Missing: []string{"xueji.学生"}})
 	AddGap(&records, source.ID, Gap{Last: prev, To: event.Place{File: 9}, Code: "BINLOG_PURGED", Reason: "gone", At: at})
 	AddTruncate(&records, source.ID, TruncateTable{Position: txn.Position, SchemaID: 77})
 	AddHalt(&records, source.ID, Halt{Position: txn.Position, Stop: event.TableStop{Table: "xueji.学生", Code: "TABLE_NO_KEY", Reason: "no key"}})

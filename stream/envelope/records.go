@@ -14,6 +14,7 @@ const (
 	openHeader      = ControlPrefix + "open"
 	commitHeader    = ControlPrefix + "commit"
 	heartbeatHeader = ControlPrefix + "heartbeat"
+	untilHeader     = ControlPrefix + "until"
 	gapHeader       = ControlPrefix + "gap"
 	truncateHeader  = ControlPrefix + "truncate"
 	haltHeader      = ControlPrefix + "halt"
@@ -71,6 +72,16 @@ func AddHeartbeat(r *log.Records, source string, h Heartbeat) {
 	add(r, source, heartbeatHeader, putBytes(b, h.State))
 }
 
+// AddUntil appends an until record.
+func AddUntil(r *log.Records, source string, u Until) {
+	b := putLong(putPosition(nil, u.Last), u.At.UnixMicro())
+	b = putLong(b, int64(len(u.Missing)))
+	for _, table := range u.Missing {
+		b = putBytes(b, table)
+	}
+	add(r, source, untilHeader, b)
+}
+
 // AddGap appends a gap record.
 func AddGap(r *log.Records, source string, g Gap) {
 	b := putPosition(nil, g.Last)
@@ -107,6 +118,13 @@ func (s *scan) place() event.Place {
 }
 
 func (s *scan) time() time.Time { return time.UnixMicro(s.long()).UTC() }
+
+func (s *scan) texts() (out []string) {
+	for range s.count("tables") {
+		out = append(out, s.text())
+	}
+	return out
+}
 
 // Classes of records of a .changes topic.
 type Class uint8
@@ -178,6 +196,8 @@ func (s *scan) control(name string, c *Control) bool {
 		c.Commit = k
 	case heartbeatHeader:
 		c.Heartbeat = &Heartbeat{Last: s.position(), Restart: s.place(), At: s.time(), State: bytes.Clone(s.bytes())}
+	case untilHeader:
+		c.Until = &Until{Last: s.position(), At: s.time(), Missing: s.texts()}
 	case gapHeader:
 		c.Gap = &Gap{Last: s.position(), To: s.place(), Code: s.text(), Reason: s.text(), At: s.time()}
 	case truncateHeader:

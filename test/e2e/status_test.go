@@ -126,6 +126,15 @@ func TestStatusIsTrue(t *testing.T) {
 		t.Errorf("a port in use: %v\n%s", err, out)
 	}
 
+	// Nothing is committed any more: the moment up to which all is in the store goes on.
+	city, done := connect(t, db, "city"), time.Now()
+	await(t, "the quiet source complete beyond now", func() bool {
+		var until *time.Time
+		var held *string
+		err := city.QueryRow(t.Context(), `SELECT until, held_by FROM tributary.complete_until WHERE dataset = 'student' AND source = '330106-xueji'`).Scan(&until, &held)
+		return err == nil && held == nil && until != nil && until.After(done)
+	})
+
 	for _, p := range []*program.Process{worker, agent, hub} {
 		if !p.Signal(syscall.SIGTERM) || !p.Clean() {
 			t.Errorf("%s didn't end cleanly", p.Name)

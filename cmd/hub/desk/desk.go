@@ -17,6 +17,7 @@ import (
 
 	"github.com/tributary-cdc/tributary/cmd/hub/authority"
 	"github.com/tributary-cdc/tributary/cmd/hub/state"
+	"github.com/tributary-cdc/tributary/cmd/hub/watch"
 )
 
 // Topics makes the topics of an org. It blocks until they can be used.
@@ -41,6 +42,8 @@ type Options struct {
 	// Agents is the address at which agents come, as they are told, e.g.
 	// https://hub.example.cn:8070; empty if none can.
 	Agents string
+	// Watch gives how all is now. It must not block. Default nothing.
+	Watch func() *watch.Snapshot
 	// Events is how long a page of states is kept up to date before it has to ask again,
 	// which shows whether its session still counts. Default 2 min.
 	Events time.Duration
@@ -68,6 +71,10 @@ func New(o Options) (*Desk, error) {
 	if o.Events == 0 {
 		o.Events = 2 * time.Minute
 	}
+	if o.Watch == nil {
+		none := &watch.Snapshot{}
+		o.Watch = func() *watch.Snapshot { return none }
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -87,7 +94,7 @@ func New(o Options) (*Desk, error) {
 }
 
 // static are the files that pages load.
-var static = map[string]string{"desk.css": "text/css; charset=utf-8", "confirm.js": "text/javascript; charset=utf-8"}
+var static = map[string]string{"desk.css": "text/css; charset=utf-8", "confirm.js": "text/javascript; charset=utf-8", "live.js": "text/javascript; charset=utf-8"}
 
 // Handler answers people. Whatever isn't a page or the API of the desk goes to rest, for
 // those who may see something of the tree, in a context that says what (console.Within).

@@ -24,7 +24,7 @@ import (
 )
 
 // pageNames are the templates of pages, each in a file of its name.
-var pageNames = []string{"login", "setup", "me", "accounts", "orgs", "invitations", "requests", "request", "audit"}
+var pageNames = []string{"login", "setup", "me", "accounts", "orgs", "invitations", "requests", "request", "audit", "tree", "source", "complete"}
 
 // page is a page for those who are logged in.
 type page struct {
@@ -46,6 +46,9 @@ func (d *Desk) pagesByPath() map[string]*page {
 
 // pages are in the order of the menu.
 var pages = []page{
+	{"tree", "/tree", acting, account.See, loadTree, true},
+	{"source", "/sources/{source}", acting, account.See, loadSource, false},
+	{"complete", "/complete", acting, account.See, loadComplete, true},
 	{"requests", "/requests", acting, account.See, loadRequests, true},
 	{"request", "/requests/{id}", acting, account.See, loadRequest, false},
 	{"invitations", "/invitations", acting, account.See, loadInvitations, true},
@@ -119,6 +122,10 @@ var functions = template.FuncMap{
 	"bytes":  size,
 	"number": grouped,
 	"spaces": func(n int) string { return strings.Repeat("\u2003", n) },
+	"bar":    bar,
+	"int64":  func(n int) int64 { return int64(n) },
+	"deref":  func(f *float64) float64 { return *f },
+	"share":  share,
 	"has":    func(list []string, s string) bool { return slices.Contains(list, s) },
 }
 
@@ -180,7 +187,7 @@ func (c *call) menu(name string) (menu []item) {
 	}
 	for _, p := range pages {
 		if p.menu && len(c.session.Scopes(p.act)) > 0 {
-			menu = append(menu, item{p.path, text("menu."+p.name, c.lang), p.name == name || p.name == "requests" && name == "request"})
+			menu = append(menu, item{p.path, text("menu."+p.name, c.lang), p.name == name || p.name == "requests" && name == "request" || p.name == "tree" && name == "source"})
 		}
 	}
 	return menu

@@ -25,6 +25,7 @@ import (
 	"github.com/tributary-cdc/tributary/cmd/hub/account"
 	"github.com/tributary-cdc/tributary/cmd/hub/authority"
 	"github.com/tributary-cdc/tributary/cmd/hub/state"
+	"github.com/tributary-cdc/tributary/cmd/hub/watch"
 	"github.com/tributary-cdc/tributary/schema/catalog"
 	"github.com/tributary-cdc/tributary/test/servers"
 )
@@ -65,6 +66,8 @@ type rig struct {
 	web    *httptest.Server
 	agents *httptest.Server
 	auth   *authority.Authority
+	watch  *watch.Watch
+	said   board // what programs say of sources
 
 	mu  sync.Mutex
 	now time.Time
@@ -110,7 +113,12 @@ func newRig(t *testing.T, db servers.DB) *rig {
 		t.Fatal(err)
 	}
 	r.agents = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) { r.desk.AgentHandler().ServeHTTP(w, q) }))
-	r.desk, err = New(Options{State: r.state, Authority: r.auth, Topics: r.topics, Agents: "https://" + r.agents.Listener.Addr().String(), Now: r.clock, Events: 50 * time.Millisecond})
+	r.said = newBoard("330106", "330203", "990001")
+	r.watch, err = watch.New(watch.Options{Board: &r.said, Register: r.state, Stores: []watch.Store{{Name: "city", Viewer: &r.said}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.desk, err = New(Options{State: r.state, Authority: r.auth, Topics: r.topics, Agents: "https://" + r.agents.Listener.Addr().String(), Now: r.clock, Events: 50 * time.Millisecond, Watch: r.look})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,6 +158,15 @@ func (r *rig) clock() time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.now
+}
+
+// look is how all is at this moment.
+func (r *rig) look() *watch.Snapshot {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.watch.Ask(r.t.Context())
+	r.watch.Look(r.t.Context())
+	return r.watch.Snapshot()
 }
 
 func (r *rig) pass(d time.Duration) {

@@ -50,6 +50,7 @@ var attempts = map[string]func(w *world, org string) attempt{
 		return attempt{"/api/accounts/" + w.account(org) + "/disable", nil}
 	},
 	"POST /api/accounts/{account}/link": func(w *world, org string) attempt { return attempt{"/api/accounts/" + w.account(org) + "/link", nil} },
+	"GET /api/sources/{source}":         func(_ *world, org string) attempt { return attempt{"/api/sources/" + org + "-xueji", nil} },
 	"POST /api/invitations":             func(_ *world, org string) attempt { return attempt{"/api/invitations", map[string]any{"org": org}} },
 	"POST /api/invitations/{id}/withdraw": func(w *world, org string) attempt {
 		i, _ := w.invite(org)
@@ -77,7 +78,7 @@ var attempts = map[string]func(w *world, org string) attempt{
 // wide are the calls that go over the whole tree or nothing of it.
 var wide = map[string]map[string]any{
 	"GET /api/accounts": nil, "GET /api/orgs": nil, "GET /api/invitations": nil, "GET /api/agents": nil, "GET /api/requests": nil, "GET /api/sources": nil,
-	"GET /api/datasets": nil, "GET /api/audit": nil, "GET /api/audit.csv": nil, "GET /api/openapi.yml": nil, "GET /api/session": nil,
+	"GET /api/datasets": nil, "GET /api/tree": nil, "GET /api/complete": nil, "GET /api/audit": nil, "GET /api/audit.csv": nil, "GET /api/openapi.yml": nil, "GET /api/session": nil,
 	"POST /api/orgs": {"file": "code,parent,name,kind\n3309,33,x,city\n"},
 }
 

@@ -18,20 +18,48 @@ import (
 	"github.com/tributary-cdc/tributary/test/servers"
 )
 
-// board is a board with what a test says.
-type board []status.Record
+// board is a board with what a test says, and a store that has what it says.
+type board struct {
+	records  []status.Record
+	complete []postgres.Complete
+}
 
-// Records implements console's board.
-func (b board) Records() []status.Record { return slices.Clone(b) }
+// newBoard has a source of each org in a gap, with a worker that has failed.
+func newBoard(orgs ...string) (b board) {
+	now, gap := time.Now(), "gap"
+	for _, org := range orgs {
+		source := org + "-xueji"
+		b.records = append(b.records, status.Record{Kind: status.OfSource, Org: org, Source: source, Program: "agent " + org, State: "gap", Code: "SLOT_LOST", Error: "gap of " + org, Written: now, Within: 6000,
+			Loads: []status.Load{{Table: "table." + org, Phase: "loading", Rows: 10, Estimate: 100}}},
+			status.Record{Kind: status.OfStore, Org: org, Source: source, Store: "city", Program: "w", State: "applying", Written: now, Within: 6000},
+			status.Record{Kind: status.OfWorker, Org: org, Store: "city", Program: "worker " + org, State: "failed", Error: "worker of " + org, Written: now, Within: 6000})
+		b.complete = append(b.complete, postgres.Complete{Dataset: "d0", Source: source, Until: &now, HeldBy: &gap, HeldSince: &now})
+	}
+	return b
+}
 
-// Readings implements console's board: no topic can be read.
-func (b board) Readings() (all []status.Reading) {
-	for _, r := range b {
+// Records implements console's board, and watch's.
+func (b *board) Records() []status.Record { return slices.Clone(b.records) }
+
+// Readings implements the boards: no topic can be read.
+func (b *board) Readings() (all []status.Reading) {
+	for _, r := range b.records {
 		if r.Kind == status.OfSource {
 			all = append(all, status.Reading{Topic: "tributary." + r.Org + ".status", Org: r.Org, Error: "away " + r.Org})
 		}
 	}
 	return all
+}
+
+// Complete implements watch.Viewer.
+func (b *board) Complete(context.Context) ([]postgres.Complete, error) { return b.complete, nil }
+
+// Troubles implements watch.Viewer.
+func (b *board) Troubles(context.Context) (all []postgres.Trouble, _ error) {
+	for _, c := range b.complete {
+		all = append(all, postgres.Trouble{Source: c.Source, Keys: 3, Anomalies: 4})
+	}
+	return all, nil
 }
 
 // rows is a store that has rows of all sources, and nothing of its own to cut them.
@@ -79,18 +107,11 @@ func (s rows) Trace(_ context.Context, dataset string, _ []string) (found []post
 // part of the tree that part and nothing else, and nobody anything.
 func testStates(t *testing.T, db servers.DB) {
 	w := newWorld(t, db)
-	var all board
 	var stored rows
 	for _, org := range []string{"330106", "330203", "990001"} { // the last isn't in the tree
-		source := org + "-xueji"
-		now := time.Now()
-		all = append(all, status.Record{Kind: status.OfSource, Org: org, Source: source, Program: "agent " + org, State: "gap", Error: "gap of " + org, Written: now, Within: 60,
-			Loads: []status.Load{{Table: "table." + org, Phase: "loading"}}},
-			status.Record{Kind: status.OfStore, Org: org, Source: source, Store: "city", Program: "w", State: "applying", Written: now, Within: 60},
-			status.Record{Kind: status.OfWorker, Org: org, Store: "city", Program: "worker " + org, State: "failed", Error: "worker of " + org, Written: now, Within: 60})
-		stored = append(stored, source)
+		stored = append(stored, org+"-xueji")
 	}
-	page, err := console.New(console.Options{Board: all, Stores: []console.Store{{Name: "city", Viewer: stored}}, Every: 10 * time.Millisecond})
+	page, err := console.New(console.Options{Board: &w.said, Stores: []console.Store{{Name: "city", Viewer: stored}}, Every: 10 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +119,7 @@ func testStates(t *testing.T, db servers.DB) {
 	t.Cleanup(w.web.Close)
 	paths := map[string]string{ // to what stands there of each org
 		"/?lang=en": "txn-%s-xueji", "/api/status": "worker of %s", eventsPath + "?lang=en": "txn-%s-xueji",
-		"/?lang=en&store=city&table=student&key=1": "row of %s",
+		"/?lang=en&store=city&table=student&key=1": "row of %s", "/tree?lang=en": "%s-xueji", "/api/tree": "%s-xueji",
 	}
 	look := func(c *client, name string, seen map[string]bool) {
 		t.Helper()
@@ -107,6 +128,18 @@ func testStates(t *testing.T, db servers.DB) {
 			for org, may := range seen {
 				if status != http.StatusOK || strings.Contains(body, fmt.Sprintf(has, org)) != may || !may && strings.Contains(body, org) {
 					t.Errorf("%s of %s: %d, %s is there: %v, want %v", path, name, status, org, !may, may)
+				}
+			}
+		}
+		for org, may := range seen {
+			for _, path := range []string{"/sources/" + org + "-xueji", "/api/sources/" + org + "-xueji"} {
+				if status, body, _ := c.do(http.MethodGet, path, nil); (status == http.StatusOK) != may || may && !strings.Contains(body, "SLOT_LOST") || !may && !strings.Contains(body, "SOURCE_NOT_SEEN") {
+					t.Errorf("%s of %s: %d", path, name, status)
+				}
+			}
+			for _, path := range []string{"/tree?org=" + org, "/api/tree?org=" + org, "/api/complete?org=" + org, "/complete?org=" + org} {
+				if status, _, _ := c.do(http.MethodGet, path, nil); (status == http.StatusOK) != (may && org != "990001") {
+					t.Errorf("%s of %s: %d", path, name, status)
 				}
 			}
 		}

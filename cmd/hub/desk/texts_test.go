@@ -29,6 +29,9 @@ func TestTexts(t *testing.T) {
 		}
 	}
 	asked["menu.status"] = true
+	for _, u := range []string{"s", "min", "h", "d"} {
+		asked["unit."+u] = true
+	}
 	for _, r := range account.Roles {
 		asked["role."+string(r)], asked["role.note."+string(r)] = true, true
 	}

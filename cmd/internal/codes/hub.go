@@ -154,6 +154,9 @@ var ofHub = map[string]map[language.Language]explanation{
 	"SOURCE_NOT_GRANTED": {
 		english: {"the hub has granted this agent no such source yet", "wait for the approval, then tributary source fetch"},
 		chinese: {"hub 尚未批准该 agent 的此数据源", "等待审批后运行 tributary source fetch"}},
+	"SOURCE_NOT_SEEN": {
+		english: {"there is no such source in your part of the tree", "check its id, e.g. 330106-xueji; the tree has a search"},
+		chinese: {"您的管辖范围内没有该数据源", "核对其编号，例如 330106-xueji；可在“延迟总览”页查找"}},
 	"SOURCE_REGISTERED": {
 		english: {"the source is registered by another agent", "give yours another name; or shut the other agent out and hand the source over"},
 		chinese: {"该数据源已由另一个 agent 登记", "换一个名称；或停用原 agent 后办理移交"}},

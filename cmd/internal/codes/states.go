@@ -10,6 +10,8 @@ var states = map[string][2]string{
 	"starting": {"starting", "启动中"}, "stopped": {"stopped", "已停止"}, "streaming": {"streaming", "采集中"},
 	"unreachable": {"unreachable", "无法访问"}, "verifying": {"verifying", "核对中"}, "verified": {"verified", "已核对"},
 	"running": {"running", "进行中"}, "equal": {"equal", "一致"}, "unequal": {"different", "不一致"}, "repaired": {"repaired", "已修复"}, "given_up": {"given up", "已放弃"},
+	"unheard": {"never heard of", "从未上报"}, "late": {"late", "延迟"}, "partial": {"in part", "部分异常"}, "quarantine": {"rows in quarantine", "有隔离行"},
+	"missing": {"tables missing", "缺表"}, "never": {"nothing yet", "尚无数据"}, "rereading": {"read again", "重读中"}, "halted": {"table halted", "有表停止"},
 	"waiting": {"standing by", "待命"}, "warning": {"warning", "警告"},
 }
 

@@ -1,0 +1,30 @@
+package snapshot
+
+import "slices"
+
+// Missing names the tables of which the segments handed out so far don't hold everything,
+// because a load of theirs hasn't come to its end; all says that it may be any table, since
+// they aren't listed yet. A load that was cancelled doesn't end; one of a part leaves what
+// was there.
+func (l *Loader) Missing() (tables []string, all bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	missing := map[string]bool{}
+	for _, t := range l.tasks {
+		done := t.Phase == Loaded || t.Phase == Unloaded
+		switch {
+		case t.Check != nil:
+		case t.Part == "":
+			missing[t.Table] = !done
+		case !done && t.Phase != Canceled:
+			missing[t.Table] = true
+		}
+	}
+	for table, is := range missing {
+		if is {
+			tables = append(tables, table)
+		}
+	}
+	slices.Sort(tables)
+	return tables, !l.listed
+}

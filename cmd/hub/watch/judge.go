@@ -1,0 +1,109 @@
+package watch
+
+import (
+	"time"
+
+	"github.com/tributary-cdc/tributary/stream/status"
+)
+
+// States beside those of the records.
+const (
+	Unheard = "unheard" // registered, and nobody has ever reported
+	Silent  = "silent"  // its program has said nothing for too long
+	Late    = "late"    // the lag is longer than it may be
+	Partial = "partial" // tables have stopped, rows are missing, or something warns
+)
+
+// judge says how a source is.
+func (w *Watch) judge(x *Source, now time.Time) {
+	m := w.made
+	x.LogTone, x.State = toneOf(x.Log, now)
+	x.Tone = x.LogTone
+	var log *rate
+	restarted := false
+	if x.Log != nil {
+		log = m.rate("source\x00" + x.ID)
+		restarted = log.take(x.Log, now)
+		if x.LogTone != Bad || x.State != Silent {
+			x.Rate = log.value
+		}
+	}
+	for i := range x.Flows {
+		f := &x.Flows[i]
+		f.Behind, f.CatchUp, f.Lag = -1, -1, -1
+		f.Tone, f.State = toneOf(f.Record, now)
+		if f.Record != nil {
+			r := m.rate("store\x00" + x.ID + "\x00" + w.o.Stores[i].Name)
+			again := r.take(f.Record, now)
+			if restarted || again {
+				r.based = false
+			}
+			if f.State != Silent {
+				f.Rate = r.value
+			}
+			f.measure(x, log, r, now)
+			if f.Lag > w.o.Late.Seconds() && f.Tone < Bad {
+				f.Tone, f.State = Bad, Late
+			}
+		}
+		if f.Keys > 0 && f.Tone < Wait {
+			f.Tone, f.State = Wait, "quarantine"
+		}
+		if f.Record == nil && x.Log == nil {
+			continue
+		}
+		x.Lag = max(x.Lag, f.Lag)
+		if f.Tone > x.Tone {
+			x.Tone, x.State = f.Tone, f.State
+		}
+	}
+}
+
+// measure says how far behind the log a store is with a source. The two programs count rows
+// each from their own start, so that the difference means something only since both stood at
+// the same position.
+func (f *Flow) measure(x *Source, log, r *rate, now time.Time) {
+	if l := f.Record.Lag.SourceStore; l != nil {
+		f.Lag = l.P99
+	}
+	if x.Log == nil || x.Log.Position.IsZero() {
+		return
+	}
+	if f.Record.Position.Compare(x.Log.Position) >= 0 {
+		r.base, r.based = x.Log.Rows-f.Record.Rows, true
+		f.Behind, f.CatchUp, f.Lag = 0, 0, max(0, f.Lag)
+		return
+	}
+	// What waits has come after the store has last moved, or it would have moved on.
+	f.Lag = max(f.Lag, 0) + max(0, now.Sub(r.moved).Seconds()-f.Record.Within)
+	if r.based {
+		f.Behind = max(0, x.Log.Rows-f.Record.Rows-r.base)
+		if gain := r.value - log.value; gain > 0 {
+			f.CatchUp = float64(f.Behind) / gain
+		}
+	}
+}
+
+// toneOf judges one record.
+func toneOf(r *status.Record, now time.Time) (Tone, string) {
+	switch {
+	case r == nil:
+		return Wait, Unheard
+	case r.Stale(now):
+		return Bad, Silent
+	case r.State == "gap" || r.State == "fenced" || r.State == "failed" || r.NeedsPerson:
+		return Bad, r.State
+	case r.State == "stopped" || r.State == "waiting":
+		return Quiet, r.State
+	case r.State != "streaming" && r.State != "applying":
+		return Wait, r.State
+	}
+	bad := len(r.Stopped) > 0 || r.Skipped > 0 || len(r.Warnings) > 0
+	for _, l := range r.Loads {
+		bad = bad || l.Phase == "failed" || l.Phase == "canceled"
+	}
+	if bad {
+		return Wait, Partial
+	}
+	return Good, r.State
+}

@@ -1,0 +1,276 @@
+package watch
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tributary-cdc/tributary/cmd/hub/state"
+	"github.com/tributary-cdc/tributary/schema/catalog"
+	"github.com/tributary-cdc/tributary/sinks/postgres"
+	"github.com/tributary-cdc/tributary/stream/event"
+	"github.com/tributary-cdc/tributary/stream/status"
+)
+
+// Tone is how bad something is; a worse one is larger.
+type Tone int
+
+// The tones.
+const (
+	Good Tone = iota
+	Quiet
+	Wait
+	Bad
+)
+
+// String names it as style sheets do.
+func (t Tone) String() string { return []string{"good", "quiet", "wait", "bad"}[t] }
+
+// Snapshot is how all is at one moment. It belongs to nobody and never changes.
+type Snapshot struct {
+	At     time.Time
+	Stores []string
+	// StoreErrors says per store why it can't be read; empty if it can.
+	StoreErrors []string
+	// Unread are the topics of states that can't be read, with their orgs.
+	Unread []status.Reading
+	// Workers are what workers say of themselves.
+	Workers []status.Record
+	// Sources are all of them, the worst first.
+	Sources []*Source
+
+	orgs    map[string]*Org // by code
+	sources map[string]*Source
+	feeds   []state.Registered
+	byStore []map[feedKey]*postgres.Complete
+}
+
+// Org is an org with what stands below it, itself included.
+type Org struct {
+	catalog.Org
+	Sources int
+	// Tones count sources by tone.
+	Tones [4]int
+	// Lag is the longest in seconds, Rate the rows per second into the log, Behind the rows
+	// that stores lack as far as that is known.
+	Lag, Rate float64
+	Behind    int64
+	children  []*Org
+}
+
+// Worst is the worst tone of a source.
+func (o *Org) Worst() Tone {
+	for t := Bad; t > Good; t-- {
+		if o.Tones[t] > 0 {
+			return t
+		}
+	}
+	if o.Sources == 0 {
+		return Quiet
+	}
+	return Good
+}
+
+// Source is a source on its way into the log and into each store.
+type Source struct {
+	ID      string
+	Org     *catalog.Org // one without path if the tree doesn't have it
+	Engine  string
+	Agent   string // as it is registered; empty if it isn't
+	Feeds   []state.Registered
+	Tone    Tone
+	State   string         // of the worst part
+	Log     *status.Record // nil if its agent has never reported
+	LogTone Tone
+	Rate    float64 // rows per second into the log
+	Flows   []Flow  // by store
+	// Lag is the longest of the stores in seconds, -1 if nothing is known.
+	Lag float64
+}
+
+// Flow is a source's way into one store.
+type Flow struct {
+	Record *status.Record // nil if no worker has reported
+	Tone   Tone
+	State  string
+	Rate   float64 // rows per second into the store
+	// Behind are the rows that the log has and the store hasn't; -1 while it isn't known.
+	Behind int64
+	// CatchUp is when that will be done at the present rates, in seconds; -1 if never or unknown.
+	CatchUp float64
+	// Lag is from the commit at the source to that in the store, in seconds; -1 if unknown.
+	Lag             float64
+	Keys, Anomalies int64
+}
+
+type feedKey struct{ dataset, source string }
+
+// memory is what is kept from one look to the next.
+type memory struct {
+	orgs        []catalog.Org
+	feeds       []state.Registered
+	registerErr error
+	stores      []kept
+	rates       map[string]*rate // by kind, source and store
+}
+
+type kept struct {
+	complete []postgres.Complete
+	troubles []postgres.Trouble
+	err      error
+}
+
+func newMemory(stores int) *memory {
+	return &memory{stores: make([]kept, stores), rates: map[string]*rate{}}
+}
+
+// rate follows a counter over records of one program's run.
+type rate struct {
+	rows    int64
+	written time.Time
+	value   float64
+	moved   time.Time // when the position was last seen to move
+	at      event.Position
+	base    int64 // rows of the log less those of the store when both had the same position
+	based   bool
+	seen    bool // in the present look
+}
+
+// take notes a record. restarted says that the counter has begun anew.
+func (r *rate) take(rec *status.Record, now time.Time) (restarted bool) {
+	if restarted = rec.Rows < r.rows; restarted {
+		r.rows, r.written, r.value = 0, time.Time{}, 0
+	}
+	if d := rec.Written.Sub(r.written); d > 0 {
+		if !r.written.IsZero() {
+			r.value = float64(rec.Rows-r.rows) / d.Seconds()
+		}
+		r.rows, r.written = rec.Rows, rec.Written
+	}
+	if rec.Position != r.at || r.moved.IsZero() {
+		r.at, r.moved = rec.Position, now
+	}
+	r.seen = true
+	return restarted
+}
+
+func (m *memory) rate(key string) *rate {
+	r := m.rates[key]
+	if r == nil {
+		r = &rate{}
+		m.rates[key] = r
+	}
+	return r
+}
+
+// snapshot puts all together.
+func (w *Watch) snapshot() *Snapshot {
+	m, now := w.made, w.o.Now()
+	s := &Snapshot{At: now, orgs: make(map[string]*Org, len(m.orgs)), sources: map[string]*Source{}, feeds: m.feeds}
+	for i := range m.orgs {
+		s.orgs[m.orgs[i].Code] = &Org{Org: m.orgs[i]}
+	}
+	for _, o := range m.orgs {
+		if up := s.orgs[o.Parent]; up != nil {
+			up.children = append(up.children, s.orgs[o.Code])
+		}
+	}
+	at := map[string]int{}
+	for i, st := range w.o.Stores {
+		at[st.Name] = i
+		s.Stores = append(s.Stores, st.Name)
+		text := ""
+		if err := m.stores[i].err; err != nil {
+			text = err.Error()
+		}
+		s.StoreErrors = append(s.StoreErrors, text)
+		shares := make(map[feedKey]*postgres.Complete, len(m.stores[i].complete))
+		for k := range m.stores[i].complete {
+			c := &m.stores[i].complete[k]
+			shares[feedKey{c.Dataset, c.Source}] = c
+		}
+		s.byStore = append(s.byStore, shares)
+	}
+	for _, r := range w.o.Board.Readings() {
+		if r.Error != "" {
+			s.Unread = append(s.Unread, r)
+		}
+	}
+	for i := range m.feeds {
+		f := &m.feeds[i]
+		x := s.source(f.Source, f.Org)
+		x.Engine, x.Agent = f.Engine, f.Agent
+		x.Feeds = append(x.Feeds, *f)
+	}
+	records := w.o.Board.Records()
+	for i := range records {
+		r := &records[i]
+		switch r.Kind {
+		case status.OfWorker:
+			s.Workers = append(s.Workers, *r)
+		case status.OfSource:
+			s.source(r.Source, r.Org).Log = r
+		case status.OfStore:
+			if k, ok := at[r.Store]; ok {
+				s.source(r.Source, r.Org).Flows[k].Record = r
+			}
+		}
+	}
+	for i := range w.o.Stores {
+		for _, t := range m.stores[i].troubles {
+			if x := s.sources[t.Source]; x != nil {
+				x.Flows[i].Keys, x.Flows[i].Anomalies = t.Keys, t.Anomalies
+			}
+		}
+	}
+	for _, x := range s.sources {
+		w.judge(x, now)
+		s.Sources = append(s.Sources, x)
+	}
+	for key, r := range m.rates {
+		if !r.seen {
+			delete(m.rates, key)
+		}
+		r.seen = false
+	}
+	slices.SortFunc(s.Sources, func(a, b *Source) int {
+		return cmp.Or(cmp.Compare(b.Tone, a.Tone), cmp.Compare(b.Lag, a.Lag), strings.Compare(a.ID, b.ID))
+	})
+	s.add()
+	return s
+}
+
+// source gives a source, made if need be.
+func (s *Snapshot) source(id, org string) *Source {
+	if x := s.sources[id]; x != nil {
+		return x
+	}
+	x := &Source{ID: id, Flows: make([]Flow, len(s.Stores)), Lag: -1}
+	if o := s.orgs[org]; o != nil {
+		x.Org = &o.Org
+	} else {
+		x.Org = &catalog.Org{Code: org, Name: org}
+	}
+	s.sources[id] = x
+	return x
+}
+
+// add counts each source at all orgs above it, and sorts what stands below an org.
+func (s *Snapshot) add() {
+	for _, x := range s.Sources {
+		for o := s.orgs[x.Org.Code]; o != nil; o = s.orgs[o.Parent] {
+			o.Sources++
+			o.Tones[x.Tone]++
+			o.Lag, o.Rate = max(o.Lag, x.Lag), o.Rate+x.Rate
+			for _, f := range x.Flows {
+				o.Behind += max(0, f.Behind)
+			}
+		}
+	}
+	for _, o := range s.orgs {
+		slices.SortFunc(o.children, func(a, b *Org) int {
+			return cmp.Or(cmp.Compare(b.Tones[Bad], a.Tones[Bad]), cmp.Compare(b.Tones[Wait], a.Tones[Wait]), cmp.Compare(b.Lag, a.Lag), strings.Compare(a.Code, b.Code))
+		})
+	}
+}

@@ -1,0 +1,264 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/tributary-cdc/tributary/cmd/hub/state"
+	"github.com/tributary-cdc/tributary/schema/catalog"
+	"github.com/tributary-cdc/tributary/sinks/postgres"
+	"github.com/tributary-cdc/tributary/stream/event"
+	"github.com/tributary-cdc/tributary/stream/status"
+)
+
+// world is a tree, a board and one store with what a test says.
+type world struct {
+	now      time.Time
+	orgs     []catalog.Org
+	feeds    []state.Registered
+	records  []status.Record
+	complete []postgres.Complete
+	troubles []postgres.Trouble
+	away     error
+	w        *Watch
+}
+
+func (w *world) Records() []status.Record   { return slices.Clone(w.records) }
+func (w *world) Readings() []status.Reading { return nil }
+func (w *world) Orgs(context.Context, []string) ([]catalog.Org, error) {
+	return w.orgs, w.away
+}
+func (w *world) Registered(context.Context) ([]state.Registered, error) { return w.feeds, w.away }
+func (w *world) Complete(context.Context) ([]postgres.Complete, error)  { return w.complete, w.away }
+func (w *world) Troubles(context.Context) ([]postgres.Trouble, error)   { return w.troubles, w.away }
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{now: time.Unix(1_800_000_000, 0), orgs: []catalog.Org{
+		{Code: "33", Name: "浙江省", Kind: catalog.Province, Path: "33/"},
+		{Code: "3301", Parent: "33", Name: "杭州市", Kind: catalog.City, Path: "33/3301/"},
+		{Code: "330106", Parent: "3301", Name: "西湖区", Kind: catalog.District, Path: "33/3301/330106/"},
+		{Code: "330108", Parent: "3301", Name: "滨江区", Kind: catalog.District, Path: "33/3301/330108/"},
+		{Code: "3302", Parent: "33", Name: "宁波市", Kind: catalog.City, Path: "33/3302/"}}}
+	var err error
+	if w.w, err = New(Options{Board: w, Register: w, Stores: []Store{{"city", w}}, Now: func() time.Time { return w.now }}); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func (w *world) look(t *testing.T) *Snapshot {
+	t.Helper()
+	w.w.Ask(t.Context())
+	w.w.Look(t.Context())
+	return w.w.Snapshot()
+}
+
+func (w *world) feed(org, name, dataset string, standing catalog.Standing) string {
+	source := org + "-" + name
+	i := slices.IndexFunc(w.orgs, func(o catalog.Org) bool { return o.Code == org })
+	w.feeds = append(w.feeds, state.Registered{Source: source, Org: org, OrgName: w.orgs[i].Name, Path: w.orgs[i].Path, Standing: standing, Table: "a." + dataset, Dataset: dataset})
+	return source
+}
+
+func (w *world) has(dataset, source string, ago time.Duration, held string) {
+	until := w.now.Add(-ago)
+	c := postgres.Complete{Dataset: dataset, Source: source, Until: &until}
+	if held != "" {
+		c.HeldBy = &held
+	}
+	if ago < 0 {
+		c.Until = nil
+	}
+	w.complete = append(w.complete, c)
+}
+
+// TestComplete: a claim is the least of its approved authoritative sources, whoever holds it
+// back is named with why, and nothing is claimed where one of them has never come.
+func TestComplete(t *testing.T) {
+	w := newWorld(t)
+	a := w.feed("330106", "a", "student", catalog.Authoritative)
+	b := w.feed("330108", "b", "student", catalog.Authoritative)
+	c := w.feed("3302", "c", "student", catalog.Authoritative)
+	w.has("student", w.feed("330108", "check", "student", catalog.Check), time.Hour, "gap")
+	w.has("student", a, 5*time.Second, "")
+	w.has("student", b, 10*time.Minute, "gap")
+	w.has("student", "330108-retired", 24*time.Hour, "") // the store's, and not approved
+	s := w.look(t)
+	check := func(org string, ago time.Duration, behind string) {
+		t.Helper()
+		got := s.Complete(org, "")
+		if len(got) != 1 || got[0].Dataset != "student" || got[0].Store != "city" {
+			t.Fatalf("%s: %+v", org, got)
+		}
+		names := ""
+		for _, l := range got[0].Behind {
+			names += l.Source + " " + l.Why + ";"
+		}
+		if (got[0].Until == nil) != (ago < 0) || got[0].Until != nil && !got[0].Until.Equal(w.now.Add(-ago)) || names != behind {
+			t.Errorf("%s: %v, behind %q; want %s ago, %q", org, got[0].Until, names, ago, behind)
+		}
+	}
+	check("330106", 5*time.Second, "")
+	check("3301", 10*time.Minute, "330108-b gap;")
+	check("33", -1, "3302-c never;330108-b gap;")
+	if got := s.Complete("99", ""); len(got) != 0 {
+		t.Errorf("an org that isn't there: %+v", got)
+	}
+	w.has("student", c, 61*time.Second, "")
+	s = w.look(t)
+	check("33", 10*time.Minute, "330108-b gap;3302-c silent;")
+	w.away = errors.New("away") // what was proved stays so, and falls behind
+	w.now = w.now.Add(2 * time.Minute)
+	s = w.look(t)
+	check("330106", 2*time.Minute+5*time.Second, "330106-a silent;")
+	if s.StoreErrors[0] == "" {
+		t.Error("a store that is away isn't told")
+	}
+}
+
+// TestCompleteIsTheLeast: over random trees and shares a claim is never beyond what any
+// source has, and there whenever all have something.
+func TestCompleteIsTheLeast(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 200 {
+		w := newWorld(t)
+		least := map[string]time.Duration{}
+		for i := range 1 + r.IntN(20) {
+			o := w.orgs[r.IntN(len(w.orgs))]
+			source := w.feed(o.Code, fmt.Sprint("s", i), "d", catalog.Authoritative)
+			ago := time.Duration(r.IntN(300)) * time.Second
+			if r.IntN(10) == 0 {
+				ago = -1
+			}
+			if r.IntN(8) > 0 || ago < 0 {
+				w.has("d", source, ago, "")
+			} else {
+				ago = -1 // the store has nothing of it
+			}
+			for _, up := range w.orgs {
+				if catalog.Within(o.Path, up.Path) {
+					if old, ok := least[up.Code]; !ok || old >= 0 && (ago < 0 || ago > old) {
+						least[up.Code] = ago
+					}
+				}
+			}
+		}
+		s := w.look(t)
+		for org, ago := range least {
+			got := s.Complete(org, "d")
+			if len(got) != 1 || (got[0].Until == nil) != (ago < 0) || got[0].Until != nil && !got[0].Until.Equal(w.now.Add(-ago)) {
+				t.Fatalf("%s: %+v, want %s ago", org, got, ago)
+			}
+		}
+	}
+}
+
+func (w *world) say(kind status.Kind, source, state string, offset uint64, rows int64) *status.Record {
+	for i := range w.records {
+		if r := &w.records[i]; r.Kind == kind && r.Source == source {
+			r.State, r.Position.Offset, r.Rows, r.Written = state, offset, rows, w.now
+			return r
+		}
+	}
+	r := status.Record{Kind: kind, Org: source[:6], Source: source, Program: "p", State: state, Position: event.Position{Epoch: 1, Place: event.Place{Offset: offset}}, Rows: rows, Written: w.now, Within: 10}
+	if kind == status.OfStore {
+		r.Store = "city"
+	}
+	w.records = append(w.records, r)
+	return &w.records[len(w.records)-1]
+}
+
+// TestFigures: rates, backlog and the time to catch up follow from what both ends count, and
+// are unknown until both stood at the same place in one run of their programs.
+func TestFigures(t *testing.T) {
+	w := newWorld(t)
+	const id = "330106-a"
+	step := func(seconds int, log, store uint64, logRows, storeRows int64) *Flow {
+		t.Helper()
+		w.now = w.now.Add(time.Duration(seconds) * time.Second)
+		w.say(status.OfSource, id, "streaming", log, logRows)
+		w.say(status.OfStore, id, "applying", store, storeRows)
+		return &w.look(t).Source([]string{""}, id).Flows[0]
+	}
+	if f := step(0, 20, 10, 1000, 5); f.Behind != -1 || f.CatchUp != -1 {
+		t.Errorf("a backlog that nobody can know: %+v", f)
+	}
+	if f := step(2, 30, 30, 2000, 905); f.Behind != 0 || f.CatchUp != 0 || f.Rate != 450 {
+		t.Errorf("at the same place: %+v", f)
+	}
+	if f := step(2, 40, 35, 3000, 1205); f.Behind != 700 || f.CatchUp != -1 || f.Tone != Good {
+		t.Errorf("falling behind: %+v", f)
+	}
+	if f := step(2, 41, 36, 3100, 1705); f.Behind != 300 || f.CatchUp != 1.5 {
+		t.Errorf("catching up: %+v", f)
+	}
+	if f := step(100, 42, 36, 3200, 1705); f.Lag != 90 || f.Tone != Bad || f.State != Late {
+		t.Errorf("stuck: %+v", f)
+	}
+	if f := step(2, 50, 37, 3300, 7); f.Behind != -1 {
+		t.Errorf("after a restart of the worker: %+v", f)
+	}
+	if x := w.w.Snapshot().Source([]string{""}, id); x.Rate != 50 {
+		t.Errorf("%v rows per second into the log", x.Rate)
+	}
+	w.now = w.now.Add(time.Minute)
+	if x := w.look(t).Source([]string{""}, id); x.Tone != Bad || x.State != Silent || x.Rate != 0 {
+		t.Errorf("silent: %+v", x)
+	}
+}
+
+// TestTree: sums, order, filters, pages, and what a reader may see.
+func TestTree(t *testing.T) {
+	w := newWorld(t)
+	states := []string{"streaming", "streaming", "retrying", "gap", "stopped"}
+	for i := range 120 {
+		org := []string{"330106", "330108"}[i%2]
+		id := w.feed(org, fmt.Sprintf("s%03d", i), "student", catalog.Authoritative)
+		w.say(status.OfSource, id, states[i%len(states)], 5, 5)
+		w.say(status.OfStore, id, "applying", 5, 5)
+	}
+	w.feed("3302", "quiet", "student", catalog.Authoritative)
+	w.say(status.OfSource, "999999-stray", "streaming", 1, 1)
+	s := w.look(t)
+	all := s.Tree(Query{Scopes: []string{""}})
+	if all.Here == nil || all.Here.Code != "33" || all.Here.Sources != 121 || all.Found != 122 || all.Pages != 3 || len(all.Sources) != PageSize || all.Here.Tones[Bad] != 24 || all.Below[0].Code != "3301" || all.Tones[Bad] != 24 {
+		t.Errorf("%+v", all)
+	}
+	if all.Sources[0].Tone != Bad || all.Sources[0].State != "gap" || all.Sources[24].Tone != Wait || all.Here.Worst() != Bad {
+		t.Error("the worst isn't first")
+	}
+	city := s.Tree(Query{Scopes: []string{""}, Org: "3301", State: "gap", Page: 99})
+	if city.Found != 24 || city.Page != 0 || len(city.Up) != 1 || city.Up[0].Code != "33" || len(city.Below) != 2 {
+		t.Errorf("%+v", city)
+	}
+	if got := s.Tree(Query{Scopes: []string{""}, Text: "滨江", Tone: "quiet"}); got.Found != 12 {
+		t.Errorf("%d found", got.Found)
+	}
+	if got := s.Tree(Query{Scopes: []string{""}, Text: "S003"}); got.Found != 1 || got.Sources[0].ID != "330108-s003" {
+		t.Errorf("%+v", got)
+	}
+	district := []string{"33/3301/330106/"}
+	own := s.Tree(Query{Scopes: district})
+	if own.Here == nil || own.Here.Code != "330106" || own.Found != 60 || len(own.Up) != 0 || own.Tones != [4]int{24, 12, 12, 12} {
+		t.Errorf("%+v", own)
+	}
+	if s.Tree(Query{Scopes: district, Org: "3301"}) != nil || s.Source(district, "330108-s001") != nil || s.Source(district, "999999-stray") != nil || s.Org(district, "33") != nil || s.Source(district, "330106-s000") == nil {
+		t.Error("a district sees what it mustn't")
+	}
+	if none := s.Tree(Query{}); none.Found != 0 || none.Here != nil {
+		t.Errorf("no scope at all: %+v", none)
+	}
+	two := s.Tree(Query{Scopes: []string{"33/3301/330106/", "33/3302/"}})
+	if two.Here != nil || len(two.Below) != 2 || two.Found != 61 {
+		t.Errorf("two parts: %+v", two)
+	}
+	if got := s.Source([]string{""}, "3302-quiet"); got.State != Unheard || got.Tone != Wait {
+		t.Errorf("a source that nobody has heard of: %+v", got)
+	}
+}
