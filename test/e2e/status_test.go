@@ -13,6 +13,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/tributary-cdc/tributary/stream/kafka"
 	"github.com/tributary-cdc/tributary/stream/log"
