@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tributary-cdc/tributary/cmd/console"
+	"github.com/tributary-cdc/tributary/cmd/hub/alarm"
 	"github.com/tributary-cdc/tributary/cmd/hub/authority"
 	"github.com/tributary-cdc/tributary/cmd/hub/desk"
 	"github.com/tributary-cdc/tributary/cmd/hub/state"
@@ -72,6 +73,7 @@ func runHub(ctx context.Context, file string, out io.Writer, l *slog.Logger) err
 	g.Go(func() error { board.Run(ctx); return nil })
 	if parts.watch != nil {
 		g.Go(func() error { parts.watch.Run(ctx); return nil })
+		g.Go(func() error { parts.keeper.Run(ctx); return nil })
 	}
 	for _, s := range served {
 		g.Go(func() error { return serve(ctx, s.ln, s.handler, l) })
@@ -97,6 +99,7 @@ type hubParts struct {
 	stores []watch.Store
 	state  *state.State // nil without accounts
 	watch  *watch.Watch // nil without accounts
+	keeper *alarm.Keeper
 	log    *slog.Logger
 }
 
@@ -163,7 +166,7 @@ func (h *hubParts) withAccounts(ctx context.Context, out io.Writer) (served []li
 		return nil, err
 	}
 	served = append(served, listener{ln: web})
-	if h.watch, err = watch.New(watch.Options{Board: h.board, Register: h.state, Stores: h.stores, Logger: h.log}); err != nil {
+	if h.watch, err = watch.New(watch.Options{Board: h.board, Register: h.state, Stores: h.stores, Late: c.Alarms.Late, Logger: h.log}); err != nil {
 		return served, err
 	}
 	o := desk.Options{Watch: h.watch.Snapshot, State: h.state, Authority: auth, Topics: hubTopics{h.client, c}, Hosts: c.Names, Logger: h.log}
@@ -204,6 +207,9 @@ func (h *hubParts) withAccounts(ctx context.Context, out io.Writer) (served []li
 		scheme = "https"
 	}
 	base := scheme + "://" + h.told(web.Addr())
+	if h.keeper, err = h.newKeeper(base); err != nil {
+		return served, err
+	}
 	lines := base + "/\n"
 	link, err := h.state.FirstLink(ctx)
 	if err != nil {

@@ -70,3 +70,16 @@ func Rival(feeds []Feed, wanted Feed) *Feed {
 	}
 	return nil
 }
+
+// Registered is a table that an approved source sends.
+type Registered struct {
+	Source   string
+	Org      string
+	OrgName  string
+	Path     string
+	Engine   string
+	Agent    string
+	Standing Standing
+	Table    string
+	Dataset  string
+}

@@ -31,6 +31,7 @@ type Act string
 const (
 	See        Act = "see"        // states, orgs, sources, agents, requests
 	Invite     Act = "invite"     // make and withdraw invitations, revoke agents
+	Tend       Act = "tend"       // acknowledge and silence alarms, plan maintenance
 	Decide     Act = "decide"     // approve and refuse requests
 	Administer Act = "administer" // accounts and orgs
 	Audit      Act = "audit"      // read and export what was done
@@ -38,7 +39,7 @@ const (
 
 var may = map[Role][]Act{
 	Viewer:        {See},
-	Operator:      {See, Invite},
+	Operator:      {See, Invite, Tend},
 	Approver:      {See, Decide},
 	Administrator: {See, Administer},
 	Auditor:       {See, Audit},

@@ -24,7 +24,7 @@ import (
 )
 
 // pageNames are the templates of pages, each in a file of its name.
-var pageNames = []string{"login", "setup", "me", "accounts", "orgs", "invitations", "requests", "request", "audit", "tree", "source", "complete"}
+var pageNames = []string{"login", "setup", "me", "accounts", "orgs", "invitations", "requests", "request", "audit", "tree", "source", "complete", "alarms", "alarm"}
 
 // page is a page for those who are logged in.
 type page struct {
@@ -46,6 +46,8 @@ func (d *Desk) pagesByPath() map[string]*page {
 
 // pages are in the order of the menu.
 var pages = []page{
+	{"alarms", "/alarms", acting, account.See, loadAlarms, true},
+	{"alarm", "/alarms/{id}", acting, account.See, loadAlarm, false},
 	{"tree", "/tree", acting, account.See, loadTree, true},
 	{"source", "/sources/{source}", acting, account.See, loadSource, false},
 	{"complete", "/complete", acting, account.See, loadComplete, true},
@@ -115,7 +117,15 @@ func (v *view) At(at any) string {
 func (v *view) Soon(at time.Time) bool { return at.Sub(v.now) < 30*24*time.Hour }
 
 // Past reports whether a time is over.
-func (v *view) Past(at time.Time) bool { return !at.After(v.now) }
+func (v *view) Past(at any) bool {
+	switch t := at.(type) {
+	case time.Time:
+		return !t.After(v.now)
+	case *time.Time:
+		return !t.After(v.now)
+	}
+	return false
+}
 
 // functions are those of templates.
 var functions = template.FuncMap{
@@ -165,8 +175,8 @@ func (c *call) view(name string) *view {
 	path := c.r.URL.Path
 	if c.r.Method != http.MethodGet { // a form's answer: back to its page
 		path, q = "/"+name, url.Values{"lang": {v.OtherLang}}
-		if name == "request" {
-			path = "/requests/" + c.r.PathValue("id")
+		if name == "request" || name == "alarm" {
+			path = "/" + name + "s/" + c.r.PathValue("id")
 		}
 	}
 	v.OtherURL = path + "?" + q.Encode()
@@ -187,7 +197,7 @@ func (c *call) menu(name string) (menu []item) {
 	}
 	for _, p := range pages {
 		if p.menu && len(c.session.Scopes(p.act)) > 0 {
-			menu = append(menu, item{p.path, text("menu."+p.name, c.lang), p.name == name || p.name == "requests" && name == "request" || p.name == "tree" && name == "source"})
+			menu = append(menu, item{p.path, text("menu."+p.name, c.lang), p.name == name || p.name == "requests" && name == "request" || p.name == "tree" && name == "source" || p.name == "alarms" && name == "alarm"})
 		}
 	}
 	return menu

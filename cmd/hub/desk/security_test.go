@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tributary-cdc/tributary/cmd/hub/account"
+	"github.com/tributary-cdc/tributary/cmd/hub/alarm"
 	"github.com/tributary-cdc/tributary/cmd/hub/authority"
 	"github.com/tributary-cdc/tributary/cmd/hub/state"
 	"github.com/tributary-cdc/tributary/schema/catalog"
@@ -25,6 +26,7 @@ import (
 var mayDo = map[string][]account.Role{
 	"see":        {account.Viewer, account.Operator, account.Approver, account.Administrator, account.Auditor},
 	"invite":     {account.Operator},
+	"tend":       {account.Operator},
 	"decide":     {account.Approver},
 	"administer": {account.Administrator},
 	"audit":      {account.Auditor},
@@ -50,8 +52,21 @@ var attempts = map[string]func(w *world, org string) attempt{
 		return attempt{"/api/accounts/" + w.account(org) + "/disable", nil}
 	},
 	"POST /api/accounts/{account}/link": func(w *world, org string) attempt { return attempt{"/api/accounts/" + w.account(org) + "/link", nil} },
-	"GET /api/sources/{source}":         func(_ *world, org string) attempt { return attempt{"/api/sources/" + org + "-xueji", nil} },
-	"POST /api/invitations":             func(_ *world, org string) attempt { return attempt{"/api/invitations", map[string]any{"org": org}} },
+	"GET /api/alarms/{id}":              func(w *world, org string) attempt { return attempt{fmt.Sprintf("/api/alarms/%d", w.alarm(org)), nil} },
+	"POST /api/alarms/{id}/acknowledge": func(w *world, org string) attempt {
+		return attempt{fmt.Sprintf("/api/alarms/%d/acknowledge", w.alarm(org)), map[string]any{"note": "我来处理"}}
+	},
+	"POST /api/alarms/{id}/silence": func(w *world, org string) attempt {
+		return attempt{fmt.Sprintf("/api/alarms/%d/silence", w.alarm(org)), map[string]any{"hours": 2, "reason": "割接"}}
+	},
+	"POST /api/maintenance": func(w *world, org string) attempt {
+		return attempt{"/api/maintenance", map[string]any{"org": org, "starts": w.clock().Format(time.RFC3339), "ends": w.clock().Add(time.Hour).Format(time.RFC3339), "reason": "割接"}}
+	},
+	"POST /api/maintenance/{id}/end": func(w *world, org string) attempt {
+		return attempt{fmt.Sprintf("/api/maintenance/%d/end", w.maintenance(org)), nil}
+	},
+	"GET /api/sources/{source}": func(_ *world, org string) attempt { return attempt{"/api/sources/" + org + "-xueji", nil} },
+	"POST /api/invitations":     func(_ *world, org string) attempt { return attempt{"/api/invitations", map[string]any{"org": org}} },
 	"POST /api/invitations/{id}/withdraw": func(w *world, org string) attempt {
 		i, _ := w.invite(org)
 		return attempt{fmt.Sprintf("/api/invitations/%d/withdraw", i.ID), nil}
@@ -78,7 +93,7 @@ var attempts = map[string]func(w *world, org string) attempt{
 // wide are the calls that go over the whole tree or nothing of it.
 var wide = map[string]map[string]any{
 	"GET /api/accounts": nil, "GET /api/orgs": nil, "GET /api/invitations": nil, "GET /api/agents": nil, "GET /api/requests": nil, "GET /api/sources": nil,
-	"GET /api/datasets": nil, "GET /api/tree": nil, "GET /api/complete": nil, "GET /api/audit": nil, "GET /api/audit.csv": nil, "GET /api/openapi.yml": nil, "GET /api/session": nil,
+	"GET /api/datasets": nil, "GET /api/tree": nil, "GET /api/complete": nil, "GET /api/alarms": nil, "GET /api/maintenance": nil, "GET /api/audit": nil, "GET /api/audit.csv": nil, "GET /api/openapi.yml": nil, "GET /api/session": nil,
 	"POST /api/orgs": {"file": "code,parent,name,kind\n3309,33,x,city\n"},
 }
 
@@ -170,6 +185,33 @@ func (w *world) proposal(org string) int64 {
 	return r.ID
 }
 
+// alarm gives the id of an open alarm of an org.
+func (w *world) alarm(org string) int64 {
+	w.t.Helper()
+	w.n++
+	object := fmt.Sprintf("source %s-s%d", org, w.n)
+	a := alarm.Alarm{Kind: alarm.Gap, Object: object, Org: org, Path: w.look().Org([]string{""}, org).Path, Detail: "gap of " + org}
+	if err := w.state.KeepAlarms(w.t.Context(), []alarm.Alarm{a}); err != nil {
+		w.t.Fatal(err)
+	}
+	all, err := w.state.Alarms(w.t.Context(), []string{""})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	i := slices.IndexFunc(all, func(a state.Alarm) bool { return a.Object == object })
+	return all[i].ID
+}
+
+// maintenance gives the id of a window of an org.
+func (w *world) maintenance(org string) int64 {
+	w.t.Helper()
+	m, err := w.state.PlanMaintenance(w.t.Context(), state.By{Name: "root"}, []string{""}, state.Maintenance{Org: org, Starts: w.clock(), Ends: w.clock().Add(time.Hour), Reason: "割接"})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return m.ID
+}
+
 // print is what a refused call may not change.
 func (w *world) print(db servers.DB) string {
 	w.t.Helper()
@@ -180,6 +222,8 @@ func (w *world) print(db servers.DB) string {
 		func() (any, error) { return w.state.Invitations(w.t.Context(), []string{""}) },
 		func() (any, error) { return w.state.Agents(w.t.Context(), []string{""}) },
 		func() (any, error) { return w.state.Requests(w.t.Context(), []string{""}) },
+		func() (any, error) { return w.state.Alarms(w.t.Context(), []string{""}) },
+		func() (any, error) { return w.state.Maintenances(w.t.Context(), []string{""}) },
 		func() (any, error) { return w.state.Sources(w.t.Context(), []string{""}) },
 	} {
 		v, err := f()
@@ -213,6 +257,8 @@ func testSecurity(t *testing.T, db servers.DB) {
 	w.agent("330203") // something to be found
 	w.proposal("330203")
 	w.account("330203")
+	w.alarm("330203")
+	w.maintenance("330203")
 	for _, rt := range w.desk.routes {
 		name := rt.Method + " " + rt.Path
 		make, placed := attempts[name]

@@ -59,7 +59,7 @@ var catalogue = map[string][2]string{
 	"done.saved": {"Done.", "已完成。"}, "done.password": {"The password is set. Log in with it.", "口令已设置，请登录。"},
 
 	"role.viewer": {"viewer", "查看员"}, "role.operator": {"operator", "操作员"}, "role.approver": {"approver", "审批员"}, "role.administrator": {"administrator", "管理员"}, "role.auditor": {"auditor", "审计员"},
-	"role.note.viewer": {"sees", "查看"}, "role.note.operator": {"sees, invites agents and shuts them out", "查看，邀请和停用 agent"}, "role.note.approver": {"sees, approves and refuses requests", "查看，批准或拒绝申请"},
+	"role.note.viewer": {"sees", "查看"}, "role.note.operator": {"sees, invites agents and shuts them out, looks after alarms", "查看，邀请和停用 agent，处理告警"}, "role.note.approver": {"sees, approves and refuses requests", "查看，批准或拒绝申请"},
 	"role.note.administrator": {"sees, keeps accounts and orgs", "查看，管理账号和机构"}, "role.note.auditor": {"sees, reads and exports the audit", "查看，查询和导出审计"},
 
 	"accounts.new": {"New account", "新建账号"}, "accounts.new.note": {"You get a link for the person, with which they set their own password. An auditor has no other role.", "系统生成一个链接，由本人凭此设置口令。审计员不能兼任其他角色。"},
@@ -96,6 +96,16 @@ var catalogue = map[string][2]string{
 	"findings": {"What preflight found", "检查结果"}, "findings.note": {"Found by the agent at the source before it asked.", "agent 在申请前对源库的检查。"}, "findings.none": {"Nothing stands against it.", "没有发现问题。"},
 	"severity.advice": {"advice", "建议"}, "severity.harms": {"harms", "有影响"}, "severity.refuses": {"refuses", "无法采集"},
 
+	"menu.alarms": {"Alarms", "告警"}, "title.alarms": {"Alarms", "告警"}, "note.alarms": {"One for each cause. What stands behind a cause is listed there and calls nobody by itself.", "一个原因一条告警。受其影响的数据源列在其中，不再单独告警。"},
+	"title.alarm": {"Alarm", "告警"}, "note.alarm": {"What it means, what to do, and by whom.", "含义、处理方法和处理人。"},
+	"alarms.open": {"Open", "未恢复"}, "alarms.open.note": {"An alarm ends by itself a minute after its cause is gone.", "原因消除一分钟后告警自动恢复。"}, "alarms.none": {"Nothing calls for anybody.", "没有告警。"}, "alarms.over": {"Over, in the last week", "最近一周已恢复"},
+	"alarm": {"Alarm", "告警"}, "alarm.since": {"Since", "开始时间"}, "alarm.closed": {"Over at", "恢复时间"}, "alarm.by": {"Acknowledged by", "确认人"}, "alarm.behind": {"%d sources behind it", "影响 %d 个数据源"}, "alarm.behind.note": {"They have no alarm of their own while this one is open.", "本告警未恢复期间，这些数据源不单独告警。"},
+	"alarm.maintenance": {"in maintenance, no messages", "维护中，不发送消息"}, "alarm.silenced": {"silenced", "已静默"}, "alarm.acknowledged": {"acknowledged", "已确认"}, "alarm.means": {"What it means", "含义与处理"}, "alarm.who": {"By whom", "处理人"},
+	"alarm.yours": {"Take it up", "处理告警"}, "alarm.yours.note": {"Whoever acknowledges an alarm looks after it. A silenced one stays here and sends no messages. Both are written into the audit with your name.", "确认表示由您负责处理。静默的告警仍显示，但不发送消息。两者均以您的名义记入审计。"},
+	"alarm.note": {"A word for the others", "备注"}, "alarm.acknowledge": {"I look after it", "确认，由我处理"}, "alarm.hours": {"Hours", "小时"}, "alarm.silence": {"Silence it", "静默"},
+	"maintenance": {"Maintenance", "维护窗口"}, "maintenance.note": {"While a window goes on, alarms of its org and of all below are shown and send no messages.", "维护期间，该机构及其下级的告警照常显示，但不发送消息。"}, "maintenance.starts": {"From", "开始"}, "maintenance.ends": {"Until", "结束"},
+	"maintenance.do": {"Plan it", "登记"}, "maintenance.end": {"End it now", "立即结束"}, "maintenance.over": {"over", "已结束"}, "maintenance.none": {"No maintenance is planned.", "没有登记维护窗口。"},
+	"action.alarm.acknowledge": {"acknowledge an alarm", "确认告警"}, "action.alarm.silence": {"silence an alarm", "静默告警"}, "action.maintenance.plan": {"plan maintenance", "登记维护窗口"}, "action.maintenance.end": {"end maintenance", "结束维护"},
 	"live": {"Live", "实时更新中"}, "live.lost": {"Connection lost, trying again", "连接中断，正在重试"}, "unit.s": {"s", "秒"}, "unit.min": {"min", "分"}, "unit.h": {"h", "小时"}, "unit.d": {"d", "天"},
 	"menu.tree": {"Lag", "延迟总览"}, "title.tree": {"Lag of the whole tree", "延迟总览"}, "note.tree": {"From the province to the single source, the worst first. It keeps itself up to date.", "从省到每个数据源，问题最严重的在前，自动更新。"},
 	"menu.complete": {"Complete until", "数据完整时间"}, "title.complete": {"Complete until", "数据完整时间"}, "note.complete": {"The moment up to which everything that the approved sources had committed is in the store.", "截至该时刻，各已批准数据源提交的变更均已入库。"},

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tributary-cdc/tributary/cmd/hub/state"
 	"github.com/tributary-cdc/tributary/schema/catalog"
 	"github.com/tributary-cdc/tributary/sinks/postgres"
 )
@@ -56,7 +55,7 @@ func (s *Snapshot) Complete(org, dataset string) []Claim {
 	if top == nil {
 		return []Claim{}
 	}
-	sets := map[string][]state.Registered{}
+	sets := map[string][]catalog.Registered{}
 	seen := map[feedKey]bool{}
 	for _, f := range s.feeds {
 		key := feedKey{f.Dataset, f.Source}
@@ -78,7 +77,7 @@ func (s *Snapshot) Complete(org, dataset string) []Claim {
 	return out
 }
 
-func (s *Snapshot) claim(c Claim, store int, sources []state.Registered) Claim {
+func (s *Snapshot) claim(c Claim, store int, sources []catalog.Registered) Claim {
 	c.Sources, c.Behind = len(sources), []Laggard{}
 	never := false
 	for _, f := range sources {

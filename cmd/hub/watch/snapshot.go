@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tributary-cdc/tributary/cmd/hub/state"
 	"github.com/tributary-cdc/tributary/schema/catalog"
 	"github.com/tributary-cdc/tributary/sinks/postgres"
 	"github.com/tributary-cdc/tributary/stream/event"
@@ -29,7 +28,9 @@ func (t Tone) String() string { return []string{"good", "quiet", "wait", "bad"}[
 
 // Snapshot is how all is at one moment. It belongs to nobody and never changes.
 type Snapshot struct {
-	At     time.Time
+	At time.Time
+	// Ready says that all states have been read to their end once, or can't be read.
+	Ready  bool
 	Stores []string
 	// StoreErrors says per store why it can't be read; empty if it can.
 	StoreErrors []string
@@ -42,7 +43,7 @@ type Snapshot struct {
 
 	orgs    map[string]*Org // by code
 	sources map[string]*Source
-	feeds   []state.Registered
+	feeds   []catalog.Registered
 	byStore []map[feedKey]*postgres.Complete
 }
 
@@ -78,7 +79,7 @@ type Source struct {
 	Org     *catalog.Org // one without path if the tree doesn't have it
 	Engine  string
 	Agent   string // as it is registered; empty if it isn't
-	Feeds   []state.Registered
+	Feeds   []catalog.Registered
 	Tone    Tone
 	State   string         // of the worst part
 	Log     *status.Record // nil if its agent has never reported
@@ -109,8 +110,9 @@ type feedKey struct{ dataset, source string }
 // memory is what is kept from one look to the next.
 type memory struct {
 	orgs        []catalog.Org
-	feeds       []state.Registered
+	feeds       []catalog.Registered
 	registerErr error
+	asked       bool
 	stores      []kept
 	rates       map[string]*rate // by kind, source and store
 }
@@ -192,7 +194,9 @@ func (w *Watch) snapshot() *Snapshot {
 		}
 		s.byStore = append(s.byStore, shares)
 	}
+	s.Ready = m.registerErr == nil && m.asked
 	for _, r := range w.o.Board.Readings() {
+		s.Ready = s.Ready && (r.CaughtUp || r.Error != "")
 		if r.Error != "" {
 			s.Unread = append(s.Unread, r)
 		}

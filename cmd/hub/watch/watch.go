@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/tributary-cdc/tributary/cmd/hub/state"
 	"github.com/tributary-cdc/tributary/schema/catalog"
 	"github.com/tributary-cdc/tributary/sinks/postgres"
 	"github.com/tributary-cdc/tributary/stream/status"
@@ -34,10 +33,10 @@ type Store struct {
 	Viewer Viewer
 }
 
-// Register is the tree and what is registered in it: a state.State.
+// Register is the tree and what is registered in it: the hub's state.
 type Register interface {
 	Orgs(ctx context.Context, scopes []string) ([]catalog.Org, error)
-	Registered(ctx context.Context) ([]state.Registered, error)
+	Registered(ctx context.Context) ([]catalog.Registered, error)
 }
 
 // Options says what is watched. Board and Register are required.
@@ -131,6 +130,7 @@ func (w *Watch) Ask(ctx context.Context) {
 		*wrong = err
 	}
 	m := w.made
+	m.asked = true
 	ask("register", &m.registerErr, func(ctx context.Context) error {
 		orgs, err := w.o.Register.Orgs(ctx, []string{""})
 		if err != nil {

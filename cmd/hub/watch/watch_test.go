@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tributary-cdc/tributary/cmd/hub/state"
 	"github.com/tributary-cdc/tributary/schema/catalog"
 	"github.com/tributary-cdc/tributary/sinks/postgres"
 	"github.com/tributary-cdc/tributary/stream/event"
@@ -20,7 +19,7 @@ import (
 type world struct {
 	now      time.Time
 	orgs     []catalog.Org
-	feeds    []state.Registered
+	feeds    []catalog.Registered
 	records  []status.Record
 	complete []postgres.Complete
 	troubles []postgres.Trouble
@@ -33,9 +32,9 @@ func (w *world) Readings() []status.Reading { return nil }
 func (w *world) Orgs(context.Context, []string) ([]catalog.Org, error) {
 	return w.orgs, w.away
 }
-func (w *world) Registered(context.Context) ([]state.Registered, error) { return w.feeds, w.away }
-func (w *world) Complete(context.Context) ([]postgres.Complete, error)  { return w.complete, w.away }
-func (w *world) Troubles(context.Context) ([]postgres.Trouble, error)   { return w.troubles, w.away }
+func (w *world) Registered(context.Context) ([]catalog.Registered, error) { return w.feeds, w.away }
+func (w *world) Complete(context.Context) ([]postgres.Complete, error)    { return w.complete, w.away }
+func (w *world) Troubles(context.Context) ([]postgres.Trouble, error)     { return w.troubles, w.away }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
@@ -62,7 +61,7 @@ func (w *world) look(t *testing.T) *Snapshot {
 func (w *world) feed(org, name, dataset string, standing catalog.Standing) string {
 	source := org + "-" + name
 	i := slices.IndexFunc(w.orgs, func(o catalog.Org) bool { return o.Code == org })
-	w.feeds = append(w.feeds, state.Registered{Source: source, Org: org, OrgName: w.orgs[i].Name, Path: w.orgs[i].Path, Standing: standing, Table: "a." + dataset, Dataset: dataset})
+	w.feeds = append(w.feeds, catalog.Registered{Source: source, Org: org, OrgName: w.orgs[i].Name, Path: w.orgs[i].Path, Standing: standing, Table: "a." + dataset, Dataset: dataset})
 	return source
 }
 

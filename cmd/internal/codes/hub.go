@@ -34,6 +34,12 @@ var ofHub = map[string]map[language.Language]explanation{
 	"ALREADY_JOINED": {
 		english: {"the folder belongs to an agent that has joined already", "use another folder with --dir; to join anew, move the old one away"},
 		chinese: {"该目录属于已加入的 agent", "用 --dir 指定其他目录；如需重新加入，请先移走原目录"}},
+	"ALARM_OVER": {
+		english: {"the alarm is over", "nothing; reload the page"},
+		chinese: {"该告警已恢复", "无需处理，请刷新页面"}},
+	"ALARM_UNKNOWN": {
+		english: {"there is no such alarm in your part of the tree", "see the page of alarms"},
+		chinese: {"您的管辖范围内没有该告警", "查看“告警”页"}},
 	"ANSWER_INVALID": {
 		english: {"the answer of the hub doesn't fit to this agent", "use the answer to this agent's own request file, in the folder that made it"},
 		chinese: {"hub 的应答与本 agent 不符", "使用对本 agent 申请文件的应答，并使用生成申请的目录"}},
@@ -112,6 +118,12 @@ var ofHub = map[string]map[language.Language]explanation{
 	"LOGIN_TOO_OFTEN": {
 		english: {"too many wrong passwords; nothing is tried for a while", "wait, or ask an administrator for a link that sets a new password"},
 		chinese: {"口令错误次数过多，暂停登录", "稍后再试，或请管理员生成重设口令的链接"}},
+	"MAINTENANCE_TIME": {
+		english: {"this can't be a window of maintenance", "it begins before it ends, ends in the future, and takes 14 days at most"},
+		chinese: {"维护窗口的时间无效", "开始须早于结束，结束须晚于现在，最长 14 天"}},
+	"MAINTENANCE_UNKNOWN": {
+		english: {"there is no such window in your part of the tree, or it is over", "see the page of alarms"},
+		chinese: {"您的管辖范围内没有该维护窗口，或已结束", "查看“告警”页"}},
 	"NOT_ALLOWED": {
 		english: {"your roles don't allow this here", "ask an administrator for the role, or somebody who has it"},
 		chinese: {"您的角色不允许此操作", "请管理员授予相应角色，或请有权限的人操作"}},

@@ -193,7 +193,9 @@ func Load(name string, into interface{ Check() error }) error {
 var keys = map[string][]string{
 	"Agent":       {"name", "org", "log", "data_dir", "partitions", "codec", "stop_timeout", "http", "sources", "joined"},
 	"Worker":      {"name", "log", "orgs", "group", "data_dir", "stop_timeout", "http", "registry", "store"},
-	"Hub":         {"http", "log", "orgs", "stores", "accounts", "state", "data_dir", "names", "tls", "agents", "partitions"},
+	"Hub":         {"http", "log", "orgs", "stores", "accounts", "state", "data_dir", "names", "tls", "agents", "partitions", "alarms"},
+	"Alarms":      {"late", "retention", "webhooks"},
+	"Webhook":     {"name", "form", "password_file", "password_env", "sign_file", "language"},
 	"Certificate": {"cert_file", "key_file"},
 	"Database":    {"host", "port", "database", "user", "password_file", "password_env", "tls"},
 	"Registry":    {"log", "orgs", "http"},

@@ -7,6 +7,7 @@ import (
 	"net"
 	"regexp"
 	"slices"
+	"time"
 
 	"github.com/tributary-cdc/tributary/sinks/postgres"
 )
@@ -35,6 +36,31 @@ type Hub struct {
 	Agents string `yaml:"agents"`
 	// Partitions is the number that the hub makes for an org's topic of changes. Default 4.
 	Partitions int `yaml:"partitions"`
+	// Alarms are the bounds of alarms and where messages about them go.
+	Alarms Alarms `yaml:"alarms"`
+}
+
+// Alarms tunes the hub's alarms.
+type Alarms struct {
+	// Late is the lag beyond which a source isn't well. Default 1m.
+	Late time.Duration `yaml:"late"`
+	// Retention is the time to a loss of a source's log below which there is an alarm.
+	// Default 24h.
+	Retention time.Duration `yaml:"retention"`
+	Webhooks  []Webhook     `yaml:"webhooks"`
+}
+
+// Webhook is where messages about alarms go. Its address is its secret.
+type Webhook struct {
+	Name string `yaml:"name"`
+	// Form is wecom, dingtalk or json.
+	Form string `yaml:"form"`
+	// Secret gives the address: password_file or password_env.
+	Secret `yaml:",inline"`
+	// SignFile holds the secret by which DingTalk's robot knows us; empty for none.
+	SignFile string `yaml:"sign_file"`
+	// Language of the messages: zh-CN (the default) or en.
+	Language string `yaml:"language"`
 }
 
 // The values of Hub.Accounts.
@@ -90,8 +116,33 @@ func (h *Hub) Check() error {
 		seen[s.Name] = true
 		all = append(all, s.checkStore(where))
 	}
+	all = append(all, h.Alarms.check())
 	if d := h.State; d != nil {
 		all = append(all, d.check("state"), d.TLS.check("state", d.Host), needs("state", "host", d.Host, "database", d.Database, "user", d.User))
+	}
+	return errors.Join(all...)
+}
+
+func (a *Alarms) check() error {
+	var all []error
+	if a.Late < 0 || a.Retention < 0 {
+		all = append(all, wrong(fmt.Sprintf("alarms: late %s, retention %s", a.Late, a.Retention), belowZero))
+	}
+	seen := map[string]bool{}
+	for i := range a.Webhooks {
+		w := &a.Webhooks[i]
+		where := fmt.Sprintf("alarms.webhooks[%d]", i)
+		if !orgCode.MatchString(w.Name) || seen[w.Name] {
+			all = append(all, wrong(fmt.Sprintf("%s.name %q", where, w.Name), nameTwice))
+		}
+		seen[w.Name] = true
+		if !slices.Contains([]string{"wecom", "dingtalk", "json"}, w.Form) {
+			all = append(all, wrong(fmt.Sprintf("%s.form %q", where, w.Form), oneOf, "wecom, dingtalk, json"))
+		}
+		if !slices.Contains([]string{"", "zh-CN", "en"}, w.Language) {
+			all = append(all, wrong(fmt.Sprintf("%s.language %q", where, w.Language), oneOf, "zh-CN, en"))
+		}
+		all = append(all, w.check(where))
 	}
 	return errors.Join(all...)
 }

@@ -51,6 +51,11 @@ func TestHub(t *testing.T) {
 		"half a key pair":  {"accounts: none", withAccounts + "tls: {cert_file: a}", "tls.key_file"},
 		"no folder":        {"accounts: none", strings.Replace(withAccounts, "data_dir: /tmp/hub\n", "", 1), "data_dir"},
 		"state half":       {"accounts: none", strings.Replace(withAccounts, "user: hub, ", "", 1), "state.user"},
+		"webhooks":         {"accounts: none", withAccounts + "alarms: {late: 2m, webhooks: [{name: duty, form: wecom, password_file: /x}, {name: night, form: dingtalk, password_env: X, sign_file: /y, language: en}]}", ""},
+		"a webhook twice":  {"accounts: none", withAccounts + "alarms: {webhooks: [{name: duty, form: wecom, password_file: /x}, {name: duty, form: json, password_file: /x}]}", `alarms.webhooks[1].name "duty": is empty or stands twice`},
+		"another robot":    {"accounts: none", withAccounts + "alarms: {webhooks: [{name: duty, form: feishu, password_file: /x}]}", "one of wecom, dingtalk, json"},
+		"an open address":  {"accounts: none", withAccounts + "alarms: {webhooks: [{name: duty, form: wecom}]}", "alarms.webhooks[0]"},
+		"in the past":      {"accounts: none", withAccounts + "alarms: {late: -1s}", "is below 0"},
 		"no partition":     {"accounts: none", withAccounts + "partitions: -1", "partitions -1"},
 	} {
 		t.Run(name, func(t *testing.T) {

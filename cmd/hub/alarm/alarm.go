@@ -1,0 +1,315 @@
+// Package alarm decides what a person is called for: one alarm per cause, with the sources
+// that stand behind it, and what its message says. It knows no database and no page.
+package alarm
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tributary-cdc/tributary/cmd/hub/watch"
+	"github.com/tributary-cdc/tributary/stream/status"
+)
+
+// Kind is what an alarm is about.
+type Kind string
+
+// The kinds.
+const (
+	Silence     Kind = "silence"     // something says nothing any more
+	Lag         Kind = "lag"         // a source is later than it may be
+	Gap         Kind = "gap"         // continuity isn't proved
+	Halt        Kind = "halt"        // a source or tables of it have stopped
+	Quarantine  Kind = "quarantine"  // a store refuses rows
+	Retention   Kind = "retention"   // the source's log will be lost before it is read
+	Fuse        Kind = "fuse"        // the slot was given up for the sake of the server's disk
+	Disk        Kind = "disk"        // the server's disk fills for us
+	Certificate Kind = "certificate" // an agent's certificate ends
+)
+
+// Kinds are all of them, the worst first.
+var Kinds = []Kind{Gap, Fuse, Silence, Halt, Retention, Lag, Disk, Quarantine, Certificate}
+
+// What an object is, in the first word of Alarm.Object.
+const (
+	ofSource = "source"
+	ofStore  = "store"
+	ofLog    = "log"
+	ofAgent  = "agent"
+	ofWorker = "worker"
+)
+
+// Alarm is one cause.
+type Alarm struct {
+	Kind Kind
+	// Object is what it is about, e.g. "source 330106-xueji", "store city"; with Kind its name.
+	Object string
+	// Org and Path say whose it is; empty for the whole tree.
+	Org, Path string
+	// Code is the program's own word for it, if there is one, Detail in its words.
+	Code, Detail string
+	// Sources stand behind it and are muted, at most 200; More counts the others.
+	Sources []string
+	More    int
+}
+
+// maxSources bounds the sources that an alarm names.
+const maxSources = 200
+
+// Rules are the bounds of alarms. The zero value is fit for production.
+type Rules struct {
+	// Retention is the time to a loss of the source's log below which there is an alarm.
+	// Default 24h.
+	Retention time.Duration
+	// Certificate is the time to the end of a certificate below which there is one. An agent
+	// renews when a third of the 90 days is left. Default 14 days.
+	Certificate time.Duration
+}
+
+// Agent is an agent's newest certificate.
+type Agent struct {
+	ID, Org, Path string
+	Expires       time.Time
+}
+
+// finder gathers alarms.
+type finder struct {
+	s     *watch.Snapshot
+	rules Rules
+	all   []Alarm
+	// unread are the orgs whose states can't be read, with why.
+	unread map[string]string
+	// dead are sources whose silence and lag has a cause already: the way into the log, and
+	// by store that into the store.
+	dead map[string]bool
+	away []map[string]bool
+}
+
+// Find gives the alarms of a moment, the worst first.
+func Find(s *watch.Snapshot, agents []Agent, rules Rules) []Alarm {
+	rules.Retention = cmp.Or(rules.Retention, 24*time.Hour)
+	rules.Certificate = cmp.Or(rules.Certificate, 14*24*time.Hour)
+	f := &finder{s: s, rules: rules, unread: map[string]string{}, dead: map[string]bool{}, away: make([]map[string]bool, len(s.Stores))}
+	for i := range f.away {
+		f.away[i] = map[string]bool{}
+	}
+	f.logs()
+	f.agents()
+	for i := range s.Stores {
+		f.store(i)
+	}
+	for _, x := range s.Sources {
+		f.source(x)
+	}
+	for _, a := range agents {
+		if left := a.Expires.Sub(s.At); left < rules.Certificate {
+			f.add(Alarm{Kind: Certificate, Object: ofAgent + " " + a.ID, Org: a.Org, Path: a.Path, Detail: a.Expires.UTC().Format("2006-01-02 15:04 UTC")}, nil)
+		}
+	}
+	slices.SortStableFunc(f.all, func(a, b Alarm) int {
+		return cmp.Or(cmp.Compare(slices.Index(Kinds, a.Kind), slices.Index(Kinds, b.Kind)), strings.Compare(a.Object, b.Object))
+	})
+	return f.all
+}
+
+func (f *finder) add(a Alarm, behind []*watch.Source) {
+	for _, x := range behind {
+		if len(a.Sources) == maxSources {
+			a.More++
+			continue
+		}
+		a.Sources = append(a.Sources, x.ID)
+	}
+	f.all = append(f.all, a)
+}
+
+// logs tells topics of states that can't be read: nobody knows how their sources are. If none
+// can, it is the log.
+func (f *finder) logs() {
+	unread := f.unread
+	for _, r := range f.s.Unread {
+		unread[r.Org] = r.Error
+	}
+	if len(unread) == 0 {
+		return
+	}
+	behind := map[string][]*watch.Source{}
+	everybody := true
+	for _, x := range f.s.Sources {
+		if _, ok := unread[x.Org.Code]; ok {
+			behind[x.Org.Code] = append(behind[x.Org.Code], x)
+			f.mute(x)
+		} else {
+			everybody = false
+		}
+	}
+	if everybody && len(f.s.Sources) > 0 {
+		f.add(Alarm{Kind: Silence, Object: ofLog, Detail: f.s.Unread[0].Error}, f.s.Sources)
+		return
+	}
+	for org, why := range unread {
+		f.add(Alarm{Kind: Silence, Object: ofLog + " " + org, Org: org, Path: f.path(org), Detail: why}, behind[org])
+	}
+}
+
+func (f *finder) path(org string) string {
+	if o := f.s.Org([]string{""}, org); o != nil {
+		return o.Path
+	}
+	return ""
+}
+
+// mute says that a source's silence and lag have a cause already.
+func (f *finder) mute(x *watch.Source) {
+	f.dead[x.ID] = true
+	for i := range f.away {
+		f.away[i][x.ID] = true
+	}
+}
+
+// agents tells those all of whose sources are silent.
+func (f *finder) agents() {
+	type key struct{ org, program string }
+	of := map[key][]*watch.Source{}
+	alive := map[key]bool{}
+	for _, x := range f.s.Sources {
+		if x.Log == nil || f.dead[x.ID] {
+			continue
+		}
+		k := key{x.Org.Code, x.Log.Program}
+		of[k] = append(of[k], x)
+		alive[k] = alive[k] || !x.Log.Stale(f.s.At)
+	}
+	for k, sources := range of {
+		if alive[k] {
+			continue
+		}
+		f.add(Alarm{Kind: Silence, Object: ofAgent + " " + k.org + " " + k.program, Org: k.org, Path: sources[0].Org.Path, Detail: since(sources[0].Log)}, sources)
+		for _, x := range sources {
+			f.mute(x)
+		}
+	}
+}
+
+func since(r *status.Record) string { return r.Written.UTC().Format("2006-01-02 15:04:05 UTC") }
+
+// store tells one that can't be read, or in which no worker can apply anything, and workers
+// that are silent alone.
+func (f *finder) store(i int) {
+	name, detail, code := f.s.Stores[i], f.s.StoreErrors[i], ""
+	workers, silent, stuck := 0, map[string]*status.Record{}, 0
+	for k := range f.s.Workers {
+		r := &f.s.Workers[k]
+		if _, dark := f.unread[r.Org]; dark || r.Store != name || r.State == "stopped" {
+			continue
+		}
+		workers++
+		switch {
+		case r.Stale(f.s.At):
+			silent[r.Org+" "+r.Program] = r
+		case r.State == "retrying" && strings.HasPrefix(r.Code, "STORE"):
+			stuck++
+			detail, code = cmp.Or(detail, r.Error), r.Code
+		}
+	}
+	if detail != "" && (f.s.StoreErrors[i] != "" || stuck > 0 && stuck+len(silent) == workers) || workers > 0 && len(silent) == workers {
+		var behind []*watch.Source
+		for _, x := range f.s.Sources {
+			behind = append(behind, x)
+			f.away[i][x.ID] = true
+		}
+		f.add(Alarm{Kind: Silence, Object: ofStore + " " + name, Code: code, Detail: detail}, behind)
+		return
+	}
+	for who, r := range silent {
+		var behind []*watch.Source
+		for _, x := range f.s.Sources {
+			if rec := x.Flows[i].Record; x.Org.Code == r.Org && rec != nil && rec.Stale(f.s.At) {
+				behind = append(behind, x)
+				f.away[i][x.ID] = true
+			}
+		}
+		f.add(Alarm{Kind: Silence, Object: ofWorker + " " + name + " " + who, Org: r.Org, Path: f.path(r.Org), Detail: since(r)}, behind)
+	}
+}
+
+// source tells what is wrong with one source by itself.
+func (f *finder) source(x *watch.Source) {
+	a := Alarm{Object: ofSource + " " + x.ID, Org: x.Org.Code, Path: x.Org.Path}
+	tell := func(k Kind, code, detail string) {
+		b := a
+		b.Kind, b.Code, b.Detail = k, code, detail
+		f.add(b, nil)
+	}
+	gap, halted := false, []string{}
+	code, words := "", ""
+	look := func(r *status.Record) {
+		if r == nil || r.Stale(f.s.At) {
+			return
+		}
+		switch {
+		case r.State == "gap" && !gap:
+			gap = true
+			k := Gap
+			if r.Code == "FUSE_BLOWN" {
+				k = Fuse
+			}
+			tell(k, r.Code, r.Error)
+		case r.State == "failed", r.State == "fenced", r.NeedsPerson && r.State != "gap":
+			code, words = cmp.Or(code, r.Code, r.State), cmp.Or(words, r.Error)
+		}
+		for _, t := range r.Stopped {
+			if !slices.Contains(halted, t.Table) {
+				halted = append(halted, t.Table)
+				code, words = cmp.Or(code, t.Code), cmp.Or(words, t.Reason)
+			}
+		}
+	}
+	look(x.Log)
+	for i := range x.Flows {
+		look(x.Flows[i].Record)
+	}
+	if code != "" || words != "" {
+		tell(Halt, code, strings.TrimPrefix(strings.Join(halted, ", ")+": "+words, ": "))
+	}
+	if x.Log != nil && x.Log.Stale(f.s.At) && !f.dead[x.ID] { // others of its agent speak
+		tell(Silence, "", since(x.Log))
+		f.mute(x)
+	}
+	f.late(x, gap, tell)
+	if x.Log != nil && !x.Log.Stale(f.s.At) {
+		if left := x.Log.LogLeft; left != nil && *left < f.rules.Retention.Seconds() {
+			tell(Retention, "SOURCE_LOG_SHORT", fmt.Sprintf("%.1f h, %s", *left/3600, x.Log.LogLeftBy))
+		}
+		for _, w := range x.Log.Warnings {
+			if w.Code == "SLOT_HOLDS_WAL" {
+				tell(Disk, w.Code, w.Text)
+			}
+		}
+	}
+}
+
+// late tells a lag that has no cause of its own, and rows in quarantine.
+func (f *finder) late(x *watch.Source, gap bool, tell func(Kind, string, string)) {
+	late, keys := []string{}, []string{}
+	for i := range x.Flows {
+		w := &x.Flows[i]
+		if w.State == watch.Late && !f.away[i][x.ID] && !gap {
+			late = append(late, fmt.Sprintf("%s %.0f s", f.s.Stores[i], w.Lag))
+		}
+		if w.State == watch.Silent && !f.away[i][x.ID] {
+			late = append(late, f.s.Stores[i])
+		}
+		if w.Keys > 0 {
+			keys = append(keys, fmt.Sprintf("%s %d", f.s.Stores[i], w.Keys))
+		}
+	}
+	if len(late) > 0 {
+		tell(Lag, "", strings.Join(late, ", "))
+	}
+	if len(keys) > 0 {
+		tell(Quarantine, "", strings.Join(keys, ", "))
+	}
+}

@@ -1,0 +1,308 @@
+package alarm
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tributary-cdc/tributary/cmd/hub/watch"
+	"github.com/tributary-cdc/tributary/cmd/internal/language"
+	"github.com/tributary-cdc/tributary/schema/catalog"
+	"github.com/tributary-cdc/tributary/sinks/postgres"
+	"github.com/tributary-cdc/tributary/stream/event"
+	"github.com/tributary-cdc/tributary/stream/status"
+)
+
+// world is a province with two districts, three sources each, two agents and two stores.
+type world struct {
+	t        *testing.T
+	now      time.Time
+	records  []status.Record
+	readings []status.Reading
+	away     map[string]error
+	troubles map[string][]postgres.Trouble
+	w        *watch.Watch
+}
+
+type shop struct {
+	w    *world
+	name string
+}
+
+func (s shop) Complete(context.Context) ([]postgres.Complete, error) { return nil, s.w.away[s.name] }
+func (s shop) Troubles(context.Context) ([]postgres.Trouble, error) {
+	return s.w.troubles[s.name], s.w.away[s.name]
+}
+
+func (w *world) Records() []status.Record   { return slices.Clone(w.records) }
+func (w *world) Readings() []status.Reading { return w.readings }
+func (w *world) Orgs(context.Context, []string) ([]catalog.Org, error) {
+	return []catalog.Org{{Code: "33", Path: "33/"}, {Code: "330106", Parent: "33", Path: "33/330106/"}, {Code: "330108", Parent: "33", Path: "33/330108/"}}, nil
+}
+func (w *world) Registered(context.Context) ([]catalog.Registered, error) { return nil, nil }
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, now: time.Unix(1_800_000_000, 0), away: map[string]error{}, troubles: map[string][]postgres.Trouble{}}
+	for _, org := range []string{"330106", "330108"} {
+		w.readings = append(w.readings, status.Reading{Topic: "tributary." + org + ".status", Org: org, CaughtUp: true})
+		for _, name := range []string{"a", "b", "c"} {
+			id := org + "-" + name
+			at := event.Position{Epoch: 1, Place: event.Place{Offset: 5}}
+			w.records = append(w.records, status.Record{Kind: status.OfSource, Org: org, Source: id, Program: "agent-" + org, State: "streaming", Position: at, Written: w.now, Within: 10})
+			for _, store := range []string{"city", "province"} {
+				w.records = append(w.records, status.Record{Kind: status.OfStore, Org: org, Source: id, Store: store, Program: "w-" + store, State: "applying", Position: at, Written: w.now, Within: 10})
+			}
+		}
+		for _, store := range []string{"city", "province"} {
+			w.records = append(w.records, status.Record{Kind: status.OfWorker, Org: org, Store: store, Program: "w-" + store, State: "applying", Written: w.now, Within: 10})
+		}
+	}
+	var err error
+	if w.w, err = watch.New(watch.Options{Board: w, Register: w, Stores: []watch.Store{{Name: "city", Viewer: shop{w, "city"}}, {Name: "province", Viewer: shop{w, "province"}}}, Now: func() time.Time { return w.now }}); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// change does something to all records that fit.
+func (w *world) change(fits func(*status.Record) bool, f func(*status.Record)) {
+	n := 0
+	for i := range w.records {
+		if fits(&w.records[i]) {
+			f(&w.records[i])
+			n++
+		}
+	}
+	if n == 0 {
+		w.t.Error("no record fits")
+	}
+}
+
+func of(kind status.Kind, part string) func(*status.Record) bool {
+	return func(r *status.Record) bool {
+		return r.Kind == kind && strings.Contains(r.Org+" "+r.Source+" "+r.Store+" "+r.Program, part)
+	}
+}
+
+func silent(r *status.Record) { r.Written = r.Written.Add(-time.Minute) }
+
+func (w *world) look() *watch.Snapshot {
+	w.w.Ask(w.t.Context())
+	w.w.Look(w.t.Context())
+	return w.w.Snapshot()
+}
+
+// TestOneAlarmPerCause: whatever breaks is one alarm; what stands behind it is listed there
+// and has none of its own.
+func TestOneAlarmPerCause(t *testing.T) {
+	left := 3600.0
+	for name, tt := range map[string]struct {
+		breaks func(*world)
+		want   string // kind, object, number of sources behind
+	}{
+		"nothing":                 {func(*world) {}, ""},
+		"an agent's host is dead": {func(w *world) { w.change(of(status.OfSource, "330106"), silent) }, "silence agent 330106 agent-330106 3"},
+		"a source of a living agent": {func(w *world) { w.change(of(status.OfSource, "330106-a"), silent) },
+			"silence source 330106-a 0"},
+		"a store can't be read": {func(w *world) {
+			w.away["city"] = errors.New("connection refused")
+			w.change(of(status.OfStore, "city"), silent)
+			w.change(of(status.OfWorker, "city"), silent)
+		}, "silence store city 6"},
+		"all workers of a store are dead": {func(w *world) {
+			w.change(of(status.OfStore, "city"), silent)
+			w.change(of(status.OfWorker, "city"), silent)
+		}, "silence store city 6"},
+		"workers can't reach their store": {func(w *world) {
+			w.change(of(status.OfWorker, "city"), func(r *status.Record) {
+				r.State, r.Code, r.Error = "retrying", "STORE_AWAY", "connection refused"
+			})
+		}, "silence store city 6"},
+		"one worker is dead": {func(w *world) {
+			w.change(func(r *status.Record) bool {
+				return r.Kind != status.OfSource && r.Org == "330106" && r.Store == "city"
+			}, silent)
+		}, "silence worker city 330106 w-city 3"},
+		"the log is dead": {func(w *world) {
+			for i := range w.readings {
+				w.readings[i].Error = "connection refused"
+			}
+			w.change(func(*status.Record) bool { return true }, silent)
+		}, "silence log 6"},
+		"a topic can't be read": {func(w *world) {
+			w.readings[0].Error = "not authorised"
+			w.change(of(status.OfSource, "330106"), silent)
+			w.change(of(status.OfStore, "330106"), silent)
+		}, "silence log 330106 3"},
+		"a gap": {func(w *world) {
+			w.change(of(status.OfSource, "330106-a"), func(r *status.Record) { r.State, r.Code, r.NeedsPerson = "gap", "SLOT_LOST", true })
+			w.change(of(status.OfStore, "330106-a"), func(r *status.Record) { r.State, r.Code = "gap", "SLOT_LOST" })
+		}, "gap source 330106-a 0"},
+		"a fuse": {func(w *world) {
+			w.change(of(status.OfSource, "330106-a"), func(r *status.Record) { r.State, r.Code = "gap", "FUSE_BLOWN" })
+		}, "fuse source 330106-a 0"},
+		"it waits for a person": {func(w *world) {
+			w.change(of(status.OfSource, "330106-a"), func(r *status.Record) { r.State, r.Code, r.NeedsPerson = "retrying", "PG_ACCESS", true })
+		}, "halt source 330106-a 0"},
+		"a table has stopped": {func(w *world) {
+			w.change(of(status.OfSource, "330106-a"), func(r *status.Record) { r.Stopped = []status.Table{{Table: "x.y", Code: "TABLE_NO_KEY"}} })
+		}, "halt source 330106-a 0"},
+		"late": {func(w *world) {
+			w.change(of(status.OfStore, "330106-a city"), func(r *status.Record) { r.Lag.SourceStore = &status.Figures{P99: 90, Count: 1} })
+		}, "lag source 330106-a 0"},
+		"late in a gap": {func(w *world) {
+			w.change(of(status.OfStore, "330106-a"), func(r *status.Record) {
+				r.State, r.Code, r.Lag.SourceStore = "gap", "ROW_COUNT", &status.Figures{P99: 90, Count: 1}
+			})
+		}, "gap source 330106-a 0"},
+		"quarantine": {func(w *world) { w.troubles["city"] = []postgres.Trouble{{Source: "330108-c", Keys: 7}} }, "quarantine source 330108-c 0"},
+		"retention": {func(w *world) {
+			w.change(of(status.OfSource, "330106-a"), func(r *status.Record) { r.LogLeft = &left })
+		}, "retention source 330106-a 0"},
+		"disk": {func(w *world) {
+			w.change(of(status.OfSource, "330106-a"), func(r *status.Record) { r.Warnings = []status.Warning{{Code: "SLOT_HOLDS_WAL", Text: "11 GiB"}} })
+		}, "disk source 330106-a 0"},
+		"stopped by a person": {func(w *world) {
+			w.change(of(status.OfSource, "330106"), func(r *status.Record) { r.State = "stopped"; silent(r) })
+		}, ""},
+		"two causes": {func(w *world) {
+			w.change(of(status.OfSource, "330106"), silent)
+			w.change(of(status.OfSource, "330108-b"), func(r *status.Record) { r.State, r.Code = "gap", "SLOT_LOST" })
+		}, "gap source 330108-b 0; silence agent 330106 agent-330106 3"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			tt.breaks(w)
+			var got []string
+			for _, a := range Find(w.look(), nil, Rules{}) {
+				got = append(got, fmt.Sprintf("%s %s %d", a.Kind, a.Object, len(a.Sources)))
+				if !slices.Contains(Kinds, a.Kind) || strings.Contains(a.Object, "330106") && a.Path != "33/330106/" {
+					t.Errorf("%+v", a)
+				}
+			}
+			if text := strings.Join(got, "; "); text != tt.want {
+				t.Errorf("%q, want %q", text, tt.want)
+			}
+		})
+	}
+	w := newWorld(t)
+	got := Find(w.look(), []Agent{{ID: "soon", Path: "33/", Expires: w.now.AddDate(0, 0, 13)}, {ID: "later", Expires: w.now.AddDate(0, 0, 15)}}, Rules{})
+	if len(got) != 1 || got[0].Kind != Certificate || got[0].Object != "agent soon" {
+		t.Errorf("%+v", got)
+	}
+	for _, k := range Kinds {
+		for _, lang := range []language.Language{language.English, language.Chinese} {
+			if x := Words(k, lang); x.Name == "" || x.What == "" || x.Do == "" || x.Who == "" {
+				t.Errorf("%s isn't explained", k)
+			}
+		}
+	}
+}
+
+// book is a Book in memory with one message.
+type book struct {
+	found []Alarm
+	next  *Message
+}
+
+func (b *book) KeepAlarms(_ context.Context, found []Alarm) error { b.found = found; return nil }
+func (b *book) Certificates(context.Context) ([]Agent, error)     { return nil, nil }
+func (b *book) TakeMessage(context.Context, string) (*Message, error) {
+	m := b.next
+	b.next = nil
+	return m, nil
+}
+func (b *book) Untold(_ context.Context, _ string, m *Message) error { b.next = m; return nil }
+
+// TestKeeper: what doesn't hold is no alarm, nothing is known before all states have been
+// read, and a message that isn't taken is sent again, without the address in any error.
+func TestKeeper(t *testing.T) {
+	w := newWorld(t)
+	var got []string
+	answer := `{"errcode": 45009, "errmsg": "api freq out of limit"}`
+	robot := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		b, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		got = append(got, r.URL.RawQuery+"\n"+string(b))
+		_, _ = io.WriteString(rw, answer)
+	}))
+	t.Cleanup(robot.Close)
+	b := &book{next: &Message{ID: 7, Kind: Gap, Object: "source 330106-a", Detail: "x\n# [evil](http://x) <font>", At: w.now}}
+	k, err := NewKeeper(KeeperOptions{Book: b, Watch: w.w.Snapshot, Webhooks: []Webhook{{Name: "duty", Form: DingTalk, URL: robot.URL + "/robot/send?access_token=hidden", Secret: "SEC", Language: language.Chinese, Page: "https://hub"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	look := func(pass time.Duration) {
+		t.Helper()
+		w.now = w.now.Add(pass)
+		for i := range w.records {
+			if w.records[i].State != "gap" {
+				w.records[i].Written = w.now
+			}
+		}
+		w.look()
+		if err := k.Look(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.change(of(status.OfStore, "330106-a city"), func(r *status.Record) { r.Lag.SourceStore = &status.Figures{P99: 90, Count: 1} })
+	w.readings[0].CaughtUp = false
+	look(time.Hour)
+	w.readings[0].CaughtUp = true
+	if look(0); len(b.found) != 0 || len(got) != 1 || b.next == nil {
+		t.Errorf("at first: %+v, %d messages", b.found, len(got))
+	}
+	if look(14 * time.Second); len(b.found) != 0 {
+		t.Errorf("too early: %+v", b.found)
+	}
+	answer = `{"errcode": 0, "errmsg": "ok"}`
+	if look(2 * time.Second); len(b.found) != 1 || b.found[0].Kind != Lag || b.next != nil {
+		t.Errorf("it has held: %+v, %+v", b.found, b.next)
+	}
+	last := got[len(got)-1]
+	if !strings.Contains(last, "sign=") || !strings.Contains(last, "timestamp=") || !strings.Contains(last, "数据缺口") || !strings.Contains(last, "https://hub/alarms/7") || strings.Contains(last, "[evil]") || strings.Contains(last, "<font>") {
+		t.Error(last)
+	}
+	robot.Close()
+	h := &Webhook{Name: "duty", Form: WeCom, URL: robot.URL + "/?key=hidden"}
+	if err := h.Post(t.Context(), http.DefaultClient, Message{Kind: Gap}); err == nil || strings.Contains(err.Error(), "hidden") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestForms: what each kind of robot is sent, within its bounds.
+func TestForms(t *testing.T) {
+	m := Message{ID: 1, Kind: Silence, Object: "store city", Code: "STORE_AWAY", Detail: strings.Repeat("很长", 3000), At: time.Unix(1_800_000_000, 0), Sources: 6}
+	for form, field := range map[Form]string{WeCom: "content", DingTalk: "text"} {
+		b, err := (&Webhook{Form: form}).body(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var sent struct {
+			Type     string            `json:"msgtype"`
+			Markdown map[string]string `json:"markdown"`
+		}
+		if err := json.Unmarshal(b, &sent); err != nil || sent.Type != "markdown" || len(sent.Markdown[field]) > 4096 || !strings.Contains(sent.Markdown[field], "store city") || !strings.Contains(sent.Markdown[field], "6 sources") {
+			t.Errorf("%s: %s, %v", form, b, err)
+		}
+	}
+	b, err := (&Webhook{Form: JSON, Page: "https://hub"}).body(m)
+	var back Message
+	if err != nil || json.Unmarshal(b, &back) != nil || back.Kind != Silence || back.URL != "https://hub/alarms/1" {
+		t.Errorf("%s, %v", b, err)
+	}
+	if over := m; !strings.Contains(func() string { over.Over = true; return over.Text(language.Chinese) }(), "已恢复：失联") {
+		t.Error(over.Text(language.Chinese))
+	}
+}
