@@ -283,6 +283,10 @@ func hostOf(hostport string) string {
 // hubHandler joins the page with what every role answers.
 func hubHandler(page http.Handler, h *hubParts) http.Handler {
 	board := h.board
+	figures := []prometheus.Collector{collector(func(out chan<- prometheus.Metric) { counter(out, statusDropped, board.Dropped()) })}
+	if h.watch != nil {
+		figures = append(figures, hubMetrics(h.watch.Snapshot, h.open))
+	}
 	own := handler(answers{
 		status: func() report { return report{Role: "hub"} },
 		ready: func() error {
@@ -294,7 +298,7 @@ func hubHandler(page http.Handler, h *hubParts) http.Handler {
 			}
 			return err
 		},
-		figures: []prometheus.Collector{collector(func(out chan<- prometheus.Metric) { counter(out, statusDropped, board.Dropped()) })},
+		figures: figures,
 	})
 	mux := http.NewServeMux()
 	for _, path := range []string{"/metrics", "/-/healthy", "/-/ready", "/debug/pprof/"} {

@@ -1,0 +1,208 @@
+package desk
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tributary-cdc/tributary/cmd/hub/account"
+	"github.com/tributary-cdc/tributary/cmd/hub/state"
+	"github.com/tributary-cdc/tributary/cmd/hub/watch"
+	"github.com/tributary-cdc/tributary/schema/catalog"
+	"github.com/tributary-cdc/tributary/sinks/postgres"
+	"github.com/tributary-cdc/tributary/stream/event"
+	"github.com/tributary-cdc/tributary/stream/log"
+	"github.com/tributary-cdc/tributary/stream/status"
+	"github.com/tributary-cdc/tributary/test/servers"
+)
+
+// tide is the status topic of an org whose sources all have something new every two seconds,
+// as often as programs write at most.
+type tide struct {
+	sources []string
+	org     string
+	said    *atomic.Int64
+	at      log.Offset
+	tick    int
+}
+
+// Bounds implements log.Fetcher.
+func (f *tide) Bounds(context.Context) (first, end log.Offset, err error) { return 0, f.at, nil }
+
+// Fetch implements log.Fetcher.
+func (f *tide) Fetch(ctx context.Context, from log.Offset, _ time.Duration) ([]log.Batch, error) {
+	if f.tick > 0 {
+		select {
+		case <-time.After(2 * time.Second):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	f.tick++
+	var r log.Records
+	for i, source := range f.sources {
+		at := event.Position{Epoch: 1, Place: event.Place{Offset: uint64(f.tick * 1000)}}
+		figures := &status.Figures{P50: 0.02, P99: 0.3, Max: 1, Count: 40}
+		rec := status.Record{Kind: status.OfSource, Org: f.org, Source: source, Program: "agent-" + f.org, Version: "1.0", State: "streaming", Position: at, Committed: time.Now(), Logged: time.Now(),
+			Txns: int64(f.tick * 40), Rows: int64(f.tick * 200), Lag: status.Lag{SourceLog: figures}, Written: time.Now(), Within: 10}
+		if i%50 == 7 {
+			rec.State, rec.Code, rec.NeedsPerson = "gap", "BINLOG_PURGED", true
+			rec.Error = strings.Repeat("binlog.000012 has been purged on the server. ", 5)
+		}
+		all := []status.Record{rec}
+		for _, store := range []string{"city", "province"} {
+			w := rec
+			w.Kind, w.Store, w.State, w.Program, w.Lag = status.OfStore, store, "applying", "w-"+store, status.Lag{LogStore: figures, SourceStore: figures}
+			all = append(all, w)
+		}
+		for k := range all {
+			value, err := json.Marshal(all[k])
+			if err != nil {
+				return nil, err
+			}
+			r.Add(all[k].Key(), value)
+			f.said.Add(1)
+		}
+	}
+	b := log.Batch{Base: from, Last: from + log.Offset(r.Count()) - 1, Count: r.Count(), Data: r.Data()}
+	f.at = b.Last + 1
+	return []log.Batch{b}, nil
+}
+
+// TestTreeAtScale measures the tree page of a hub with TRIBUTARY_SCALE sources (make
+// bench-tree): the 95th percentile of a page, for eight readers at once, and the memory of
+// the whole process, its database apart.
+func TestTreeAtScale(t *testing.T) {
+	n, err := strconv.Atoi(os.Getenv("TRIBUTARY_SCALE"))
+	if err != nil {
+		t.Skip("TRIBUTARY_SCALE isn't set: see make bench-tree")
+	}
+	r := newRig(t, servers.Postgres(t, nil))
+	const perOrg = 100
+	file := "code,parent,name,kind\n"
+	var feeds []catalog.Registered
+	var complete []postgres.Complete
+	said := &atomic.Int64{}
+	fetchers, owner := map[log.Partition]log.Fetcher{}, map[log.Partition]string{}
+	var topics []log.Partition
+	for i := range (n + perOrg - 1) / perOrg {
+		org := fmt.Sprintf("33%02d%04d", 1+i%2, i)
+		file += fmt.Sprintf("%s,%s,区县 %d,district\n", org, []string{"3301", "3302"}[i%2], i)
+		f := &tide{org: org, said: said}
+		for k := range min(perOrg, n-i*perOrg) {
+			id := fmt.Sprintf("%s-s%d", org, k)
+			f.sources = append(f.sources, id)
+			for d := range 5 {
+				feeds = append(feeds, catalog.Registered{Source: id, Org: org, Path: "33/" + org[:4] + "/" + org + "/", Standing: catalog.Authoritative, Table: fmt.Sprint("t", d), Dataset: fmt.Sprint("d", d)})
+				now := time.Now()
+				complete = append(complete, postgres.Complete{Dataset: fmt.Sprint("d", d), Source: id, Until: &now})
+			}
+		}
+		p := log.Partition{Topic: "tributary." + org + ".status"}
+		topics, fetchers[p], owner[p] = append(topics, p), f, org
+	}
+	r.grow(file)
+	followed, err := status.NewBoard(status.BoardOptions{Topics: topics, Fetcher: func(p log.Partition) log.Fetcher { return fetchers[p] }, Org: func(p log.Partition) string { return owner[p] }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	shop := &board{complete: complete}
+	w, err := watch.New(watch.Options{Board: followed, Register: grown{r.state, feeds}, Stores: []watch.Store{{Name: "city", Viewer: shop}, {Name: "province", Viewer: shop}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.desk.o.Watch = w.Snapshot
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { followed.Run(ctx) })
+	running.Go(func() { w.Run(ctx) })
+	defer func() { cancel(); running.Wait() }()
+	c := r.person("viewer", account.Grant{Role: account.Viewer})
+	for deadline := time.Now().Add(time.Minute); w.Snapshot().Tree(watch.Query{Scopes: []string{""}}).Found < n; {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d of %d sources are there", w.Snapshot().Tree(watch.Query{Scopes: []string{""}}).Found, n)
+		}
+		runtime.Gosched()
+	}
+	paths := []string{"/tree", "/tree?page=100", "/tree?state=gap", "/tree?q=s42", "/tree?org=3301", "/tree?tone=good&page=7", "/complete", "/api/tree"}
+	var mu sync.Mutex
+	took := map[string][]time.Duration{}
+	var all []time.Duration
+	begun, before := time.Now(), said.Load()
+	var readers sync.WaitGroup
+	for range 8 {
+		readers.Go(func() {
+			for i := range 60 {
+				path := paths[i%len(paths)]
+				at := time.Now()
+				if status, body, _ := c.do(http.MethodGet, path, nil); status != http.StatusOK || len(body) < 1000 {
+					t.Errorf("%s: %d", path, status)
+				}
+				d := time.Since(at)
+				mu.Lock()
+				took[path], all = append(took[path], d), append(all, d)
+				mu.Unlock()
+			}
+		})
+	}
+	readers.Wait()
+	rate := float64(said.Load()-before) / time.Since(begun).Seconds()
+	p95 := func(d []time.Duration) time.Duration {
+		slices.Sort(d)
+		return d[len(d)*95/100].Round(time.Millisecond)
+	}
+	for _, path := range paths {
+		t.Logf("%-24s p50 %v, p95 %v", path, took[path][len(took[path])/2].Round(time.Millisecond), p95(took[path]))
+	}
+	kib := peak(t)
+	t.Logf("%d sources, %.0f records/s, %d CPUs: p95 of all %v; peak memory of the process %d MiB", n, rate, runtime.NumCPU(), p95(all), kib>>10)
+	if p95(took["/tree"]) > 200*time.Millisecond || kib > 512<<10 {
+		t.Error("beyond 200 ms or 512 MiB")
+	}
+}
+
+// grown is a register with sources beyond those of its database.
+type grown struct {
+	*state.State
+	feeds []catalog.Registered
+}
+
+// Registered implements watch.Register.
+func (g grown) Registered(context.Context) ([]catalog.Registered, error) { return g.feeds, nil }
+
+// peak is the most memory that the process has had, in KiB.
+func peak(t *testing.T) int {
+	t.Helper()
+	b, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(b), "VmHWM:")
+	kib, err := strconv.Atoi(strings.Fields(rest)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kib
+}
+
+// grow puts orgs over the rig's tree.
+func (r *rig) grow(file string) {
+	r.t.Helper()
+	entries, problems := catalog.ParseFile([]byte(file), false)
+	if len(problems) > 0 {
+		r.t.Fatal(problems)
+	}
+	if _, err := r.state.Import(r.t.Context(), state.By{Name: "root"}, entries); err != nil {
+		r.t.Fatal(err)
+	}
+}
