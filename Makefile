@@ -58,7 +58,7 @@ bench bench-peers: build
 		$(if $(ONLY),-only $(ONLY)) $(if $(CODECS),-codecs $(CODECS)) $(if $(OUT),-out $(OUT))
 
 bench-tree:
-	TRIBUTARY_SCALE=$(or $(SOURCES),10000) $(GO) test -count=1 -v -run '^TestTreeAtScale$$' ./cmd/hub/desk
+	TRIBUTARY_SCALE=$(or $(SOURCES),10000) $(GO) test -count=1 -v -run '^TestDesk$$/^scale$$' ./cmd/hub/desk
 
 ci: test
 

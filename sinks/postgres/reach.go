@@ -2,10 +2,12 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/tributary-cdc/tributary/sinks/worker"
 	"github.com/tributary-cdc/tributary/stream/envelope"
@@ -89,6 +91,17 @@ type Trouble struct {
 	Keys, Anomalies int64
 }
 
+// ErrNotShown: the store has nothing of the kind, because no worker of this version has
+// prepared it, or the viewer may not read it.
+var ErrNotShown = errors.New("the store doesn't show it")
+
+func shown(what string, err error) error {
+	if pe, ok := errors.AsType[*pgconn.PgError](err); ok && (pe.Code == "42P01" || pe.Code == "42501" || pe.Code == "3F000") {
+		err = fmt.Errorf("%w: %w", ErrNotShown, err)
+	}
+	return fmt.Errorf("read %s: %w", what, err)
+}
+
 // Complete gives all sources' shares of datasets, by dataset and source.
 func (v *Viewer) Complete(ctx context.Context) (found []Complete, err error) {
 	err = v.ask(ctx, func(c *pgx.Conn) error {
@@ -100,7 +113,7 @@ func (v *Viewer) Complete(ctx context.Context) (found []Complete, err error) {
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read up to when sources are complete: %w", err)
+		return nil, shown("up to when sources are complete", err)
 	}
 	return found, nil
 }
@@ -119,7 +132,7 @@ func (v *Viewer) Troubles(ctx context.Context) (found []Trouble, err error) {
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read what is kept apart: %w", err)
+		return nil, shown("what is kept apart", err)
 	}
 	return found, nil
 }

@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -19,6 +20,12 @@ func viewed(t *testing.T, s worker.Store, c *pgx.Conn) {
 	v := s.(*postgres.Store).Viewer()
 	if _, err := v.Recent(t.Context(), 5, nil); err == nil || !strings.Contains(err.Error(), "tributary.batch") {
 		t.Errorf("a store that no worker has prepared: %v", err)
+	}
+	if _, err := v.Complete(t.Context()); !errors.Is(err, postgres.ErrNotShown) {
+		t.Errorf("up to when a store that no worker has prepared is complete: %v", err)
+	}
+	if _, err := v.Troubles(t.Context()); !errors.Is(err, postgres.ErrNotShown) {
+		t.Errorf("what a store that no worker has prepared keeps apart: %v", err)
 	}
 	claim, table := claimed(t, s), sinktest.Table()
 	if err := s.EnsureTable(t.Context(), claim, table); err != nil {
@@ -54,6 +61,13 @@ func viewed(t *testing.T, s worker.Store, c *pgx.Conn) {
 			if sets, err := v.Datasets(t.Context(), []string{topic}); err != nil || len(sets) != min(1, want) {
 				t.Errorf("%s: %d tables of %s: %v", when, len(sets), topic, err)
 			}
+		}
+		shares, err := v.Complete(t.Context())
+		if err != nil || len(shares) != 1 || shares[0].Dataset != table.Dataset || shares[0].Source != table.Source || shares[0].Until != nil || shares[0].HeldBy != nil {
+			t.Errorf("%s: %+v, %v", when, shares, err)
+		}
+		if troubles, err := v.Troubles(t.Context()); err != nil || len(troubles) != 0 {
+			t.Errorf("%s: %+v, %v", when, troubles, err)
 		}
 		found, err := v.Trace(t.Context(), table.Dataset, []string{"3"})
 		if err != nil || len(found) != 1 || found[0].Batch.ID != got[0].Batch {

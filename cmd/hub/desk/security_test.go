@@ -239,7 +239,7 @@ func (w *world) print(db servers.DB) string {
 func TestDesk(t *testing.T) {
 	db := servers.Postgres(t, nil)
 	for name, f := range map[string]func(*testing.T, servers.DB){
-		"security": testSecurity, "states": testStates, "sessions": testSessions, "forms": testForms, "agents": testAgents, "way": testWay, "pages": testPages, "login": testLogin, "bodies": testBodies, "browser": testBrowser,
+		"security": testSecurity, "states": testStates, "scale": testScale, "sessions": testSessions, "forms": testForms, "agents": testAgents, "way": testWay, "pages": testPages, "login": testLogin, "bodies": testBodies, "browser": testBrowser,
 	} {
 		t.Run(name, func(t *testing.T) { f(t, db) })
 	}

@@ -121,6 +121,7 @@ type kept struct {
 	complete []postgres.Complete
 	troubles []postgres.Trouble
 	err      error
+	unshown  bool // the store is there, and doesn't show these
 }
 
 func newMemory(stores int) *memory {

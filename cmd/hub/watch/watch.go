@@ -146,10 +146,15 @@ func (w *Watch) Ask(ctx context.Context) {
 		k := &m.stores[i]
 		ask("store "+s.Name, &k.err, func(ctx context.Context) error {
 			complete, err := s.Viewer.Complete(ctx)
-			if err != nil {
-				return err
+			troubles, terr := s.Viewer.Troubles(ctx)
+			err = errors.Join(err, terr)
+			if unshown := errors.Is(err, postgres.ErrNotShown); unshown != k.unshown {
+				k.unshown = unshown
+				w.o.Logger.Warn("a store doesn't show up to when it is complete: it needs a worker of this version, and the hub's user SELECT", "store", s.Name, "err", err)
 			}
-			troubles, err := s.Viewer.Troubles(ctx)
+			if k.unshown { // the store itself is there
+				err, complete, troubles = nil, nil, nil
+			}
 			if err == nil {
 				k.complete, k.troubles = complete, troubles
 			}
