@@ -67,7 +67,7 @@ func (m *Message) Text(lang language.Language) string {
 		over, who, do, behind, page = "已恢复：", "处理人：", "处理：", "影响 %d 个数据源", "查看详情"
 	}
 	var b strings.Builder
-	title := w.Name + " · " + m.Object
+	title := w.Name + " · " + Object(m.Object, lang)
 	if m.Over {
 		title = over + title
 	}

@@ -1,6 +1,22 @@
 package alarm
 
-import "github.com/tributary-cdc/tributary/cmd/internal/language"
+import (
+	"strings"
+
+	"github.com/tributary-cdc/tributary/cmd/internal/language"
+)
+
+// objects are the first words of Alarm.Object in Chinese.
+var objects = map[string]string{ofSource: "数据源", ofStore: "汇聚库", ofLog: "日志", ofAgent: "agent", ofWorker: "worker"}
+
+// Object names what an alarm is about.
+func Object(object string, lang language.Language) string {
+	word, name, _ := strings.Cut(object, " ")
+	if chinese, ok := objects[word]; ok && lang == language.Chinese {
+		return strings.TrimSpace(chinese + " " + name)
+	}
+	return object
+}
 
 // Explanation is what a kind of alarm means.
 type Explanation struct {

@@ -139,6 +139,9 @@ func endMaintenance(c *call) (any, error) {
 // Alarm gives a kind of alarm its name.
 func (v *view) Alarm(k alarm.Kind) string { return alarm.Words(k, v.lang).Name }
 
+// Object names what an alarm is about.
+func (v *view) Object(s string) string { return alarm.Object(s, v.lang) }
+
 // Urgent reports whether a kind needs a person at once.
 func (v *view) Urgent(k alarm.Kind) bool {
 	return k == alarm.Gap || k == alarm.Fuse || k == alarm.Silence || k == alarm.Halt || k == alarm.Retention

@@ -57,6 +57,7 @@ func filled(t *testing.T, db servers.DB) (w *world, pending int64) {
 		t.Fatal(err)
 	}
 	w.account("330106")
+	w.alarm("330106")
 	return w, pending
 }
 
@@ -119,6 +120,11 @@ func testBrowser(t *testing.T, db servers.DB) {
 	w, pending := filled(t, db)
 	w.person("boss", account.Grant{Role: account.Administrator}, account.Grant{Role: account.Operator}, account.Grant{Role: account.Approver})
 	w.person("auditor", account.Grant{Role: account.Auditor})
+	open, err := w.state.Alarms(t.Context(), []string{""})
+	if err != nil {
+		t.Fatal(err)
+	}
+	alarm := open[0].ID
 	chromium := browser.Chromium(t)
 	look := func(v *browser.Tab, name, lang, path, has string) {
 		t.Helper()
@@ -142,7 +148,8 @@ func testBrowser(t *testing.T, db servers.DB) {
 	}{{"zh desk day", "zh-CN", 1280, 800, false}, {"en phone night", "en", 390, 844, true}} {
 		v := browser.Open(t, chromium, view.width, view.height, view.dark)
 		login(v, view.name, view.lang, "boss", "/")
-		for page, has := range map[string]string{"/requests": "330108-renshi", fmt.Sprintf("/requests/%d", pending): "a_table_with", fmt.Sprintf("/requests/%d", pending-2): "330108-part", "/invitations": "330106", "/orgs": "<script>alert(1)</script>", "/accounts": "boss", "/me": "boss"} {
+		for page, has := range map[string]string{"/requests": "330108-renshi", fmt.Sprintf("/requests/%d", pending): "a_table_with", fmt.Sprintf("/requests/%d", pending-2): "330108-part", "/invitations": "330106", "/orgs": "<script>alert(1)</script>", "/accounts": "boss", "/me": "boss",
+			"/tree": "330106-xueji", "/tree?org=330106": "330106-xueji", "/sources/330106-xueji": "SLOT_LOST", "/complete": "330108-xueji", "/alarms": "330106-s", fmt.Sprintf("/alarms/%d", alarm): "gap of 330106"} {
 			look(v, view.name+" "+page, view.lang, page, has)
 		}
 		logout(v)
@@ -152,6 +159,8 @@ func testBrowser(t *testing.T, db servers.DB) {
 	look(v, "zh desk audit", "zh-CN", "/audit?text=agent", "停用 agent")
 	logout(v)
 	login(v, "zh desk", "zh-CN", "boss", "/")
+	v.Run(chromedp.Navigate(w.web.URL+fmt.Sprintf("/alarms/%d", alarm)), v.Is(`document.readyState === "complete" && document.getElementById("note") !== null`), script(`document.getElementById("note").value = "我来处理"`), press(`form[action$="/acknowledge"] button`), v.Is(`document.readyState === "complete" && location.pathname === "/alarms" && document.body.innerText.includes("已确认 boss")`))
+	look(v, "zh desk acknowledged", "zh-CN", fmt.Sprintf("/alarms/%d", alarm), "我来处理")
 	v.Run(chromedp.Navigate(w.web.URL+"/invitations"), v.Is(`document.readyState === "complete" && document.getElementById("org") !== null`), script(`document.getElementById("org").value = "330106"`), press(`form[action="/api/invitations"] button`), v.Is(`document.readyState === "complete" && document.querySelector(".secret pre") !== null && document.querySelector(".secret pre").innerText.startsWith("tributary join https://")`))
 	v.Audit("zh desk invited")
 	v.Run(chromedp.Navigate(w.web.URL+fmt.Sprintf("/requests/%d", pending)), v.Is(`document.readyState === "complete" && document.getElementById("table-1") !== null`), press(`#table-1`), press(`form[action$="/approve"] button`), v.Is(`document.readyState === "complete" && document.querySelector("[role=alert]") !== null && document.querySelector("[role=alert]").innerText.includes("REASON_MISSING")`))

@@ -358,6 +358,10 @@ func (v *view) Span(s float64) string {
 	switch d := time.Duration(s * float64(time.Second)); {
 	case s < 0 || math.IsNaN(s) || s > 1e9:
 		return "—"
+	case s == 0:
+		return "0 " + v.T("unit.s")
+	case s < 1:
+		return fmt.Sprintf("%.2f ", max(s, 0.01)) + v.T("unit.s")
 	case s < 10:
 		return fmt.Sprintf("%.1f ", s) + v.T("unit.s")
 	case d < 2*time.Minute:

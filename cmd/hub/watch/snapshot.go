@@ -90,6 +90,27 @@ type Source struct {
 	Lag float64
 }
 
+// Behind gives the rows that the store furthest behind lacks; -1 if that isn't known of any.
+func (x *Source) Behind() int64 {
+	most := int64(-1)
+	for i := range x.Flows {
+		most = max(most, x.Flows[i].Behind)
+	}
+	return most
+}
+
+// CatchUp is when the last store will have caught up, in seconds; -1 if never or unknown.
+func (x *Source) CatchUp() float64 {
+	most := -1.0
+	for i := range x.Flows {
+		if f := &x.Flows[i]; f.Behind > 0 && f.CatchUp < 0 {
+			return -1
+		}
+		most = max(most, x.Flows[i].CatchUp)
+	}
+	return most
+}
+
 // Flow is a source's way into one store.
 type Flow struct {
 	Record *status.Record // nil if no worker has reported
