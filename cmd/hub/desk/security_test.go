@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"net/http"
@@ -230,7 +231,11 @@ func (w *world) print(db servers.DB) string {
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		all = append(all, fmt.Sprintf("%+v", v))
+		b, err := json.Marshal(v)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		all = append(all, string(b))
 	}
 	return strings.Join(all, "\n")
 }
