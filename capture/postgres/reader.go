@@ -103,9 +103,11 @@ type Reader struct {
 	idleAt   time.Time
 	statusAt time.Time
 	stateAt  time.Time
-	pace     atomic.Int64    // milliseconds between two idle segments; 0 for a second
-	done     <-chan struct{} // of the context whose end interrupts reading
-	unwatch  func() bool
+	// stateSize is that of the last state, in bytes.
+	stateSize int
+	pace      atomic.Int64    // milliseconds between two idle segments; 0 for a second
+	done      <-chan struct{} // of the context whose end interrupts reading
+	unwatch   func() bool
 }
 
 // New checks the options. It doesn't connect.

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -26,12 +25,12 @@ func (r *Reader) commit(m *pgoutput.Msg) error {
 	}
 	seg.Last, seg.Skipped, seg.Restart = true, r.skipped, r.end
 	r.state.LastID = seg.Txn.ID
-	if time.Since(r.stateAt) > time.Second {
-		state, err := json.Marshal(r.state)
-		if err != nil {
-			return fmt.Errorf("write the reader's state: %w", err)
+	if time.Since(r.stateAt) > max(time.Second, r.stateEvery()) {
+		var err error
+		if seg.State, err = r.encode(); err != nil {
+			return err
 		}
-		seg.State, r.stateAt = state, time.Now()
+		r.stateAt = time.Now()
 	}
 	r.last = seg.Txn.Position
 	r.queue.Push(b)

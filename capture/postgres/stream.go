@@ -142,7 +142,7 @@ func (r *Reader) copyData(ctx context.Context, b []byte) error {
 			return r.again.gap("nothing there")
 		}
 		r.end.Offset = max(r.end.Offset, end)
-		if time.Since(r.idleAt) >= r.every() {
+		if time.Since(r.idleAt) >= r.stateEvery() {
 			return r.idle()
 		}
 		return nil
@@ -162,10 +162,31 @@ func (r *Reader) copyData(ctx context.Context, b []byte) error {
 	return fmt.Errorf("message %q: %w", b[0], pgoutput.ErrMalformed)
 }
 
-func (r *Reader) idle() error {
+// encode gives the state, which every idle segment has.
+func (r *Reader) encode() ([]byte, error) {
 	b, err := json.Marshal(r.state)
 	if err != nil {
-		return fmt.Errorf("write the reader's state: %w", err)
+		return nil, fmt.Errorf("write the reader's state: %w", err)
+	}
+	r.stateSize = len(b)
+	return b, nil
+}
+
+// stateEvery is the time between two states: with thousands of tables one takes a megabyte,
+// and the log shouldn't fill with it. A load waits for places of the stream.
+func (r *Reader) stateEvery() time.Duration {
+	const perByte = 5 * time.Microsecond // 200 kB/s
+	extra := time.Duration(r.stateSize) * perByte
+	if r.pace.Load() > 0 {
+		extra /= 25
+	}
+	return r.every() + extra
+}
+
+func (r *Reader) idle() error {
+	b, err := r.encode()
+	if err != nil {
+		return err
 	}
 	r.idleAt = time.Now()
 	r.queue.PushSegment(event.Segment{Kind: event.Idle, Restart: r.end, State: b})
