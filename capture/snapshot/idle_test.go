@@ -104,7 +104,7 @@ func TestRestartsBeforeAnyTransaction(t *testing.T) {
 		if !r.last[n].IsZero() {
 			t.Fatalf("start %d: the reader is to find a transaction at %s", n, r.last[n])
 		}
-		for chunk := false; !chunk || len(l.parts) > 0; { // one more
+		for chunk := false; !chunk || len(l.rest) > 0; { // one more
 			seg, err := l.Next(t.Context())
 			if err != nil {
 				t.Fatal(err)

@@ -97,8 +97,10 @@ type Loader struct {
 	turn    bool // the last thing handed out was a chunk
 	asked   bool // the pump is reading
 	pace    int
-	parts   []*capture.Buffer // of a chunk that is being handed out
-	lent    *Memory           // what that one lies in
+	seg     event.Segment // the part of a chunk that is being handed out
+	rest    []event.Row   // of the chunk, in no part yet
+	end     event.Segment // what the last part says beside its rows
+	lent    *Memory       // what the chunk lies in
 	pump    *pump
 	cancel  context.CancelFunc
 	running sync.WaitGroup
@@ -214,14 +216,15 @@ func (l *Loader) Close() error {
 		l.running.Wait()
 		l.cancel = nil
 	}
-	l.inside, l.settled, l.turn, l.asked, l.owing, l.pace, l.parts, l.lent, l.spare = false, false, false, false, false, 0, nil, nil, nil
+	l.inside, l.settled, l.turn, l.asked, l.owing = false, false, false, false, false
+	l.pace, l.rest, l.lent, l.spare = 0, nil, nil, nil
 	return l.o.Reader.Close()
 }
 
 // Next implements capture.Reader.
 func (l *Loader) Next(ctx context.Context) (*event.Segment, error) {
 	for {
-		if len(l.parts) > 0 {
+		if len(l.rest) > 0 {
 			select { // the stream stands still meanwhile: the next chunks are read while this one is written
 			case c := <-l.begins:
 				l.begin(c)
@@ -229,9 +232,7 @@ func (l *Loader) Next(ctx context.Context) (*event.Segment, error) {
 				l.read(c)
 			default:
 			}
-			b := l.parts[0]
-			l.parts = l.parts[1:]
-			return &b.Segment, nil
+			return l.part(), nil
 		}
 		l.back()
 		// A chunk after each transaction at most, so that neither waits for the other's end.

@@ -386,7 +386,7 @@ func run(t *testing.T, s *server, restarts int) (*target, error) {
 			stop = s.chance(60)
 			restarts--
 		}
-		for n := 0; stop < 0 || n < stop || l.inside || len(l.parts) > 0; n++ {
+		for n := 0; stop < 0 || n < stop || l.inside || len(l.rest) > 0; n++ {
 			seg, err := l.Next(ctx)
 			if err != nil {
 				t.Fatal(err)

@@ -96,7 +96,7 @@ func kept(res *capture.Resume, seg *event.Segment) {
 // drive hands out segments until done says so, the target can't go on, or n of them.
 func drive(t *testing.T, l *Loader, s *server, w *target, res *capture.Resume, n int, done func() bool) {
 	t.Helper()
-	for i := 0; (n == 0 || i < n || l.inside || len(l.parts) > 0) && !done(); i++ {
+	for i := 0; (n == 0 || i < n || l.inside || len(l.rest) > 0) && !done(); i++ {
 		seg, err := l.Next(t.Context())
 		if err != nil {
 			t.Fatal(err)

@@ -86,7 +86,7 @@ func TestRepairReadsAllAgain(t *testing.T) {
 			if seg.Repair == event.RepairEnded && !w.loaded {
 				t.Error("the repair ends before its load")
 			}
-			if segments == n && !l.inside && len(l.parts) == 0 {
+			if segments == n && !l.inside && len(l.rest) == 0 {
 				if err := l.Close(); err != nil {
 					t.Fatal(err)
 				}

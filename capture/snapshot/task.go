@@ -296,26 +296,30 @@ func (l *Loader) transaction(rows []event.Row, about func(event.Position) ([]eve
 	txn := event.Txn{Position: p, Committed: now.UTC(), Captured: now}
 	l.last = p
 	loads, checks := about(p)
-	l.parts = l.parts[:0]
-	for len(rows) > 0 || len(l.parts) == 0 {
-		n, size := 0, 0
-		for n < len(rows) && size < capture.SegmentBytes {
-			size += rowSize(&rows[n])
-			n++
-		}
-		l.parts = append(l.parts, &capture.Buffer{Segment: event.Segment{Txn: txn, Rows: rows[:n]}})
-		rows = rows[n:]
-	}
-	l.parts[0].First, l.parts[0].Checks = true, checks
-	end := &l.parts[len(l.parts)-1].Segment
-	end.Last, end.Restart, end.Durable, end.Loads = true, l.place, true, loads
+	l.rest, l.end = rows, event.Segment{Txn: txn, Last: true, Restart: l.place, Durable: true, Loads: loads}
 	var err error
-	if end.State, err = l.encodeLocked(); err != nil {
+	if l.end.State, err = l.encodeLocked(); err != nil {
 		return nil, err
 	}
-	first := &l.parts[0].Segment
-	l.parts = l.parts[1:]
+	first := l.part()
+	first.First, first.Checks = true, checks
 	return first, nil
+}
+
+// part gives the next part of what is being handed out. It is cut when it is wanted, so
+// that its rows are near when they are written.
+func (l *Loader) part() *event.Segment {
+	n, size := 0, 0
+	for n < len(l.rest) && size < capture.SegmentBytes {
+		size += rowSize(&l.rest[n])
+		n++
+	}
+	l.seg = event.Segment{Txn: l.end.Txn}
+	if n == len(l.rest) {
+		l.seg = l.end
+	}
+	l.seg.Rows, l.rest = l.rest[:n], l.rest[n:]
+	return &l.seg
 }
 
 func rowSize(r *event.Row) (n int) {

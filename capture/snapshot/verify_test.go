@@ -101,7 +101,7 @@ func verifies(t *testing.T, s *server, restarts int, repair bool, defect func(*t
 			stop = 3 + s.chance(40)
 			restarts--
 		}
-		for n := 0; stop < 0 || n < stop || l.inside || len(l.parts) > 0; n++ {
+		for n := 0; stop < 0 || n < stop || l.inside || len(l.rest) > 0; n++ {
 			seg, err := l.Next(ctx)
 			if err != nil {
 				t.Fatal(err)
