@@ -38,67 +38,71 @@ const (
 	micro2000 = days2000 * 86_400_000_000 // and its microseconds
 )
 
-// parseBinary is parse for values in binary form. Bytes are b itself. The error wraps
-// errValue, or errBeyond for an instant that only a text can hold.
+// parseBinary is parse for values in binary form, into v. Bytes are b itself. The error
+// wraps errValue, or errBeyond for an instant that only a text can hold.
 //
 // Source: PostgreSQL 15, the send functions of int.c, float.c, date.c, timestamp.c.
-func parseBinary(kind schema.Kind, b []byte) (event.Value, error) {
+func parseBinary(kind schema.Kind, b []byte, v *event.Value) error {
 	switch size := len(b); {
 	case kind == schema.Bytes:
-		return event.Raw(b), nil
+		*v = event.Raw(b)
+		return nil
 	case kind == schema.Bool && size == 1 && b[0] < 2:
-		return event.Number(uint64(b[0])), nil
+		*v = event.Number(uint64(b[0]))
+		return nil
 	case kind == schema.Int16 && size == 2:
-		return event.Signed(int64(int16(binary.BigEndian.Uint16(b)))), nil
+		*v = event.Signed(int64(int16(binary.BigEndian.Uint16(b))))
+		return nil
 	case kind == schema.Int32 && size == 4:
-		return event.Signed(int64(int32(binary.BigEndian.Uint32(b)))), nil
+		*v = event.Signed(int64(int32(binary.BigEndian.Uint32(b))))
+		return nil
 	case kind == schema.Float32 && size == 4:
 		f := math.Float32frombits(binary.BigEndian.Uint32(b))
 		if f != f { // one NaN for all, as from its text
 			f = float32(math.NaN())
 		}
-		return event.Number(uint64(math.Float32bits(f))), nil
+		*v = event.Number(uint64(math.Float32bits(f)))
+		return nil
 	case kind == schema.Date && size == 4:
-		return dateBinary(int32(binary.BigEndian.Uint32(b))), nil
+		*v = event.Signed(dateBinary(int32(binary.BigEndian.Uint32(b))))
+		return nil
 	case size != 8:
-		return event.Value{}, fmt.Errorf("%s in %d bytes: %w", kind, size, errValue)
+		return fmt.Errorf("%s in %d bytes: %w", kind, size, errValue)
 	}
 	n := binary.BigEndian.Uint64(b)
 	switch kind {
 	case schema.Int64:
-		return event.Number(n), nil
 	case schema.Float64:
-		f := math.Float64frombits(n)
-		if f != f {
-			f = math.NaN()
+		if f := math.Float64frombits(n); f != f {
+			n = math.Float64bits(math.NaN())
 		}
-		return event.Number(math.Float64bits(f)), nil
 	case schema.Time:
 		if n > 86_400_000_000 {
-			return event.Value{}, fmt.Errorf("time of %d microseconds: %w", n, errValue)
+			return fmt.Errorf("time of %d microseconds: %w", n, errValue)
 		}
-		return event.Number(n), nil
 	case schema.DateTime, schema.Timestamp:
-		us := int64(n)
-		if us == event.PosInfinity || us == event.NegInfinity {
-			return event.Signed(us), nil
+		if us := int64(n); us != event.PosInfinity && us != event.NegInfinity {
+			if us >= event.PosInfinity-micro2000 {
+				return errBeyond
+			}
+			n = uint64(us + micro2000)
 		}
-		if us >= event.PosInfinity-micro2000 {
-			return event.Value{}, errBeyond
-		}
-		return event.Signed(us + micro2000), nil
+	default:
+		return fmt.Errorf("%s in %d bytes: %w", kind, len(b), errValue)
 	}
-	return event.Value{}, fmt.Errorf("%s in %d bytes: %w", kind, len(b), errValue)
+	*v = event.Number(n)
+	return nil
 }
 
-func dateBinary(days int32) event.Value {
+// dateBinary gives the days since 1970.
+func dateBinary(days int32) int64 {
 	switch days {
 	case math.MaxInt32:
-		return event.Signed(event.PosInfinity)
+		return event.PosInfinity
 	case math.MinInt32:
-		return event.Signed(event.NegInfinity)
+		return event.NegInfinity
 	}
-	return event.Signed(int64(days) + days2000)
+	return int64(days) + days2000
 }
 
 // binaryText prints an instant that parseBinary finds beyond, as the server does.

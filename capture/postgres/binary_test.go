@@ -11,6 +11,11 @@ import (
 	"github.com/tributary-cdc/tributary/stream/event"
 )
 
+func binaryValue(kind schema.Kind, b []byte) (v event.Value, err error) {
+	err = parseBinary(kind, b, &v)
+	return v, err
+}
+
 // TestBinary: a value's binary form means what its text does.
 func TestBinary(t *testing.T) {
 	for name, tt := range map[string]struct {
@@ -48,14 +53,14 @@ func TestBinary(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := parseBinary(tt.kind, b); err != nil || got.State != want.State || got.N != want.N || !bytes.Equal(got.B, want.B) {
+		if got, err := binaryValue(tt.kind, b); err != nil || got.State != want.State || got.N != want.N || !bytes.Equal(got.B, want.B) {
 			t.Errorf("%s: %+v, %v; want %+v", name, got, err, want)
 		}
 		if tt.kind == schema.Bytes {
 			continue
 		}
 		for _, cut := range [][]byte{nil, b[1:], append(b, 0)} {
-			if got, err := parseBinary(tt.kind, cut); !errors.Is(err, errValue) {
+			if got, err := binaryValue(tt.kind, cut); !errors.Is(err, errValue) {
 				t.Errorf("%s in %d bytes: %+v, %v", name, len(cut), got, err)
 			}
 		}
@@ -69,7 +74,7 @@ func TestBinary(t *testing.T) {
 		"time below zero":   {schema.Time, binary.BigEndian.AppendUint64(nil, math.MaxUint64)},
 		"text":              {schema.String, make([]byte, 8)},
 	} {
-		if got, err := parseBinary(tt.kind, tt.b); !errors.Is(err, errValue) {
+		if got, err := binaryValue(tt.kind, tt.b); !errors.Is(err, errValue) {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}
@@ -88,7 +93,7 @@ func TestBinaryBeyond(t *testing.T) {
 				t.Fatal(err)
 			}
 			b := binary.BigEndian.AppendUint64(nil, uint64((date-days2000)*86_400_000_000+clock))
-			if v, err := parseBinary(kind, b); !errors.Is(err, errBeyond) {
+			if v, err := binaryValue(kind, b); !errors.Is(err, errBeyond) {
 				t.Errorf("%s: %+v, %v", text, v, err)
 			}
 			if got := binaryText(kind, b); got != text+zone {

@@ -71,7 +71,7 @@ func (rd *rowReader) row(values [][]byte, c *snapshot.Chunk) error {
 		}
 		var err error
 		if column.form == asBinary {
-			if *v, err = parseBinary(column.kind, b); v.B != nil {
+			if err = parseBinary(column.kind, b, v); err == nil && v.B != nil {
 				v.B = rd.m.Arena.Copy(b)
 			}
 		} else {
