@@ -108,7 +108,7 @@ func command(lang language) *cobra.Command {
 	role("log", say.log, runLog)
 	role("registry", say.registry, runRegistry)
 	root.AddCommand(configCommand(say, lang), traceCommand(say, lang), statusCommand(say, lang), explainCommand(say, lang), tableCommand(say), gapCommand(say), preflightCommand(say, lang), verifyCommand(say, lang), completionCommand(say),
-		orgCommand(say, lang), joinCommand(say, lang), sourceCommand(say, lang), certificateCommand(say, lang),
+		orgCommand(say, lang), consumerCommand(say, lang), joinCommand(say, lang), sourceCommand(say, lang), certificateCommand(say, lang),
 		&cobra.Command{Use: "version", Short: say.version, Args: say.takes(), Example: "tributary version\ntributary version --lang en", RunE: func(c *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(c.OutOrStdout(), "tributary", version)
 			return err

@@ -148,12 +148,13 @@ func TestIndependentClient(t *testing.T) {
 			broker := start(t)
 			want := write(t, broker)
 			dir, port := t.TempDir(), program.Port(t)
-			p := &program.Process{Name: "registry", Args: []string{"registry", "--config", program.Write(t, filepath.Join(dir, "registry.yml"),
-				"orgs: [%q]\nhttp: 127.0.0.1:%d\nlog: {brokers: [%q]}\n", org, port, broker)}}
+			file := program.Write(t, filepath.Join(dir, "registry.yml"), "orgs: [%q]\nhttp: 127.0.0.1:%d\nlog: {brokers: [%q]}\n", org, port, broker)
+			p := &program.Process{Name: "registry", Args: []string{"registry", "--config", file}}
 			p.Start(t, bin, dir, "no secret in this test")
 			base := fmt.Sprintf("http://127.0.0.1:%d", port)
 			ready(t, base+"/-/ready")
 			compare(t, consume(t, interpreter, broker, base+"/"+org), want)
+			t.Run("example", func(t *testing.T) { compare(t, example(t, bin, file, len(want)-1), inGo(want)) })
 		})
 	}
 }

@@ -29,6 +29,9 @@ var ofProgram = map[string]map[language.Language]explanation{
 	"DATA_DIR_IN_USE": {
 		english: {"another process works in the data folder", "stop it, or give this one a folder of its own: data_dir"},
 		chinese: {"另一个进程正在使用该数据目录", "停止那个进程，或用 data_dir 为本程序另设目录"}},
+	"DATASET_UNKNOWN": {
+		english: {"no table of the file's orgs belongs to the dataset", "check its name and the file's orgs; a table is known once its agent has written a row of it"},
+		chinese: {"该文件所列机构中没有属于此数据集的表", "检查数据集名称和文件中的 orgs；agent 写过某张表的行之后，该表才为人所知"}},
 	"GAP_NONE": {
 		english: {"neither the agent nor a store says that the source is in a gap", "nothing; to read a single table again: tributary table reread"},
 		chinese: {"agent 与各汇聚库都未报告该数据源有缺口", "无需处理；只重新读取一张表时用 tributary table reread"}},

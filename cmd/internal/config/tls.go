@@ -46,6 +46,9 @@ type SASL struct {
 	Secret    `yaml:",inline"`
 }
 
+// Encrypted says whether the brokers are spoken to by TLS.
+func (l *Log) Encrypted() bool { return l.TLS.Peer().On(l.hosts()...).Mode != peer.None }
+
 // hosts are those of the brokers.
 func (l *Log) hosts() (hosts []string) {
 	for _, b := range l.Brokers {
