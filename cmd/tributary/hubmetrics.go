@@ -48,7 +48,7 @@ func hubMetrics(look func() *watch.Snapshot, alarms openAlarms) collector {
 			gauge(out, hubStore, up, name)
 		}
 		for _, top := range s.Tops([]string{""}) {
-			for _, c := range s.Complete(top.Code, "") {
+			for _, c := range s.Complete(top.Code) {
 				if c.Until != nil {
 					gauge(out, hubComplete, float64(c.Until.UnixMilli())/1000, c.Dataset, c.Store)
 				}

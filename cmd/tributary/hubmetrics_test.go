@@ -30,7 +30,7 @@ type crowd struct {
 
 func (crowd) Readings() []status.Reading { return []status.Reading{{Topic: "t", CaughtUp: true}} }
 
-func (c crowd) Records() (all []status.Record) {
+func (c crowd) Newest() (all []*status.Record) {
 	left := 7200.0
 	for i := range c.n {
 		r := status.Record{Kind: status.OfSource, Org: "330106", Source: fmt.Sprintf("330106-source%d", i), State: "streaming", Position: event.Position{Epoch: 1, Place: event.Place{Offset: 9}}, Rows: 5, LogLeft: &left, LogHeld: 4096, Written: time.Now(), Within: 100}
@@ -39,7 +39,7 @@ func (c crowd) Records() (all []status.Record) {
 		if i == 0 {
 			r.State = "gap"
 		}
-		all = append(all, r, w)
+		all = append(all, &r, &w)
 	}
 	return all
 }

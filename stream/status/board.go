@@ -46,7 +46,7 @@ type Board struct {
 }
 
 type held struct {
-	record Record
+	record *Record // never changed
 	topic  log.Partition
 	size   int
 }
@@ -116,7 +116,7 @@ func (b *Board) Records() []Record {
 	b.mu.Lock()
 	out := make([]Record, 0, len(b.held))
 	for _, h := range b.held {
-		r := h.record
+		r := *h.record
 		r.Stopped, r.Loads, r.Added, r.Warnings = slices.Clone(r.Stopped), slices.Clone(r.Loads), slices.Clone(r.Added), slices.Clone(r.Warnings)
 		out = append(out, r)
 	}
@@ -124,6 +124,18 @@ func (b *Board) Records() []Record {
 	slices.SortFunc(out, func(x, y Record) int {
 		return cmp.Or(cmp.Compare(x.Source, y.Source), cmp.Compare(x.Kind, y.Kind), cmp.Compare(x.Store, y.Store))
 	})
+	return out
+}
+
+// Newest gives the newest record of each key, in no order. They are everybody's: nobody may
+// change them.
+func (b *Board) Newest() []*Record {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := make([]*Record, 0, len(b.held))
+	for _, h := range b.held {
+		out = append(out, h.record)
+	}
 	return out
 }
 
@@ -238,7 +250,7 @@ func (b *Board) take(p log.Partition, r *log.Record) {
 		return
 	}
 	b.bytes += size - old.size
-	b.held[name] = held{rec, p, size}
+	b.held[name] = held{&rec, p, size}
 }
 
 // forget drops a topic's records.

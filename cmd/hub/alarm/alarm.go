@@ -201,7 +201,7 @@ func (f *finder) store(i int) {
 	name, detail, code := f.s.Stores[i], f.s.StoreErrors[i], ""
 	workers, silent, stuck := 0, map[string]*status.Record{}, 0
 	for k := range f.s.Workers {
-		r := &f.s.Workers[k]
+		r := f.s.Workers[k]
 		if _, dark := f.unread[r.Org]; dark || r.Store != name || r.State == "stopped" {
 			continue
 		}

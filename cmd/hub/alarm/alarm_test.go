@@ -42,7 +42,12 @@ func (s shop) Troubles(context.Context) ([]postgres.Trouble, error) {
 	return s.w.troubles[s.name], s.w.away[s.name]
 }
 
-func (w *world) Records() []status.Record   { return slices.Clone(w.records) }
+func (w *world) Newest() (all []*status.Record) {
+	for _, r := range w.records {
+		all = append(all, &r)
+	}
+	return all
+}
 func (w *world) Readings() []status.Reading { return w.readings }
 func (w *world) Orgs(context.Context, []string) ([]catalog.Org, error) {
 	return []catalog.Org{{Code: "33", Path: "33/"}, {Code: "330106", Parent: "33", Path: "33/330106/"}, {Code: "330108", Parent: "33", Path: "33/330108/"}}, nil

@@ -38,8 +38,16 @@ func newBoard(orgs ...string) (b board) {
 	return b
 }
 
-// Records implements console's board, and watch's.
+// Records implements console's board.
 func (b *board) Records() []status.Record { return slices.Clone(b.records) }
+
+// Newest implements watch.Board.
+func (b *board) Newest() (all []*status.Record) {
+	for _, r := range b.records {
+		all = append(all, &r)
+	}
+	return all
+}
 
 // Readings implements the boards: no topic can be read.
 func (b *board) Readings() (all []status.Reading) {

@@ -319,7 +319,7 @@ func (c *call) complete() (*completeView, error) {
 		return v, nil
 	}
 	v.Orgs = append(tops, s.Tree(watch.Query{Scopes: c.scopes, Org: code}).Below...)
-	all := s.Complete(code, "")
+	all := s.Complete(code)
 	for _, claim := range all {
 		if !slices.Contains(v.Datasets, claim.Dataset) {
 			v.Datasets = append(v.Datasets, claim.Dataset)

@@ -48,41 +48,97 @@ const fresh = time.Minute
 // maxBehind bounds the laggards that a claim names.
 const maxBehind = 50
 
-// Complete gives the claims for the datasets of a part of the tree, by dataset and store; for
-// one dataset only if it is named. An org that the tree doesn't have gives none.
-func (s *Snapshot) Complete(org, dataset string) []Claim {
-	top := s.orgs[org]
-	if top == nil {
-		return []Claim{}
+// known is what the register and the stores have said, put together once for many looks.
+type known struct {
+	sources  map[string][]catalog.Registered // by id
+	datasets []dataset                       // by name
+	byStore  []map[feedKey]*postgres.Complete
+}
+
+type feedKey struct{ dataset, source string }
+
+// dataset is one with its authoritative sources.
+type dataset struct {
+	name   string
+	shares []share
+}
+
+// share is a source's part of a dataset, with what each store has of it.
+type share struct {
+	feed   *catalog.Registered
+	stores []*postgres.Complete // nil where a store has nothing
+}
+
+// arrange puts together what was asked.
+func (w *Watch) arrange() *known {
+	m := w.made
+	k := &known{sources: map[string][]catalog.Registered{}}
+	for i := range m.stores {
+		shares := make(map[feedKey]*postgres.Complete, len(m.stores[i].complete))
+		for n := range m.stores[i].complete {
+			c := &m.stores[i].complete[n]
+			shares[feedKey{c.Dataset, c.Source}] = c
+		}
+		k.byStore = append(k.byStore, shares)
 	}
-	sets := map[string][]catalog.Registered{}
-	seen := map[feedKey]bool{}
-	for _, f := range s.feeds {
+	sets, seen := map[string][]share{}, map[feedKey]bool{}
+	for i := range m.feeds {
+		f := &m.feeds[i]
+		k.sources[f.Source] = append(k.sources[f.Source], *f)
 		key := feedKey{f.Dataset, f.Source}
-		if f.Standing != catalog.Authoritative || dataset != "" && f.Dataset != dataset || !catalog.Within(f.Path, top.Path) || seen[key] {
+		if f.Standing != catalog.Authoritative || seen[key] {
 			continue
 		}
 		seen[key] = true
-		sets[f.Dataset] = append(sets[f.Dataset], f)
+		sh := share{feed: f}
+		for _, shares := range k.byStore {
+			sh.stores = append(sh.stores, shares[key])
+		}
+		sets[f.Dataset] = append(sets[f.Dataset], sh)
+	}
+	for name, shares := range sets {
+		k.datasets = append(k.datasets, dataset{name, shares})
+	}
+	slices.SortFunc(k.datasets, func(a, b dataset) int { return strings.Compare(a.name, b.name) })
+	return k
+}
+
+// Complete gives the claims for the datasets of a part of the tree, by dataset and store. An
+// org that the tree doesn't have gives none. They are everybody's: nobody may change them.
+func (s *Snapshot) Complete(org string) []Claim {
+	if have, ok := s.claims.Load(org); ok {
+		return have.([]Claim)
 	}
 	out := []Claim{}
-	for name, sources := range sets {
-		for i, store := range s.Stores {
-			out = append(out, s.claim(Claim{Dataset: name, Org: org, Store: store}, i, sources))
+	top := s.orgs[org]
+	if top == nil {
+		return out
+	}
+	for i := range s.known.datasets {
+		d := &s.known.datasets[i]
+		var within []share
+		for _, sh := range d.shares {
+			if catalog.Within(sh.feed.Path, top.Path) {
+				within = append(within, sh)
+			}
+		}
+		for k, store := range s.Stores {
+			if len(within) > 0 {
+				out = append(out, s.claim(Claim{Dataset: d.name, Org: org, Store: store, Sources: len(within)}, k, within))
+			}
 		}
 	}
-	slices.SortFunc(out, func(a, b Claim) int {
-		return cmp.Or(strings.Compare(a.Dataset, b.Dataset), strings.Compare(a.Store, b.Store))
-	})
+	s.claims.Store(org, out)
 	return out
 }
 
-func (s *Snapshot) claim(c Claim, store int, sources []catalog.Registered) Claim {
-	c.Sources, c.Behind = len(sources), []Laggard{}
+// claim fills in the least moment and who holds it back.
+func (s *Snapshot) claim(c Claim, store int, shares []share) Claim {
+	c.Behind = []Laggard{}
 	never := false
-	for _, f := range sources {
-		l := Laggard{Source: f.Source, Org: f.Org, OrgName: f.OrgName, Why: Never}
-		if x := s.byStore[store][feedKey{f.Dataset, f.Source}]; x != nil {
+	for _, sh := range shares {
+		l := Laggard{Source: sh.feed.Source, Org: sh.feed.Org, OrgName: sh.feed.OrgName, Why: Never}
+		if x := sh.stores[store]; x != nil {
 			l.Until, l.Since, l.Tables, l.Why = x.Until, x.HeldSince, x.HeldTables, ""
 			l.judge(x, s.At)
 		}
@@ -118,7 +174,7 @@ func (s *Snapshot) claim(c Claim, store int, sources []catalog.Registered) Claim
 // Share gives up to when a source's share of a dataset is in a store, and what holds it
 // back; nil if the store has nothing of it.
 func (s *Snapshot) Share(store int, dataset, source string) *Laggard {
-	x := s.byStore[store][feedKey{dataset, source}]
+	x := s.known.byStore[store][feedKey{dataset, source}]
 	if x == nil {
 		return nil
 	}

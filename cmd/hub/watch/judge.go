@@ -16,13 +16,11 @@ const (
 
 // judge says how a source is.
 func (w *Watch) judge(x *Source, now time.Time) {
-	m := w.made
+	rates := w.made.ratesOf(x.ID)
 	x.LogTone, x.State = toneOf(x.Log, now)
 	x.Tone = x.LogTone
-	var log *rate
-	restarted := false
+	log, restarted := &rates[0], false
 	if x.Log != nil {
-		log = m.rate("source\x00" + x.ID)
 		restarted = log.take(x.Log, now)
 		if x.LogTone != Bad || x.State != Silent {
 			x.Rate = log.value
@@ -33,7 +31,7 @@ func (w *Watch) judge(x *Source, now time.Time) {
 		f.Behind, f.CatchUp, f.Lag = -1, -1, -1
 		f.Tone, f.State = toneOf(f.Record, now)
 		if f.Record != nil {
-			r := m.rate("store\x00" + x.ID + "\x00" + w.o.Stores[i].Name)
+			r := &rates[1+i]
 			again := r.take(f.Record, now)
 			if restarted || again {
 				r.based = false

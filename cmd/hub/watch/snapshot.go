@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tributary-cdc/tributary/schema/catalog"
@@ -37,14 +38,14 @@ type Snapshot struct {
 	// Unread are the topics of states that can't be read, with their orgs.
 	Unread []status.Reading
 	// Workers are what workers say of themselves.
-	Workers []status.Record
+	Workers []*status.Record
 	// Sources are all of them, the worst first.
 	Sources []*Source
 
 	orgs    map[string]*Org // by code
 	sources map[string]*Source
-	feeds   []catalog.Registered
-	byStore []map[feedKey]*postgres.Complete
+	known   *known
+	claims  sync.Map // of Complete, by org
 }
 
 // Org is an org with what stands below it, itself included.
@@ -126,16 +127,15 @@ type Flow struct {
 	Keys, Anomalies int64
 }
 
-type feedKey struct{ dataset, source string }
-
 // memory is what is kept from one look to the next.
 type memory struct {
 	orgs        []catalog.Org
 	feeds       []catalog.Registered
 	registerErr error
 	asked       bool
+	known       *known
 	stores      []kept
-	rates       map[string]*rate // by kind, source and store
+	rates       map[string][]rate // by source: into the log, then into each store
 }
 
 type kept struct {
@@ -146,7 +146,7 @@ type kept struct {
 }
 
 func newMemory(stores int) *memory {
-	return &memory{stores: make([]kept, stores), rates: map[string]*rate{}}
+	return &memory{stores: make([]kept, stores), rates: map[string][]rate{}, known: &known{}}
 }
 
 // rate follows a counter over records of one program's run.
@@ -158,7 +158,6 @@ type rate struct {
 	at      event.Position
 	base    int64 // rows of the log less those of the store when both had the same position
 	based   bool
-	seen    bool // in the present look
 }
 
 // take notes a record. restarted says that the counter has begun anew.
@@ -175,23 +174,23 @@ func (r *rate) take(rec *status.Record, now time.Time) (restarted bool) {
 	if rec.Position != r.at || r.moved.IsZero() {
 		r.at, r.moved = rec.Position, now
 	}
-	r.seen = true
 	return restarted
 }
 
-func (m *memory) rate(key string) *rate {
-	r := m.rates[key]
-	if r == nil {
-		r = &rate{}
-		m.rates[key] = r
+// ratesOf gives those of a source.
+func (m *memory) ratesOf(source string) []rate {
+	all := m.rates[source]
+	if all == nil {
+		all = make([]rate, 1+len(m.stores))
+		m.rates[source] = all
 	}
-	return r
+	return all
 }
 
 // snapshot puts all together.
 func (w *Watch) snapshot() *Snapshot {
 	m, now := w.made, w.o.Now()
-	s := &Snapshot{At: now, orgs: make(map[string]*Org, len(m.orgs)), sources: map[string]*Source{}, feeds: m.feeds}
+	s := &Snapshot{At: now, orgs: make(map[string]*Org, len(m.orgs)), sources: make(map[string]*Source, len(m.known.sources)), known: m.known}
 	for i := range m.orgs {
 		s.orgs[m.orgs[i].Code] = &Org{Org: m.orgs[i]}
 	}
@@ -209,12 +208,6 @@ func (w *Watch) snapshot() *Snapshot {
 			text = err.Error()
 		}
 		s.StoreErrors = append(s.StoreErrors, text)
-		shares := make(map[feedKey]*postgres.Complete, len(m.stores[i].complete))
-		for k := range m.stores[i].complete {
-			c := &m.stores[i].complete[k]
-			shares[feedKey{c.Dataset, c.Source}] = c
-		}
-		s.byStore = append(s.byStore, shares)
 	}
 	s.Ready = m.registerErr == nil && m.asked
 	for _, r := range w.o.Board.Readings() {
@@ -223,18 +216,14 @@ func (w *Watch) snapshot() *Snapshot {
 			s.Unread = append(s.Unread, r)
 		}
 	}
-	for i := range m.feeds {
-		f := &m.feeds[i]
-		x := s.source(f.Source, f.Org)
-		x.Engine, x.Agent = f.Engine, f.Agent
-		x.Feeds = append(x.Feeds, *f)
+	for id, feeds := range m.known.sources {
+		x := s.source(id, feeds[0].Org)
+		x.Engine, x.Agent, x.Feeds = feeds[0].Engine, feeds[0].Agent, feeds
 	}
-	records := w.o.Board.Records()
-	for i := range records {
-		r := &records[i]
+	for _, r := range w.o.Board.Newest() {
 		switch r.Kind {
 		case status.OfWorker:
-			s.Workers = append(s.Workers, *r)
+			s.Workers = append(s.Workers, r)
 		case status.OfSource:
 			s.source(r.Source, r.Org).Log = r
 		case status.OfStore:
@@ -243,6 +232,13 @@ func (w *Watch) snapshot() *Snapshot {
 			}
 		}
 	}
+	w.finish(s)
+	return s
+}
+
+// finish judges the sources, and sorts and counts them.
+func (w *Watch) finish(s *Snapshot) {
+	m := w.made
 	for i := range w.o.Stores {
 		for _, t := range m.stores[i].troubles {
 			if x := s.sources[t.Source]; x != nil {
@@ -250,21 +246,23 @@ func (w *Watch) snapshot() *Snapshot {
 			}
 		}
 	}
+	s.Sources = make([]*Source, 0, len(s.sources))
 	for _, x := range s.sources {
-		w.judge(x, now)
+		w.judge(x, s.At)
 		s.Sources = append(s.Sources, x)
 	}
-	for key, r := range m.rates {
-		if !r.seen {
-			delete(m.rates, key)
+	for id := range m.rates {
+		if s.sources[id] == nil {
+			delete(m.rates, id)
 		}
-		r.seen = false
 	}
 	slices.SortFunc(s.Sources, func(a, b *Source) int {
 		return cmp.Or(cmp.Compare(b.Tone, a.Tone), cmp.Compare(b.Lag, a.Lag), strings.Compare(a.ID, b.ID))
 	})
+	slices.SortFunc(s.Workers, func(a, b *status.Record) int {
+		return cmp.Or(strings.Compare(a.Store, b.Store), strings.Compare(a.Org, b.Org), strings.Compare(a.Program, b.Program))
+	})
 	s.add()
-	return s
 }
 
 // source gives a source, made if need be.

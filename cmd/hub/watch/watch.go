@@ -17,7 +17,8 @@ import (
 
 // Board is what programs say: a status.Board.
 type Board interface {
-	Records() []status.Record
+	// Newest gives the newest records, which nobody may change.
+	Newest() []*status.Record
 	Readings() []status.Reading
 }
 
@@ -45,7 +46,7 @@ type Options struct {
 	Register Register
 	Stores   []Store
 	// Every is the pause between two looks at the board, AskEvery that between two questions
-	// to the stores and the register. Default 1s and 5s.
+	// to the stores and the register. Default 2s, as often as programs write, and 5s.
 	Every, AskEvery time.Duration
 	// Late is the lag beyond which a source isn't well. Default 1 min.
 	Late time.Duration
@@ -71,7 +72,7 @@ func New(o Options) (*Watch, error) {
 	for _, d := range []struct {
 		v     *time.Duration
 		usual time.Duration
-	}{{&o.Every, time.Second}, {&o.AskEvery, 5 * time.Second}, {&o.Late, time.Minute}} {
+	}{{&o.Every, 2 * time.Second}, {&o.AskEvery, 5 * time.Second}, {&o.Late, time.Minute}} {
 		if *d.v == 0 {
 			*d.v = d.usual
 		}
@@ -89,7 +90,7 @@ func New(o Options) (*Watch, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	w := &Watch{o: o, made: newMemory(len(o.Stores))}
-	w.last.Store(&Snapshot{orgs: map[string]*Org{}, sources: map[string]*Source{}})
+	w.last.Store(&Snapshot{orgs: map[string]*Org{}, sources: map[string]*Source{}, known: &known{}})
 	return w, nil
 }
 
@@ -161,6 +162,7 @@ func (w *Watch) Ask(ctx context.Context) {
 			return err
 		})
 	}
+	m.known = w.arrange()
 }
 
 // Look makes a new snapshot.

@@ -27,7 +27,12 @@ type world struct {
 	w        *Watch
 }
 
-func (w *world) Records() []status.Record   { return slices.Clone(w.records) }
+func (w *world) Newest() (all []*status.Record) {
+	for _, r := range w.records {
+		all = append(all, &r)
+	}
+	return all
+}
 func (w *world) Readings() []status.Reading { return nil }
 func (w *world) Orgs(context.Context, []string) ([]catalog.Org, error) {
 	return w.orgs, w.away
@@ -91,7 +96,7 @@ func TestComplete(t *testing.T) {
 	s := w.look(t)
 	check := func(org string, ago time.Duration, behind string) {
 		t.Helper()
-		got := s.Complete(org, "")
+		got := s.Complete(org)
 		if len(got) != 1 || got[0].Dataset != "student" || got[0].Store != "city" {
 			t.Fatalf("%s: %+v", org, got)
 		}
@@ -106,7 +111,7 @@ func TestComplete(t *testing.T) {
 	check("330106", 5*time.Second, "")
 	check("3301", 10*time.Minute, "330108-b gap;")
 	check("33", -1, "3302-c never;330108-b gap;")
-	if got := s.Complete("99", ""); len(got) != 0 {
+	if got := s.Complete("99"); len(got) != 0 {
 		t.Errorf("an org that isn't there: %+v", got)
 	}
 	w.has("student", c, 61*time.Second, "")
@@ -150,7 +155,7 @@ func TestCompleteIsTheLeast(t *testing.T) {
 		}
 		s := w.look(t)
 		for org, ago := range least {
-			got := s.Complete(org, "d")
+			got := s.Complete(org)
 			if len(got) != 1 || (got[0].Until == nil) != (ago < 0) || got[0].Until != nil && !got[0].Until.Equal(w.now.Add(-ago)) {
 				t.Fatalf("%s: %+v, want %s ago", org, got, ago)
 			}
