@@ -41,12 +41,11 @@ func runHub(ctx context.Context, file string, out io.Writer, l *slog.Logger) err
 		return err
 	}
 	defer client.Close()
-	topics, owner := make([]log.Partition, len(c.Orgs)), map[log.Partition]string{}
+	topics := make([]log.Partition, len(c.Orgs))
 	for i, org := range c.Orgs {
 		topics[i] = statusTopic(org)
-		owner[topics[i]] = org
 	}
-	board, err := status.NewBoard(status.BoardOptions{Topics: topics, Logger: l, Org: func(p log.Partition) string { return owner[p] }, Fetcher: func(p log.Partition) log.Fetcher { return client.Fetcher(p, 1<<20) }})
+	board, err := status.NewBoard(status.BoardOptions{Topics: topics, Logger: l, Org: ownerOf, Fetcher: func(p log.Partition) log.Fetcher { return client.Fetcher(p, 1<<20) }})
 	if err != nil {
 		return err
 	}
@@ -88,6 +87,12 @@ func runHub(ctx context.Context, file string, out io.Writer, l *slog.Logger) err
 		parts.state.Close()
 	}
 	return err
+}
+
+// ownerOf tells whose a topic is.
+func ownerOf(p log.Partition) string {
+	org, _ := kafka.OrgOf(p.Topic) // an org's, as they are made here
+	return org
 }
 
 // hubParts is what a hub's listeners share.
@@ -166,7 +171,8 @@ func (h *hubParts) withAccounts(ctx context.Context, out io.Writer) (served []li
 		return nil, err
 	}
 	served = append(served, listener{ln: web})
-	if h.watch, err = watch.New(watch.Options{Board: h.board, Register: h.state, Stores: h.stores, Late: c.Alarms.Late, Logger: h.log}); err != nil {
+	if h.watch, err = watch.New(watch.Options{Board: h.board, Register: h.state, Stores: h.stores, Late: c.Alarms.Late, Logger: h.log,
+		OnOrg: func(org string) { h.board.Follow(statusTopic(org)) }}); err != nil {
 		return served, err
 	}
 	o := desk.Options{Watch: h.watch.Snapshot, State: h.state, Authority: auth, Topics: hubTopics{h.client, c}, Hosts: c.Names, Logger: h.log}

@@ -76,7 +76,7 @@ func TestHubMetrics(t *testing.T) {
 		t.Errorf("before the first look: %v, %v", got, err)
 	}
 	w.Ask(t.Context())
-	w.Look(t.Context())
+	w.Look()
 	if problems, err := testutil.GatherAndLint(reg); err != nil || len(problems) > 0 {
 		t.Errorf("%v, %v", problems, err)
 	}

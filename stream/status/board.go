@@ -18,7 +18,7 @@ import (
 type BoardOptions struct {
 	// Fetcher opens a partition for one goroutine.
 	Fetcher func(log.Partition) log.Fetcher
-	// Topics are the status partitions of all orgs to watch.
+	// Topics are the status partitions of all orgs to watch; Follow adds others.
 	Topics []log.Partition
 	// Org tells whose a topic is. A record that speaks of another org, or of a source that
 	// isn't the org's (<org>-<name>), is dropped: who may write to a topic of one org must not
@@ -43,6 +43,8 @@ type Board struct {
 	bytes   int
 	dropped int64
 	topics  map[log.Partition]Reading
+	order   []log.Partition
+	start   func(log.Partition) // follows a topic; nil unless Run goes on
 }
 
 type held struct {
@@ -84,9 +86,23 @@ func NewBoard(o BoardOptions) (*Board, error) {
 	}
 	b := &Board{o: o, held: map[string]held{}, topics: map[log.Partition]Reading{}}
 	for _, p := range o.Topics {
-		b.topics[p] = Reading{Topic: p.Topic, Org: b.org(p)}
+		b.Follow(p)
 	}
 	return b, nil
+}
+
+// Follow adds a topic to those that are watched, once.
+func (b *Board) Follow(p log.Partition) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, there := b.topics[p]; there {
+		return
+	}
+	b.topics[p] = Reading{Topic: p.Topic, Org: b.org(p)}
+	b.order = append(b.order, p)
+	if b.start != nil {
+		b.start(p)
+	}
 }
 
 func (b *Board) org(p log.Partition) string {
@@ -104,9 +120,16 @@ func foreign(r *Record, org string) bool {
 // Run follows all topics until ctx ends. Whatever fails is tried again.
 func (b *Board) Run(ctx context.Context) {
 	var all sync.WaitGroup
-	for _, p := range b.o.Topics {
-		all.Go(func() { b.follow(ctx, p) })
+	b.mu.Lock()
+	b.start = func(p log.Partition) { all.Go(func() { b.follow(ctx, p) }) }
+	for _, p := range b.order {
+		b.start(p)
 	}
+	b.mu.Unlock()
+	<-ctx.Done()
+	b.mu.Lock()
+	b.start = nil
+	b.mu.Unlock()
 	all.Wait()
 }
 
@@ -139,12 +162,12 @@ func (b *Board) Newest() []*Record {
 	return out
 }
 
-// Readings tells how it gets on with each topic, in the order of the options.
+// Readings tells how it gets on with each topic, in the order in which they were added.
 func (b *Board) Readings() []Reading {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	out := make([]Reading, len(b.o.Topics))
-	for i, p := range b.o.Topics {
+	out := make([]Reading, len(b.order))
+	for i, p := range b.order {
 		out[i] = b.topics[p]
 	}
 	return out

@@ -132,6 +132,40 @@ func (m *memory) board(t *testing.T, maxBytes int, orgs ...string) *Board {
 	return b
 }
 
+// TestFollow: a topic that is added while the board runs is read, once.
+func TestFollow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		board := m.board(t, 0, "330106")
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { board.Run(ctx) })
+		synctest.Wait()
+		var r log.Records
+		rec := Record{Kind: OfSource, Org: "330203", Source: "330203-xueji", State: "streaming"}
+		value, err := rec.value()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Add(rec.Key(), value)
+		if err := m.PutAll(t.Context(), topic("330203"), &r); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			board.Follow(topic("330203"))
+			board.Follow(topic("330106"))
+		}
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		if got := board.Newest(); len(got) != 1 || got[0].Source != rec.Source || len(board.Readings()) != 2 || !board.Readings()[1].CaughtUp {
+			t.Errorf("%d records, %+v", len(got), board.Readings())
+		}
+		cancel()
+		running.Wait()
+		board.Follow(topic("330108")) // nobody reads it any more
+	})
+}
+
 // TestNobodySpeaksForAnother: what stands in an org's topic about another org, or about a
 // source that isn't its own, isn't held.
 func TestNobodySpeaksForAnother(t *testing.T) {

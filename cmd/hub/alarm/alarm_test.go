@@ -102,7 +102,7 @@ func silent(r *status.Record) { r.Written = r.Written.Add(-time.Minute) }
 
 func (w *world) look() *watch.Snapshot {
 	w.w.Ask(w.t.Context())
-	w.w.Look(w.t.Context())
+	w.w.Look()
 	return w.w.Snapshot()
 }
 

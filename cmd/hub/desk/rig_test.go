@@ -165,7 +165,7 @@ func (r *rig) look() *watch.Snapshot {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.watch.Ask(r.t.Context())
-	r.watch.Look(r.t.Context())
+	r.watch.Look()
 	return r.watch.Snapshot()
 }
 

@@ -41,7 +41,7 @@ func BenchmarkLook(b *testing.B) {
 	b.Run("look", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			w.w.Look(b.Context())
+			w.w.Look()
 		}
 	})
 	b.Run("tree", func(b *testing.B) {

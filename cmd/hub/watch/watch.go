@@ -50,8 +50,9 @@ type Options struct {
 	Every, AskEvery time.Duration
 	// Late is the lag beyond which a source isn't well. Default 1 min.
 	Late time.Duration
-	// OnLook is called with each new snapshot, by the goroutine that looks. Default nothing.
-	OnLook func(context.Context, *Snapshot)
+	// OnOrg is called for each org with registered sources, again and again, so that its
+	// states are followed. It must not block. Default nothing.
+	OnOrg func(org string)
 	// Now is the clock. Default time.Now.
 	Now    func() time.Time
 	Logger *slog.Logger
@@ -80,8 +81,8 @@ func New(o Options) (*Watch, error) {
 			return nil, errors.New("watch options: Every, AskEvery and Late must not be below 0")
 		}
 	}
-	if o.OnLook == nil {
-		o.OnLook = func(context.Context, *Snapshot) {}
+	if o.OnOrg == nil {
+		o.OnOrg = func(string) {}
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -104,7 +105,7 @@ func (w *Watch) Run(ctx context.Context) {
 			w.Ask(ctx)
 			asked = time.Now()
 		}
-		w.Look(ctx)
+		w.Look()
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -163,11 +164,14 @@ func (w *Watch) Ask(ctx context.Context) {
 		})
 	}
 	m.known = w.arrange()
+	told := map[string]bool{}
+	for i := range m.feeds {
+		if org := m.feeds[i].Org; !told[org] {
+			told[org] = true
+			w.o.OnOrg(org)
+		}
+	}
 }
 
 // Look makes a new snapshot.
-func (w *Watch) Look(ctx context.Context) {
-	s := w.snapshot()
-	w.last.Store(s)
-	w.o.OnLook(ctx, s)
-}
+func (w *Watch) Look() { w.last.Store(w.snapshot()) }

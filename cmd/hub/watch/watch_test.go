@@ -59,7 +59,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) look(t *testing.T) *Snapshot {
 	t.Helper()
 	w.w.Ask(t.Context())
-	w.w.Look(t.Context())
+	w.w.Look()
 	return w.w.Snapshot()
 }
 
