@@ -258,7 +258,8 @@ func testRollback(t *testing.T, g *rig) {
 }
 
 // testIdle writes only to a table that nobody asked for: the slot must follow
-// all the same once the idle segments are acknowledged.
+// all the same once the idle segments are acknowledged, and reading must come to the end of
+// the server's log as the one who asks for that end sees it.
 func testIdle(t *testing.T, g *rig) {
 	run(t, g.sql, `CREATE TABLE s (id int PRIMARY KEY); CREATE TABLE other (id int)`)
 	g.o.Tables = []string{"public.s"}
@@ -266,6 +267,14 @@ func testIdle(t *testing.T, g *rig) {
 	var target uint64
 	if err := g.sql.QueryRow(context.Background(), `INSERT INTO other SELECT generate_series(1, 10000) RETURNING (pg_current_wal_lsn() - '0/0')::bigint`).Scan(&target); err != nil {
 		t.Fatal(err)
+	}
+	room, err := postgres.NewRoom(g.o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end, err := room.Room(t.Context(), event.Place{})
+	if err != nil || end.Server == "" || end.Server != g.r.Server() || end.Unwritten != 600*time.Millisecond {
+		t.Fatalf("the server that is read is %q: %+v, %v", g.r.Server(), end, err)
 	}
 	for deadline := time.Now().Add(20 * time.Second); ; {
 		seg := g.next()
@@ -277,7 +286,7 @@ func testIdle(t *testing.T, g *rig) {
 		if err := g.sql.QueryRow(context.Background(), `SELECT confirmed_flush_lsn - '0/0' FROM pg_replication_slots WHERE database = current_database()`).Scan(&flushed); err != nil {
 			t.Fatal(err)
 		}
-		if flushed >= target {
+		if flushed >= target && seg.Restart.Compare(end.End) >= 0 {
 			return
 		}
 		if time.Now().After(deadline) {
