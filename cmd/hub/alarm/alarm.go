@@ -231,6 +231,9 @@ func (f *finder) store(i int) {
 				f.away[i][x.ID] = true
 			}
 		}
+		if len(behind) == 0 { // others have taken its partitions
+			continue
+		}
 		f.add(Alarm{Kind: Silence, Object: ofWorker + " " + name + " " + who, Org: r.Org, Path: f.path(r.Org), Detail: since(r)}, behind)
 	}
 }
