@@ -138,7 +138,9 @@ func TestOneAlarmPerCause(t *testing.T) {
 			}, silent)
 		}, "silence worker city 330106 w-city 3"},
 		"a worker that another has replaced": {func(w *world) {
-			w.change(func(r *status.Record) bool { return r.Kind == status.OfWorker && r.Org == "330106" && r.Store == "city" }, silent)
+			w.change(func(r *status.Record) bool {
+				return r.Kind == status.OfWorker && r.Org == "330106" && r.Store == "city"
+			}, silent)
 		}, ""},
 		"the log is dead": {func(w *world) {
 			for i := range w.readings {

@@ -7,18 +7,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/tributary-cdc/tributary/cmd/console"
 	"github.com/tributary-cdc/tributary/cmd/hub/account"
 	"github.com/tributary-cdc/tributary/cmd/hub/refusal"
 	"github.com/tributary-cdc/tributary/cmd/hub/state"
-	"github.com/tributary-cdc/tributary/cmd/internal/codes"
 	"github.com/tributary-cdc/tributary/cmd/internal/language"
 	"github.com/tributary-cdc/tributary/schema/catalog"
 )
@@ -58,110 +55,6 @@ var pages = []page{
 	{"accounts", "/accounts", acting, account.Administer, loadAccounts, true},
 	{"audit", "/audit", acting, account.Audit, loadAudit, true},
 	{"me", "/me", person, "", func(*call) (any, error) { return nil, nil }, false},
-}
-
-// item is a place in the menu.
-type item struct {
-	Path, Text string
-	Here       bool
-}
-
-// view is what a template is given.
-type view struct {
-	Lang, OtherLang, OtherURL string
-	Page                      string
-	Menu                      []item
-	Me                        *state.Session
-	Form                      string
-	Done                      string   // what a form has done, as a text's key; empty for nothing
-	Error                     *trouble // what is wrong with a form
-	Result                    any      // what a form gave
-	Data                      any
-	Query                     url.Values
-
-	lang language.Language
-	now  time.Time
-}
-
-// T gives a text.
-func (v *view) T(key string) string { return text(key, v.lang) }
-
-// May reports whether the reader's roles allow an act anywhere.
-func (v *view) May(act string) bool {
-	return v.Me != nil && len(v.Me.Scopes(account.Act(act))) > 0
-}
-
-// Whole reports whether they allow it in the whole tree.
-func (v *view) Whole(act string) bool { return v.Me != nil && v.Me.May(account.Act(act), "") }
-
-// Explain gives what a code of preflight means.
-func (v *view) Explain(code string) string {
-	what, _ := codes.Explain(code, v.lang)
-	return what
-}
-
-// At gives a time for people, in the hub's zone.
-func (v *view) At(at any) string {
-	switch t := at.(type) {
-	case time.Time:
-		return t.Local().Format("2006-01-02 15:04:05")
-	case *time.Time:
-		if t != nil {
-			return t.Local().Format("2006-01-02 15:04:05")
-		}
-	}
-	return "—"
-}
-
-// Soon reports whether a certificate ends within 30 days.
-func (v *view) Soon(at time.Time) bool { return at.Sub(v.now) < 30*24*time.Hour }
-
-// Past reports whether a time is over.
-func (v *view) Past(at any) bool {
-	switch t := at.(type) {
-	case time.Time:
-		return !t.After(v.now)
-	case *time.Time:
-		return !t.After(v.now)
-	}
-	return false
-}
-
-// functions are those of templates.
-var functions = template.FuncMap{
-	"bytes":  size,
-	"number": grouped,
-	"spaces": func(n int) string { return strings.Repeat("\u2003", n) },
-	"bar":    bar,
-	"int64":  func(n int) int64 { return int64(n) },
-	"deref":  func(f *float64) float64 { return *f },
-	"share":  share,
-	"has":    func(list []string, s string) bool { return slices.Contains(list, s) },
-}
-
-// size prints a number of bytes with a unit.
-func size(n int64) string {
-	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
-	f := float64(n)
-	for len(units) > 1 && f >= 1024 {
-		f, units = f/1024, units[1:]
-	}
-	if f >= 100 || f == float64(int64(f)) {
-		return fmt.Sprintf("%.0f %s", f, units[0])
-	}
-	return fmt.Sprintf("%.1f %s", f, units[0])
-}
-
-// grouped prints a number with its thousands apart, and what nobody knows as a dash.
-func grouped(n int64) string {
-	if n < 0 {
-		return "—"
-	}
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "\u202f" + s[i:]
-	}
-	return s
 }
 
 func (c *call) view(name string) *view {

@@ -1,17 +1,13 @@
 package desk
 
 import (
-	"fmt"
-	"math"
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/tributary-cdc/tributary/cmd/hub/refusal"
 	"github.com/tributary-cdc/tributary/cmd/hub/watch"
-	"github.com/tributary-cdc/tributary/cmd/internal/codes"
 	"github.com/tributary-cdc/tributary/stream/status"
 )
 
@@ -75,95 +71,6 @@ func (c *call) tree() (*treeView, error) {
 }
 
 func loadTree(c *call) (any, error) { return c.tree() }
-
-// orgJSON, sourceJSON and flowJSON are what the API says of the tree.
-type orgJSON struct {
-	Code    string         `json:"code"`
-	Name    string         `json:"name"`
-	Kind    string         `json:"kind"`
-	Sources int            `json:"sources"`
-	Tones   map[string]int `json:"tones"`
-	Lag     float64        `json:"lag_seconds"`
-	Rate    float64        `json:"rows_per_second"`
-	Behind  int64          `json:"rows_behind"`
-}
-
-type sourceJSON struct {
-	Source string     `json:"source"`
-	Org    string     `json:"org"`
-	Engine string     `json:"engine,omitempty"`
-	Agent  string     `json:"agent,omitempty"`
-	State  string     `json:"state"`
-	Tone   string     `json:"tone"`
-	Rate   float64    `json:"rows_per_second"`
-	Lag    *float64   `json:"lag_seconds"`
-	Flows  []flowJSON `json:"stores"`
-}
-
-type flowJSON struct {
-	Store     string   `json:"store"`
-	State     string   `json:"state"`
-	Lag       *float64 `json:"lag_seconds"`
-	Rate      float64  `json:"rows_per_second"`
-	Behind    *int64   `json:"rows_behind"`
-	CatchUp   *float64 `json:"catch_up_seconds"`
-	Keys      int64    `json:"quarantined_keys"`
-	Anomalies int64    `json:"anomalies_24h"`
-}
-
-func known64(v float64) *float64 {
-	if v < 0 {
-		return nil
-	}
-	return &v
-}
-
-func orgOf(o *watch.Org) *orgJSON {
-	if o == nil {
-		return nil
-	}
-	tones := map[string]int{}
-	for t, n := range o.Tones {
-		tones[watch.Tone(t).String()] = n
-	}
-	return &orgJSON{o.Code, o.Name, string(o.Kind), o.Sources, tones, o.Lag, o.Rate, o.Behind}
-}
-
-func orgsOf(all []*watch.Org) []*orgJSON {
-	out := []*orgJSON{}
-	for _, o := range all {
-		out = append(out, orgOf(o))
-	}
-	return out
-}
-
-func sourceOf(x *watch.Source, stores []string) sourceJSON {
-	out := sourceJSON{Source: x.ID, Org: x.Org.Code, Engine: x.Engine, Agent: x.Agent, State: x.State, Tone: x.Tone.String(), Rate: x.Rate, Lag: known64(x.Lag), Flows: []flowJSON{}}
-	for i, f := range x.Flows {
-		j := flowJSON{Store: stores[i], State: f.State, Lag: known64(f.Lag), Rate: f.Rate, CatchUp: known64(f.CatchUp), Keys: f.Keys, Anomalies: f.Anomalies}
-		if f.Behind >= 0 {
-			j.Behind = &f.Behind
-		}
-		out.Flows = append(out.Flows, j)
-	}
-	return out
-}
-
-func apiTree(c *call) (any, error) {
-	v, err := c.tree()
-	if err != nil {
-		return nil, err
-	}
-	sources, states := []sourceJSON{}, map[string]int{}
-	for _, x := range v.Sources {
-		sources = append(sources, sourceOf(x, v.Stores))
-	}
-	for _, n := range v.States {
-		states[n.State] = n.N
-	}
-	return map[string]any{"at": v.At, "org": orgOf(v.Here), "up": orgsOf(v.Up), "below": orgsOf(v.Below), "more_below": v.More,
-		"sources": sources, "found": v.Found, "page": v.Page, "pages": v.Pages, "states": states}, nil
-}
 
 // sourceView is one source with its tables.
 type sourceView struct {
@@ -270,30 +177,6 @@ func (r *tableRow) rank() int {
 
 func loadSource(c *call) (any, error) { return c.source() }
 
-func apiSource(c *call) (any, error) {
-	v, err := c.source()
-	if err != nil {
-		return nil, err
-	}
-	tables := []map[string]any{}
-	for _, r := range v.Tables {
-		t := map[string]any{"table": r.Table, "dataset": r.Dataset}
-		if r.Stopped != nil {
-			t["stopped"] = r.Stopped
-		}
-		if r.Load != nil {
-			t["load"] = r.Load
-		}
-		for i, s := range r.Shares {
-			if s != nil {
-				t["complete_until "+v.Stores[i]] = s
-			}
-		}
-		tables = append(tables, t)
-	}
-	return map[string]any{"source": sourceOf(v.Source, v.Stores), "log": v.Log, "tables": tables}, nil
-}
-
 // completeView is up to when datasets are complete.
 type completeView struct {
 	Claims   []watch.Claim
@@ -339,77 +222,4 @@ func apiComplete(c *call) (any, error) {
 		return nil, err
 	}
 	return v.Claims, nil
-}
-
-// State gives a state in words.
-func (v *view) State(s string) string { return codes.State(s, v.lang) }
-
-// Phase gives the phase of a load in words.
-func (v *view) Phase(s string) string { return codes.Phase(s, v.lang) }
-
-// Todo says what to do about a code.
-func (v *view) Todo(code string) string {
-	_, do := codes.Explain(code, v.lang)
-	return do
-}
-
-// Span gives a length of time in seconds for people; a dash for what isn't known.
-func (v *view) Span(s float64) string {
-	switch d := time.Duration(s * float64(time.Second)); {
-	case s < 0 || math.IsNaN(s) || s > 1e9:
-		return "—"
-	case s == 0:
-		return "0 " + v.T("unit.s")
-	case s < 1:
-		return fmt.Sprintf("%.2f ", max(s, 0.01)) + v.T("unit.s")
-	case s < 10:
-		return fmt.Sprintf("%.1f ", s) + v.T("unit.s")
-	case d < 2*time.Minute:
-		return fmt.Sprintf("%.0f ", s) + v.T("unit.s")
-	case d < 2*time.Hour:
-		return fmt.Sprintf("%.0f ", d.Minutes()) + v.T("unit.min")
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%.1f ", d.Hours()) + v.T("unit.h")
-	default:
-		return fmt.Sprintf("%.0f ", d.Hours()/24) + v.T("unit.d")
-	}
-}
-
-// Rate gives a number per second.
-func (v *view) Rate(r float64) string {
-	if r > 0 && r < 10 {
-		return strings.TrimSuffix(fmt.Sprintf("%.1f", r), ".0")
-	}
-	return grouped(int64(r + 0.5))
-}
-
-// segment is a part of a bar that is 100 wide.
-type segment struct {
-	Tone     string
-	X, Width float64
-}
-
-// bar draws how many sources are how.
-func bar(tones [4]int) (out []segment) {
-	all := 0
-	for _, n := range tones {
-		all += n
-	}
-	x := 0.0
-	for t := watch.Bad; t >= watch.Good; t-- {
-		if n := tones[t]; n > 0 {
-			w := 100 * float64(n) / float64(all)
-			out = append(out, segment{t.String(), x, w})
-			x += w
-		}
-	}
-	return out
-}
-
-// share bounds a part of a whole, 0 to 100.
-func share(part, whole int64) float64 {
-	if whole <= 0 {
-		return 0
-	}
-	return min(100, 100*float64(part)/float64(whole))
 }
