@@ -99,6 +99,7 @@ func Find(s *watch.Snapshot, agents []Agent, rules Rules) []Alarm {
 	f.agents()
 	for i := range s.Stores {
 		f.store(i)
+		f.slow(i)
 	}
 	for _, x := range s.Sources {
 		f.source(x)
@@ -237,6 +238,32 @@ func (f *finder) store(i int) {
 		f.add(Alarm{Kind: Silence, Object: ofWorker + " " + name + " " + who, Org: r.Org, Path: f.path(r.Org), Detail: since(r)}, behind)
 	}
 }
+
+// slow tells a store into which most sources come late: then it isn't the sources.
+func (f *finder) slow(i int) {
+	var late []*watch.Source
+	all := 0
+	for _, x := range f.s.Sources {
+		if f.away[i][x.ID] || x.Flows[i].Record == nil {
+			continue
+		}
+		if all++; x.Flows[i].State == watch.Late {
+			late = append(late, x)
+		}
+	}
+	if len(late) < fewSources || 2*len(late) <= all {
+		return
+	}
+	worst := 0.0
+	for _, x := range late {
+		f.away[i][x.ID] = true
+		worst = max(worst, x.Flows[i].Lag)
+	}
+	f.add(Alarm{Kind: Lag, Object: ofStore + " " + f.s.Stores[i], Detail: fmt.Sprintf("%d / %d, %.0f s", len(late), all, worst)}, late)
+}
+
+// fewSources is the number of late sources below which each has its own cause.
+const fewSources = 5
 
 // source tells what is wrong with one source by itself.
 func (f *finder) source(x *watch.Source) {

@@ -169,6 +169,16 @@ func TestOneAlarmPerCause(t *testing.T) {
 		"late": {func(w *world) {
 			w.change(of(status.OfStore, "330106-a city"), func(r *status.Record) { r.Lag.SourceStore = &status.Figures{P99: 90, Count: 1} })
 		}, "lag source 330106-a 0"},
+		"a slow store": {func(w *world) {
+			w.change(of(status.OfStore, "city"), func(r *status.Record) { r.Lag.SourceStore = &status.Figures{P99: 90, Count: 1} })
+		}, "lag store city 6"},
+		"half of a store's sources": {func(w *world) {
+			w.change(of(status.OfStore, "330106"), func(r *status.Record) {
+				if r.Store == "city" {
+					r.Lag.SourceStore = &status.Figures{P99: 90, Count: 1}
+				}
+			})
+		}, "lag source 330106-a 0; lag source 330106-b 0; lag source 330106-c 0"},
 		"late in a gap": {func(w *world) {
 			w.change(of(status.OfStore, "330106-a"), func(r *status.Record) {
 				r.State, r.Code, r.Lag.SourceStore = "gap", "ROW_COUNT", &status.Figures{P99: 90, Count: 1}
