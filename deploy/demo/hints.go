@@ -22,8 +22,9 @@ func (s *system) hints(out io.Writer) {
   %s
 在省库查看它及其来源 / see it, with its stamp, in the province's store:
   %s trace %s %s %s
-Ctrl-C 停止 / stops
 `, s.page, insert, quote(s.o.program), quote(filepath.Join(s.o.dir, "worker-province.yml")), table, key)
+	s.joining(out)
+	_, _ = fmt.Fprintln(out, "Ctrl-C 停止 / stops")
 }
 
 // insert gives a shell command that inserts a row at a source with the client that

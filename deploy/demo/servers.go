@@ -96,6 +96,14 @@ func (s *system) databases(ctx context.Context) error {
 			return err
 		}
 	}
+	if s.o.check == 0 {
+		if err := s.liveDistrict(ctx, admin); err != nil {
+			return err
+		}
+		if _, err := open(s.servers[2], "hub"); err != nil {
+			return err
+		}
+	}
 	s.districts = []*workload.District{workload.Enrolment(enrolment, s.o.seed), workload.Scores(scores, s.o.seed)}
 	for _, d := range s.districts {
 		if err := d.Setup(ctx); err != nil {

@@ -5,13 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -29,20 +26,23 @@ type store struct {
 
 // system is everything that the demo runs.
 type system struct {
-	o         options
-	say       *teller
-	servers   []*local.Server
-	stores    []*store
-	districts []*workload.District
-	processes []*local.Process // log, agents and workers, in the order of their start
-	hub       *local.Process   // nil in a check
-	opened    []*sql.DB
-	unlock    func() error
-	kafka     *local.Kafka // nil with the embedded log
-	broker    string
-	page      string            // the hub's address
-	agents    map[string]string // addresses of the agents, by org
-	workers   map[string]string // and of the workers, by store
+	o          options
+	say        *teller
+	servers    []*local.Server
+	stores     []*store
+	districts  []*workload.District
+	processes  []*local.Process // log, agents and workers, in the order of their start
+	hub        *local.Process   // nil in a check, as all that is told of the hub
+	opened     []*sql.DB
+	unlock     func() error
+	kafka      *local.Kafka // nil with the embedded log
+	broker     string
+	page       string // the hub's address
+	link       string // by which the administrator's password is set, once
+	joins      string // where agents join the hub
+	simulation *simulation
+	agents     map[string]string // addresses of the agents, by org
+	workers    map[string]string // and of the workers, by store
 }
 
 // start brings everything up. On an error it returns what is up already.
@@ -92,6 +92,9 @@ func start(ctx context.Context, o options, say *teller) (*system, error) {
 	if o.check > 0 {
 		return s, nil
 	}
+	if err := s.writeLive(); err != nil {
+		return s, err
+	}
 	return s, s.startHub(ctx)
 }
 
@@ -119,7 +122,7 @@ func (s *system) programs() error {
 		files = append([]file{{"log", "log", fmt.Sprintf("data_dir: %q\nport: %d\n", filepath.Join(s.o.dir, "log"), port)}}, files...)
 	}
 	for _, st := range s.stores {
-		files = append(files, file{"worker", "worker-" + st.name, fmt.Sprintf("name: %s\norgs: [\"330106\", \"330108\"]\nhttp: %q\nlog: {brokers: [%q], embedded: %t, durability: single}\nstore: %s\n", st.name, s.workers[st.name], s.broker, s.o.embedded, st.config())})
+		files = append(files, file{"worker", "worker-" + st.name, fmt.Sprintf("name: %s\norgs: %s\nhttp: %q\nlog: {brokers: [%q], embedded: %t, durability: single}\nstore: %s\n", st.name, s.applied(), s.workers[st.name], s.broker, s.o.embedded, st.config())})
 	}
 	for _, f := range files {
 		p, err := s.launch(f.role, f.name, f.text)
@@ -130,6 +133,17 @@ func (s *system) programs() error {
 	}
 	return nil
 }
+
+// applied are the orgs whose changes workers apply, in YAML. A check has nobody who joins.
+func (s *system) applied() string {
+	if s.o.check > 0 {
+		return list(real)
+	}
+	return list(append([]string{live}, real...))
+}
+
+// list writes codes as a list in YAML.
+func list(codes []string) string { return `["` + strings.Join(codes, `", "`) + `"]` }
 
 // addresses picks where agents and workers answer.
 func (s *system) addresses() (err error) {
@@ -163,56 +177,6 @@ func (s *system) launch(role, name, text string) (*local.Process, error) {
 	}
 	s.say.step("%s (PID %d), 日志 / log %s", name, p.PID(), p.Out)
 	return p, nil
-}
-
-// pageFree says now whether the page's address can be taken, not after all has started.
-func pageFree(address string) error {
-	host, _, err := net.SplitHostPort(address)
-	if ip := net.ParseIP(host); err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return fmt.Errorf("页面只能在回环地址上 / the page's address %q isn't one of loopback with a port: it shows rows and has no login (make demo PAGE=127.0.0.1:PORT)", address)
-	}
-	ln, err := net.Listen("tcp", address)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("端口已被占用 / the page's address %s is in use: give another one (make demo PAGE=127.0.0.1:PORT)", address)
-	}
-	if err != nil {
-		return fmt.Errorf("the page's address: %w", err)
-	}
-	return ln.Close()
-}
-
-// startHub starts the page and waits until it knows the sources.
-func (s *system) startHub(ctx context.Context) error {
-	host, port, err := net.SplitHostPort(s.o.page)
-	if err != nil {
-		return fmt.Errorf("-page %q: %w", s.o.page, err)
-	}
-	s.page = s.o.page
-	if port == "0" {
-		free, err := local.FreePort()
-		if err != nil {
-			return err
-		}
-		s.page = net.JoinHostPort(host, fmt.Sprint(free))
-	}
-	text := fmt.Sprintf("accounts: none\nhttp: %q\nlog: {brokers: [%q], embedded: %t}\norgs: [\"330106\", \"330108\"]\nstores:\n", s.page, s.broker, s.o.embedded)
-	for _, st := range s.stores {
-		text += "  - " + st.config() + "\n"
-	}
-	if s.hub, err = s.launch("hub", "hub", text); err != nil {
-		return err
-	}
-	return s.await(ctx, "页面 / the page", func() bool {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.page+"/-/ready", nil)
-		if err != nil {
-			return false
-		}
-		res, err := http.DefaultClient.Do(req)
-		if err != nil {
-			return false
-		}
-		return res.Body.Close() == nil && res.StatusCode == http.StatusOK && !s.hub.Dead()
-	})
 }
 
 // reading waits until both sources are followed, so that no row comes before.
@@ -270,6 +234,9 @@ func lastLine(file string) string {
 // stop ends everything in the reverse of its start.
 func (s *system) stop() error {
 	var all []error
+	if s.simulation != nil {
+		s.simulation.client.Close()
+	}
 	for _, p := range slices.Backward(s.children()) {
 		all = append(all, s.end(p.Name, p.End))
 	}

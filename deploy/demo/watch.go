@@ -9,13 +9,17 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"time"
 )
 
 // watch shows what flows until ctx ends.
 func watch(ctx context.Context, s *system) error {
 	working, done := context.WithCancel(ctx)
+	var pretending sync.WaitGroup
+	defer pretending.Wait()
 	defer done()
+	pretending.Go(func() { s.simulation.run(working) })
 	finished := make(chan error, 1)
 	go func() { finished <- s.work(working) }()
 	s.hints(os.Stdout)
