@@ -89,10 +89,34 @@ func Lossy(from, to *Table) (out []string) {
 			out = append(out, fmt.Sprintf("column %q: %s → %s", c.Name, was.described(), c.Type.described()))
 		}
 	}
-	if was, now := from.keyNames(), to.keyNames(); !slices.Equal(was, now) {
-		out = append(out, fmt.Sprintf("key: (%s) → (%s)", strings.Join(was, ", "), strings.Join(now, ", ")))
+	return append(out, rekeyed(from, to)...)
+}
+
+// Reshaped says how the columns and the key of a version differ from those of an earlier one,
+// each as a text for people, e.g. `new column "n": int64`. The order of the columns and
+// whether they may be NULL don't count: a store's table is the same with either.
+func Reshaped(from, to *Table) (out []string) {
+	for _, c := range to.Columns {
+		i := from.Column(c.Name)
+		if i < 0 {
+			out = append(out, fmt.Sprintf("new column %q: %s", c.Name, c.Type.described()))
+		} else if was, now := from.Columns[i].Type.described(), c.Type.described(); was != now {
+			out = append(out, fmt.Sprintf("column %q: %s → %s", c.Name, was, now))
+		}
 	}
-	return out
+	for _, c := range from.Columns {
+		if to.Column(c.Name) < 0 {
+			out = append(out, fmt.Sprintf("column %q is gone: %s", c.Name, c.Type.described()))
+		}
+	}
+	return append(out, rekeyed(from, to)...)
+}
+
+func rekeyed(from, to *Table) []string {
+	if was, now := from.keyNames(), to.keyNames(); !slices.Equal(was, now) {
+		return []string{fmt.Sprintf("key: (%s) → (%s)", strings.Join(was, ", "), strings.Join(now, ", "))}
+	}
+	return nil
 }
 
 // described is String with what else tells two types apart.

@@ -102,7 +102,11 @@ func (s *Store) write(ctx context.Context, l *lane, b *worker.Batch) (next int64
 	}
 	a := &applying{lane: l, store: s, id: l.batch, queue: &pgx.Batch{}}
 	a.begin(b.Claim)
-	if err := a.book(b); err != nil {
+	book := a.book
+	if b.Resume != nil {
+		book = a.resume
+	}
+	if err := book(b); err != nil {
 		return 0, err
 	}
 	a.queue.Queue(nextBatch + ", clock_timestamp()").QueryRow(func(row pgx.Row) error {
@@ -123,6 +127,9 @@ func (s *Store) write(ctx context.Context, l *lane, b *worker.Batch) (next int64
 	if err := a.changes(ctx, b.Tables); err != nil {
 		return 0, err
 	}
+	if b.Resume != nil {
+		return next, a.resumed(ctx, b.Resume)
+	}
 	return next, a.loads(ctx, b.Loads)
 }
 
@@ -136,7 +143,7 @@ func (a *applying) begin(c worker.Claim) {
 func (a *applying) book(b *worker.Batch) error {
 	txns, rows, skipped, quarantined := 0, 0, 0, 0
 	for _, st := range b.Steps {
-		txns, rows, skipped, quarantined = txns+st.Txns, rows+st.Rows, skipped+st.Skipped, quarantined+st.Quarantined
+		txns, rows, skipped, quarantined = txns+st.Txns, rows+st.Rows, skipped+st.Skipped+st.Held, quarantined+st.Quarantined
 	}
 	// The head's lock puts the batches of a partition in the order of their chain.
 	a.queue.Queue(`WITH head AS (INSERT INTO tributary.head AS h (partition, batch, digest) VALUES ($2, $1, sha256(decode(repeat('00', 32), 'hex') || $11::bytea))
@@ -149,6 +156,12 @@ func (a *applying) book(b *worker.Batch) error {
 	}
 	for _, h := range b.Halts {
 		a.halt(h)
+	}
+	for i := range b.Held {
+		if err := a.held(&b.Held[i]); err != nil {
+			return err
+		}
+		a.limit(&b.Held[i], b.HeldLimit)
 	}
 	for i := range b.Quarantine {
 		if err := a.hold(&b.Quarantine[i]); err != nil {
@@ -292,7 +305,7 @@ func (a *applying) change(ctx context.Context, c *worker.TableChange) error {
 	if err := a.send(ctx); err != nil {
 		return err
 	}
-	if !c.Loading {
+	if !c.Loading && !c.Late {
 		a.anomaly(c, "ROW_MISSING", d.missing.rows, d.missing.first, "")
 	}
 	a.anomaly(c, "ROW_OF_ANOTHER", d.others.rows, d.others.first, "")
@@ -300,14 +313,15 @@ func (a *applying) change(ctx context.Context, c *worker.TableChange) error {
 	return nil
 }
 
-// claimNothing has rows that a load reads again, and that the source had before, touched
-// only where the source owns them: another one may have inserted the key since.
+// claimNothing has rows that a load reads again, and that the source had before, or that come
+// late, touched only where the source owns them: another one may have inserted the key since.
 func claimNothing(c *worker.TableChange) {
 	for i := range c.Upserts {
 		u := &c.Upserts[i]
-		if u.Op != event.Read || u.New || u.Base != nil {
+		if u.Base != nil || !c.Late && (u.Op != event.Read || u.New) {
 			continue
 		}
+		u.New = false
 		for _, k := range c.Table.Key {
 			u.Base = append(u.Base, u.Values[k])
 		}

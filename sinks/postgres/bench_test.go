@@ -62,7 +62,7 @@ func BenchmarkApply(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := s.EnsureTable(ctx, claim, table); err != nil {
+	if _, err := s.EnsureTable(ctx, claim, table); err != nil {
 		b.Fatal(err)
 	}
 	var at uint64

@@ -32,7 +32,7 @@ func unknownToStatistics(t *testing.T, s worker.Store, c *pgx.Conn) {
 	for _, source := range []string{"330106-old", "330106-new"} {
 		table = sinktest.Table()
 		table.Source = source
-		if err := s.EnsureTable(t.Context(), claim, table); err != nil {
+		if _, err := s.EnsureTable(t.Context(), claim, table); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.Apply(t.Context(), one(claim, table, 1, rows(false)...)); err != nil {

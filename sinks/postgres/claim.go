@@ -56,7 +56,7 @@ CREATE TABLE IF NOT EXISTS tributary.head (partition text PRIMARY KEY, batch big
 // its end even if this process is stopped meanwhile.
 func (s *Store) Prepare(ctx context.Context) error {
 	err := s.briefly(ctx, func(c *pgx.Conn) error {
-		_, err := c.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('tributary'));`+bookkeeping+versionTable+verificationTables+completeTables+`CREATE SCHEMA IF NOT EXISTS `+ident(s.o.Schema))
+		_, err := c.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('tributary'));`+bookkeeping+heldTables+versionTable+verificationTables+completeTables+`CREATE SCHEMA IF NOT EXISTS `+ident(s.o.Schema))
 		return err
 	})
 	if err != nil {

@@ -1,10 +1,12 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -18,26 +20,108 @@ import (
 const versionTable = `
 CREATE TABLE IF NOT EXISTS tributary.schema_version (source text COLLATE "C" NOT NULL, "table" text COLLATE "C" NOT NULL, version text COLLATE "C" NOT NULL,
   dataset text NOT NULL, definition json NOT NULL, current boolean NOT NULL, since timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (source, "table", version));
+ALTER TABLE tributary.schema_version ADD COLUMN IF NOT EXISTS left_out text[] NOT NULL DEFAULT '{}';
 `
 
 // forgetVersion has the next version of a table held against none: a person has ordered
 // the table to be read again as it is.
 const forgetVersion = `UPDATE tributary.schema_version SET current = false WHERE source = $1 AND "table" = $2 AND current`
 
-// follows tells whether a version is another one than the present one, and refuses it if
-// something would be lost. A first version follows anything.
-func follows(ctx context.Context, tx pgx.Tx, t *schema.Table) (changed bool, err error) {
-	before, err := currentVersion(ctx, tx, t.Source, t.ID())
-	if err != nil || before == nil {
-		return err == nil, err
+// Evolution says what becomes of a dataset's table when a source's table changes its shape.
+type Evolution string
+
+// The rules.
+const (
+	// EvolutionFollow lets the store's table become the union of all versions; what would lose
+	// something stops the source's table.
+	EvolutionFollow Evolution = "evolve"
+	// EvolutionHalt stops the source's table at each change of its columns or its key.
+	EvolutionHalt Evolution = "halt"
+	// EvolutionIgnore leaves the store's table as it is: values of other columns are left out.
+	// What the columns that there are have no room for stops the source's table.
+	EvolutionIgnore Evolution = "ignore"
+)
+
+// Check refuses what isn't a rule.
+func (e Evolution) Check() error {
+	switch e {
+	case "", EvolutionFollow, EvolutionHalt, EvolutionIgnore:
+		return nil
 	}
-	if before.Version() == t.Version() {
-		return false, nil
+	return fmt.Errorf("evolution %q: %s, %s or %s", e, EvolutionFollow, EvolutionHalt, EvolutionIgnore)
+}
+
+// evolution gives a dataset's rule.
+func (s *Store) evolution(dataset string) Evolution {
+	return cmp.Or(s.o.Evolutions[dataset], s.o.Evolution, EvolutionFollow)
+}
+
+// following is how the store's table follows one version of a source's table.
+type following struct {
+	rule     Evolution
+	before   *schema.Table // the present version; nil if there is none
+	changed  bool          // it isn't this one
+	accepted bool          // a person has accepted this one, whatever is lost
+}
+
+// follows looks how a version follows the present one, and refuses it by the dataset's rule
+// or if something would be lost. A first version follows anything.
+func (s *Store) follows(ctx context.Context, tx pgx.Tx, t *schema.Table) (f following, err error) {
+	f.rule = s.evolution(t.Dataset)
+	if f.before, err = currentVersion(ctx, tx, t.Source, t.ID()); err != nil {
+		return f, err
 	}
-	if lossy := schema.Lossy(before, t); len(lossy) > 0 {
-		return false, lossyChange(t, strings.Join(lossy, "; "))
+	f.changed = f.before == nil || f.before.Version() != t.Version()
+	if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM tributary.table_state WHERE source = $1 AND "table" = $2 AND accepted_at IS NOT NULL AND version = $3)`,
+		t.Source, t.ID(), string(t.Version())).Scan(&f.accepted); err != nil {
+		return f, err
 	}
-	return true, nil
+	if f.before == nil || !f.changed || f.accepted {
+		return f, nil
+	}
+	refused := schema.Lossy(f.before, t)
+	if f.rule == EvolutionHalt {
+		refused = schema.Reshaped(f.before, t)
+	}
+	if len(refused) > 0 {
+		return f, lossyChange(t, strings.Join(refused, "; "))
+	}
+	return f, nil
+}
+
+// leave notes which columns of a version have no place in the store's table. What is new is
+// an anomaly, so that nobody takes the table for whole.
+func (f following) leave(ctx context.Context, tx pgx.Tx, t *schema.Table, left []int, batch int64) error {
+	names := make([]string, len(left))
+	for n, i := range left {
+		names[n] = t.Columns[i].Name
+	}
+	tag, err := tx.Exec(ctx, `UPDATE tributary.schema_version SET left_out = $3 WHERE source = $1 AND "table" = $2 AND current AND left_out <> $3`, t.Source, t.ID(), names)
+	if err != nil || tag.RowsAffected() == 0 || len(left) == 0 {
+		return err
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO tributary.anomaly (batch, source, dataset, code, rows, first_position, detail) VALUES ($1, $2, $3, $4, 0, '', $5)`,
+		batch, t.Source, t.Dataset, worker.ColumnsLeftOut, strings.Join(names, ", "))
+	return err
+}
+
+// leftOut gives the columns without a place in the store, by source and table.
+func leftOut(ctx context.Context, c *pgx.Conn) (map[string]map[string][]string, error) {
+	rows, err := c.Query(ctx, `SELECT source, "table", left_out FROM tributary.schema_version WHERE current AND left_out <> '{}'`)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]map[string][]string{}
+	var source, table string
+	var names []string
+	_, err = pgx.ForEachRow(rows, []any{&source, &table, &names}, func() error {
+		if out[source] == nil {
+			out[source] = map[string][]string{}
+		}
+		out[source][table] = slices.Clone(names)
+		return nil
+	})
+	return out, err
 }
 
 // asker is a connection, or a transaction on it.
@@ -108,10 +192,15 @@ func union(a, b string) (string, bool) {
 	return "", false
 }
 
-// widen gives a column room for a version's values, or refuses the version.
-func widen(ctx context.Context, tx pgx.Tx, t *schema.Table, table, column, got, want string) error {
+// widen gives the column number i of a version room for its values, or refuses the version.
+// Where no type has room for both, a person's word makes it text, which has.
+func (f following) widen(ctx context.Context, tx pgx.Tx, t *schema.Table, table string, i int, got, want string) error {
+	column := t.Columns[i].Name
 	wide, ok := union(got, want)
-	if !ok {
+	if !ok && !t.IsKey(i) && (f.accepted || got == "text" && f.had(&t.Columns[i])) {
+		wide, ok = "text", true
+	}
+	if !ok || f.rule == EvolutionIgnore && wide != got && !f.accepted {
 		others, err := neighbours(ctx, tx, t, column)
 		if err != nil {
 			return err
@@ -121,8 +210,18 @@ func widen(ctx context.Context, tx pgx.Tx, t *schema.Table, table, column, got, 
 	if wide == got {
 		return nil
 	}
-	_, err := tx.Exec(ctx, "ALTER TABLE "+table+" ALTER COLUMN "+ident(column)+" TYPE "+wide)
+	name := ident(column)
+	_, err := tx.Exec(ctx, "ALTER TABLE "+table+" ALTER COLUMN "+name+" TYPE "+wide+" USING "+name+"::"+wide)
 	return err
+}
+
+// had reports whether the present version has a column of the same type in the store.
+func (f following) had(c *schema.Column) bool {
+	if f.before == nil {
+		return false
+	}
+	i := f.before.Column(c.Name)
+	return i >= 0 && columnType(f.before.Columns[i].Type) == columnType(c.Type)
 }
 
 // neighbours names the other tables of the same dataset that have a column.

@@ -57,7 +57,7 @@ func (t *large) begin(ctx context.Context) error {
 
 // Write implements worker.Large. The staging tables keep their rows until the
 // transaction ends, so they are emptied first.
-func (t *large) Write(ctx context.Context, tables []worker.TableChange, q []worker.Quarantined) error {
+func (t *large) Write(ctx context.Context, tables []worker.TableChange, q []worker.Quarantined, held []worker.Held) error {
 	t.a.queue.Queue("SAVEPOINT piece")
 	clear(t.staged)
 	for _, p := range t.a.plans {
@@ -66,7 +66,7 @@ func (t *large) Write(ctx context.Context, tables []worker.TableChange, q []work
 			t.a.queue.Queue("TRUNCATE " + p.stage)
 		}
 	}
-	err := t.write(ctx, tables, q)
+	err := t.write(ctx, tables, q, held)
 	if mayLieInRows(err, tables) {
 		err = errors.Join(t.blame(ctx, tables, err), t.restart(ctx))
 	}
@@ -76,9 +76,14 @@ func (t *large) Write(ctx context.Context, tables []worker.TableChange, q []work
 	return nil
 }
 
-func (t *large) write(ctx context.Context, tables []worker.TableChange, q []worker.Quarantined) error {
+func (t *large) write(ctx context.Context, tables []worker.TableChange, q []worker.Quarantined, held []worker.Held) error {
 	for i := range q {
 		if err := t.a.hold(&q[i]); err != nil {
+			return err
+		}
+	}
+	for i := range held {
+		if err := t.a.held(&held[i]); err != nil {
 			return err
 		}
 	}

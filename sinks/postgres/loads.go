@@ -11,7 +11,8 @@ import (
 
 // unfinished gives the loads that have begun and not ended.
 func unfinished(ctx context.Context, c *pgx.Conn) ([]worker.Load, error) {
-	rows, err := c.Query(ctx, `SELECT source, "table", since_position, sweep, state = 'rereading' FROM tributary.table_state WHERE state IN ('loading', 'rereading')`)
+	rows, err := c.Query(ctx, `SELECT source, "table", coalesce(load_since, since_position), sweep, coalesce(load_part, state = 'rereading')
+		FROM tributary.table_state WHERE state IN ('loading', 'rereading') OR load_since IS NOT NULL`)
 	if err != nil {
 		return nil, err
 	}
@@ -38,15 +39,21 @@ func (a *applying) loads(ctx context.Context, loads []worker.Load) error {
 			a.queue.Queue(`INSERT INTO tributary.table_state (source, "table", state, since_position, error, batch, sweep) VALUES ($1, $2, 'rereading', $3, '', $4, $5)
 				ON CONFLICT (source, "table") DO UPDATE SET since_position = excluded.since_position, batch = excluded.batch, since = now()
 				WHERE table_state.state = 'rereading'`, l.Source, l.Table, l.Since.String(), a.id, l.Sweep)
+			a.queue.Queue(`UPDATE tributary.table_state SET load_since = $3, load_part = true, sweep = $4 WHERE source = $1 AND "table" = $2 AND state = 'halted' AND (load_since IS NULL OR load_part)`,
+				l.Source, l.Table, l.Since.String(), l.Sweep)
 			continue
 		}
 		if l.Phase == event.LoadBegun {
 			if l.Ordered {
 				a.queue.Queue(forgetVersion, l.Source, l.Table)
 			}
-			a.queue.Queue(`INSERT INTO tributary.table_state (source, "table", state, since_position, error, batch, sweep) VALUES ($1, $2, 'loading', $3, '', $4, $5)
+			// The order to read a stopped table again accepts what has stopped it.
+			a.queue.Queue(`INSERT INTO tributary.table_state AS s (source, "table", state, since_position, error, batch, sweep) VALUES ($1, $2, 'loading', $3, '', $4, $5)
 				ON CONFLICT (source, "table") DO UPDATE SET state = 'loading', since_position = excluded.since_position, error = '', batch = excluded.batch,
-				since = now(), sweep = excluded.sweep`, l.Source, l.Table, l.Since.String(), a.id, l.Sweep)
+				since = now(), sweep = excluded.sweep, remedy = NULL, reread = false, held_rows = 0, held_bytes = 0, load_since = NULL, load_part = NULL,
+				accepted_at = CASE WHEN $6 AND s.state = 'halted' THEN coalesce(s.accepted_at, now()) ELSE s.accepted_at END`,
+				l.Source, l.Table, l.Since.String(), a.id, l.Sweep, l.Ordered)
+			a.queue.Queue(`DELETE FROM tributary.held WHERE source = $1 AND "table" = $2`, l.Source, l.Table) // all of it comes again
 			if err := a.abandon(ctx, l.Source, l.Table, "the table is read again"); err != nil {
 				return err
 			}
@@ -67,11 +74,12 @@ func (a *applying) loads(ctx context.Context, loads []worker.Load) error {
 		if err != nil {
 			return err
 		}
-		if tag.RowsAffected() == 0 { // it has stopped while it was loaded: its rows aren't all here
+		if tag.RowsAffected() == 0 { // it has stopped: what the load's end means is held with its rows
+			a.queue.Queue(`UPDATE tributary.table_state SET load_since = NULL, load_part = NULL WHERE source = $1 AND "table" = $2 AND load_part = $3 AND ($3 = false OR load_since = $4)`,
+				l.Source, l.Table, l.Range != nil, l.Since.String())
 			continue
 		}
-		a.queue.Queue(`UPDATE tributary.source SET state = 'streaming', since = now() WHERE source = $1 AND state = 'halted'
-			AND NOT EXISTS (SELECT FROM tributary.table_state WHERE source = $1 AND state = 'halted')`, l.Source)
+		a.queue.Queue(unhalted, l.Source)
 		if l.Sweep && (l.Range == nil || !l.Range.Keep) {
 			if err := a.sweep(ctx, l); err != nil {
 				return err

@@ -140,7 +140,7 @@ func TestManyRefusedRowsStopTheTable(t *testing.T) {
 			h, c := bench.fresh(t)
 			s, table := h.Open(t), named("330106-a")
 			claim := claimed(t, s)
-			if err := s.EnsureTable(t.Context(), claim, table); err != nil {
+			if _, err := s.EnsureTable(t.Context(), claim, table); err != nil {
 				t.Fatal(err)
 			}
 			sql(t, c, "ALTER TABLE ods.student "+tt.sql)

@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -35,6 +37,9 @@ type Options struct {
 	Target Target
 	// Datasets are the layouts of single ones, by name.
 	Datasets map[string]Layout
+	// Evolution is the rule for datasets that Evolutions doesn't name. Default EvolutionFollow.
+	Evolution  Evolution
+	Evolutions map[string]Evolution
 	// TLS protects all connections. The zero value: verified beyond loopback.
 	TLS peer.TLS
 }
@@ -81,6 +86,11 @@ func New(o Options) (*Store, error) {
 	for name, l := range o.Datasets {
 		if err := l.Check(); err != nil {
 			return nil, fmt.Errorf("postgres store options: dataset %s: %w", name, err)
+		}
+	}
+	for _, e := range append(slices.Collect(maps.Values(o.Evolutions)), o.Evolution) {
+		if err := e.Check(); err != nil {
+			return nil, fmt.Errorf("postgres store options: %w", err)
 		}
 	}
 	cfg, err := Connection(o)

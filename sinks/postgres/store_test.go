@@ -23,6 +23,7 @@ import (
 type bench struct {
 	db   servers.DB
 	next int
+	rule postgres.Evolution // of all datasets
 }
 
 func (b *bench) fresh(t *testing.T) (sinktest.Harness, *pgx.Conn) {
@@ -42,7 +43,7 @@ func (b *bench) laid(t *testing.T, target postgres.Target, datasets map[string]p
 	c := connect(t, b.db.In(name))
 	return sinktest.Harness{
 		Open: func(t *testing.T) worker.Store {
-			s, err := postgres.New(postgres.Options{Host: b.db.Host, Port: b.db.Port, Database: name, User: b.db.User, Password: b.db.Password, Target: target, Datasets: datasets})
+			s, err := postgres.New(postgres.Options{Host: b.db.Host, Port: b.db.Port, Database: name, User: b.db.User, Password: b.db.Password, Target: target, Datasets: datasets, Evolution: b.rule})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -231,7 +232,7 @@ func kinds(t *testing.T, s worker.Store, c *pgx.Conn) {
 				rows[n].Values = append(rows[n].Values, tt.in)
 			}
 		}
-		if err := s.EnsureTable(t.Context(), claim, table); err != nil {
+		if _, err := s.EnsureTable(t.Context(), claim, table); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.Apply(t.Context(), one(claim, table, 1, rows...)); err != nil {
@@ -262,13 +263,13 @@ func altered(t *testing.T, s worker.Store, c *pgx.Conn) {
 		table := sinktest.Table()
 		table.Dataset = fmt.Sprintf("t%d", i)
 		table.Name = table.Dataset
-		if err := s.EnsureTable(t.Context(), claim, table); err != nil {
+		if _, err := s.EnsureTable(t.Context(), claim, table); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := c.Exec(t.Context(), fmt.Sprintf(tt.sql, table.Dataset)); err != nil {
 			t.Fatal(err)
 		}
-		err := s.EnsureTable(t.Context(), claim, table)
+		_, err := s.EnsureTable(t.Context(), claim, table)
 		if !errors.Is(err, worker.ErrTableRefused) || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v", tt.sql, err)
 		}
@@ -280,7 +281,7 @@ func altered(t *testing.T, s worker.Store, c *pgx.Conn) {
 func stopped(t *testing.T, h sinktest.Harness, c *pgx.Conn) {
 	first, table := h.Open(t), sinktest.Table()
 	claim := claimed(t, first)
-	if err := first.EnsureTable(t.Context(), claim, table); err != nil {
+	if _, err := first.EnsureTable(t.Context(), claim, table); err != nil {
 		t.Fatal(err)
 	}
 	lock, err := c.Begin(t.Context())
@@ -339,7 +340,7 @@ func missing(t *testing.T, s worker.Store, c *pgx.Conn) {
 	for _, n := range []int{2, 150} { // by statements, by COPY
 		table := sinktest.Table()
 		table.Source, table.Dataset = fmt.Sprint("s", n), fmt.Sprint("student", n)
-		if err := s.EnsureTable(t.Context(), claim, table); err != nil {
+		if _, err := s.EnsureTable(t.Context(), claim, table); err != nil {
 			t.Fatal(err)
 		}
 		rows := make([]worker.NetRow, n)
@@ -379,7 +380,7 @@ func cutAtCommit(t *testing.T, b *bench, c *pgx.Conn, before bool) {
 	}
 	t.Cleanup(func() { _ = s.Close() }) // its connection is broken
 	claim, table := claimed(t, s), sinktest.Table()
-	if err := s.EnsureTable(t.Context(), claim, table); err != nil {
+	if _, err := s.EnsureTable(t.Context(), claim, table); err != nil {
 		t.Fatal(err)
 	}
 	row := worker.NetRow{New: true, Values: []event.Value{event.Signed(1), event.NullValue, event.NullValue}}
@@ -410,7 +411,7 @@ func cutAtCommit(t *testing.T, b *bench, c *pgx.Conn, before bool) {
 // stop for that.
 func bookkeeping(t *testing.T, s worker.Store, c *pgx.Conn) {
 	claim, table := claimed(t, s), sinktest.Table()
-	if err := s.EnsureTable(t.Context(), claim, table); err != nil {
+	if _, err := s.EnsureTable(t.Context(), claim, table); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Exec(t.Context(), "ALTER TABLE tributary.batch DROP COLUMN partial"); err != nil {
@@ -429,7 +430,7 @@ func bookkeeping(t *testing.T, s worker.Store, c *pgx.Conn) {
 func notAValue(t *testing.T, s worker.Store) {
 	claim := claimed(t, s)
 	table := &schema.Table{Source: "s", Dataset: "ids", Database: "d", Name: "ids", Key: []int{0}, Columns: []schema.Column{{Name: "id", Type: schema.Type{Kind: schema.UUID}}}}
-	if err := s.EnsureTable(t.Context(), claim, table); err != nil {
+	if _, err := s.EnsureTable(t.Context(), claim, table); err != nil {
 		t.Fatal(err)
 	}
 	bad := []event.Value{event.Raw([]byte("not-a-uuid"))}

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/tributary-cdc/tributary/schema"
 	"github.com/tributary-cdc/tributary/sinks/worker"
@@ -164,22 +166,22 @@ func lineageOf(t *schema.Table) []lineageColumn {
 // EnsureTable implements worker.Store. A missing table is created, a missing column
 // added, a narrower one widened; anything else that differs is refused. A table that
 // somebody holds for longer than a second gives ErrRetry.
-func (s *Store) EnsureTable(ctx context.Context, claim worker.Claim, t *schema.Table) error {
-	c, err := s.conn(claim.Partition)
+func (s *Store) EnsureTable(ctx context.Context, claim worker.Claim, t *schema.Table) (left []int, err error) {
+	l, err := s.lane(claim.Partition)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	h := s.home(t.Source, t.Dataset)
 	refuse := func(format string, args ...any) error {
 		return &worker.TableError{Table: t, Err: fmt.Errorf("store table %s: %s: %w", h, fmt.Sprintf(format, args...), worker.ErrTableRefused)}
 	}
 	if err := refuseNames(t, refuse); err != nil {
-		return err
+		return nil, err
 	}
 	if err := s.refuseSchema(h, refuse); err != nil {
-		return err
+		return nil, err
 	}
-	err = pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error {
+	err = pgx.BeginFunc(ctx, l.conn, func(tx pgx.Tx) error {
 		// Whoever waits for a table lets all others wait behind it.
 		if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '1s'"); err != nil {
 			return err
@@ -187,7 +189,7 @@ func (s *Store) EnsureTable(ctx context.Context, claim worker.Claim, t *schema.T
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext($1))`, "tributary "+h.String()); err != nil {
 			return err
 		}
-		changed, err := follows(ctx, tx, t)
+		f, err := s.follows(ctx, tx, t)
 		if err != nil {
 			return err
 		}
@@ -197,15 +199,20 @@ func (s *Store) EnsureTable(ctx context.Context, claim worker.Claim, t *schema.T
 		if _, err := tx.Exec(ctx, h.createSQL(t)); err != nil {
 			return err
 		}
-		if err := h.compare(ctx, tx, t, refuse); err != nil || !changed {
+		if left, err = h.compare(ctx, tx, t, f, refuse); err != nil {
 			return err
 		}
-		return adopt(ctx, tx, t)
+		if f.changed {
+			if err := adopt(ctx, tx, t); err != nil {
+				return err
+			}
+		}
+		return f.leave(ctx, tx, t, left, l.batch)
 	})
 	if err != nil {
-		return fmt.Errorf("table %s for %s: %w", h, t.ID(), classify(err, false))
+		return nil, fmt.Errorf("table %s for %s: %w", h, t.ID(), classify(err, false))
 	}
-	return nil
+	return left, nil
 }
 
 func (h home) createSQL(t *schema.Table) string {
@@ -255,47 +262,49 @@ func refuseNames(t *schema.Table, refuse func(string, ...any) error) error {
 	return nil
 }
 
-func (h home) compare(ctx context.Context, tx pgx.Tx, t *schema.Table, refuse func(string, ...any) error) error {
+func (h home) compare(ctx context.Context, tx pgx.Tx, t *schema.Table, f following, refuse func(string, ...any) error) (left []int, err error) {
 	table := h.ident()
 	rows, err := tx.Query(ctx, `SELECT attname, format_type(atttypid, CASE atttypid WHEN 'numeric'::regtype THEN atttypmod END), $1::regclass IS NOT NULL FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped`, table)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	have := map[string]string{}
 	var name, typ string
 	var there bool
 	if _, err := pgx.ForEachRow(rows, []any{&name, &typ, &there}, func() error { have[name] = typ; return nil }); err != nil {
-		return err
+		return nil, err
 	}
 	for _, l := range lineageOf(t) {
 		if have[l.name] != l.typ {
-			return refuse("column %s is %q, wanted %q", l.name, have[l.name], l.typ)
+			return nil, refuse("column %s is %q, wanted %q", l.name, have[l.name], l.typ)
 		}
 	}
 	for i, col := range t.Columns {
 		want, err := canonical(ctx, tx, columnType(col.Type))
 		if err != nil {
-			return err
+			return nil, err
 		}
 		switch got := have[col.Name]; {
 		case got != "":
-			if err := widen(ctx, tx, t, table, col.Name, got, want); err != nil {
-				return err
+			if err := f.widen(ctx, tx, t, table, i, got, want); err != nil {
+				return nil, err
 			}
 		case t.IsKey(i):
-			return refuse("key column %q is missing", col.Name)
+			return nil, refuse("key column %q is missing", col.Name)
+		case f.rule == EvolutionIgnore && !f.accepted:
+			left = append(left, i)
 		default:
 			if _, err := tx.Exec(ctx, "ALTER TABLE "+table+" ADD COLUMN "+ident(col.Name)+" "+columnType(col.Type)); err != nil {
-				return err
+				return nil, err
 			}
 		}
 	}
-	return h.compareKeys(ctx, tx, t, refuse)
+	return left, h.compareKeys(ctx, tx, t, f, refuse)
 }
 
 // compareKeys refuses another primary key and any further unique index: an
 // upsert would then hit another row than its own.
-func (h home) compareKeys(ctx context.Context, tx pgx.Tx, t *schema.Table, refuse func(string, ...any) error) error {
+func (h home) compareKeys(ctx context.Context, tx pgx.Tx, t *schema.Table, f following, refuse func(string, ...any) error) error {
 	rows, err := tx.Query(ctx, `SELECT i.indexrelid::regclass::text, i.indisprimary,
 		ARRAY(SELECT attname::text FROM unnest(i.indkey) WITH ORDINALITY k(n, o) JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.n ORDER BY o)
 		FROM pg_index i WHERE i.indrelid = $1::regclass AND i.indisunique`, h.ident())
@@ -305,18 +314,46 @@ func (h home) compareKeys(ctx context.Context, tx pgx.Tx, t *schema.Table, refus
 	want := h.primary(t)
 	var index string
 	var primary, found bool
-	var cols []string
+	var cols, is []string
 	_, err = pgx.ForEachRow(rows, []any{&index, &primary, &cols}, func() error {
 		if !primary {
 			return refuse("unique index %s: DROP INDEX it", index)
 		}
-		if found = slices.Equal(cols, want); !found {
-			return refuse("primary key is %v, wanted %v", cols, want)
-		}
+		found, is = true, slices.Clone(cols)
 		return nil
 	})
-	if err == nil && !found {
-		err = refuse("no primary key, wanted %v", want)
+	switch {
+	case err != nil:
+		return err
+	case !found:
+		return refuse("no primary key, wanted %v", want)
+	case !slices.Equal(is, want):
+		return h.rekey(ctx, tx, t, f, func(why string) error { return refuse("primary key is %v, wanted %v%s", is, want, why) })
+	}
+	return nil
+}
+
+// rekey gives the table another primary key, if a person has accepted that and no other
+// source has rows in it.
+func (h home) rekey(ctx context.Context, tx pgx.Tx, t *schema.Table, f following, refuse func(why string) error) error {
+	var alone bool
+	var constraint string
+	err := tx.QueryRow(ctx, `SELECT NOT EXISTS (SELECT FROM tributary.target WHERE schema = $1 AND name = $2 AND source <> $3), (SELECT conname::text FROM pg_constraint WHERE conrelid = $4::regclass AND contype = 'p')`,
+		h.schema, h.table, t.Source, h.ident()).Scan(&alone, &constraint)
+	if err != nil {
+		return err
+	}
+	if !f.accepted || !alone {
+		return refuse("")
+	}
+	var keys []string
+	for _, name := range h.primary(t) {
+		keys = append(keys, ident(name))
+	}
+	_, err = tx.Exec(ctx, "ALTER TABLE "+h.ident()+" DROP CONSTRAINT "+ident(constraint)+", ADD PRIMARY KEY ("+strings.Join(keys, ", ")+")")
+	var pe *pgconn.PgError
+	if errors.As(err, &pe) && refusesData(pe.Code) { // rows of before have no value there, or the same one
+		return refuse(": " + pe.Message)
 	}
 	return err
 }

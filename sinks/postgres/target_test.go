@@ -47,7 +47,7 @@ func newSources(t *testing.T, s worker.Store, tables ...*schema.Table) *sources 
 	t.Helper()
 	w := &sources{T: t, s: s, claim: claimed(t, s), at: map[string]uint64{}}
 	for _, table := range tables {
-		if err := s.EnsureTable(t.Context(), w.claim, table); err != nil {
+		if _, err := s.EnsureTable(t.Context(), w.claim, table); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -162,7 +162,7 @@ func noMirror(t *testing.T, b *bench) {
 		"ods":                               "another purpose", "tributary": "another purpose", "pg_school-a": "another purpose", "information_schema": "another purpose",
 		"330106-full": "no mirror's", "330106-empty": "",
 	} {
-		err := w.s.EnsureTable(t.Context(), w.claim, named(source))
+		_, err := w.s.EnsureTable(t.Context(), w.claim, named(source))
 		var te *worker.TableError
 		if want == "" && err != nil || want != "" && (!errors.Is(err, worker.ErrTableRefused) || !errors.As(err, &te) || !strings.Contains(err.Error(), want)) {
 			t.Errorf("source %s: %v, want %q", source, err, want)
@@ -171,7 +171,7 @@ func noMirror(t *testing.T, b *bench) {
 	// What is no mirror minds none of that.
 	rest := named("330106-" + strings.Repeat("x", 57))
 	rest.Dataset, rest.Name = "rest", "rest"
-	if err := w.s.EnsureTable(t.Context(), w.claim, rest); err != nil {
+	if _, err := w.s.EnsureTable(t.Context(), w.claim, rest); err != nil {
 		t.Error(err)
 	}
 	if got := texts(t, c, "SELECT concat_ws(' ', target, schema, name) FROM tributary.target WHERE name = 'rest'"); !slices.Equal(got, []string{"dataset ods rest"}) {
@@ -192,7 +192,7 @@ func moved(t *testing.T, b *bench) {
 	}
 	t.Cleanup(func() { _ = s.Close() }) // only the test's end waits for it
 	w.s, w.claim = s, claimed(t, s)
-	if err := s.EnsureTable(t.Context(), w.claim, table); !errors.Is(err, worker.ErrTableRefused) || !strings.Contains(err.Error(), "ods.student") {
+	if _, err := s.EnsureTable(t.Context(), w.claim, table); !errors.Is(err, worker.ErrTableRefused) || !strings.Contains(err.Error(), "ods.student") {
 		t.Fatalf("%v, want where the rows stand", err)
 	}
 	load := worker.Load{Source: table.Source, Load: event.Load{Table: table.ID(), Dataset: table.Dataset, Phase: event.LoadBegun, Since: event.Position{Epoch: 1, Place: event.Place{Offset: 9}}}}
@@ -201,7 +201,7 @@ func moved(t *testing.T, b *bench) {
 		t.Fatal(err)
 	}
 	w.at[table.Source] = 2
-	if err := s.EnsureTable(t.Context(), w.claim, table); err != nil {
+	if _, err := s.EnsureTable(t.Context(), w.claim, table); err != nil {
 		t.Fatal(err)
 	}
 	w.apply(inserted(table, 2, "again"))
@@ -222,7 +222,7 @@ func nameless(t *testing.T, b *bench) {
 	if err := w.s.Apply(t.Context(), &worker.Batch{Claim: w.claim, Steps: []worker.Step{step}, Loads: []worker.Load{load}}); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.s.EnsureTable(t.Context(), w.claim, table); err != nil {
+	if _, err := w.s.EnsureTable(t.Context(), w.claim, table); err != nil {
 		t.Error(err)
 	}
 	if got := texts(t, c, `SELECT concat_ws(' ', target, schema, name) FROM tributary.target`); !slices.Equal(got, []string{"mirror 330106-a student"}) {
@@ -234,7 +234,7 @@ func nameless(t *testing.T, b *bench) {
 func twoForOne(t *testing.T, s worker.Store) {
 	w, other := newSources(t, s, named("330106-a")), named("330106-a")
 	other.Database = "old"
-	if err := s.EnsureTable(t.Context(), w.claim, other); !errors.Is(err, worker.ErrTableRefused) || !strings.Contains(err.Error(), "xueji.student") {
+	if _, err := s.EnsureTable(t.Context(), w.claim, other); !errors.Is(err, worker.ErrTableRefused) || !strings.Contains(err.Error(), "xueji.student") {
 		t.Errorf("%v, want the table that has it", err)
 	}
 }

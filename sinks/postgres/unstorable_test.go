@@ -23,7 +23,7 @@ func noText(t *testing.T, s worker.Store, c *pgx.Conn) {
 	for _, n := range []int{1, 150} { // by statements, by COPY
 		table := sinktest.Table()
 		table.Source, table.Dataset = fmt.Sprint("s", n), fmt.Sprint("student", n)
-		if err := s.EnsureTable(t.Context(), claim, table); err != nil {
+		if _, err := s.EnsureTable(t.Context(), claim, table); err != nil {
 			t.Fatal(err)
 		}
 		rows := make([]worker.NetRow, n)
@@ -48,7 +48,7 @@ func noText(t *testing.T, s worker.Store, c *pgx.Conn) {
 		}
 	}
 	keyed := &schema.Table{Source: "k", Dataset: "keyed", Database: "d", Name: "keyed", Key: []int{0}, Columns: []schema.Column{{Name: "xh", Type: schema.Type{Kind: schema.String}}}}
-	if err := s.EnsureTable(t.Context(), claim, keyed); err != nil {
+	if _, err := s.EnsureTable(t.Context(), claim, keyed); err != nil {
 		t.Fatal(err)
 	}
 	err := s.Apply(t.Context(), one(claim, keyed, 1, worker.NetRow{New: true, Values: []event.Value{event.Raw([]byte("x\x00y"))}}))
@@ -80,7 +80,7 @@ func TestInfinitiesOfOldStores(t *testing.T) {
 			}
 			for _, n := range []int{1, 150} { // by statements, by COPY
 				tab := table(fmt.Sprint("s", n))
-				if err := s.EnsureTable(t.Context(), claim, tab); err != nil {
+				if _, err := s.EnsureTable(t.Context(), claim, tab); err != nil {
 					t.Fatal(err)
 				}
 				rows := make([]worker.NetRow, n)
@@ -101,7 +101,7 @@ func TestInfinitiesOfOldStores(t *testing.T) {
 			}
 			keyed := table("keyed")
 			keyed.Key = []int{1}
-			if err := s.EnsureTable(t.Context(), claim, keyed); err != nil {
+			if _, err := s.EnsureTable(t.Context(), claim, keyed); err != nil {
 				t.Fatal(err)
 			}
 			err := s.Apply(t.Context(), one(claim, keyed, 1, worker.NetRow{New: true, Values: []event.Value{event.Signed(1), event.Raw([]byte("Infinity")), event.NullValue, event.NullValue, event.NullValue}}))
@@ -122,7 +122,7 @@ func badNames(t *testing.T, s worker.Store) {
 		"name of a lineage column": {Source: "s", Dataset: "c", Name: "c", Columns: []schema.Column{{Name: "id", Type: schema.Type{Kind: schema.Int64}}, {Name: "_op", Type: schema.Type{Kind: schema.Int64}}}},
 	} {
 		table.Database, table.Key = "d", []int{0}
-		if err := s.EnsureTable(t.Context(), claim, table); !errors.Is(err, worker.ErrTableRefused) || !strings.Contains(err.Error(), want) {
+		if _, err := s.EnsureTable(t.Context(), claim, table); !errors.Is(err, worker.ErrTableRefused) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}

@@ -28,7 +28,7 @@ func viewed(t *testing.T, s worker.Store, c *pgx.Conn) {
 		t.Errorf("what a store that no worker has prepared keeps apart: %v", err)
 	}
 	claim, table := claimed(t, s), sinktest.Table()
-	if err := s.EnsureTable(t.Context(), claim, table); err != nil {
+	if _, err := s.EnsureTable(t.Context(), claim, table); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := v.Recent(t.Context(), 5, nil); err != nil || len(got) != 0 {

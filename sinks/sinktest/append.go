@@ -35,7 +35,7 @@ func appends(x *fixture) {
 	for name, typ := range map[string]schema.Type{"log": {Kind: schema.String}, "log_spans": {Kind: schema.Interval}} {
 		x.table = &schema.Table{Source: "330106-xueji", Dataset: name, Database: "xueji", Name: name, Append: true, Columns: []schema.Column{
 			{Name: "id", Type: schema.Type{Kind: schema.Int64}, Nullable: true}, {Name: "v", Type: typ, Nullable: true}}}
-		if err := x.store.EnsureTable(x.Context(), x.claim, x.table); err != nil {
+		if _, err := x.store.EnsureTable(x.Context(), x.claim, x.table); err != nil {
 			x.Fatal(err)
 		}
 		one := []event.Value{event.Signed(1), event.NullValue}
@@ -72,12 +72,12 @@ func appends(x *fixture) {
 	}
 	keyed := *x.table
 	keyed.Append, keyed.Key = false, []int{0}
-	if err := x.store.EnsureTable(x.Context(), x.claim, &keyed); !errors.Is(err, worker.ErrTableRefused) {
+	if _, err := x.store.EnsureTable(x.Context(), x.claim, &keyed); !errors.Is(err, worker.ErrTableRefused) {
 		x.Errorf("a table with a key takes over a log of changes: %v", err)
 	}
 	merged := *Table()
 	merged.Append, merged.Key = true, nil
-	if err := x.store.EnsureTable(x.Context(), x.claim, &merged); !errors.Is(err, worker.ErrTableRefused) {
+	if _, err := x.store.EnsureTable(x.Context(), x.claim, &merged); !errors.Is(err, worker.ErrTableRefused) {
 		x.Errorf("a log of changes takes over a table with a key: %v", err)
 	}
 }
@@ -85,7 +85,7 @@ func appends(x *fixture) {
 // appendQuarantine has a single row of a log in quarantine.
 func appendQuarantine(x *fixture) {
 	x.table = &schema.Table{Source: "330106-xueji", Dataset: "log", Database: "xueji", Name: "log", Append: true, Columns: []schema.Column{{Name: "id", Type: schema.Type{Kind: schema.Int64}}}}
-	if err := x.store.EnsureTable(x.Context(), x.claim, x.table); err != nil {
+	if _, err := x.store.EnsureTable(x.Context(), x.claim, x.table); err != nil {
 		x.Fatal(err)
 	}
 	r := logged(event.Create, 3, event.Signed(1))

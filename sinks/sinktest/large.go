@@ -19,7 +19,7 @@ func (x *fixture) begin(s worker.Store, c worker.Claim) worker.Large {
 
 func (x *fixture) write(tx worker.Large, c worker.TableChange) {
 	x.Helper()
-	if err := tx.Write(x.Context(), x.batch(c).Tables, nil); err != nil {
+	if err := tx.Write(x.Context(), x.batch(c).Tables, nil, nil); err != nil {
 		x.Fatal(err)
 	}
 }

@@ -91,7 +91,7 @@ func haltOutlivesPart(x *fixture) {
 	x.load(l, worker.TableChange{})
 	x.want("3|c|")
 	other := x.h.Open(x.T)
-	if r, err := other.Recall(x.Context(), x.take(other)); err != nil || !slices.Equal(r.Halts, []worker.Halt{want}) {
+	if r, err := other.Recall(x.Context(), x.take(other)); err != nil || !slices.Equal(timeless(r.Halts), []worker.Halt{want}) {
 		x.Errorf("halts %+v, %v; want %+v", r.Halts, err, want)
 	}
 }
@@ -119,7 +119,7 @@ func keyOrders(x *fixture) {
 			{Name: "K", Type: schema.Type{Kind: c.kind}}, {Name: "n", Type: schema.Type{Kind: schema.Int64}}}}
 		was := x.table
 		x.table = t
-		if err := x.store.EnsureTable(x.Context(), x.claim, t); err != nil {
+		if _, err := x.store.EnsureTable(x.Context(), x.claim, t); err != nil {
 			x.Fatal(err)
 		}
 		var rows []worker.NetRow

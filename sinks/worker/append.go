@@ -42,8 +42,11 @@ func AppendedKey(r *NetRow) []event.Value {
 func (u *builder) append(m *merger, st *Step, t *txn, c *change) error {
 	row := event.Row{Op: event.Truncate}
 	if c.kind != truncateChange {
-		if err := u.decode(m.table, c.value, &u.row); err != nil {
+		if err := u.decode(u.latest[keyOf(m.table)], c.value, &u.row); err != nil {
 			return fmt.Errorf("transaction %s of %s: %w", t.commit.Txn.Position, t.source, err)
+		}
+		if m.narrow != nil {
+			m.narrow.row(&u.row)
 		}
 		row = u.row
 		if row.Before != nil { // the store gets it

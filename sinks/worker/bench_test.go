@@ -21,8 +21,8 @@ func (o one) Table(context.Context, string, uint32) (*schema.Table, error) { ret
 // sink takes batches and keeps nothing, so that only the worker's own work is measured.
 type sink struct{ Store }
 
-func (sink) EnsureTable(context.Context, Claim, *schema.Table) error { return nil }
-func (sink) Apply(context.Context, *Batch) error                     { return nil }
+func (sink) EnsureTable(context.Context, Claim, *schema.Table) ([]int, error) { return nil, nil }
+func (sink) Apply(context.Context, *Batch) error                              { return nil }
 func (sink) Reach(context.Context, Claim, []Reached) error           { return nil }
 
 // BenchmarkGroup takes ten transactions of 1,000 rows from records to a merged batch.
@@ -49,7 +49,7 @@ func groups(t testing.TB, op event.Op, txns, size int) func() {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newSession(w, Claim{}, map[tableKey]error{})
+	s := newSession(w, Claim{}, map[tableKey]*stop{})
 	s.asm = newAssembler(nil, spool{limit: 16 << 20})
 	return func() {
 		lists := s.asm.lists

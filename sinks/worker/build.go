@@ -15,13 +15,14 @@ import (
 type builder struct {
 	w       *Worker
 	topic   string
-	refused map[tableKey]error // stopped tables; a load takes them out
+	refused map[tableKey]*stop // stopped tables; a load takes them out
 	// recorded are those of them that the store knows of.
 	recorded map[tableKey]bool
 	// loading are tables whose load goes on.
 	loading map[tableKey]event.Load
-	// ensure prepares a table before its first row.
-	ensure func(context.Context, *schema.Table) error
+	// ensure prepares a table before its first row. What it gives is nil if the store has all
+	// of its columns.
+	ensure func(context.Context, *schema.Table) (*narrow, error)
 
 	last struct {
 		id    uint32
@@ -40,12 +41,16 @@ type builder struct {
 	quarantine []Quarantined
 	noted      map[QuarantinedKey]int // places in quarantine
 
+	held []Held
+	// heldBefore are what earlier pieces of the same transaction have.
+	heldBefore map[tableKey]HeldLimit
+
 	lineage
 }
 
-func newBuilder(w *Worker, topic string, refused map[tableKey]error) *builder {
+func newBuilder(w *Worker, topic string, refused map[tableKey]*stop) *builder {
 	return &builder{w: w, topic: topic, refused: refused, recorded: map[tableKey]bool{}, loading: map[tableKey]event.Load{}, mem: &memory{}, mergers: map[*schema.Table]*merger{}, latest: map[tableKey]*schema.Table{}, turns: map[string]string{},
-		keys: map[string]sourceKeys{}, noted: map[QuarantinedKey]int{}, lineage: newLineage()}
+		keys: map[string]sourceKeys{}, noted: map[QuarantinedKey]int{}, heldBefore: map[tableKey]HeldLimit{}, lineage: newLineage()}
 }
 
 // step opens, or goes on with, the batch's step of a transaction's source.
@@ -130,10 +135,10 @@ func (u *builder) add(ctx context.Context, b *Batch, st *Step, t *txn, table *sc
 	if m == nil {
 		k := keyOf(table)
 		if u.refused[k] != nil {
-			u.skip(b, st, k, t.commit.Txn.Position)
-			return nil
+			return u.hold(b, st, t, table, c)
 		}
-		if err := u.ensure(ctx, table); err != nil {
+		n, err := u.ensure(ctx, table)
+		if err != nil {
 			return err
 		}
 		// Changes of two versions aren't merged: what comes back to an earlier one comes
@@ -144,6 +149,9 @@ func (u *builder) add(ctx context.Context, b *Batch, st *Step, t *txn, table *sc
 			u.turn(table)
 		}
 		m = newMerger(u.mem, t.source, table)
+		if n != nil {
+			m.table, m.narrow = n.table, n
+		}
 		m.held = u.keysOf(t.source).table(table.ID())
 		var l event.Load
 		l, m.loading = u.loading[k]
@@ -160,6 +168,9 @@ func (u *builder) add(ctx context.Context, b *Batch, st *Step, t *txn, table *sc
 	}
 	if err := u.decode(table, c.value, &u.row); err != nil {
 		return fmt.Errorf("transaction %s of %s: %w", t.commit.Txn.Position, t.source, err)
+	}
+	if m.narrow != nil {
+		m.narrow.row(&u.row)
 	}
 	if len(m.held.ids) > 0 {
 		diverted, err := u.divert(m, t, &u.row)
@@ -210,7 +221,7 @@ func (u *builder) result() []TableChange {
 
 // leave gives up the memory to a result that is still in use, and takes another one.
 func (u *builder) leave(next *memory) {
-	u.mem, u.before, u.after, u.row, u.order, u.quarantine = next, nil, nil, event.Row{}, nil, nil
+	u.mem, u.before, u.after, u.row, u.order, u.quarantine, u.held = next, nil, nil, event.Row{}, nil, nil, nil
 	clear(u.mergers)
 	clear(u.latest)
 	clear(u.turns)

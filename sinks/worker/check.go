@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/tributary-cdc/tributary/schema"
 	"github.com/tributary-cdc/tributary/stream/envelope"
@@ -61,8 +62,12 @@ func (u *builder) check(ctx context.Context, b *Batch, t *txn, c *change) error 
 			return err
 		}
 		if out.Unfit == "" {
-			if err := u.ensure(ctx, table); err != nil {
+			n, err := u.ensure(ctx, table)
+			if err != nil {
 				return err
+			}
+			if n != nil {
+				out.Unfit = "the store leaves columns out: " + strings.Join(n.names, ", ")
 			}
 		}
 		out.Schema = table
@@ -73,8 +78,8 @@ func (u *builder) check(ctx context.Context, b *Batch, t *txn, c *change) error 
 
 // unfit says why a table can't be compared now, if it can't.
 func (u *builder) unfit(k tableKey) string {
-	if err := u.refused[k]; err != nil {
-		return "the table has stopped in this store: " + coded(err)
+	if s := u.refused[k]; s != nil {
+		return "the table has stopped in this store: " + coded(s.err)
 	}
 	if l, ok := u.loading[k]; ok && l.Range == nil {
 		return "the table is being loaded"

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/tributary-cdc/tributary/stream/log"
 )
@@ -129,13 +130,13 @@ func (s *session) apply(ctx context.Context, n int, next log.Offset) error {
 func (s *session) merge(ctx context.Context, u *builder, group []*txn, halts []Halt) (*Batch, error) {
 	u.reset()
 	u.content.Reset()
-	b := &Batch{Claim: s.claim, Topics: s.p.Topic, Halts: halts, loading: maps.Clone(u.loading)}
+	b := &Batch{Claim: s.claim, Topics: s.p.Topic, Halts: halts, HeldLimit: s.w.o.Held, loading: maps.Clone(u.loading)}
 	for _, t := range group {
 		if err := u.txn(ctx, b, t); err != nil {
 			return b, err
 		}
 	}
-	b.Tables, b.Quarantine, b.Content = u.result(), u.quarantine, u.content.Sum()
+	b.Tables, b.Quarantine, b.Held, b.Content = u.result(), u.quarantine, u.held, u.content.Sum()
 	for i := range b.Steps {
 		b.Steps[i].Keys = u.keysOf(b.Steps[i].Source.ID).count()
 	}
@@ -193,6 +194,10 @@ func (s *session) settle(ctx context.Context) error {
 	if err == nil {
 		s.applied++
 		s.stored(f.batch)
+		s.dropped(f.batch.Held)
+		if len(f.batch.Halts) > 0 { // to be shown
+			s.looked = time.Time{}
+		}
 	}
 	for _, t := range f.group {
 		s.asm.reuse(t)
@@ -206,13 +211,14 @@ func (s *session) again(ctx context.Context, f *flight, refused *RowsError) erro
 	s.build.refuse(refused)
 	s.changed++
 	u := newBuilder(s.w, s.p.Topic, s.build.refused)
-	u.mem, u.keys, u.recorded, u.ensure = f.mem, s.build.keys, s.build.recorded, prepared
+	u.mem, u.keys, u.recorded, u.ensure = f.mem, s.build.keys, s.build.recorded, s.versions.prepared()
 	u.loading = f.batch.loading
 	b, err := s.merge(ctx, u, f.group, f.batch.Halts)
 	if err != nil {
 		return err
 	}
 	b.readFrom(f.batch.Steps[0].ReadFrom)
+	f.batch = b
 	if err := s.w.o.Store.Apply(ctx, b); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/tributary-cdc/tributary/schema"
 	"github.com/tributary-cdc/tributary/stream/event"
@@ -21,13 +22,16 @@ func (s *session) restore(ctx context.Context) error {
 	}
 	for _, h := range r.Halts {
 		k := tableKey{h.Source, h.Table}
-		s.build.refused[k], s.build.recorded[k] = errors.New(h.Error), true
+		s.build.refused[k], s.build.recorded[k] = &stop{err: errors.New(h.Error), version: h.Version, reread: h.Reread}, true
 	}
 	for _, k := range r.Keys {
 		s.build.keysOf(k.Source).table(k.Table).ids[k.ID] = reason{}
 	}
+	s.stops(r.Halts)
 	for source := range s.asm.flows {
-		s.update(source, func(st *SourceStatus) { st.Keys, st.Unequal = s.build.keysOf(source).count(), r.Unequal[source] })
+		s.update(source, func(st *SourceStatus) {
+			st.Keys, st.Unequal, st.LeftOut = s.build.keysOf(source).count(), r.Unequal[source], r.LeftOut[source]
+		})
 	}
 	for _, l := range r.Loads {
 		s.build.loading[tableKey{l.Source, l.Table}] = l.Load
@@ -35,12 +39,12 @@ func (s *session) restore(ctx context.Context) error {
 	return nil
 }
 
-// skip leaves a row of a stopped table out of a batch, and has the batch say so.
-func (u *builder) skip(b *Batch, st *Step, k tableKey, at event.Position) {
-	st.Skipped++
+// halt has the batch that misses rows of a stopped table first say so.
+func (u *builder) halt(b *Batch, k tableKey, at event.Position) {
 	if !u.recorded[k] {
 		u.recorded[k] = true // a batch that isn't committed ends the session
-		b.Halts = append(b.Halts, Halt{Source: k.source, Table: k.table, Since: at, Error: coded(u.refused[k])})
+		s := u.refused[k]
+		b.Halts = append(b.Halts, Halt{Source: k.source, Table: k.table, Since: at, Error: coded(s.err), Version: s.version})
 	}
 }
 
@@ -50,4 +54,13 @@ func coded(err error) string {
 		return err.Error() + " [" + code + "]"
 	}
 	return err.Error()
+}
+
+// Code is the code in the text of what has stopped the table, empty if there is none.
+func (h *Halt) Code() string {
+	text, ok := strings.CutSuffix(h.Error, "]")
+	if i := strings.LastIndex(text, "["); ok && i >= 0 {
+		return text[i+1:]
+	}
+	return ""
 }

@@ -56,7 +56,7 @@ func (s *session) beginLarge(ctx context.Context, next log.Offset) error {
 		table, err := s.build.table(ctx, t, id)
 		if err == nil && s.build.refused[keyOf(table)] == nil {
 			shared = shared || s.w.o.Shared(table.Dataset)
-			err = s.ensure(ctx, table)
+			_, err = s.ensure(ctx, table)
 		}
 		if err != nil {
 			return err
@@ -64,17 +64,18 @@ func (s *session) beginLarge(ctx context.Context, next log.Offset) error {
 	}
 	s.unqueue(f)
 	f.busy = true
-	b := &Batch{Claim: s.claim, Topics: s.p.Topic}
+	b := &Batch{Claim: s.claim, Topics: s.p.Topic, HeldLimit: s.w.o.Held}
 	// What the store needs once it has this transaction. Until then it needs more.
 	kept := f.kept
 	f.kept = t.offset
 	b.step(t).ReadFrom = s.asm.readFrom(next, s.ready)
 	f.kept = kept
 	l := &beside{f: f, t: t, batch: b, done: make(chan error, 1), build: newBuilder(s.w, s.p.Topic, maps.Clone(s.build.refused))}
-	l.build.recorded, l.build.ensure = maps.Clone(s.build.recorded), prepared
+	l.build.recorded, l.build.ensure = maps.Clone(s.build.recorded), s.versions.prepared()
 	l.build.loading = maps.Clone(s.build.loading)
 	l.build.keys[t.source] = s.build.keysOf(t.source) // nobody else looks at them meanwhile
 	s.build.loads(b, t)
+	b.Held, s.build.held = s.build.held, nil // ends of loads
 	s.beside = l
 	go func() { l.done <- l.run(ctx, s.w.o.Store) }()
 	if shared { // a batch beside it could wait for one of its keys, and it for that batch
@@ -101,6 +102,9 @@ func (l *beside) run(ctx context.Context, store Store) (err error) {
 	}
 	st := &l.batch.Steps[0]
 	st.Keys, l.batch.Content = l.build.keysOf(l.t.source).count(), l.build.content.Sum()
+	for k, n := range l.build.heldBefore {
+		l.batch.holds(k, n)
+	}
 	return tx.Commit(ctx, l.batch)
 }
 
@@ -140,9 +144,10 @@ func (l *beside) write(ctx context.Context, tx Large) error {
 				return err
 			}
 		}
-		err := tx.Write(ctx, l.build.result(), l.build.quarantine)
+		err := tx.Write(ctx, l.build.result(), l.build.quarantine, l.build.held)
 		var refused *RowsError
 		if !errors.As(err, &refused) {
+			l.build.count()
 			return err
 		}
 		l.build.refuse(refused)
@@ -171,6 +176,7 @@ func (s *session) finish(err error) error {
 		s.blocked = append(slices.Delete(s.blocked, i, i+1), l.f)
 	}
 	s.stored(l.batch)
+	s.dropped(l.batch.Held)
 	s.arrived(l.batch, timesOf([]*txn{l.t}))
 	s.applied++
 	return nil

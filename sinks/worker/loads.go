@@ -17,7 +17,7 @@ func (t *txn) alone() bool {
 
 // loads takes what a transaction says of loads. It comes after the transaction's rows.
 func (u *builder) loads(b *Batch, t *txn) {
-	for _, l := range t.commit.Loads {
+	for n, l := range t.commit.Loads {
 		k := tableKey{t.source, l.Table}
 		goes, on := u.loading[k]
 		switch {
@@ -25,6 +25,9 @@ func (u *builder) loads(b *Batch, t *txn) {
 		case l.Phase == event.LoadEnded:
 			if l.Range == nil || goes.Since == l.Since {
 				delete(u.loading, k)
+				if on {
+					u.holdLoad(t, l, n)
+				}
 			}
 		default:
 			u.loading[k] = l

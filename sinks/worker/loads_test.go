@@ -30,7 +30,7 @@ func TestPartsOfTables(t *testing.T) {
 		"a part of what is loading":  {[]event.Load{load(event.LoadBegun, 1, nil), load(event.LoadBegun, 2, part), load(event.LoadEnded, 2, part)}, true, false},
 		"all in place of a part":     {[]event.Load{load(event.LoadBegun, 1, part), load(event.LoadBegun, 2, nil), load(event.LoadEnded, 2, nil)}, false, false},
 	} {
-		u := newBuilder(&Worker{}, "topic", map[tableKey]error{k: errors.New("altered")})
+		u := newBuilder(&Worker{}, "topic", map[tableKey]*stop{k: {err: errors.New("altered")}})
 		u.keysOf("s").table("d.t").ids["key"] = reason{}
 		var b Batch
 		u.loads(&b, &txn{source: "s", commit: &envelope.Commit{Loads: tt.loads}})

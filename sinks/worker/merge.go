@@ -19,6 +19,7 @@ type merger struct {
 	mem      *memory
 	scratch  []byte
 	table    *schema.Table
+	narrow   *narrow   // of which table is; nil if the store has all columns
 	held     *heldKeys // what goes elsewhere; the merger itself doesn't look
 	source   string
 	truncate bool

@@ -29,9 +29,13 @@ type session struct {
 	told     time.Time  // when the store was told what it has of its sources
 	damaged  log.Offset // nothing is well before what lies here has been read; -1 for none
 	counted  Counts     // what the worker knows of asm's counts
+
+	looked    time.Time // when what a person may have accepted was asked for
+	stopped   bool      // some table was stopped then
+	accepting *Halt     // the table whose held changes are being applied
 }
 
-func newSession(w *Worker, held Claim, refused map[tableKey]error) *session {
+func newSession(w *Worker, held Claim, refused map[tableKey]*stop) *session {
 	p := held.Partition
 	s := &session{w: w, p: p, claim: held, versions: newVersions(), damaged: -1}
 	s.build = newBuilder(w, p.Topic, refused)
@@ -82,9 +86,16 @@ func (s *session) loop(reading, ctx context.Context, from log.Offset) error {
 		}
 	}()
 	for {
+		if err := s.accept(ctx); err != nil {
+			return err
+		}
+		wait := s.w.o.Wait
+		if s.accepting != nil {
+			wait = 0
+		}
 		var got fetched
 		if ahead == nil && s.beside != nil {
-			ahead = s.fetchAhead(reading, spare, from, s.w.o.Wait)
+			ahead = s.fetchAhead(reading, spare, from, wait)
 		}
 		if ahead != nil {
 			select {
@@ -98,7 +109,7 @@ func (s *session) loop(reading, ctx context.Context, from log.Offset) error {
 				continue
 			}
 		} else {
-			got.batches, got.err = s.fetch.Fetch(reading, from, s.w.o.Wait)
+			got.batches, got.err = s.fetch.Fetch(reading, from, wait)
 		}
 		if got.err != nil {
 			return s.until(ctx, from, got.err)

@@ -173,6 +173,7 @@ func (s *session) arrived(b *Batch, times []Applied) {
 			c.Txns += int64(st.Txns)
 			c.Rows += int64(st.Rows)
 			c.Skipped += int64(st.Skipped)
+			c.Held += int64(st.Held)
 			c.Quarantined += int64(st.Quarantined)
 			c.Keys = st.Keys
 			switch st.Repair {

@@ -36,6 +36,7 @@ type Claims interface {
 // partitions; calls for one partition come from one goroutine at a time, but for Begin's.
 type Store interface {
 	Claims
+	Holding
 	// Prepare creates or checks the bookkeeping tables. It is safe to call from
 	// several workers at once, and one that is stopped within it blocks no other.
 	Prepare(ctx context.Context) error
@@ -45,8 +46,9 @@ type Store interface {
 	// besides what it holds. It is called between two batches, before the first rows of
 	// the version and after all rows of the table's version before it. ErrTableRefused
 	// means that this table must stop, ErrLossyChange that the version before holds more,
-	// or other things, than this one; the text says why.
-	EnsureTable(ctx context.Context, c Claim, t *schema.Table) error
+	// or other things, than this one; the text says why. Columns of left have no place in the
+	// store's table: the caller leaves their values out.
+	EnsureTable(ctx context.Context, c Claim, t *schema.Table) (left []int, err error)
 	// Apply commits one batch in one store transaction: it checks the claim, compares
 	// and sets each source's position, writes the rows and the batch row. On
 	// ErrOutcomeUnknown the caller claims again and looks. A RowsError names all rows
@@ -68,13 +70,32 @@ type Store interface {
 	Close() error
 }
 
+// Holding keeps the rows of stopped tables until a person has decided.
+type Holding interface {
+	// Accept notes a person's order to take a stopped table's change and to go on, and says
+	// what has stopped it; ErrNotHalted if nothing has. It needs no claim: whoever has the
+	// table's partition finds it. From then on EnsureTable takes the version that the table
+	// stopped with, also where something is lost. Of a table that needs to be read again, that
+	// is all that becomes of it.
+	Accept(ctx context.Context, source, table string) (Halt, error)
+	// Halts returns the stopped tables.
+	Halts(ctx context.Context, c Claim) ([]Halt, error)
+	// Held returns the first changes that are held of a table, in order, up to limit but at
+	// least one, and whether there are more.
+	Held(ctx context.Context, c Claim, source, table string, limit HeldLimit) (changes []HeldChange, more bool, err error)
+	// HaltAgain takes back that a table is accepted: its held changes can't be applied, for
+	// h's Error and Version.
+	HaltAgain(ctx context.Context, c Claim, h Halt) error
+}
+
 // Large is a store transaction that takes a source transaction in pieces. It is used
 // by one goroutine.
 type Large interface {
 	// Write applies the net effect of the next piece upon that of the pieces before.
 	// After a RowsError the transaction is as it was before the call.
-	Write(ctx context.Context, tables []TableChange, q []Quarantined) error
-	// Commit does what Apply does for a batch, whose Tables and Quarantine are written.
+	Write(ctx context.Context, tables []TableChange, q []Quarantined, held []Held) error
+	// Commit does what Apply does for a batch, whose Tables and Quarantine are written. Its
+	// Held count what the pieces have.
 	Commit(ctx context.Context, b *Batch) error
 	// Close rolls back what isn't committed, and must be called.
 	Close() error
@@ -151,6 +172,7 @@ type Step struct {
 	Txns     int // source transactions in the batch
 	Rows     int // row records in the batch, before merging
 	Skipped  int // rows missed for stopped tables; above 0 the batch is partial
+	Held     int // rows of stopped tables that the store keeps; the batch is partial, too
 	// Quarantined are rows missed because their key is in quarantine; the batch is
 	// partial then, too.
 	Quarantined int
@@ -184,6 +206,12 @@ type Batch struct {
 	// Halts are tables whose rows this batch leaves out for the first time. A halt
 	// that the store has already stays as it is.
 	Halts []Halt
+	// Held is what stopped tables have in this batch, HeldLimit the most that may be held of
+	// each.
+	Held      []Held
+	HeldLimit HeldLimit
+	// Resume says that the batch applies held changes, and has no steps; nil otherwise.
+	Resume *Resume
 	// Quarantine is what keys in quarantine have in this batch.
 	Quarantine []Quarantined
 	// Content is the digest of the batch's records (stream/envelope/FORMAT.md). The
@@ -207,18 +235,36 @@ type Recalled struct {
 	Keys  []QuarantinedKey
 	// Loads have begun and not ended.
 	Loads []Load
+	// LeftOut are the columns without a place in the store, by source and table.
+	LeftOut map[string]map[string][]string
 	// Unequal are the tables of each source of which the last verification has found a
 	// difference that stands.
 	Unequal map[string][]string
 }
 
-// Halt is a stopped table. Its rows from Since on are not in the store: only
-// reading the table again makes it whole.
+// Halt is a stopped table. Its rows from Since on are not in the store's table.
 type Halt struct {
-	Source string
-	Table  string         // schema.Table.ID
-	Since  event.Position // of the first transaction that misses rows
-	Error  string
+	Source string         `json:"-"`
+	Table  string         `json:"table"`          // schema.Table.ID
+	Since  event.Position `json:"since_position"` // of the first transaction that misses rows
+	Error  string         `json:"error"`
+	// Version is that of the table with which it stopped.
+	Version schema.Version `json:"version,omitempty"`
+	// The rest is the store's: when the table stopped, what is held of it, whether it is
+	// accepted, and whether it must be read again since not all of it is held.
+	At       time.Time `json:"since"`
+	Rows     int64     `json:"held_rows"`
+	Bytes    int64     `json:"held_bytes"`
+	Accepted bool      `json:"accepted,omitempty"`
+	Reread   bool      `json:"reread_needed,omitempty"`
+}
+
+// Remedy is the command by which a person lets the table go on.
+func (h *Halt) Remedy() string {
+	if h.Reread {
+		return "tributary table reread " + h.Source + " " + h.Table
+	}
+	return "tributary table accept " + h.Source + " " + h.Table
 }
 
 // TableChange is the net effect of a batch on one source table of one version. Of a
@@ -230,6 +276,9 @@ type TableChange struct {
 	// Loading says that rows may be missing in the store which the load is still to bring:
 	// a change of columns of a missing row has no effect, and no missing row is an anomaly.
 	Loading bool
+	// Late says that the rows come later than the log had them: they take no key that
+	// another source has meanwhile, and no missing row is an anomaly.
+	Late bool
 	// Truncate removes all rows of the source from the dataset's table first. Fetch
 	// of base rows (NetRow.Base) happens before it.
 	Truncate bool

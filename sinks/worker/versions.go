@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/tributary-cdc/tributary/schema"
 	"github.com/tributary-cdc/tributary/stream/event"
@@ -16,10 +17,12 @@ type versions struct {
 	tables map[tableKey]*schema.Table
 	// stored are the versions that the store is prepared for.
 	stored map[tableKey]*schema.Table
+	// narrow are those versions of which the store leaves columns out.
+	narrow map[*schema.Table]*narrow
 }
 
 func newVersions() versions {
-	return versions{ids: map[uint32]bool{}, tables: map[tableKey]*schema.Table{}, stored: map[tableKey]*schema.Table{}}
+	return versions{ids: map[uint32]bool{}, tables: map[tableKey]*schema.Table{}, stored: map[tableKey]*schema.Table{}, narrow: map[*schema.Table]*narrow{}}
 }
 
 // follow reports whether a transaction brings another version of a table than the
@@ -65,28 +68,32 @@ func (v *versions) begun(loads []Load) {
 	}
 }
 
-// prepared is for tables that were ensured before.
-func prepared(context.Context, *schema.Table) error { return nil }
-
-// ensure prepares the store for a version of a table.
-func (s *session) ensure(ctx context.Context, t *schema.Table) error {
+// ensure prepares the store for a version of a table. It gives the version without the
+// columns that the store leaves out, or nil if there are none.
+func (s *session) ensure(ctx context.Context, t *schema.Table) (*narrow, error) {
 	k := keyOf(t)
 	if s.versions.stored[k] == t {
-		return nil
+		return s.versions.narrow[t], nil
 	}
 	if err := s.settle(ctx); err != nil { // the partition's connection is in use
-		return err
+		return nil, err
 	}
-	err := s.w.o.Store.EnsureTable(ctx, s.claim, t)
+	left, err := s.w.o.Store.EnsureTable(ctx, s.claim, t)
 	// A large transaction holds the table against being altered.
 	for s.beside != nil && errors.Is(err, ErrRetry) {
 		if err = s.finish(<-s.beside.done); err == nil {
-			err = s.w.o.Store.EnsureTable(ctx, s.claim, t)
+			left, err = s.w.o.Store.EnsureTable(ctx, s.claim, t)
 		}
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s.versions.stored[k] = t
-	return nil
+	n := s.leftOut(t, left)
+	if was := s.versions.narrow[t]; n == nil {
+		delete(s.versions.narrow, t)
+	} else if was == nil || !slices.Equal(was.keep, n.keep) { // the store knows it by its address
+		s.versions.narrow[t] = n
+	}
+	return s.versions.narrow[t], nil
 }

@@ -42,6 +42,10 @@ type Options struct {
 	// ends. Default: the system's folder for temporary files; where that lies in
 	// memory, set another one.
 	SpoolDir string
+	// Held bounds what the store keeps of one stopped table until a person accepts it, in
+	// rows and in bytes of their records. Beyond it the rows are dropped, and the table
+	// needs to be read again. Default 1000000 rows, 1 GiB.
+	Held HeldLimit
 	// StopTimeout bounds what is still written after a stop is asked. Default 10s.
 	StopTimeout time.Duration
 	// Wait is the longest time a fetch waits for new records. Default 500ms.
@@ -82,6 +86,12 @@ type SourceStatus struct {
 	Txns      int64          `json:"transactions"`
 	Rows      int64          `json:"rows"`
 	Skipped   int64          `json:"skipped"`
+	// Held are rows of stopped tables that the store has kept for later, since the start.
+	Held int64 `json:"held"`
+	// LeftOut are columns of tables that the store leaves out by the dataset's rule.
+	LeftOut map[string][]string `json:"left_out_columns,omitempty"`
+	// Halts are the tables that have stopped in the store.
+	Halts []Halt `json:"halted_tables,omitempty"`
 	// Quarantined are rows that went to quarantine since the start, Keys those keys
 	// that are there.
 	Quarantined int64 `json:"quarantined"`
@@ -118,6 +128,15 @@ func New(o Options) (*Worker, error) {
 	}
 	if o.SpoolBytes < 64<<10 || o.SpoolBytes > 4<<30 {
 		return nil, fmt.Errorf("worker options: SpoolBytes %d is outside 65536 to 4294967296", o.SpoolBytes)
+	}
+	if o.Held.Rows == 0 {
+		o.Held.Rows = 1_000_000
+	}
+	if o.Held.Bytes == 0 {
+		o.Held.Bytes = 1 << 30
+	}
+	if o.Held.Rows < 0 || o.Held.Bytes < 0 {
+		return nil, fmt.Errorf("worker options: Held %+v is below 0", o.Held)
 	}
 	if o.StopTimeout == 0 {
 		o.StopTimeout = 10 * time.Second
@@ -178,7 +197,7 @@ func (w *Worker) RunPartition(ctx context.Context, held Claim) error {
 		case <-grace.Done():
 		}
 	})()
-	refused, p := map[tableKey]error{}, held.Partition
+	refused, p := map[tableKey]*stop{}, held.Partition
 	w.partition(p, Starting, nil)
 	damaged := log.Offset(-1)
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, w.o.MaxBackoff) {
@@ -199,7 +218,7 @@ func (w *Worker) RunPartition(ctx context.Context, held Claim) error {
 		}
 		var te *TableError
 		if errors.As(err, &te) && refused[keyOf(te.Table)] == nil {
-			refused[keyOf(te.Table)] = te.Err
+			refused[keyOf(te.Table)] = &stop{err: te.Err, version: te.Table.Version()}
 			w.o.Logger.Error("table stopped", "source", te.Table.Source, "table", te.Table.ID(), "err", te.Err)
 		}
 		if s.applied > 0 {
