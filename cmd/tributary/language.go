@@ -16,6 +16,7 @@ type catalogue struct {
 	trace, traceLong, status, statusLong, output, explain, registry, foreign                           string
 	table, tableAgent, tableReread, tablePause, tableResume, tableCancel, ordered                      string
 	tableAdd, tableAddLong, tableRereadLong, tablePart, tableKeep, orderedOnly, wrongPart, partMissing string
+	tableAccept, tableAcceptLong, workerAt, tableAccepted, tableRereadToo, halted, haltedHeld          string
 	gap, gapRepair, gapRepairLong, gapBounds                                                           string
 	fieldLoad, loadEstimate, loadSpeed, loadLeft, loadResumes, fieldAdded, fieldLeft, fieldVerify      string
 
@@ -65,6 +66,13 @@ var texts = map[language]catalogue{
 		tableRereadLong: "Reads a captured table again while its changes go on. Rows that don't exist at the source any more\n" +
 			"leave the store. With --where-key only a part of it is read, and nothing outside is touched.\n" +
 			"TABLE is DATABASE.TABLE, on PostgreSQL DATABASE.SCHEMA.TABLE.",
+		tableAccept: "let a table that has stopped in a store go on as it is now", workerAt: "`URL` of a worker of the store: http of its file",
+		tableAcceptLong: "Accepts what has stopped a table in a store, e.g. a change of its columns: the worker changes the\n" +
+			"store's table, applies the rows that the store has held meanwhile, in order, and goes on. What still\n" +
+			"can't be applied stops it again, and nothing is lost. A table of which more rows came than may be\n" +
+			"held must be read again besides. TABLE is DATABASE.TABLE, on PostgreSQL DATABASE.SCHEMA.TABLE.",
+		tableAccepted: "accepted; %d held rows are applied now, tributary status shows when the table goes on", tableRereadToo: "accepted; the table must be read again as well, on the agent's machine: %s",
+		halted: "table %s, stopped since %s: %s; %s", haltedHeld: "%d rows are held: %s",
 		gapBounds: "after %s, found %s: %s",
 		gap:       "repair gaps of sources", gapRepair: "begin a source in a gap anew, and read all its tables again",
 		gapRepairLong: "Begins a source whose continuity is lost anew at its present end, and reads all its captured tables\n" +
@@ -119,6 +127,12 @@ var texts = map[language]catalogue{
 		tableRereadLong: "在变更继续的同时重新读取一张已采集的表。源端已不存在的行会从汇聚库移除。\n" +
 			"使用 --where-key 时只读取一部分，其余的行不受影响。\n" +
 			"TABLE 为 库名.表名，PostgreSQL 为 库名.模式名.表名。",
+		tableAccept: "让一张在汇聚库中已停止的表按现有结构继续", workerAt: "该汇聚库任一 worker 的地址 `URL`：其配置文件中的 http",
+		tableAcceptLong: "接受使一张表在汇聚库中停止的原因，例如列的变更：worker 修改汇聚库的表，按顺序应用期间保留的行，然后继续。\n" +
+			"仍无法应用的内容会使该表再次停止，不会丢失。若到来的行超过可保留的数量，还须重新读取该表。\n" +
+			"TABLE 为 库名.表名，PostgreSQL 为 库名.模式名.表名。",
+		tableAccepted: "已接受；正在应用保留的 %d 行，用 tributary status 查看该表何时继续", tableRereadToo: "已接受；还须在 agent 的机器上重新读取该表：%s",
+		halted: "表 %s，自 %s 起停止：%s；%s", haltedHeld: "已保留 %d 行：%s",
 		gapBounds: "位于 %s 之后，发现于 %s：%s",
 		gap:       "修复数据源的缺口", gapRepair: "让有缺口的数据源重新开始，并重新读取其全部表",
 		gapRepairLong: "让无法证明连续的数据源从其当前末尾重新开始，并在变更继续的同时重新读取全部被采集的表。\n" +

@@ -25,6 +25,10 @@ var (
 	storeTxns     = metric("store_transactions_total", "Transactions applied since the start.", "source")
 	storeRows     = metric("store_rows_total", "Rows applied since the start, before merging.", "source")
 	storeSkipped  = metric("store_skipped_rows_total", "Rows missed for stopped tables since the start.", "source")
+	storeHalted   = metric("store_halted_tables", "Tables that have stopped in the store.", "source")
+	storeWaiting  = metric("store_held_rows", "Rows of stopped tables that the store holds until the table is accepted.", "source")
+	storeLeftOut  = metric("store_left_out_columns", "Columns that the store leaves out by the rule of their dataset.", "source")
+	storeReread   = metric("store_reread_tables", "Stopped tables of which more rows came than may be held: they need to be read again.", "source")
 	storeHeld     = metric("store_quarantined_rows_total", "Rows missed since the start because their key is in quarantine.", "source")
 	storeKeys     = metric("store_quarantined_keys", "Keys in quarantine.", "source")
 	storeUnequal  = metric("store_unequal_tables", "Tables of which the last verification has found a difference that stands.", "source")
@@ -98,6 +102,21 @@ func workerMetrics(status func() (map[string]worker.SourceStatus, worker.Counts)
 			counter(out, storeTxns, s.Txns, id)
 			counter(out, storeRows, s.Rows, id)
 			counter(out, storeSkipped, s.Skipped, id)
+			held, reread := int64(0), 0
+			for _, h := range s.Halts {
+				held += h.Rows
+				if h.Reread {
+					reread++
+				}
+			}
+			left := 0
+			for _, columns := range s.LeftOut {
+				left += len(columns)
+			}
+			gauge(out, storeLeftOut, float64(left), id)
+			gauge(out, storeHalted, float64(len(s.Halts)), id)
+			gauge(out, storeWaiting, float64(held), id)
+			gauge(out, storeReread, float64(reread), id)
 			counter(out, storeHeld, s.Quarantined, id)
 			gauge(out, storeKeys, float64(s.Keys), id)
 			gauge(out, storeUnequal, float64(len(s.Unequal)), id)

@@ -22,7 +22,7 @@ func TestMetrics(t *testing.T) {
 			Stopped: []event.TableStop{{Table: "xueji.a"}}}, {Source: "330106-idle", State: pipeline.Starting}}
 	})
 	store := workerMetrics(func() (map[string]worker.SourceStatus, worker.Counts) {
-		return map[string]worker.SourceStatus{"330106-xueji": {Txns: 2, Rows: 5, Skipped: 1, Gap: "ROW_COUNT", Committed: at, Logged: at.Add(750 * time.Millisecond), At: at.Add(time.Second)}}, worker.Counts{Fenced: 4}
+		return map[string]worker.SourceStatus{"330106-xueji": {Txns: 2, Rows: 5, Skipped: 1, Gap: "ROW_COUNT", LeftOut: map[string][]string{"xueji.a": {"x", "y"}}, Halts: []worker.Halt{{Rows: 3}, {Rows: 4}, {Reread: true}}, Committed: at, Logged: at.Add(750 * time.Millisecond), At: at.Add(time.Second)}}, worker.Counts{Fenced: 4}
 	})
 	for name, tt := range map[string]struct {
 		c    collector
@@ -31,7 +31,8 @@ func TestMetrics(t *testing.T) {
 		"agent": {agent, []string{`tributary_source_rows_total{source="330106-xueji"} 9`, `tributary_source_log_lag_seconds{source="330106-xueji"} 0.25`,
 			`tributary_source_state{source="330106-xueji",state="streaming"} 1`, `tributary_source_stopped_tables{source="330106-xueji"} 1`}},
 		"worker": {store, []string{`tributary_store_gap{source="330106-xueji"} 1`, `tributary_store_lag_seconds{source="330106-xueji"} 1`, `tributary_store_log_lag_seconds{source="330106-xueji"} 0.25`,
-			`tributary_store_skipped_rows_total{source="330106-xueji"} 1`, `tributary_log_records_set_aside_total{reason="fenced"} 4`}},
+			`tributary_store_skipped_rows_total{source="330106-xueji"} 1`, `tributary_store_halted_tables{source="330106-xueji"} 3`, `tributary_store_held_rows{source="330106-xueji"} 7`,
+			`tributary_store_reread_tables{source="330106-xueji"} 1`, `tributary_store_left_out_columns{source="330106-xueji"} 2`, `tributary_log_records_set_aside_total{reason="fenced"} 4`}},
 	} {
 		reg := prometheus.NewRegistry()
 		reg.MustRegister(tt.c)

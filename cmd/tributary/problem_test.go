@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -116,5 +117,37 @@ func TestTableOrders(t *testing.T) {
 	}
 	if code, _, errs := call("table", "reread", "a", "b", "--agent", "http://127.0.0.1:1"); code != exitUnreachable || !strings.Contains(errs, "[PROGRAM_UNREACHABLE]") {
 		t.Errorf("exit %d, %s", code, errs)
+	}
+}
+
+// halting answers an order to accept a table as a store does.
+type halting struct {
+	halt worker.Halt
+	err  error
+}
+
+func (h halting) Accept(context.Context, string, string) (worker.Halt, error) { return h.halt, h.err }
+
+// TestAcceptOrders: a worker's answers to an order to accept a table say what is left to do.
+func TestAcceptOrders(t *testing.T) {
+	for name, tt := range map[string]struct {
+		halting
+		code int
+		want string
+	}{
+		"rows are held":  {halting{halt: worker.Halt{Rows: 7}}, 0, "正在应用保留的 7 行"},
+		"too many":       {halting{halt: worker.Halt{Source: "330106-xueji", Table: "xueji.t", Reread: true}}, 0, "tributary table reread 330106-xueji xueji.t"},
+		"isn't halted":   {halting{err: worker.ErrNotHalted}, exitFailed, "[TABLE_NOT_HALTED] "},
+		"the store away": {halting{err: worker.ErrStoreAway}, exitFailed, "[STORE_UNREACHABLE] "},
+	} {
+		srv := httptest.NewServer(handler(answers{status: func() report { return report{} }, orders: accepting{tt.halting}}))
+		t.Cleanup(srv.Close)
+		code, out, errs := call("table", "accept", "330106-xueji", "xueji.t", "--worker", srv.URL, "--lang", "zh-CN")
+		if code != tt.code || !strings.Contains(out+errs, tt.want) {
+			t.Errorf("%s: exit %d, %s%s", name, code, out, errs)
+		}
+		if code, _, errs := call("table", "reread", "330106-xueji", "xueji.t", "--agent", srv.URL, "--lang", "en"); code != exitFailed || !strings.Contains(errs, "[ORDER_UNKNOWN]") {
+			t.Errorf("%s: a worker took another order: exit %d, %s", name, code, errs)
+		}
 	}
 }

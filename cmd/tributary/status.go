@@ -142,7 +142,7 @@ func (r *report) well() bool {
 		}
 	}
 	for _, s := range r.Stores {
-		if s.Gap != "" && !s.Repairing || s.Keys > 0 || len(s.Unequal) > 0 {
+		if s.Gap != "" && !s.Repairing || s.Keys > 0 || len(s.Unequal) > 0 || len(s.Halts) > 0 {
 			return false
 		}
 	}
@@ -218,6 +218,12 @@ func printStatus(out io.Writer, say catalogue, lang language, reports []report) 
 			if len(s.Unequal) > 0 {
 				notes = append(notes, note(lang, worker.TablesUnequal, strings.Join(s.Unequal, ", "), "")...)
 			}
+			for _, table := range slices.Sorted(maps.Keys(s.LeftOut)) {
+				notes = append(notes, note(lang, worker.ColumnsLeftOut, table+": "+strings.Join(s.LeftOut[table], ", "), "")...)
+			}
+			for i := range s.Halts {
+				notes = append(notes, haltNote(say, lang, s.Source, &s.Halts[i]))
+			}
 			if s.Keys > 0 {
 				notes = append(notes, note(lang, worker.KeysQuarantined, strconv.Itoa(s.Keys), "")...)
 			}
@@ -226,6 +232,13 @@ func printStatus(out io.Writer, say catalogue, lang language, reports []report) 
 	}
 	_, err := io.WriteString(out, columns.Align(lines, func(i int) bool { return i >= 3 && i <= 5 }))
 	return err
+}
+
+// haltNote says what has stopped a table in the store, and what a person does about it.
+func haltNote(say catalogue, lang language, source string, h *worker.Halt) string {
+	h.Source = source
+	what := strings.Join(note(lang, h.Code(), h.Error, ""), "; ")
+	return fmt.Sprintf(say.halted, h.Table, h.At.Local().Format("2006-01-02 15:04:05 -07:00"), what, fmt.Sprintf(say.haltedHeld, h.Rows, h.Remedy()))
 }
 
 // roomNotes say how much of a source's log is left, and what is to be looked after. What

@@ -111,15 +111,23 @@ func (ls loaders) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // ordered finds the source that an order means, or refuses the order.
 func (ls loaders) ordered(w http.ResponseWriter, r *http.Request) (l loading, ok bool) {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() || r.Header.Get(orderHeader) == "" {
-		refuse(w, http.StatusForbidden, trouble{Code: "ORDER_FORBIDDEN", Message: "orders come from this machine, by tributary table and tributary gap"})
+	if !fromHere(w, r) {
 		return l, false
 	}
 	if l, ok = ls[r.PathValue("source")]; !ok {
 		refuse(w, http.StatusNotFound, trouble{Code: "SOURCE_UNKNOWN", Message: "this agent has no source " + r.PathValue("source")})
 	}
 	return l, ok
+}
+
+// fromHere refuses an order that doesn't come from a program of this machine.
+func fromHere(w http.ResponseWriter, r *http.Request) bool {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() || r.Header.Get(orderHeader) == "" {
+		refuse(w, http.StatusForbidden, trouble{Code: "ORDER_FORBIDDEN", Message: "orders come from this machine, by tributary table and tributary gap"})
+		return false
+	}
+	return true
 }
 
 func refuse(w http.ResponseWriter, status int, t trouble) {
@@ -138,12 +146,12 @@ func accept(w http.ResponseWriter, answer any) {
 const orderHeader = "X-Tributary-Order"
 
 func tableCommand(say catalogue) *cobra.Command {
-	root := say.group(&cobra.Command{Use: "table", Short: say.table, Example: "tributary table add 330106-xueji xueji.student\ntributary table reread 330106-xueji xueji.student --agent http://127.0.0.1:8061"})
-	agent := root.PersistentFlags().String("agent", "http://127.0.0.1:8061", say.tableAgent)
+	root := say.group(&cobra.Command{Use: "table", Short: say.table, Example: "tributary table add 330106-xueji xueji.student\ntributary table accept 330106-xueji xueji.student"})
 	for _, order := range []struct{ name, short, long string }{{"add", say.tableAdd, say.tableAddLong}, {"reread", say.tableReread, say.tableRereadLong},
 		{"pause", say.tablePause, ""}, {"resume", say.tableResume, ""}, {"cancel", say.tableCancel, ""}} {
 		c := &cobra.Command{Use: order.name + " SOURCE TABLE", Short: order.short, Long: order.long, Args: say.takes("SOURCE", "TABLE"),
 			Example: fmt.Sprintf("tributary table %[1]s 330106-xueji xueji.student\ntributary table %[1]s 330108-renshi renshi.public.teacher --agent http://127.0.0.1:8071", order.name)}
+		agent := c.Flags().String("agent", "http://127.0.0.1:8061", say.tableAgent)
 		var part *string
 		var keep *bool
 		if order.name == "reread" {
@@ -182,6 +190,7 @@ func tableCommand(say catalogue) *cobra.Command {
 		}
 		root.AddCommand(c)
 	}
+	root.AddCommand(acceptCommand(say))
 	return root
 }
 

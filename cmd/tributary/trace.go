@@ -91,5 +91,5 @@ func newStore(s config.StoreDB) (*postgres.Store, error) {
 	}
 	target, datasets := s.Layouts()
 	return postgres.New(postgres.Options{Host: s.Host, Port: s.Port, Database: s.Database, User: s.User, Password: password, Schema: s.Schema, TLS: s.TLS.Peer(),
-		Target: target, Datasets: datasets})
+		Target: target, Datasets: datasets, Evolution: postgres.Evolution(s.Evolution), Evolutions: s.Evolutions()})
 }

@@ -53,7 +53,7 @@ func runWorker(ctx context.Context, file string, _ io.Writer, l *slog.Logger) er
 	}
 	defer said.close()
 	topics.changed = said.writer.Changed
-	w, err := worker.New(worker.Options{Store: store, Schemas: schemas.New(client), Name: c.Name, Logger: l, SpoolDir: c.DataDir, StopTimeout: c.StopTimeout, OnChange: said.writer.Changed, OnApplied: says.times.applied, Shared: store.Shared,
+	w, err := worker.New(worker.Options{Store: store, Schemas: schemas.New(client), Name: c.Name, Logger: l, SpoolDir: c.DataDir, StopTimeout: c.StopTimeout, OnChange: said.writer.Changed, OnApplied: says.times.applied, Shared: store.Shared, Held: worker.HeldLimit{Rows: c.Held.Rows, Bytes: int64(c.Held.Size)},
 		Fetcher: func(p log.Partition) log.Fetcher { return client.Fetcher(p, 2<<20) }})
 	if err != nil {
 		return err
@@ -88,6 +88,7 @@ func runWorker(ctx context.Context, file string, _ io.Writer, l *slog.Logger) er
 				return r
 			},
 			ready:   func() error { return workerReady(s.member.get(), w.Partitions()) },
+			orders:  accepting{store},
 			figures: []prometheus.Collector{workerMetrics(w.Status), partitionMetrics(w), said.metrics()},
 		}), l)
 	})

@@ -29,6 +29,9 @@ var explanations = map[string]map[language.Language]explanation{
 	"CLAIM_LOST": {
 		english: {"another worker has taken the partition", "nothing, if it was wanted; else see which workers run on this store"},
 		chinese: {"另一个 worker 已接管该分区", "若是预期的则无需处理；否则检查有哪些 worker 在使用这个汇聚库"}},
+	"COLUMNS_LEFT_OUT": {
+		english: {"columns of a source's table have no place in the store, since the dataset's rule is evolution: ignore", "nothing, if that is meant; else set the rule evolve and start the worker again, then read the table again for the values of before"},
+		chinese: {"因数据集的规则为 evolution: ignore，源端表的某些列未入库", "若属有意则无需处理；否则把规则改为 evolve 并重新启动 worker，再重新读取该表以补上此前的值"}},
 	"GROUP_OTHER_STORE": {
 		english: {"the consumer group has members that work for another store", "give each store's workers a group of their own: the key group in the worker's file"},
 		chinese: {"该消费者组中已有为其他库工作的成员", "每个库的应用程序使用自己的消费者组：配置文件中的 group"}},
@@ -162,8 +165,8 @@ var explanations = map[string]map[language.Language]explanation{
 		english: {"a row is larger than a record may be", "raise max.message.bytes of the log's topics and the agent's limit, or leave the table out"},
 		chinese: {"某一行超过单条记录的上限", "调大日志主题的 max.message.bytes 与 agent 的上限，或不采集该表"}},
 	"SCHEMA_CHANGE_REFUSED": {
-		english: {"the table has changed in a way that loses something, or that doesn't go together with the store's table; the text says from what to what", "tributary table reread SOURCE TABLE accepts the change; where the text names a type or the key of the store's table, alter that first"},
-		chinese: {"表结构变更会丢失数据，或与汇聚库的表不相容；文字中写明由何变为何", "tributary table reread 数据源 表 即接受该变更；若文字提到汇聚库表的类型或主键，须先修改汇聚库的表"}},
+		english: {"the table has changed in a way that loses something, that doesn't go together with the store's table, or that the dataset's rule (evolution) doesn't let pass; the text says from what to what", "tributary table accept SOURCE TABLE, on the machine of a worker of the store, takes the change and applies the rows that are held; where the table needs to be read again, tributary table reread SOURCE TABLE on the agent's machine"},
+		chinese: {"表结构变更会丢失数据、与汇聚库的表不相容，或被该数据集的规则（evolution）拦下；文字中写明由何变为何", "在该汇聚库任一 worker 的机器上执行 tributary table accept 数据源 表，即接受该变更并应用保留的行；若须重新读取，在 agent 的机器上执行 tributary table reread 数据源 表"}},
 	"SLOT_AHEAD": {
 		english: {"the replication slot was moved or made again, past changes that had not been read", "tributary gap repair SOURCE reads the source's tables again"},
 		chinese: {"复制槽被推进或重建，越过了尚未读取的变更", "用 tributary gap repair 数据源 重新读取其各表"}},
@@ -192,8 +195,8 @@ var explanations = map[string]map[language.Language]explanation{
 		english: {"the store refuses the user, the password or a privilege", "check user and password of the store; the user must own its schemas or have CREATE on the database"},
 		chinese: {"汇聚库拒绝用户、口令或权限", "检查汇聚库的用户名和口令；该用户须拥有相应模式，或有数据库的 CREATE 权限"}},
 	"STORE_TABLE_REFUSED": {
-		english: {"the store's table can't take the rows, e.g. because a person altered it", "undo what the text names, then read the table again"},
-		chinese: {"汇聚库的表无法接收数据，例如被人改过结构", "按文字所说恢复原状，然后重新读取该表"}},
+		english: {"the store's table can't take the rows, e.g. because a person altered it", "undo what the text names, then tributary table accept SOURCE TABLE on the machine of a worker of the store; its rows are held until then"},
+		chinese: {"汇聚库的表无法接收数据，例如被人改过结构", "按文字所说恢复原状，再在该汇聚库任一 worker 的机器上执行 tributary table accept 数据源 表；在此之前其数据行会被保留"}},
 	"STORE_UNREACHABLE": {
 		english: {"the store doesn't answer", "check address, network and server; applying goes on by itself"},
 		chinese: {"汇聚库没有应答", "检查地址、网络和服务器；恢复后会自动继续"}},
@@ -206,6 +209,9 @@ var explanations = map[string]map[language.Language]explanation{
 	"TABLE_KEY_REFUSED": {
 		english: {"the key that the agent's file gives the table can't be used", "the text beside the code has the ALTER, or names the column; then read the table again"},
 		chinese: {"agent 配置为该表指定的键不可用", "按代码旁的 ALTER 语句修改，或更正列名；然后重新读取该表"}},
+	"TABLE_NOT_HALTED": {
+		english: {"the table hasn't stopped in this store, so there is nothing to accept", "see tributary status; a table that its agent has stopped is read again: tributary table reread SOURCE TABLE"},
+		chinese: {"该表在此汇聚库中并未停止，没有可接受的内容", "查看 tributary status；若是 agent 停止了该表，用 tributary table reread 数据源 表 重新读取"}},
 	"TABLE_NO_KEY": {
 		english: {"the table has no primary key", "the text beside the code has the ALTER; or name unique columns in keys, or the table in append, in the agent's file; then read the table again"},
 		chinese: {"表没有主键", "按代码旁的 ALTER 语句修改；或在 agent 配置的 keys 中指定唯一列，或在 append 中列出该表；然后重新读取该表"}},

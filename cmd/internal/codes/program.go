@@ -54,8 +54,8 @@ var ofProgram = map[string]map[language.Language]explanation{
 		english: {"what answers at the address isn't a program of this kind", "check the address: it is http of the agent's or worker's file"},
 		chinese: {"该地址上应答的不是所要的程序", "检查地址：即 agent 或 worker 配置文件中的 http"}},
 	"ORDER_FORBIDDEN": {
-		english: {"the agent takes orders from its own machine only", "run tributary table, or tributary gap, there"},
-		chinese: {"agent 只接受本机下达的指令", "在 agent 所在的机器上运行 tributary table 或 tributary gap"}},
+		english: {"an agent or worker takes orders from its own machine only", "run tributary table, or tributary gap, there"},
+		chinese: {"agent 与 worker 只接受本机下达的指令", "在其所在的机器上运行 tributary table 或 tributary gap"}},
 	"ORDER_UNKNOWN": {
 		english: {"the agent doesn't know this order", "use a program of the agent's version"},
 		chinese: {"agent 不认识该指令", "使用与 agent 同一版本的程序"}},

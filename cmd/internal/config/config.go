@@ -126,14 +126,24 @@ type StoreDB struct {
 	TLS      TLS    `yaml:"tls"`
 	Schema   string `yaml:"schema"`
 	// Target is where the rows of datasets stand that Datasets doesn't name.
-	Target   string            `yaml:"target"`
-	Datasets map[string]Layout `yaml:"datasets"`
+	Target string `yaml:"target"`
+	// Evolution is what becomes of datasets whose tables change at a source.
+	Evolution string            `yaml:"evolution"`
+	Datasets  map[string]Layout `yaml:"datasets"`
 }
 
 // Layout is how one dataset stands in the store.
 type Layout struct {
-	Target string `yaml:"target"`
-	Key    string `yaml:"key"`
+	Target    string `yaml:"target"`
+	Key       string `yaml:"key"`
+	Evolution string `yaml:"evolution"`
+}
+
+// Held bounds what a store keeps of one stopped table, until it is accepted. The zero value
+// is 1000000 rows and 1GB.
+type Held struct {
+	Rows int64 `yaml:"rows"`
+	Size Size  `yaml:"size"`
 }
 
 // Worker is the file of `tributary worker`.
@@ -146,7 +156,9 @@ type Worker struct {
 	Group string `yaml:"group"`
 	// DataDir is for rows of large transactions that wait for their commit. Without
 	// one they go to the system's folder for temporary files.
-	DataDir     string        `yaml:"data_dir"`
+	DataDir string `yaml:"data_dir"`
+	// Held bounds what the store keeps of one stopped table.
+	Held        Held          `yaml:"held"`
 	StopTimeout time.Duration `yaml:"stop_timeout"`
 	HTTP        string        `yaml:"http"`
 	// Registry is where the schema registry of the orgs answers; empty for none.
@@ -192,7 +204,7 @@ func Load(name string, into interface{ Check() error }) error {
 // keys are what each struct knows, for the suggestion.
 var keys = map[string][]string{
 	"Agent":       {"name", "org", "log", "data_dir", "partitions", "codec", "stop_timeout", "http", "sources", "joined"},
-	"Worker":      {"name", "log", "orgs", "group", "data_dir", "stop_timeout", "http", "registry", "store"},
+	"Worker":      {"name", "log", "orgs", "group", "data_dir", "held", "stop_timeout", "http", "registry", "store"},
 	"Hub":         {"http", "log", "orgs", "stores", "accounts", "state", "data_dir", "names", "tls", "agents", "partitions", "alarms"},
 	"Alarms":      {"late", "retention", "webhooks"},
 	"Webhook":     {"name", "form", "password_file", "password_env", "sign_file", "language"},
@@ -207,10 +219,11 @@ var keys = map[string][]string{
 		"datasets", "keys", "append", "partition", "first_start", "load", "fuse", "warn", "verify"},
 	"Fuse":      {"size", "age"},
 	"Warn":      {"left", "held"},
+	"Held":      {"rows", "size"},
 	"Verifying": {"every", "tables", "repair"},
 	"Loading":   {"rows_per_second", "quiet_hours", "time_zone"},
-	"StoreDB":   {"name", "host", "port", "database", "user", "password_file", "password_env", "tls", "schema", "target", "datasets"},
-	"Layout":    {"target", "key"},
+	"StoreDB":   {"name", "host", "port", "database", "user", "password_file", "password_env", "tls", "schema", "target", "evolution", "datasets"},
+	"Layout":    {"target", "key", "evolution"},
 }
 
 var orgCode = regexp.MustCompile(`^[0-9A-Za-z_-]{1,64}$`)
@@ -333,6 +346,9 @@ func (w *Worker) Check() error {
 	}
 	w.Store.fill()
 	all := []error{w.Log.check(), w.Store.checkStore("store"), address("http", w.HTTP), address("registry", w.Registry)}
+	if w.Held.Rows < 0 {
+		all = append(all, wrong(fmt.Sprintf("held.rows %d", w.Held.Rows), belowZero))
+	}
 	if w.Name == "" {
 		all = append(all, missing("name", workerName))
 	}

@@ -208,11 +208,18 @@ func (s *StoreDB) checkStore(where string) error {
 		all = append(all, wrong(fmt.Sprintf("%s.schema %q", where, s.Schema), schemaName))
 	}
 	target, datasets := s.Layouts()
-	all = append(all, checkLayout(where, postgres.Layout{Target: target}))
+	all = append(all, checkLayout(where, postgres.Layout{Target: target}), checkEvolution(where, s.Evolution))
 	for _, name := range slices.Sorted(maps.Keys(datasets)) {
-		all = append(all, checkLayout(where+".datasets."+name, datasets[name]))
+		all = append(all, checkLayout(where+".datasets."+name, datasets[name]), checkEvolution(where+".datasets."+name, s.Datasets[name].Evolution))
 	}
 	return errors.Join(all...)
+}
+
+func checkEvolution(where, rule string) error {
+	if postgres.Evolution(rule).Check() != nil {
+		return wrong(fmt.Sprintf("%s.evolution %q", where, rule), oneOf, "evolve, halt, ignore")
+	}
+	return nil
 }
 
 func checkLayout(where string, l postgres.Layout) error {
@@ -234,4 +241,15 @@ func (s *StoreDB) Layouts() (postgres.Target, map[string]postgres.Layout) {
 		out[name] = postgres.Layout{Target: postgres.Target(l.Target), Key: postgres.Key(l.Key)}
 	}
 	return postgres.Target(s.Target), out
+}
+
+// Evolutions gives the rules for tables that change: that of single datasets, by name.
+func (s *StoreDB) Evolutions() map[string]postgres.Evolution {
+	out := map[string]postgres.Evolution{}
+	for name, l := range s.Datasets {
+		if l.Evolution != "" {
+			out[name] = postgres.Evolution(l.Evolution)
+		}
+	}
+	return out
 }
