@@ -30,6 +30,7 @@ type changing struct {
 	cols []string
 	next int
 	made int
+	rule string   // of the store, for tables that change; empty for its default
 	gone []string // columns that were dropped, to come back
 	ddl  []string // what was done, for people
 }
@@ -201,7 +202,8 @@ func source(t *testing.T, engine string, db servers.DB, rng *rand.Rand) *changin
 type system struct {
 	procs []*program.Process
 	bin   string
-	http  int
+	http  int // of the agent
+	city  int // of the worker
 	store *pgx.Conn
 	id    string // of the table at its source
 }
@@ -209,7 +211,7 @@ type system struct {
 func (c *changing) system(db, store servers.DB) *system {
 	t := c.t
 	mustExec(t, connect(t, store, "postgres"), "CREATE DATABASE city")
-	s := &system{bin: program.Build(t), http: program.Port(t), store: connect(t, store, "city"), id: "moving.moving"}
+	s := &system{bin: program.Build(t), http: program.Port(t), city: program.Port(t), store: connect(t, store, "city"), id: "moving.moving"}
 	dir, logPort := t.TempDir(), program.Port(t)
 	secret := func(name, password string) string {
 		return program.Write(t, filepath.Join(dir, name), "%s\n", password)
@@ -233,8 +235,9 @@ sources:
 name: city
 orgs: ["330108"]
 log: {brokers: ["127.0.0.1:%d"], embedded: true}
-store: {host: 127.0.0.1, port: %d, database: city, user: postgres, password_file: %s}
-`, logPort, store.Port, secret("store", store.Password))}},
+http: 127.0.0.1:%d
+store: {host: 127.0.0.1, port: %d, database: city, user: postgres, password_file: %s, evolution: "%s"}
+`, logPort, s.city, store.Port, secret("store", store.Password), c.rule)}},
 	}
 	if c.engine != "postgres" {
 		s.procs[1].Args[2] = program.Write(t, filepath.Join(dir, "agent.yml"), `
