@@ -23,7 +23,7 @@ type sink struct{ Store }
 
 func (sink) EnsureTable(context.Context, Claim, *schema.Table) ([]int, error) { return nil, nil }
 func (sink) Apply(context.Context, *Batch) error                              { return nil }
-func (sink) Reach(context.Context, Claim, []Reached) error           { return nil }
+func (sink) Reach(context.Context, Claim, []Reached) error                    { return nil }
 
 // BenchmarkGroup takes ten transactions of 1,000 rows from records to a merged batch.
 func BenchmarkGroup(b *testing.B) {
