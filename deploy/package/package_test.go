@@ -59,6 +59,9 @@ func TestPackage(t *testing.T) {
 			inside("tributary", "config", "check", role, "/usr/share/doc/tributary/examples/"+lang+"/"+role+".yml")
 		}
 	}
+	for _, doc := range []string{"grafana/overview.json", "prometheus/tributary.rules.yml", "handbook/zh-CN/install.md", "CHANGELOG.md"} {
+		owned(t, in("usr/share/doc/tributary/"+doc), "-rw-r--r-- 0:0")
+	}
 	t.Run("units", func(t *testing.T) { units(t, root) })
 	t.Run("manual", func(t *testing.T) { manuals(t, root) })
 	t.Run("licences", func(t *testing.T) {

@@ -39,6 +39,13 @@ func lay(ctx context.Context, o options, dir string) error {
 		unit := "tributary-" + r + ".service"
 		all = append(all, t.copy(filepath.Join(o.root, "deploy/systemd", unit), "usr/lib/systemd/system/"+unit, 0o644))
 	}
+	for _, pattern := range []string{"grafana/*.json", "prometheus/*.rules.yml"} {
+		files, err := filepath.Glob(filepath.Join(o.root, "deploy", pattern))
+		all = append(all, err)
+		for _, f := range files {
+			all = append(all, t.copy(f, filepath.Join("usr/share/doc/tributary", filepath.Dir(pattern), filepath.Base(f)), 0o644))
+		}
+	}
 	for lang, man := range languages {
 		pages, err := filepath.Glob(filepath.Join(o.root, "deploy/handbook", lang, "*.md"))
 		all = append(all, err, t.examples(ctx, lang), t.manual(ctx, lang, man))
