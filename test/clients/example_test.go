@@ -59,6 +59,9 @@ func example(t *testing.T, bin, file string, lines int) (rows []row) {
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("its end: %v\n%s", err, errs.Bytes())
 	}
+	if errs.Len() > 0 { // such as a gap, of which there is none
+		t.Errorf("it says %s", errs.Bytes())
+	}
 	return rows
 }
 
