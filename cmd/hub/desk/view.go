@@ -147,7 +147,7 @@ func (v *view) Span(s float64) string {
 		return fmt.Sprintf("%.0f ", s) + v.T("unit.s")
 	case d < 2*time.Hour:
 		return fmt.Sprintf("%.0f ", d.Minutes()) + v.T("unit.min")
-	case d < 48*time.Hour:
+	case d < 96*time.Hour:
 		return fmt.Sprintf("%.1f ", d.Hours()) + v.T("unit.h")
 	default:
 		return fmt.Sprintf("%.0f ", d.Hours()/24) + v.T("unit.d")
