@@ -86,9 +86,9 @@ type Complete struct {
 // Trouble is what the store keeps apart of a source.
 type Trouble struct {
 	Source string
-	// Keys are in quarantine, Anomalies are the rows of the last 24 h that came otherwise than
+	// Keys are in quarantine, Held are rows of halted tables that wait, Anomalies are the rows of the last 24 h that came otherwise than
 	// they should, of the newest 50,000 entries.
-	Keys, Anomalies int64
+	Keys, Anomalies, Held int64
 }
 
 // ErrNotShown: the store has nothing of the kind, because no worker of this version has
@@ -96,7 +96,7 @@ type Trouble struct {
 var ErrNotShown = errors.New("the store doesn't show it")
 
 func shown(what string, err error) error {
-	if pe, ok := errors.AsType[*pgconn.PgError](err); ok && (pe.Code == "42P01" || pe.Code == "42501" || pe.Code == "3F000") {
+	if pe, ok := errors.AsType[*pgconn.PgError](err); ok && (pe.Code == "42P01" || pe.Code == "42703" || pe.Code == "42501" || pe.Code == "3F000") {
 		err = fmt.Errorf("%w: %w", ErrNotShown, err)
 	}
 	return fmt.Errorf("read %s: %w", what, err)
@@ -121,9 +121,10 @@ func (v *Viewer) Complete(ctx context.Context) (found []Complete, err error) {
 // Troubles gives the sources of which something is kept apart, by source.
 func (v *Viewer) Troubles(ctx context.Context) (found []Trouble, err error) {
 	err = v.ask(ctx, func(c *pgx.Conn) error {
-		rows, err := c.Query(ctx, `SELECT source, coalesce(q.n, 0), coalesce(a.n, 0)
+		rows, err := c.Query(ctx, `SELECT source, coalesce(q.n, 0), coalesce(a.n, 0), coalesce(h.n, 0)
 			FROM (SELECT source, count(*) AS n FROM tributary.quarantine GROUP BY source) q
 			FULL JOIN (SELECT source, sum(rows)::bigint AS n FROM tributary.anomaly WHERE id > (SELECT max(id) FROM tributary.anomaly) - 50000 AND found_at > now() - interval '24 hours' GROUP BY source) a USING (source)
+			FULL JOIN (SELECT source, sum(held_rows)::bigint AS n FROM tributary.table_state WHERE held_rows > 0 GROUP BY source) h USING (source)
 			ORDER BY source`)
 		if err != nil {
 			return err

@@ -88,6 +88,15 @@ func viewed(t *testing.T, s worker.Store, c *pgx.Conn) {
 	if got := texts(t, c, "SELECT count(*)::text FROM pg_stat_activity WHERE application_name = 'tributary-view' AND datname = current_database()"); got[0] != "1" {
 		t.Errorf("%s connections of the viewer", got[0])
 	}
+	if _, err := c.Exec(t.Context(), `INSERT INTO tributary.table_state (source, "table", state, since_position, error, batch, held_rows) VALUES ($1, 'a.b', 'halted', '', '', 1, 5), ($1, 'a.c', 'halted', '', '', 1, 2)`, table.Source); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Exec(t.Context(), `INSERT INTO tributary.anomaly (batch, source, dataset, code, rows, first_position, detail) VALUES (1, $1, 'x', 'ROW_MISSING', 3, '', '')`, table.Source); err != nil {
+		t.Fatal(err)
+	}
+	if troubles, err := v.Troubles(t.Context()); err != nil || len(troubles) != 1 || troubles[0] != (postgres.Trouble{Source: table.Source, Held: 7, Anomalies: 3}) {
+		t.Errorf("%+v, %v", troubles, err)
+	}
 	if err := v.Close(t.Context()); err != nil {
 		t.Error(err)
 	}

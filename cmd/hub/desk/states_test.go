@@ -65,7 +65,7 @@ func (b *board) Complete(context.Context) ([]postgres.Complete, error) { return 
 // Troubles implements watch.Viewer.
 func (b *board) Troubles(context.Context) (all []postgres.Trouble, _ error) {
 	for _, c := range b.complete {
-		all = append(all, postgres.Trouble{Source: c.Source, Keys: 3, Anomalies: 4})
+		all = append(all, postgres.Trouble{Source: c.Source, Keys: 3, Anomalies: 4, Held: 5})
 	}
 	return all, nil
 }

@@ -37,6 +37,7 @@ type flowJSON struct {
 	CatchUp   *float64 `json:"catch_up_seconds"`
 	Keys      int64    `json:"quarantined_keys"`
 	Anomalies int64    `json:"anomalies_24h"`
+	Held      int64    `json:"held_rows"`
 }
 
 func known64(v float64) *float64 {
@@ -68,7 +69,7 @@ func orgsOf(all []*watch.Org) []*orgJSON {
 func sourceOf(x *watch.Source, stores []string) sourceJSON {
 	out := sourceJSON{Source: x.ID, Org: x.Org.Code, Engine: x.Engine, Agent: x.Agent, State: x.State, Tone: x.Tone.String(), Rate: x.Rate, Lag: known64(x.Lag), Flows: []flowJSON{}}
 	for i, f := range x.Flows {
-		j := flowJSON{Store: stores[i], State: f.State, Lag: known64(f.Lag), Rate: f.Rate, CatchUp: known64(f.CatchUp), Keys: f.Keys, Anomalies: f.Anomalies}
+		j := flowJSON{Store: stores[i], State: f.State, Lag: known64(f.Lag), Rate: f.Rate, CatchUp: known64(f.CatchUp), Keys: f.Keys, Anomalies: f.Anomalies, Held: f.Held}
 		if f.Behind >= 0 {
 			j.Behind = &f.Behind
 		}

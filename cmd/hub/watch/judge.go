@@ -44,6 +44,9 @@ func (w *Watch) judge(x *Source, now time.Time) {
 				f.Tone, f.State = Bad, Late
 			}
 		}
+		if f.Held > 0 && f.Tone < Wait {
+			f.Tone, f.State = Wait, "halted"
+		}
 		if f.Keys > 0 && f.Tone < Wait {
 			f.Tone, f.State = Wait, "quarantine"
 		}

@@ -123,8 +123,10 @@ type Flow struct {
 	// CatchUp is when that will be done at the present rates, in seconds; -1 if never or unknown.
 	CatchUp float64
 	// Lag is from the commit at the source to that in the store, in seconds; -1 if unknown.
-	Lag             float64
-	Keys, Anomalies int64
+	Lag float64
+	// Keys are in quarantine, Held are rows of halted tables that wait, Anomalies are rows of the
+	// last day that came otherwise than they should.
+	Keys, Held, Anomalies int64
 }
 
 // memory is what is kept from one look to the next.
@@ -242,7 +244,7 @@ func (w *Watch) finish(s *Snapshot) {
 	for i := range w.o.Stores {
 		for _, t := range m.stores[i].troubles {
 			if x := s.sources[t.Source]; x != nil {
-				x.Flows[i].Keys, x.Flows[i].Anomalies = t.Keys, t.Anomalies
+				x.Flows[i].Keys, x.Flows[i].Held, x.Flows[i].Anomalies = t.Keys, t.Held, t.Anomalies
 			}
 		}
 	}

@@ -211,6 +211,11 @@ func TestFigures(t *testing.T) {
 	if x := w.w.Snapshot().Source([]string{""}, id); x.Rate != 50 {
 		t.Errorf("%v rows per second into the log", x.Rate)
 	}
+	w.troubles = []postgres.Trouble{{Source: id, Held: 7}}
+	if f := step(2, 51, 51, 3400, 100); f.Held != 7 || f.Tone != Wait || f.State != "halted" {
+		t.Errorf("rows of a halted table wait: %+v", f)
+	}
+	w.troubles = nil
 	w.now = w.now.Add(time.Minute)
 	if x := w.look(t).Source([]string{""}, id); x.Tone != Bad || x.State != Silent || x.Rate != 0 {
 		t.Errorf("silent: %+v", x)
