@@ -95,7 +95,9 @@ func (r *reader) put(seg *event.Segment) (alive bool, err error) {
 		return r.box.put(func(b *batch) error { r.idle(b, seg); return nil })
 	case event.TableStopped:
 		r.p.opts.Logger.Error("table stopped", "table", seg.Stop.Table, "code", seg.Stop.Code, "pos", seg.Txn.Position, "err", seg.Stop.Reason)
-		r.p.status.set(func(s *Status) { s.Stopped = append(s.Stopped, *seg.Stop) })
+		r.p.status.set(func(s *Status) {
+			s.Stopped = append(slices.DeleteFunc(slices.Clone(s.Stopped), func(stop event.TableStop) bool { return stop.Table == seg.Stop.Table }), *seg.Stop)
+		})
 		r.p.opts.OnChange()
 		return r.box.put(func(b *batch) error {
 			envelope.AddHalt(&b.records, r.p.opts.Source.ID, envelope.Halt{Position: seg.Txn.Position, Stop: *seg.Stop})
@@ -179,7 +181,7 @@ func (r *reader) commit(b *batch, seg *event.Segment) {
 		Txn: seg.Txn, Prev: r.last, Restart: seg.Restart, Rows: r.rows, Skipped: seg.Skipped, Loads: seg.Loads, Repair: seg.Repair})
 	r.last, r.restart = seg.Txn.Position, seg.Restart
 	r.heartbeat = time.Now()
-	b.open = false
+	b.open, b.ended = false, true
 	b.mended = b.mended || seg.Repair == event.RepairEnded
 	b.txns++
 	b.commits = append(b.commits, seg.Txn.Committed)
@@ -294,12 +296,13 @@ func (w *writer) append(ctx context.Context, b *batch) error {
 	} else if age > p.opts.ReopenLimit {
 		return fmt.Errorf("the producer hasn't been opened for %s, half of what the broker remembers: %w", age.Round(time.Minute), log.ErrUnknownOutcome)
 	}
+	inside := p.dirty
 	p.dirty = true // until the log has the batch, it may hold any part of it
 	base, err := p.opts.Log.Append(ctx, &b.records)
 	if err != nil {
 		return fmt.Errorf("write to the log: %w", err)
 	}
-	p.dirty = b.open
+	p.dirty = b.open || inside && !b.ended // a table may stop within a transaction
 	p.records += b.records.Count()
 	w.batches++
 	now := time.Now()

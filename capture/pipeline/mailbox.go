@@ -32,6 +32,7 @@ type batch struct {
 	since   time.Time // of the first record
 	mark    mark      // of the last transaction or heartbeat that ends in it
 	open    bool      // ends within a transaction
+	ended   bool      // has a commit
 	mended  bool      // the repair of a gap ends in it
 	txns    int
 	rows    int

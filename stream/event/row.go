@@ -88,7 +88,7 @@ const (
 	// only between transactions, and carries no rows.
 	Idle
 	// TableStopped says that a table has been stopped at Txn.Position; Stop says why.
-	// It comes only between transactions, before the first one that misses rows.
+	// It comes before the first row that is missed, which may be within a transaction.
 	TableStopped
 	// TableAltered says that a table isn't what it was; Altered says what follows from it.
 	// It comes before the first row of what the table is from there on.
