@@ -62,6 +62,13 @@ type following struct {
 	before   *schema.Table // the present version; nil if there is none
 	changed  bool          // it isn't this one
 	accepted bool          // a person has accepted this one, whatever is lost
+	loading  bool          // all rows come again
+	leftOut  []string      // columns of the present version that the store's table never had
+}
+
+// lost reports whether a column that the store's table lacks is one that it had: somebody has dropped it.
+func (f following) lost(column string) bool {
+	return f.before != nil && !f.loading && f.before.Column(column) >= 0 && !slices.Contains(f.leftOut, column)
 }
 
 // follows looks how a version follows the present one, and refuses it by the dataset's rule
@@ -72,6 +79,12 @@ func (s *Store) follows(ctx context.Context, tx pgx.Tx, t *schema.Table) (f foll
 		return f, err
 	}
 	f.changed = f.before == nil || f.before.Version() != t.Version()
+	if f.before != nil {
+		if err := tx.QueryRow(ctx, `SELECT left_out, EXISTS (SELECT FROM tributary.table_state s WHERE s.source = $1 AND s."table" = $2 AND s.state = 'loading')
+			FROM tributary.schema_version WHERE source = $1 AND "table" = $2 AND current`, t.Source, t.ID()).Scan(&f.leftOut, &f.loading); err != nil {
+			return f, err
+		}
+	}
 	if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM tributary.table_state WHERE source = $1 AND "table" = $2 AND accepted_at IS NOT NULL AND version = $3)`,
 		t.Source, t.ID(), string(t.Version())).Scan(&f.accepted); err != nil {
 		return f, err

@@ -259,6 +259,8 @@ func altered(t *testing.T, s worker.Store, c *pgx.Conn) {
 		{"ALTER TABLE ods.%s ALTER name TYPE varchar(3)", "wanted"},
 		{"ALTER TABLE ods.%s DROP COLUMN _batch", "_batch"},
 		{"ALTER TABLE ods.%s DROP COLUMN id", "key"},
+		{"ALTER TABLE ods.%s DROP COLUMN name", `dropped column "name"`}, // its values are gone
+		{"DROP TABLE ods.%s", "table reread"},                            // its rows are gone
 	} {
 		table := sinktest.Table()
 		table.Dataset = fmt.Sprintf("t%d", i)

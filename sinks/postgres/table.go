@@ -196,7 +196,7 @@ func (s *Store) EnsureTable(ctx context.Context, claim worker.Claim, t *schema.T
 		if err := h.settle(ctx, tx, t, refuse); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, h.createSQL(t)); err != nil {
+		if err := h.create(ctx, tx, t, f, refuse); err != nil {
 			return err
 		}
 		if left, err = h.compare(ctx, tx, t, f, refuse); err != nil {
@@ -213,6 +213,22 @@ func (s *Store) EnsureTable(ctx context.Context, claim worker.Claim, t *schema.T
 		return nil, fmt.Errorf("table %s for %s: %w", h, t.ID(), classify(err, false))
 	}
 	return left, nil
+}
+
+// create makes the table. One that was made before and isn't there any more has taken its
+// rows with it: only an order to read all of the source's table brings them back.
+func (h home) create(ctx context.Context, tx pgx.Tx, t *schema.Table, f following, refuse func(string, ...any) error) error {
+	if f.before != nil && !f.loading {
+		var there bool
+		if err := tx.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", h.ident()).Scan(&there); err != nil {
+			return err
+		}
+		if !there {
+			return refuse("somebody has dropped it: tributary table reread %s %s makes it again, with its rows", t.Source, t.ID())
+		}
+	}
+	_, err := tx.Exec(ctx, h.createSQL(t))
+	return err
 }
 
 func (h home) createSQL(t *schema.Table) string {
@@ -293,6 +309,8 @@ func (h home) compare(ctx context.Context, tx pgx.Tx, t *schema.Table, f followi
 			return nil, refuse("key column %q is missing", col.Name)
 		case f.rule == EvolutionIgnore && !f.accepted:
 			left = append(left, i)
+		case f.lost(col.Name) && !f.accepted:
+			return nil, refuse("somebody has dropped column %q: tributary table reread %s %s makes it again, with its values; tributary table accept, without those of before", col.Name, t.Source, t.ID())
 		default:
 			if _, err := tx.Exec(ctx, "ALTER TABLE "+table+" ADD COLUMN "+ident(col.Name)+" "+columnType(col.Type)); err != nil {
 				return nil, err
