@@ -35,7 +35,7 @@ func (c *mysqlServer) rate() {
 	up := max(1, c.number(c.status, "uptime"))
 	for _, counter := range []struct{ name, note string }{{"binlog_bytes_written", ""}, {"innodb_os_log_written", " (redo log, more than the binary log)"}} {
 		if v := c.number(c.status, counter.name); v > 0 {
-			c.r.LogRate = &Rate{BytesPerDay: int64(v / up * 86400), Basis: fmt.Sprintf("%s / Uptime %.0f s%s", counter.name, up, counter.note)}
+			c.r.LogRate = &Rate{BytesPerDay: int64(v / up * 86400), Basis: fmt.Sprintf("%s / Uptime %.0f s%s", counter.name, up, counter.note), Seconds: up}
 			return
 		}
 	}

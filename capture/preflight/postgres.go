@@ -212,7 +212,7 @@ func (c *postgresServer) rate(ctx context.Context) error {
 		return fmt.Errorf("growth of the WAL %q: %w", rows[0], err)
 	}
 	seconds = max(1, seconds)
-	c.r.LogRate = &Rate{BytesPerDay: int64(bytes / seconds * 86400), Basis: fmt.Sprintf("%s / %.0f s", basis, seconds)}
+	c.r.LogRate = &Rate{BytesPerDay: int64(bytes / seconds * 86400), Basis: fmt.Sprintf("%s / %.0f s", basis, seconds), Seconds: seconds}
 	return nil
 }
 

@@ -34,7 +34,7 @@ func (c *postgresServer) keeps() {
 		return
 	}
 	want := int64(10)
-	if c.r.LogRate != nil {
+	if c.r.LogRate.tells() {
 		want = max(want, c.r.LogRate.BytesPerDay*2*wantedHours/24/gigabyte+1) // a busy week has twice the rate
 	}
 	size := strconv.FormatInt(want, 10) + "GB"
@@ -45,7 +45,7 @@ func (c *postgresServer) keeps() {
 	if c.r.LogRate == nil {
 		return
 	}
-	if left := c.r.LogRate.lasts(most << 20); left < wantedHours {
+	if left := c.r.LogRate.lasts(most << 20); left < wantedHours && (c.r.LogRate.tells() || most < want<<10) {
 		c.r.add(Harms, "PG_SLOT_WAL", "", fmt.Sprintf("max_slot_wal_keep_size = %d MB (%.1f h; %s)", most, left, c.r.LogRate.Basis), c.system("max_slot_wal_keep_size", size)...)
 	}
 }

@@ -85,7 +85,12 @@ type Unseen struct {
 type Rate struct {
 	BytesPerDay int64  `json:"bytes_per_day"`
 	Basis       string `json:"basis"` // the counter and its time
+	// Seconds is that time. After a few of them the rate is no more than a guess.
+	Seconds float64 `json:"seconds,omitempty"`
 }
+
+// tells reports whether the counter's time is long enough to say what a server needs.
+func (r *Rate) tells() bool { return r != nil && r.Seconds >= 3600 }
 
 // Table is a wanted table's size by the server's statistics.
 type Table struct {

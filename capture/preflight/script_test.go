@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -55,6 +56,9 @@ func byClient(t *testing.T, o preflight.Options, user, password string, flags ..
 	return said.Bytes()
 }
 
+// moving is what a look and the next have differently.
+var moving = regexp.MustCompile(`\d+ bytes`)
+
 // same fails unless a file and the server itself lead to the same findings, tables and
 // things that the agent makes. Repairs of some codes may be missing in a file.
 func same(t *testing.T, o preflight.Options, printed []byte, bare ...string) *preflight.Report {
@@ -67,6 +71,7 @@ func same(t *testing.T, o preflight.Options, printed []byte, bare ...string) *pr
 			if slices.Contains(bare, f.Code) {
 				f.Repairs = nil
 			}
+			f.Found = moving.ReplaceAllString(f.Found, "N bytes") // the log grows between the two
 			if !slices.Contains(onlyLive, f.Code) {
 				out = append(out, f)
 			}

@@ -46,7 +46,11 @@ func traceCommand(say catalogue, lang language) *cobra.Command {
 		ctx, cancel := context.WithTimeout(c.Context(), 30*time.Second)
 		defer cancel()
 		found, err := store.Trace(ctx, args[1], args[2:])
-		if err = errors.Join(err, store.Close()); err != nil {
+		err = errors.Join(err, store.Close())
+		if errors.Is(err, postgres.ErrKeyValues) {
+			return &problem{code: "USAGE_VALUE", words: err.Error(), help: c.CommandPath(), class: errUsage}
+		}
+		if err != nil {
 			return err
 		}
 		if len(found) == 0 {

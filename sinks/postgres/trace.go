@@ -56,6 +56,9 @@ func (s *Store) Trace(ctx context.Context, dataset string, key []string) ([]Trac
 	return s.trace(ctx, c, dataset, key)
 }
 
+// ErrKeyValues says that the store's table has another number of key columns.
+var ErrKeyValues = errors.New("the table has another key")
+
 // ErrNoTable says that the store has no table of a name.
 var ErrNoTable = errors.New("the store has no table of this name")
 
@@ -101,7 +104,7 @@ func traceIn(ctx context.Context, c *pgx.Conn, table string, key []string) ([]Tr
 		for i, c := range cols {
 			names[i] = c.Name
 		}
-		return nil, fmt.Errorf("its key is (%s), %d values are given", strings.Join(names, ", "), len(key))
+		return nil, fmt.Errorf("%w: (%s), %d values are given", ErrKeyValues, strings.Join(names, ", "), len(key))
 	}
 	where, args := make([]string, len(cols)), make([]any, len(cols))
 	for i, c := range cols {

@@ -18,8 +18,11 @@ type Assignment struct {
 }
 
 const (
-	// lookAgain is the pause between two looks for partitions that the worker left.
-	lookAgain = 500 * time.Millisecond
+	// lookAgain is the pause between two looks for partitions that the worker left. After a
+	// look that failed it is twice as long as before, up to lookRarely: wrong passwords, tried
+	// again and again, lock accounts.
+	lookAgain  = 500 * time.Millisecond
+	lookRarely = 30 * time.Second
 	// handOver is how long a partition that was assigned to another worker is applied
 	// on if nobody claims it: longer than a group takes to notice that the other is dead.
 	handOver = 15 * time.Second
@@ -52,6 +55,7 @@ func (w *Worker) Run(ctx context.Context, topics []string, given <-chan Assignme
 	defer c.stopAll()
 	look := time.NewTimer(0)
 	defer look.Stop()
+	pause := lookAgain
 	for {
 		select {
 		case <-ctx.Done():
@@ -60,8 +64,12 @@ func (w *Worker) Run(ctx context.Context, topics []string, given <-chan Assignme
 			look.Stop()
 			c.assign(ctx, a)
 		case <-look.C:
-			c.resume(ctx, topics)
-			look.Reset(lookAgain)
+			if err := c.resume(ctx, topics); err == nil {
+				pause = lookAgain
+			} else if pause = min(2*pause, lookRarely); ctx.Err() == nil {
+				w.o.Logger.Warn("can't see what this worker left, looking again", "code", CodeOf(err), "err", err, "pause", pause)
+			}
+			look.Reset(pause)
 		case l := <-c.ended:
 			c.end(ctx, l)
 		}
@@ -70,23 +78,21 @@ func (w *Worker) Run(ctx context.Context, topics []string, given <-chan Assignme
 
 // resume takes up what the worker left. The claims decide, so it needs no word from
 // whoever spreads partitions, and can't take anything from anybody.
-func (c *crew) resume(ctx context.Context, topics []string) {
+func (c *crew) resume(ctx context.Context, topics []string) error {
 	err := c.w.o.Store.Prepare(ctx)
 	var left []Claim
 	if err == nil {
 		left, err = c.w.o.Store.Left(ctx, c.w.o.Name)
 	}
 	if err != nil {
-		if ctx.Err() == nil {
-			c.w.o.Logger.Warn("can't see what this worker left, looking again", "err", err)
-		}
-		return
+		return err
 	}
 	for _, held := range left {
 		if c.loops[held.Partition] == nil && slices.Contains(topics, held.Partition.Topic) {
 			c.start(ctx, held)
 		}
 	}
+	return nil
 }
 
 // assign starts the loops that are missing. Those that aren't wanted any more go on

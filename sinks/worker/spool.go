@@ -183,12 +183,13 @@ func (t *txn) read() *cursor {
 }
 
 // relieve brings a source's rows to a file: what waits, and what is still growing.
-func (s *spool) relieve(f *flow) error {
+func (s *spool) relieve(f *flow) (err error) {
 	file, err := s.create()
 	if err != nil {
 		return err
 	}
-	file.refs++ // until all are there
+	file.refs++ // until all are there, or it has failed
+	defer func() { err = errors.Join(err, file.release()) }()
 	for _, t := range f.queue {
 		if t.disk == nil && t.rows+t.checks > 0 {
 			if err := t.move(file); err != nil {
@@ -203,10 +204,7 @@ func (s *spool) relieve(f *flow) error {
 	}
 	s.held -= f.held
 	f.held = 0
-	if err := file.flush(); err != nil {
-		return err
-	}
-	return file.release()
+	return file.flush()
 }
 
 // flush makes what was written readable.

@@ -140,7 +140,7 @@ sources:
 	if out, code := call("trace", store, "student", "1"); code != 1 || !strings.Contains(out, "[ROW_NOT_FOUND]") {
 		t.Errorf("a row that isn't there: exit %d, %s", code, out)
 	}
-	if out, code := call("trace", store, "score", "1"); code != 1 || !strings.Contains(out, "its key is (xh, kch)") {
+	if out, code := call("trace", store, "score", "1"); code != 2 || !strings.Contains(out, "(xh, kch), 1 values") || !strings.Contains(out, "[USAGE_VALUE]") {
 		t.Errorf("too few key values: exit %d, %s", code, out)
 	}
 	if out, code := call("status", agent, worker); code != 0 || !strings.Contains(out, "applying") {
