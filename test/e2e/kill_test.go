@@ -248,6 +248,7 @@ store: {host: 127.0.0.1, port: %d, database: %s, user: postgres, password_env: T
 		kills++
 		p.Again()
 	}
+	await(t, "100 polls", func() bool { return polls.Load() >= 100 }) // on a slow machine the tables come late
 	stop()
 	work.Wait()
 	if failure != nil {

@@ -83,6 +83,7 @@ func TestMirrorsKilledAnywhere(t *testing.T) {
 		}
 		p.Again()
 	}
+	await(t, "50 polls", func() bool { return polls.Load() >= 50 }) // on a slow machine the tables come late
 	stop()
 	work.Wait()
 	if err := errors.Join(failures...); err != nil {
