@@ -1,7 +1,7 @@
 # Commands for people and for CI. Bare `make` prints help.
 GO ?= go
 # A number of inputs: with a time, go test reports the end of it as a failure now and then.
-FUZZTIME ?= 50000x
+FUZZTIME ?= 20000x
 
 # All but the race detector is built as it is shipped.
 export CGO_ENABLED = 0

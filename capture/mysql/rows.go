@@ -86,7 +86,7 @@ func parseRows(typ replication.EventType, body []byte, idSize int) (image, error
 		b = b[n:]
 	}
 	columns, n, ok := lengthEncoded(b)
-	if !ok || columns > 4096 { // InnoDB and MyISAM hold fewer
+	if !ok || columns == 0 || columns > 4096 { // InnoDB and MyISAM hold fewer
 		return im, shortRows(body)
 	}
 	b = b[n:]
