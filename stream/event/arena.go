@@ -17,7 +17,7 @@ const arenaChunk = 64 << 10
 
 // Take returns n bytes of any content. They are valid until Reset.
 func (a *Arena) Take(n int) []byte {
-	if cap(a.chunk)-len(a.chunk) < n {
+	if a.chunk == nil || cap(a.chunk)-len(a.chunk) < n { // an empty value is a value, never nil
 		a.next(n)
 	}
 	at := len(a.chunk)

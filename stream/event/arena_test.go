@@ -64,3 +64,11 @@ func TestArenaKeeps(t *testing.T) {
 		t.Errorf("%g allocations", n)
 	}
 }
+
+// TestArenaEmpty: a copy of nothing isn't nil, also before the arena has any memory.
+func TestArenaEmpty(t *testing.T) {
+	var a Arena
+	if a.Copy([]byte{}) == nil || a.Take(0) == nil {
+		t.Error("an empty value became none")
+	}
+}
