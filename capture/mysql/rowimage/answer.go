@@ -120,25 +120,8 @@ func (p *AnswerPlan) quick(i int, b []byte, v *event.Value) (n int, ok bool) {
 	c := &p.columns[i]
 	switch c.form {
 	case signed, unsigned:
-		if len(b) < c.size {
-			return 0, false
-		}
-		var x uint64
-		switch c.size {
-		case 1:
-			x = uint64(b[0])
-		case 2:
-			x = uint64(binary.LittleEndian.Uint16(b))
-		case 4:
-			x = uint64(binary.LittleEndian.Uint32(b))
-		default:
-			x = binary.LittleEndian.Uint64(b)
-		}
-		if shift := 64 - 8*c.size; c.form == signed {
-			x = uint64(int64(x<<shift) >> shift)
-		}
-		*v = event.Number(x)
-		return c.size, true
+		n = quickInteger(b, c.size, v, c.form == signed)
+		return n, n > 0
 	case float32Bits:
 		if len(b) >= 4 {
 			*v = event.Number(uint64(binary.LittleEndian.Uint32(b)))

@@ -100,9 +100,9 @@ func textForm(c Column, size int) quick {
 func (q *quick) read(data []byte, v *event.Value, a *event.Arena) int {
 	switch q.form {
 	case signed:
-		return q.integer(data, v, true)
+		return quickInteger(data, q.size, v, true)
 	case unsigned:
-		return q.integer(data, v, false)
+		return quickInteger(data, q.size, v, false)
 	case float32Bits:
 		if len(data) >= 4 {
 			*v = event.Number(uint64(binary.LittleEndian.Uint32(data)))
@@ -150,12 +150,13 @@ func (q *quick) read(data []byte, v *event.Value, a *event.Arena) int {
 	return 0
 }
 
-func (q *quick) integer(data []byte, v *event.Value, sign bool) int {
-	if len(data) < q.size {
+// quickInteger reads size bytes, 1 to 4 or 8, and returns size; 0 if there are fewer.
+func quickInteger(data []byte, size int, v *event.Value, sign bool) int {
+	if len(data) < size {
 		return 0
 	}
 	var n uint64
-	switch q.size {
+	switch size {
 	case 1:
 		n = uint64(data[0])
 	case 2:
@@ -168,11 +169,11 @@ func (q *quick) integer(data []byte, v *event.Value, sign bool) int {
 		n = binary.LittleEndian.Uint64(data)
 	}
 	if sign {
-		shift := 64 - 8*q.size
+		shift := 64 - 8*size
 		n = uint64(int64(n<<shift) >> shift)
 	}
 	*v = event.Number(n)
-	return q.size
+	return size
 }
 
 // sound reports whether text may be taken as it is.
