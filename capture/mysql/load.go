@@ -224,7 +224,7 @@ func (l *loader) Read(ctx context.Context, r snapshot.Request) (*snapshot.Chunk,
 	}
 	c, free, err := l.rows(plan, &r)
 	if err != nil || !free { // what is left of the answer would come first
-		_ = l.data.Close()
+		_ = l.data.Close() // only read from
 		l.data = nil
 	}
 	if err != nil {

@@ -2,8 +2,6 @@ package mysql_test
 
 import (
 	"fmt"
-	"os"
-	"strconv"
 	"testing"
 	"time"
 
@@ -13,13 +11,7 @@ import (
 // TestManyTables: a source of TABLES tables, each of which has been written to, is read on
 // after a restart.
 func TestManyTables(t *testing.T) {
-	tables := 200
-	if s := os.Getenv("TABLES"); s != "" {
-		var err error
-		if tables, err = strconv.Atoi(s); err != nil {
-			t.Fatal(err)
-		}
-	}
+	tables := int(servers.Number(t, "TABLES", 200))
 	g := newRig(t, servers.MariaDB(t, nil), "many")
 	for n := range tables {
 		g.run(fmt.Sprintf("CREATE TABLE t%d (id int PRIMARY KEY, name varchar(40), born date, score decimal(5,2))", n))

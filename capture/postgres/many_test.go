@@ -2,8 +2,6 @@ package postgres_test
 
 import (
 	"fmt"
-	"os"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,13 +14,7 @@ import (
 // TestManyTables: a source of TABLES tables, each of which has been written to, is read
 // on after a restart, and its state fits a record of the log.
 func TestManyTables(t *testing.T) {
-	tables := 500
-	if s := os.Getenv("TABLES"); s != "" {
-		var err error
-		if tables, err = strconv.Atoi(s); err != nil {
-			t.Fatal(err)
-		}
-	}
+	tables := int(servers.Number(t, "TABLES", 500))
 	g := newRig(t, servers.PostgresPrograms(t, map[string]string{"max_locks_per_transaction": "20000"}))
 	var create, insert strings.Builder
 	for n := range tables {
@@ -52,6 +44,9 @@ func TestManyTables(t *testing.T) {
 	}
 	res.Restart, res.State, res.Since = seg.Restart, append([]byte(nil), seg.State...), nil
 	t.Logf("state of %d bytes", len(res.State))
+	if len(res.State) > 1<<20 {
+		t.Errorf("a state of %d bytes doesn't fit a record", len(res.State))
+	}
 	if err := g.r.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -86,8 +86,8 @@ type Complete struct {
 // Trouble is what the store keeps apart of a source.
 type Trouble struct {
 	Source string
-	// Keys are in quarantine, Held are rows of halted tables that wait, Anomalies are the rows of the last 24 h that came otherwise than
-	// they should, of the newest 50,000 entries.
+	// Keys are in quarantine, Held are rows of halted tables that wait, Anomalies are the
+	// rows of the last 24 h that came otherwise than they should, of the newest 50,000 entries.
 	Keys, Anomalies, Held int64
 }
 

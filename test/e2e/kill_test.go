@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -162,13 +161,7 @@ func fingerprint(t testing.TB, c *pgx.Conn, table, key string) []string {
 }
 
 func seed(t testing.TB) uint64 {
-	s := rand.Uint64N(1 << 32)
-	if v := os.Getenv("SEED"); v != "" {
-		var err error
-		if s, err = strconv.ParseUint(v, 10, 64); err != nil {
-			t.Fatalf("SEED=%q: %v", v, err)
-		}
-	}
+	s := servers.Number(t, "SEED", rand.Uint64N(1<<32))
 	t.Logf("seed %d: run again with SEED=%d", s, s)
 	return s
 }

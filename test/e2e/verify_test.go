@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -208,20 +207,6 @@ func verify(t *testing.T, bin string, code int, args ...string) map[string]compa
 
 const renshi, xueji = "330108-renshi", "330108-xueji"
 
-// rounds is how often what must be equal is compared.
-func rounds(t *testing.T) int {
-	t.Helper()
-	text := os.Getenv("TRIBUTARY_VERIFY_ROUNDS")
-	if text == "" {
-		return 2
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
 // TestVerify compares a store with sources that are written all the time: nothing differs
 // but what is planted, each planted defect is found by its key, and mended.
 func TestVerify(t *testing.T) {
@@ -234,7 +219,7 @@ func TestVerify(t *testing.T) {
 
 func verifyAll(t *testing.T, engine string, start servers.Starter) {
 	x := newVerified(t, engine, start)
-	for range rounds(t) {
+	for range servers.Number(t, "TRIBUTARY_VERIFY_ROUNDS", 2) {
 		for source, want := range map[string]int{renshi: 4, xueji: 5} {
 			found := x.verify(0, source)
 			for name, c := range found {

@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -68,7 +66,7 @@ type whole struct {
 }
 
 func newWhole(t *testing.T, engine string) *whole {
-	w := &whole{t: t, engine: engine, tables: number(t, "TABLES", 30), rows: number(t, "ROWS", 60_000), kills: number(t, "KILLS", 5), seed: seed(t)}
+	w := &whole{t: t, engine: engine, tables: int(servers.Number(t, "TABLES", 30)), rows: int(servers.Number(t, "ROWS", 60_000)), kills: int(servers.Number(t, "KILLS", 5)), seed: seed(t)}
 	w.pg = servers.Postgres(t, map[string]string{"max_wal_size": "4GB"})
 	for _, name := range []string{"city", "shiku"} {
 		mustExec(t, connect(t, w.pg, "postgres"), "CREATE DATABASE "+name)
@@ -93,20 +91,6 @@ func newWhole(t *testing.T, engine string) *whole {
 	}
 	w.data = holdings.New(holdings.Options{Seed: w.seed, Tables: w.tables, Rows: w.rows, Source: wholeSource, Postgres: engine == "postgres"})
 	return w
-}
-
-// number gives a number of the environment.
-func number(t *testing.T, name string, otherwise int) int {
-	t.Helper()
-	v := os.Getenv(name)
-	if v == "" {
-		return otherwise
-	}
-	n, err := strconv.Atoi(v)
-	if err != nil || n < 0 {
-		t.Fatalf("%s=%q isn't a number", name, v)
-	}
-	return n
 }
 
 func (w *whole) fill() {

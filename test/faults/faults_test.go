@@ -12,10 +12,8 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -297,19 +295,6 @@ func hit(t *testing.T, s *system, rng *rand.Rand, f func(*servers.Link) int) str
 	return name
 }
 
-func environment(t testing.TB, name string, otherwise uint64) uint64 {
-	t.Helper()
-	v := os.Getenv(name)
-	if v == "" {
-		return otherwise
-	}
-	n, err := strconv.ParseUint(v, 10, 64)
-	if err != nil {
-		t.Fatalf("%s=%q: %v", name, v, err)
-	}
-	return n
-}
-
 // TestAnythingBreaks breaks processes, connections and servers at random, each kind
 // at least once, and compares every row in the end. FAULTS=n makes it longer.
 func TestAnythingBreaks(t *testing.T) { breakAnything(t, false) }
@@ -319,7 +304,7 @@ func TestAnythingBreaks(t *testing.T) { breakAnything(t, false) }
 func TestAnythingBreaksOnKafka(t *testing.T) { breakAnything(t, true) }
 
 func breakAnything(t *testing.T, kafka bool) {
-	seed, number := environment(t, "SEED", rand.Uint64N(1<<32)), int(environment(t, "FAULTS", 10))
+	seed, number := servers.Number(t, "SEED", rand.Uint64N(1<<32)), int(servers.Number(t, "FAULTS", 10))
 	t.Logf("seed %d: run again with SEED=%d", seed, seed)
 	rng := rand.New(rand.NewPCG(seed, 21))
 	s := begin(t, seed, kafka)

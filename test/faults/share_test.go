@@ -14,6 +14,7 @@ import (
 
 	"github.com/tributary-cdc/tributary/test/oracle"
 	"github.com/tributary-cdc/tributary/test/program"
+	"github.com/tributary-cdc/tributary/test/servers"
 	"github.com/tributary-cdc/tributary/test/workload"
 )
 
@@ -76,7 +77,7 @@ func number(t testing.TB, db *sql.DB, query string, args ...any) (n int64) {
 // leaves the group at once; one that is killed is missed within its session; one that
 // is killed and comes back takes up what it had without waiting for either.
 func TestWorkersShare(t *testing.T) {
-	s := begin(t, environment(t, "SEED", rand.Uint64N(1<<32)), false)
+	s := begin(t, servers.Number(t, "SEED", rand.Uint64N(1<<32)), false)
 	first := s.processes[len(s.processes)-1]
 	second := s.worker(t, "second")
 	s.oneEach(t, "a partition each", 30*time.Second)
@@ -161,7 +162,7 @@ func stopInsideACopy(t *testing.T, kafka bool) {
 			t.Fatalf("STOPPED=%q: %v", v, err)
 		}
 	}
-	s := begin(t, environment(t, "SEED", rand.Uint64N(1<<32)), kafka)
+	s := begin(t, servers.Number(t, "SEED", rand.Uint64N(1<<32)), kafka)
 	workers := map[string]*program.Process{"province": s.processes[len(s.processes)-1], "second": s.worker(t, "second")}
 	s.oneEach(t, "a partition each", 30*time.Second)
 	enrolment, scores := s.districts[0], s.districts[1]
