@@ -29,7 +29,9 @@ const (
 )
 
 // lz4Encoder compresses with one aim: to take little of an agent's time. It holds
-// where sequences of bytes were seen last in the block.
+// where sequences of bytes were seen last in the block, not those within matches: noting
+// the end of a match, as encoders do, took a fifth of the time and made rows of 15 columns
+// no smaller.
 type lz4Encoder struct{ table [1 << lz4TableBits]uint32 }
 
 // appendFrame appends data as one frame.
@@ -85,9 +87,6 @@ func (e *lz4Encoder) appendBlock(dst, src []byte) []byte {
 		}
 		at += lz4MinMatch + match
 		from = at
-		if at < last { // the match's end is where the next one often begins
-			e.table[lz4Hash(binary.LittleEndian.Uint64(src[at-2:]))] = uint32(at - 2)
-		}
 	}
 	n += putLiterals(out[n:], src[from:], len(src)-from, 0)
 	return dst[:len(dst)+n]
