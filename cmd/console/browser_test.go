@@ -40,7 +40,7 @@ func sample(trouble bool) (*known, []Store) {
 	}
 	board.set(records...)
 	recent := func(source, id, position string) postgres.Recent {
-		return postgres.Recent{Batch: 7712345, Source: source, From: "00000001/00000003.0000000000000001/00000000", To: position, TxnID: id, Partition: "tributary." + source[:6] + ".changes/0", First: 4012345, Last: 4812345, Txns: 3, Rows: 2000, Sources: 1, Applied: at}
+		return postgres.Recent{Batch: 7712345, Source: source, From: "00000001/00000003.0000000000000001/00000000", To: position, Position: position, TxnID: id, Partition: "tributary." + source[:6] + ".changes/0", Offset: 4812345, Rows: 2000, Applied: at}
 	}
 	txns := []postgres.Recent{recent("330106-xueji", "0-1-99123", "p3"), recent("330108-chengji", "1234567", "p9")}
 	shelf := &shelf{recent: txns, traces: []postgres.Trace{{Source: "330106-xueji", Row: json.RawMessage(`{"xh": 4711, "name": "王小明", "note": "` + strings.Repeat("很长的一段文字", 12) + `"}`), Op: "u", Committed: at, Applied: at.Add(15 * time.Millisecond),

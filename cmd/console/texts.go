@@ -17,7 +17,7 @@ type words struct {
 
 	Loads, LoadsNote, LoadRows, Speed, Left, Until, MoreLoads, Seconds, Minutes, Hours, Days string
 
-	Recent, RecentNote, NoRecent, Transaction, Place, AppliedAt, Batch, Partial, Others, NotYet string
+	Recent, RecentNote, NoRecent, Transaction, Place, AppliedAt, Batch, Partial, NotYet string
 
 	Trace, TraceNote, Store, Table, Key, KeyHint, Find, NoStores, NotFound, TraceFailed     string
 	Row, Position, Op, Committed, Applied, BatchOf, InLog, AtSource, Fence, Worker, LastTxn string
@@ -45,8 +45,8 @@ var texts = map[language.Language]words{
 		Loads: "表的装载", LoadsNote: "正在读取、等待或未完成的表；总行数为源库的统计值，速度取最近半分钟。", LoadRows: "行 / 约共", Speed: "行/秒", Left: "预计还需", Until: "至 %s", MoreLoads: "个装载未列出",
 		Seconds: "%d 秒", Minutes: "%d 分 %d 秒", Hours: "%d 小时 %d 分", Days: "%d 天 %d 小时",
 
-		Recent: "最近 20 个事务", RecentNote: "每个汇聚库分批写入，一批可含多个事务；只列出一批中每个数据源的最后一个。", NoRecent: "还没有事务入库。源端提交后会出现在这里。",
-		Transaction: "事务", Place: "日志位置", AppliedAt: "入库", Batch: "批次", Partial: "不完整：有已停止的表", Others: "批内共", NotYet: "未到",
+		Recent: "最近 20 个事务", RecentNote: "每行一个源端事务，最近入库的在前；每个汇聚库分批写入，每批每个数据源最多列出最后 20 个。", NoRecent: "还没有事务入库。源端提交后会出现在这里。",
+		Transaction: "事务", Place: "日志位置", AppliedAt: "入库", Batch: "批次", Partial: "不完整：有已停止的表", NotYet: "未到",
 
 		Trace: "追溯一行数据", TraceNote: "从汇聚库的一行，追到写入它的批次、它在日志中的位置，以及源端原始事件。", Store: "汇聚库", Table: "表", Key: "键", KeyHint: "多列的键用逗号分隔，按表键顺序", Find: "追溯",
 		NoStores: "本页没有配置汇聚库。", NotFound: "该表中没有这个键的行。", TraceFailed: "无法追溯",
@@ -84,8 +84,8 @@ var texts = map[language.Language]words{
 		Loads: "Loads of tables", LoadsNote: "Tables that are being read, that wait, or whose load hasn't ended; totals are the server's own statistics, the speed that of the last half minute.", LoadRows: "Rows / about", Speed: "Rows/s", Left: "Time left", Until: "until %s", MoreLoads: "more loads are not listed",
 		Seconds: "%d s", Minutes: "%d min %d s", Hours: "%d h %d min", Days: "%d d %d h",
 
-		Recent: "The last 20 transactions", RecentNote: "A store commits in batches of one or more transactions; the last one of each source in a batch is listed.", NoRecent: "No transaction has come into a store yet. It is here once a source commits one.",
-		Transaction: "Transaction", Place: "Place in the log", AppliedAt: "Applied", Batch: "batch", Partial: "partial: a table has stopped", Others: "in the batch:", NotYet: "not yet",
+		Recent: "The last 20 transactions", RecentNote: "One transaction of a source a line, what was applied last first. A store commits in batches; of each source the last 20 of a batch can be listed.", NoRecent: "No transaction has come into a store yet. It is here once a source commits one.",
+		Transaction: "Transaction", Place: "Place in the log", AppliedAt: "Applied", Batch: "batch", Partial: "partial: a table has stopped", NotYet: "not yet",
 
 		Trace: "Trace a row", TraceNote: "From a row of a store to the batch that wrote it, its place in the log, and its event at the source.", Store: "Store", Table: "Table", Key: "Key", KeyHint: "several columns: separated by commas, in the key's order", Find: "Trace",
 		NoStores: "No store is configured for this page.", NotFound: "The table has no row under this key.", TraceFailed: "The row can't be traced",

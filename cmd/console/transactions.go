@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -24,7 +23,7 @@ type transaction struct {
 	ID     string
 	Place  string
 	Rows   string
-	Stores []arrival
+	Stores []arrival // one per store
 }
 
 // arrival is a transaction in one store. Without it, None says so.
@@ -104,7 +103,7 @@ func (c *Console) transactions(ctx context.Context, t words) ([]transaction, []p
 			continue
 		}
 		for _, r := range found {
-			name := [2]string{r.Source, r.To}
+			name := [2]string{r.Source, r.Position}
 			k, ok := seen[name]
 			if !ok {
 				k = len(commits)
@@ -117,14 +116,11 @@ func (c *Console) transactions(ctx context.Context, t words) ([]transaction, []p
 		}
 	}
 	slices.SortStableFunc(commits, func(a, b commit) int {
-		return cmp.Or(b.newest.Compare(a.newest), strings.Compare(b.To, a.To))
+		return cmp.Or(b.newest.Compare(a.newest), cmp.Compare(b.Offset, a.Offset))
 	})
 	var out []transaction
 	for _, r := range commits[:min(len(commits), shownTxns)] {
-		x := transaction{Source: r.Source, ID: cmp.Or(r.TxnID, r.To), Place: fmt.Sprintf("%s %d–%d", r.Partition, r.First, r.Last), Rows: fmt.Sprint(r.Rows)}
-		if r.Txns > 1 {
-			x.Rows = fmt.Sprintf("%d (%s %d %s)", r.Rows, t.Others, r.Txns, t.Txns)
-		}
+		x := transaction{Source: r.Source, ID: cmp.Or(r.TxnID, r.Position), Place: fmt.Sprintf("%s %d", r.Partition, r.Offset), Rows: grouped(int64(r.Rows))}
 		for i := range stores {
 			x.Stores = append(x.Stores, arrived(r.Recent, stores[i]))
 		}
@@ -133,10 +129,10 @@ func (c *Console) transactions(ctx context.Context, t words) ([]transaction, []p
 	return out, failed
 }
 
-// arrived finds the batch of a store that moved the source over a commit.
+// arrived finds the batch of a store that moved the source over a transaction.
 func arrived(r postgres.Recent, found []postgres.Recent) arrival {
 	for _, b := range found {
-		if b.Source == r.Source && b.From < r.To && r.To <= b.To {
+		if b.Source == r.Source && b.From < r.Position && r.Position <= b.To {
 			return arrival{At: clock(b.Applied), Batch: fmt.Sprint(b.Batch), Partial: b.Partial}
 		}
 	}

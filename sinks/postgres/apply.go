@@ -218,8 +218,14 @@ func (a *applying) step(b *worker.Batch, st *worker.Step) {
 		}
 		return nil
 	})
-	a.queue.Queue(`INSERT INTO tributary.batch_source (batch, source, from_position, to_position, txn_id, versions, policies, hops) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		a.id, st.Source.ID, st.From.String(), st.To.String(), st.TxnID, texts(st.Versions), texts(st.Policies), texts(st.Hops))
+	n := len(st.Ends)
+	ends, ids, offsets, rows := make([]string, n), make([]string, n), make([]int64, n), make([]int32, n)
+	for i, e := range st.Ends {
+		ends[i], ids[i], offsets[i], rows[i] = e.Position.String(), e.TxnID, int64(e.Commit), int32(e.Rows)
+	}
+	a.queue.Queue(`INSERT INTO tributary.batch_source (batch, source, from_position, to_position, txn_id, versions, policies, hops, ends, end_ids, end_offsets, end_rows)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		a.id, st.Source.ID, st.From.String(), st.To.String(), st.TxnID, texts(st.Versions), texts(st.Policies), texts(st.Hops), ends, ids, offsets, rows)
 }
 
 // texts is a list that isn't NULL.

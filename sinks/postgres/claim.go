@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS tributary.batch (id bigint PRIMARY KEY DEFAULT nextva
   applied_at timestamptz NOT NULL DEFAULT clock_timestamp(), quarantined int NOT NULL DEFAULT 0, previous bigint, digest bytea);
 CREATE TABLE IF NOT EXISTS tributary.batch_source (batch bigint NOT NULL REFERENCES tributary.batch, source text COLLATE "C" NOT NULL,
   from_position text COLLATE "C" NOT NULL, to_position text COLLATE "C" NOT NULL, txn_id text NOT NULL,
-  versions text[], policies text[], hops text[], PRIMARY KEY (batch, source));
+  versions text[], policies text[], hops text[], ends text[] COLLATE "C", end_ids text[], end_offsets bigint[], end_rows int[], PRIMARY KEY (batch, source));
 CREATE TABLE IF NOT EXISTS tributary.gap (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, source text COLLATE "C" NOT NULL, last_position text COLLATE "C" NOT NULL,
   code text NOT NULL, reason text NOT NULL, log_offset bigint NOT NULL, found_at timestamptz NOT NULL, closed_at timestamptz);
 DO $$ BEGIN

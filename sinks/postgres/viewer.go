@@ -20,19 +20,17 @@ type Viewer struct {
 // Viewer makes one. It is closed apart from the store.
 func (s *Store) Viewer() *Viewer { return &Viewer{s: s, turn: make(chan struct{}, 1)} }
 
-// Recent is one source's part of a batch.
+// Recent is a source transaction that the store has.
 type Recent struct {
 	Batch     int64
 	Source    string
 	From, To  string // positions; the batch moved the source from the one to the other
-	TxnID     string // the source's own name of the last transaction
+	Position  string // of the transaction
+	TxnID     string // the source's own name of it
 	Partition string
-	First     int64 // offsets of the batch in the log
-	Last      int64
-	Txns      int // transactions and rows of the batch, of all its sources
-	Rows      int
-	Sources   int
-	Partial   bool // rows of stopped tables are missing
+	Offset    int64 // of its commit record in the log
+	Rows      int   // that it changed, before merging
+	Partial   bool  // rows of stopped tables are missing in the batch
 	Applied   time.Time
 }
 
@@ -45,14 +43,16 @@ type Dataset struct {
 // lookBack bounds the batches among which those of some topics are looked for.
 const lookBack = 20_000
 
-// Recent gives what the n newest batches hold, the newest first; with topics those from
-// these topics, of the last 20,000 ones.
+// Recent gives the last transactions, at most worker.MaxEnds of a source in a batch, of the
+// n newest batches, the newest first; with topics those from these topics, of the last
+// 20,000 batches. Changes that a table kept while it was stopped count as one.
 func (v *Viewer) Recent(ctx context.Context, n int, topics []string) (found []Recent, err error) {
 	err = v.ask(ctx, func(c *pgx.Conn) error {
-		rows, err := c.Query(ctx, `SELECT b.id, s.source, s.from_position, s.to_position, s.txn_id, b.partition, b.first_offset, b.last_offset,
-			b.transactions, b.rows, count(*) OVER (PARTITION BY b.id), b.partial, b.applied_at
+		rows, err := c.Query(ctx, `SELECT b.id, s.source, s.from_position, s.to_position, e.position, e.id, b.partition, e.commit, e.rows, b.partial, b.applied_at
 			FROM (SELECT * FROM tributary.batch WHERE $2::text[] IS NULL OR id > (SELECT max(id) FROM tributary.batch) - $3 AND `+ofTopics("partition", 2)+`
-				ORDER BY id DESC LIMIT $1) b JOIN tributary.batch_source s ON s.batch = b.id ORDER BY b.id DESC, s.source`, n, topics, lookBack)
+				ORDER BY id DESC LIMIT $1) b JOIN tributary.batch_source s ON s.batch = b.id,
+			unnest(coalesce(s.ends, ARRAY[s.to_position]), coalesce(s.end_ids, ARRAY[s.txn_id]), coalesce(s.end_offsets, ARRAY[b.last_offset]), coalesce(s.end_rows, ARRAY[b.rows])) e (position, id, commit, rows)
+			ORDER BY b.id DESC, e.commit DESC, s.source`, n, topics, lookBack)
 		if err != nil {
 			return err
 		}

@@ -82,6 +82,21 @@ func (b *Batch) step(t *txn) *Step {
 	return st
 }
 
+// ends names the last transactions of each source.
+func (b *Batch) ends(group []*txn) {
+	for i := range b.Steps {
+		st := &b.Steps[i]
+		n := min(st.Txns, MaxEnds)
+		st.Ends = make([]End, n)
+		for k := len(group) - 1; n > 0; k-- {
+			if t := group[k]; t.source == st.Source.ID {
+				n--
+				st.Ends[n] = End{Position: t.commit.Txn.Position, TxnID: t.commit.Txn.ID, Commit: t.offset, Rows: t.rows}
+			}
+		}
+	}
+}
+
 // txn adds a whole transaction to a batch.
 func (u *builder) txn(ctx context.Context, b *Batch, t *txn) error {
 	st := b.step(t)

@@ -136,6 +136,7 @@ func (s *session) merge(ctx context.Context, u *builder, group []*txn, halts []H
 			return b, err
 		}
 	}
+	b.ends(group)
 	b.Tables, b.Quarantine, b.Held, b.Content = u.result(), u.quarantine, u.held, u.content.Sum()
 	for i := range b.Steps {
 		b.Steps[i].Keys = u.keysOf(b.Steps[i].Source.ID).count()

@@ -70,6 +70,7 @@ func (s *session) beginLarge(ctx context.Context, next log.Offset) error {
 	f.kept = t.offset
 	b.step(t).ReadFrom = s.asm.readFrom(next, s.ready)
 	f.kept = kept
+	b.ends([]*txn{t})
 	l := &beside{f: f, t: t, batch: b, done: make(chan error, 1), build: newBuilder(s.w, s.p.Topic, maps.Clone(s.build.refused))}
 	l.build.recorded, l.build.ensure = maps.Clone(s.build.recorded), s.versions.prepared()
 	l.build.loading = maps.Clone(s.build.loading)

@@ -181,6 +181,9 @@ type Step struct {
 	Committed time.Time // the source's commit time of To
 	TxnID     string    // the source's own name of To (GTID, xid)
 	File      string    // binlog file name of To
+	// Ends are the last transactions of the batch that the source has in it, at most
+	// MaxEnds, in their order: the last one is To.
+	Ends []End
 	// Versions are those of the tables that the rows follow, Policies those of the
 	// column policy, Hops the relays that the rows have passed. Each stands once.
 	Versions []schema.Version
@@ -193,6 +196,17 @@ type Step struct {
 	// Introduces says that Source was learnt, or may have changed, with this batch.
 	// Only the id of Source is known before the first row of a source.
 	Introduces bool
+}
+
+// MaxEnds bounds the transactions that a batch names of a source.
+const MaxEnds = 20
+
+// End is a source transaction at whose end a store has it.
+type End struct {
+	Position event.Position
+	TxnID    string     // the source's own name (GTID, xid)
+	Commit   log.Offset // offset of its commit record
+	Rows     int        // row records, before merging
 }
 
 // Batch is one store transaction. The worker owns it and may reuse its memory

@@ -82,7 +82,7 @@ func topicOf(source string) string {
 func (s rows) Recent(_ context.Context, _ int, topics []string) (found []postgres.Recent, _ error) {
 	for i, source := range s {
 		if topics == nil || slices.Contains(topics, topicOf(source)) {
-			found = append(found, postgres.Recent{Batch: int64(i + 1), Source: source, To: "p", TxnID: "txn-" + source, Partition: topicOf(source) + "/0", Applied: time.Now()})
+			found = append(found, postgres.Recent{Batch: int64(i + 1), Source: source, To: "p", Position: "p", TxnID: "txn-" + source, Partition: topicOf(source) + "/0", Applied: time.Now()})
 		}
 	}
 	return found, nil
