@@ -264,8 +264,21 @@ func (r *Reader) dump(ctx context.Context, res capture.Resume) error {
 				return &capture.GapError{Code: "LOG_RESET", From: res.Last, Reason: fmt.Sprintf("the last transaction was %s, now %q stands in its place", want, id.String())}
 			}
 			return nil
+		default:
+			if described && verify && r.inLog(&e) {
+				return &capture.GapError{Code: "LOG_RESET", From: res.Last, Reason: fmt.Sprintf("no transaction begins where the last one was: %s comes first", e.EventType)}
+			}
 		}
 	}
+}
+
+// inLog reports an event of the log from the place on that was asked for. A server sends
+// others besides, and keeps some of the log to itself.
+func (r *Reader) inLog(e *logEvent) bool {
+	if e.Flags&replication.LOG_EVENT_ARTIFICIAL_F != 0 || e.EventType == replication.HEARTBEAT_EVENT || e.EventType == replication.HEARTBEAT_LOG_EVENT_V2 {
+		return false
+	}
+	return e.LogPos == 0 || uint64(e.LogPos) > r.at.Offset
 }
 
 func (r *Reader) addr() string { return net.JoinHostPort(r.o.Host, strconv.Itoa(int(r.o.Port))) }

@@ -78,6 +78,7 @@ func testReader(t *testing.T, db servers.DB) {
 		"restart":                    testRestart,
 		"restart after an idle one":  testRestartIdle,
 		"restart over rotated files": testRotated,
+		"restart within another log": testOtherEvents,
 		"function in the log":        testFunction,
 		"no first start":             testNoFirstStart,
 		"no state":                   testNoState,
@@ -145,6 +146,48 @@ func testGaps(t *testing.T, start servers.Starter) {
 				t.Errorf("%v, want the gap %s after %s", err, code, res.Last)
 			}
 		})
+	}
+}
+
+// testOtherEvents goes on at every place of a log that was written anew but the right one,
+// as after a restored backup: also where the transaction that comes next has the name of
+// the last one.
+func testOtherEvents(t *testing.T, g *rig) {
+	g.run("CREATE TABLE s (id int PRIMARY KEY)")
+	res := g.first()
+	var starts []event.Position
+	for id := range 2 {
+		g.run(fmt.Sprintf("INSERT INTO s VALUES (%d)", id))
+		seg := g.busy()
+		g.take(&res, seg)
+		starts = append(starts, seg.Txn.Position)
+	}
+	files := g.query("SHOW BINARY LOGS")
+	all, err := g.sql.Execute(fmt.Sprintf("SHOW BINLOG EVENTS IN '%s' FROM %d", files[len(files)-1], starts[0].Place.Offset))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tried := 0
+	for i := range all.RowNumber() {
+		place, err := all.GetInt(i, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := res
+		if at.Last.Place.Offset = uint64(place); place >= int64(starts[1].Place.Offset) {
+			break
+		}
+		tried++
+		var gap *capture.GapError
+		if err := g.start(at); !errors.As(err, &gap) || gap.Code != "LOG_RESET" || gap.From != at.Last {
+			t.Errorf("from event %d, at %d: %v", i, place, err)
+		}
+	}
+	if tried < 4 {
+		t.Errorf("%d places were tried", tried)
+	}
+	if err := g.start(res); err != nil {
+		t.Error(err)
 	}
 }
 
