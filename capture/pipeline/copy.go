@@ -185,13 +185,13 @@ func (r *reader) commit(b *batch, seg *event.Segment) {
 	b.mended = b.mended || seg.Repair == event.RepairEnded
 	b.txns++
 	b.commits = append(b.commits, seg.Txn.Committed)
-	b.mark = mark{set: true, record: b.records.Count() - 1, last: r.last, restart: seg.Restart, state: b.mark.state,
+	b.mark = mark{set: true, last: r.last, restart: seg.Restart, state: b.mark.state, described: b.mark.described,
 		committed: seg.Txn.Committed, precision: seg.Txn.Precision}
 	if seg.State != nil {
-		b.mark.state = bytes.Clone(seg.State)
+		b.mark.state, b.mark.described = bytes.Clone(seg.State), b.records.Count()-1
 		if seg.Durable { // in the same batch as the transaction
 			envelope.AddHeartbeat(&b.records, r.p.opts.Source.ID, envelope.Heartbeat{Last: r.last, Restart: seg.Restart, At: r.heartbeat, State: seg.State})
-			b.mark.record++
+			b.mark.described++
 		}
 	}
 	r.until(b, seg.Restart)
@@ -225,7 +225,7 @@ func (r *reader) idle(b *batch, seg *event.Segment) {
 	}
 	r.restart, r.heartbeat = seg.Restart, time.Now()
 	envelope.AddHeartbeat(&b.records, r.p.opts.Source.ID, envelope.Heartbeat{Last: r.last, Restart: seg.Restart, At: r.heartbeat, State: seg.State})
-	b.mark = mark{set: true, record: b.records.Count() - 1, last: r.last, restart: seg.Restart, state: bytes.Clone(seg.State),
+	b.mark = mark{set: true, last: r.last, restart: seg.Restart, state: bytes.Clone(seg.State), described: b.records.Count() - 1,
 		committed: b.mark.committed, precision: b.mark.precision}
 }
 
@@ -326,7 +326,7 @@ func (w *writer) append(ctx context.Context, b *batch) error {
 	w.mu.Lock()
 	w.saved.Last, w.saved.Restart, w.saved.At, w.saved.Reign = b.mark.last, b.mark.restart, now, p.reign
 	if b.mark.state != nil { // transactions after a state are found again behind its offset
-		w.saved.State, w.saved.Offset, w.fresh = b.mark.state, base+log.Offset(b.mark.record), true
+		w.saved.State, w.saved.Offset, w.fresh = b.mark.state, base+log.Offset(b.mark.described), true
 	}
 	w.mu.Unlock()
 	p.opts.Reader.Ack(b.mark.restart)

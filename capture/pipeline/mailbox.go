@@ -41,11 +41,13 @@ type batch struct {
 
 // mark is a place up to which everything is in the log once the batch is.
 type mark struct {
-	set       bool
-	record    int // index of the record within its batch
-	last      event.Position
-	restart   event.Place
-	state     []byte
+	set     bool
+	last    event.Position
+	restart event.Place
+	state   []byte // the newest one in the batch; nil for none
+	// described is the index of the record within its batch that state belongs to: what
+	// comes behind it isn't in the state.
+	described int
 	committed time.Time
 	precision event.Precision // of committed
 }

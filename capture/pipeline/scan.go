@@ -18,7 +18,7 @@ type checkpoint struct {
 	Last     event.Position `json:"last"`
 	Restart  event.Place    `json:"restart"`
 	State    []byte         `json:"state"`
-	Offset   log.Offset     `json:"offset"` // of the commit or heartbeat that it describes
+	Offset   log.Offset     `json:"offset"` // of the commit or heartbeat that State belongs to
 	Producer log.Producer   `json:"producer"`
 	Agent    string         `json:"agent"` // whose open record counts; it may lie before Offset
 	At       time.Time      `json:"at"`
