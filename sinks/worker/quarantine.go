@@ -2,6 +2,7 @@ package worker
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/tributary-cdc/tributary/schema"
 	"github.com/tributary-cdc/tributary/stream/envelope"
@@ -134,7 +135,7 @@ func (u *builder) divert(m *merger, t *txn, row *event.Row) (bool, error) {
 	default:
 		u.note(m, Quarantined{ID: oldID, Key: oldKey, Op: event.Delete}, t)
 		if !held {
-			ids[id] = reason{followsCode, "a row in quarantine got this key"}
+			ids[strings.Clone(id)] = reason{followsCode, "a row in quarantine got this key"} // id lies in the batch's memory
 		}
 	}
 	u.note(m, Quarantined{ID: id, Key: key, Op: row.Op, Row: row.After}, t)
