@@ -70,11 +70,11 @@ func (s *Store) Held(ctx context.Context, claim worker.Claim, source, table stri
 	if err != nil {
 		return nil, false, err
 	}
-	// One row more than wanted tells whether there are more; it may itself be beyond the bytes.
+	// One row more than wanted tells whether there are more; no others are sent, whatever they hold.
 	rows, err := c.Query(ctx, `SELECT position, "index", op, topic, schema_id, record, load, loading, sweep, committed_at, number = 1 OR number <= $3 AND bytes <= $4 FROM
 		(SELECT *, row_number() OVER w AS number, coalesce(sum(length(record)) OVER w, 0) AS bytes
 			FROM (SELECT * FROM tributary.held WHERE source = $1 AND "table" = $2 ORDER BY position, "index" LIMIT $3::bigint + 1) h WINDOW w AS (ORDER BY position, "index")) n
-		ORDER BY number`, source, table, limit.Rows, limit.Bytes)
+		WHERE number <= 2 OR bytes - coalesce(length(record), 0) <= $4 ORDER BY number`, source, table, limit.Rows, limit.Bytes)
 	if err != nil {
 		return nil, false, fmt.Errorf("read what is held of table %s of %s: %w", table, source, classify(err, false))
 	}
@@ -169,7 +169,7 @@ func (a *applying) held(h *worker.Held) error {
 
 // limit counts what is held of a table, and drops all of it if that is too much.
 func (a *applying) limit(h *worker.Held, limit worker.HeldLimit) {
-	a.queue.Queue(`WITH counted AS (UPDATE tributary.table_state SET held_rows = CASE WHEN o THEN 0 ELSE held_rows + $3::bigint END, held_bytes = CASE WHEN o THEN 0 ELSE held_bytes + $4::bigint END,
+	a.queue.Queue(`WITH counted AS (UPDATE tributary.table_state SET held_rows = CASE WHEN reread OR o THEN 0 ELSE held_rows + $3::bigint END, held_bytes = CASE WHEN reread OR o THEN 0 ELSE held_bytes + $4::bigint END,
 			reread = reread OR o, remedy = CASE WHEN o THEN 'tributary table reread ' || source || ' ' || "table" ELSE remedy END
 			FROM (SELECT $7::bool OR held_rows + $3::bigint > $5::bigint OR held_bytes + $4::bigint > $6::bigint AS o FROM tributary.table_state WHERE source = $1 AND "table" = $2) x
 			WHERE source = $1 AND "table" = $2 AND state = 'halted' RETURNING reread)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -20,11 +21,12 @@ import (
 )
 
 // shaky is a store that breaks off around batches of held rows: before the first one, right
-// after the commit of the next, and so on later.
+// after the commit of the next, and so on later, and right after that of the last one.
 type shaky struct {
 	worker.Store
 	mu    sync.Mutex
 	calls int
+	done  bool
 }
 
 func (s *shaky) Apply(ctx context.Context, b *worker.Batch) error {
@@ -37,6 +39,10 @@ func (s *shaky) Apply(ctx context.Context, b *worker.Batch) error {
 	case 1:
 		return worker.ErrStoreAway
 	case 2:
+		return errors.Join(s.Store.Apply(ctx, b), worker.ErrOutcomeUnknown)
+	}
+	if b.Resume.Done && !s.done {
+		s.done = true
 		return errors.Join(s.Store.Apply(ctx, b), worker.ErrOutcomeUnknown)
 	}
 	return s.Store.Apply(ctx, b)
@@ -87,6 +93,7 @@ func TestHeldRows(t *testing.T) {
 		rule postgres.Evolution
 		f    func(*testing.T, *bench)
 	}{{"held and accepted", postgres.EvolutionHalt, heldRows}, {"beyond the limit", postgres.EvolutionHalt, beyondTheLimit},
+		{"a load ends behind a large transaction", postgres.EvolutionHalt, endsBehindLarge}, {"only what is wanted", postgres.EvolutionHalt, onlyWhatIsWanted},
 		{"accepted losses", postgres.EvolutionFollow, acceptedLosses}, {"ignored columns", postgres.EvolutionIgnore, ignoredColumns}} {
 		databases.rule = part.rule
 		t.Run(part.name, func(t *testing.T) { part.f(t, databases) })
@@ -202,6 +209,55 @@ func beyondTheLimit(t *testing.T, b *bench) {
 			}
 			whole(t, c)
 		})
+	}
+}
+
+// endsBehindLarge: the end of a load is held, too, if a large transaction was the first whose
+// rows had to be.
+func endsBehindLarge(t *testing.T, b *bench) {
+	h, c := b.fresh(t)
+	s, l := h.Open(t), newWritten()
+	w := l.source(1, 1, shape("s1", "name string"))
+	w.apply(change(event.Create, 1, "a"), change(event.Create, 2, "gone by now"))
+	load := event.Load{Table: "xueji.pupil", Dataset: "pupil", Since: place1(w.at + 1), Sweep: true}
+	w.loads(load)
+	w.apply(change(event.Read, 1, "a"))
+	w.become(2, shape("s1", "name string", "n int64"))
+	w.apply(many(10, 100, func(i int) event.Row { return change(event.Create, i, "b", i) })...)
+	load.Phase = event.LoadEnded
+	at := w.loads(load)
+	apply(t, l, s, worker.Options{SpoolDir: t.TempDir(), BatchRows: 3}).await(t, "s1", at)
+	haltedBy(t, c, `new column "n": int64`)
+	accept(t, s, "s1", "xueji.pupil")
+	whole(t, c)
+	if got := texts(t, c, "SELECT name || ' ' || count(*) FROM ods.pupil GROUP BY name ORDER BY name"); !slices.Equal(got, []string{"a 1", "b 10"}) {
+		t.Errorf("rows %q", got)
+	}
+}
+
+// onlyWhatIsWanted: of what is held no more comes into a worker's memory than it asks for.
+func onlyWhatIsWanted(t *testing.T, b *bench) {
+	h, c := b.fresh(t)
+	s := h.Open(t)
+	if err := s.Prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	claim, _, err := s.Claim(t.Context(), place, "w")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Exec(t.Context(), `INSERT INTO tributary.held (source, "table", position, "index", op, topic, schema_id, record, loading, sweep, committed_at, batch)
+		SELECT 's1', 'xueji.pupil', $1, i, 'c', 't', 1, convert_to(repeat('x', 1 << 20), 'UTF8'), false, false, now(), 1 FROM generate_series(1, 100) i`, place1(1).String()); err != nil {
+		t.Fatal(err)
+	}
+	for bytes, want := range map[int64]int{1: 1, 1 << 20: 1, 5 << 19: 2} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		got, more, err := s.Held(t.Context(), claim, "s1", "xueji.pupil", worker.HeldLimit{Rows: 1000, Bytes: bytes})
+		runtime.ReadMemStats(&after)
+		if err != nil || len(got) != want || !more || after.TotalAlloc-before.TotalAlloc > 20<<20 {
+			t.Errorf("%d bytes: %d rows, more %t, with %d bytes, %v", bytes, len(got), more, after.TotalAlloc-before.TotalAlloc, err)
+		}
 	}
 }
 

@@ -157,6 +157,12 @@ func heldLimits(x *fixture) {
 		if got, _ := x.kept(unheld); len(got) > 0 || !b.Held[0].Dropped || !h.Reread || h.Rows != 0 || h.Bytes != 0 {
 			x.Errorf("%s: held are %q, dropped %t, %+v", name, got, b.Held[0].Dropped, h)
 		}
+		b = x.batch(worker.TableChange{}) // which was made before anybody knew
+		b.HeldLimit, b.Held = unheld, []worker.Held{x.held(b.Steps[0].To, 2)}
+		x.commit(b)
+		if got, _ := x.kept(unheld); len(got) > 0 || !b.Held[0].Dropped || x.halted() != h {
+			x.Errorf("%s: later held are %q, dropped %t, %+v", name, got, b.Held[0].Dropped, x.halted())
+		}
 		if h, err := x.store.Accept(x.Context(), x.table.Source, x.table.ID()); err != nil || !h.Reread {
 			x.Errorf("%s: accepted %+v, %v", name, h, err)
 		}

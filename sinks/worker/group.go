@@ -195,6 +195,7 @@ func (s *session) settle(ctx context.Context) error {
 	if err == nil {
 		s.applied++
 		s.stored(f.batch)
+		s.build.halted(f.batch.Halts)
 		s.dropped(f.batch.Held)
 		if len(f.batch.Halts) > 0 { // to be shown
 			s.looked = time.Time{}

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"maps"
 	"strings"
 
 	"github.com/tributary-cdc/tributary/schema"
@@ -20,9 +21,11 @@ func (s *session) restore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// Of a batch that let a table go on the outcome may not have been known.
+	maps.DeleteFunc(s.build.refused, func(_ tableKey, was *stop) bool { return was.stored })
 	for _, h := range r.Halts {
 		k := tableKey{h.Source, h.Table}
-		s.build.refused[k], s.build.recorded[k] = &stop{err: errors.New(h.Error), version: h.Version, reread: h.Reread}, true
+		s.build.refused[k], s.build.recorded[k] = &stop{err: errors.New(h.Error), version: h.Version, reread: h.Reread, stored: true}, true
 	}
 	for _, k := range r.Keys {
 		s.build.keysOf(k.Source).table(k.Table).ids[k.ID] = reason{}
@@ -45,6 +48,16 @@ func (u *builder) halt(b *Batch, k tableKey, at event.Position) {
 		u.recorded[k] = true // a batch that isn't committed ends the session
 		s := u.refused[k]
 		b.Halts = append(b.Halts, Halt{Source: k.source, Table: k.table, Since: at, Error: coded(s.err), Version: s.version})
+	}
+}
+
+// halted notes that the store has halts.
+func (u *builder) halted(halts []Halt) {
+	for _, h := range halts {
+		k := tableKey{h.Source, h.Table}
+		if was := u.refused[k]; was != nil {
+			u.refused[k], u.recorded[k] = &stop{err: was.err, version: was.version, reread: was.reread, stored: true}, true // others may be looking at the old one
+		}
 	}
 }
 

@@ -77,6 +77,7 @@ type stop struct {
 	err     error
 	version schema.Version // with which it stopped
 	reread  bool           // nothing of it is held any more
+	stored  bool           // the store has it: what it doesn't know of any more goes on
 }
 
 // hold keeps a change of a stopped table for later, and has the batch say so.
@@ -326,7 +327,7 @@ func (s *session) dropped(held []Held) {
 	for _, h := range held {
 		k := tableKey{h.Source, h.Table}
 		if was := s.build.refused[k]; h.Dropped && was != nil {
-			s.build.refused[k] = &stop{err: was.err, version: was.version, reread: true} // others may be looking at the old one
+			s.build.refused[k] = &stop{err: was.err, version: was.version, reread: true, stored: true} // others may be looking at the old one
 			s.w.o.Logger.Error("more rows of a stopped table than may be held: they were dropped, and the table must be read again",
 				"source", h.Source, "table", h.Table, "limit_rows", s.w.o.Held.Rows, "limit_bytes", s.w.o.Held.Bytes)
 			s.looked = time.Time{}

@@ -177,6 +177,7 @@ func (s *session) finish(err error) error {
 		s.blocked = append(slices.Delete(s.blocked, i, i+1), l.f)
 	}
 	s.stored(l.batch)
+	s.build.halted(l.batch.Halts)
 	s.dropped(l.batch.Held)
 	s.arrived(l.batch, timesOf([]*txn{l.t}))
 	s.applied++
