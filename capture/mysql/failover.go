@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	gomysql "github.com/go-mysql-org/go-mysql/mysql"
+	"github.com/go-mysql-org/go-mysql/replication"
 
 	"github.com/tributary-cdc/tributary/capture"
 )
@@ -57,6 +58,28 @@ func (r *Reader) since(id string) error {
 		return fmt.Errorf("GTID %q: %w", id, err)
 	}
 	return nil
+}
+
+// unnamed reports whether transactions may stand between the state's place and where reading
+// begins of which nobody has told the GTIDs. Another server would be asked for them, and may
+// have purged them long since. MariaDB's sets know the last one of each domain only.
+func (r *Reader) unnamed() bool {
+	_, ok := r.gtids.(*gomysql.MysqlGTIDSet)
+	return ok && !r.state.Joining && r.state.At.File != 0 && r.state.At.File == r.at.File && r.state.At.Offset < r.at.Offset
+}
+
+// name notes the GTID of a transaction that is complete, if one begins with an event.
+func (r *Reader) name(e *logEvent) error {
+	id, _, err := r.gtidOf(e)
+	if err != nil {
+		return err
+	}
+	r.addGTID(&id)
+	return nil
+}
+
+func heartbeat(t replication.EventType) bool {
+	return t == replication.HEARTBEAT_EVENT || t == replication.HEARTBEAT_LOG_EVENT_V2
 }
 
 // executed proves that the server has executed all that was read. A server that never saw

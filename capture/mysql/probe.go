@@ -27,7 +27,10 @@ type state struct {
 	Created map[uint32]uint32 `json:"created"`
 	GTIDs   string            `json:"gtids,omitempty"`
 	LastID  string            `json:"last_id,omitempty"` // of the last transaction
-	Epoch   uint32            `json:"epoch"`
+	// At is the place up to which GTIDs are known: the state may be older than where reading
+	// goes on, and transactions without a row for us have no name elsewhere.
+	At    event.Place `json:"at,omitzero"`
+	Epoch uint32      `json:"epoch"`
 	// Joining says that the server is another than before, and that no transaction has come
 	// from it yet: where its log goes on only the GTIDs tell.
 	Joining bool              `json:"joining,omitempty"`
@@ -389,7 +392,7 @@ func (r *Reader) resume(res capture.Resume) error {
 	if err := r.executed(executed, gap); err != nil {
 		return err
 	}
-	r.at, r.last = res.Restart, res.Last
+	r.at, r.reached, r.last = res.Restart, res.Restart, res.Last
 	if lastThere && res.Last.File != 0 && res.Last.Epoch == r.state.Epoch { // begin where the last transaction must be found again
 		r.at = res.Last.Place
 	}

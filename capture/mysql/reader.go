@@ -72,6 +72,7 @@ type Reader struct {
 	pace       atomic.Int64   // milliseconds between two idle segments; 0 for a second
 	torn       event.Position // a transaction without end, parts of which were handed out
 	at         event.Place    // end of what was read
+	reached    event.Place    // the same before Start; reading may begin again before it
 	maps       map[uint64]*relation
 	relations  map[string]*relation // by "database.table"
 	idSize     int                  // bytes of a table id
@@ -87,13 +88,9 @@ type Reader struct {
 	stateAt time.Time
 }
 
-// Server names the server that is read since Start, as guard.Room.Server does. It is called
-// between Start and Next.
+// Server names the server that is read since Start, as guard.Room.Server does. It may be
+// called while Next reads, but not while Start does.
 func (r *Reader) Server() string { return fmt.Sprintf("%s/%d", r.state.UUID, r.state.ServerID) }
-
-// Stopped gives the tables that have stopped, as of the last segment. It is called between
-// Start and Next.
-func (r *Reader) Stopped() []event.TableStop { return r.state.Stopped }
 
 // beginning is what Start found, for whoever opens a Source meanwhile.
 type beginning struct {
@@ -153,6 +150,7 @@ func (r *Reader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 		return 0, err
 	}
 	r.additions.Reset(added)
+	r.reached = event.Place{}
 	if err := r.probe(); err != nil {
 		return 0, err
 	}
@@ -208,6 +206,10 @@ func (r *Reader) dump(ctx context.Context, res capture.Resume) error {
 		return r.streamError(err, res.Last)
 	}
 	from.annotate, from.file, from.offset = r.annotate, r.fileName(r.at.File), uint32(r.at.Offset)
+	naming := res.State != nil && r.unnamed()
+	if naming {
+		from.offset = uint32(r.state.At.Offset)
+	}
 	if joining {
 		from.file, from.offset = "", 4
 	}
@@ -228,13 +230,22 @@ func (r *Reader) dump(ctx context.Context, res capture.Resume) error {
 			return r.streamError(err, res.Last)
 		}
 		e, err := r.parse(bytes.Clone(raw))
-		if described && verify && errors.Is(err, errMalformed) { // a server may send what lies within an event
+		if described && (verify || naming) && errors.Is(err, errMalformed) { // a server may send what lies within an event
 			return &capture.GapError{Code: "LOG_RESET", From: res.Last, Reason: "no event begins where the last transaction was: " + err.Error()}
 		}
 		if err != nil {
 			return err
 		}
+		if naming && described && e.LogPos != 0 && uint64(e.LogPos) <= r.at.Offset && !heartbeat(e.EventType) {
+			if err := r.name(&e); err != nil {
+				return err
+			}
+			continue
+		}
 		r.pending = append(r.pending, e)
+		if naming && described && !verify {
+			return nil
+		}
 		switch e.EventType {
 		case replication.ROTATE_EVENT:
 			if joining {
@@ -251,7 +262,7 @@ func (r *Reader) dump(ctx context.Context, res capture.Resume) error {
 				return &capture.GapError{Code: "LOG_RESET", From: res.Last, Reason: fmt.Sprintf("the file %s was made anew: RESET MASTER, or a restored server", r.fileName(r.at.File))}
 			}
 			r.state.Created = map[uint32]uint32{r.at.File: e.Timestamp}
-			if !verify {
+			if !verify && !naming {
 				return nil
 			}
 		case replication.GTID_EVENT, replication.ANONYMOUS_GTID_EVENT, replication.GTID_TAGGED_LOG_EVENT, replication.MARIADB_GTID_EVENT, replication.QUERY_EVENT:
@@ -275,7 +286,7 @@ func (r *Reader) dump(ctx context.Context, res capture.Resume) error {
 // inLog reports an event of the log from the place on that was asked for. A server sends
 // others besides, and keeps some of the log to itself.
 func (r *Reader) inLog(e *logEvent) bool {
-	if e.Flags&replication.LOG_EVENT_ARTIFICIAL_F != 0 || e.EventType == replication.HEARTBEAT_EVENT || e.EventType == replication.HEARTBEAT_LOG_EVENT_V2 {
+	if e.Flags&replication.LOG_EVENT_ARTIFICIAL_F != 0 || heartbeat(e.EventType) {
 		return false
 	}
 	return e.LogPos == 0 || uint64(e.LogPos) > r.at.Offset

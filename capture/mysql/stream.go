@@ -50,7 +50,8 @@ func (r *Reader) event(e *logEvent) error {
 		return r.rotate(e.body)
 	case replication.FORMAT_DESCRIPTION_EVENT:
 		return r.format(e)
-	case replication.HEARTBEAT_EVENT, replication.HEARTBEAT_LOG_EVENT_V2:
+	}
+	if heartbeat(e.EventType) {
 		return r.idleNow()
 	}
 	if e.Flags&replication.LOG_EVENT_ARTIFICIAL_F != 0 {
@@ -260,7 +261,7 @@ func (r *Reader) commit() error {
 }
 
 func (r *Reader) encodeState() ([]byte, error) {
-	r.state.GTIDs, r.state.Added = "", r.additions.List()
+	r.state.GTIDs, r.state.At, r.state.Added = "", r.at, r.additions.List()
 	if r.gtids != nil {
 		r.state.GTIDs = r.gtids.String()
 	}
@@ -290,6 +291,10 @@ func (r *Reader) idle() error {
 		return err
 	}
 	r.idleAt = time.Now()
-	r.queue.PushSegment(event.Segment{Kind: event.Idle, Restart: r.at, State: state})
+	at := r.at
+	if at.Compare(r.reached) < 0 { // what was read before may still be invisible to a view
+		at = r.reached
+	}
+	r.queue.PushSegment(event.Segment{Kind: event.Idle, Restart: at, State: state})
 	return nil
 }

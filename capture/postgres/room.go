@@ -38,13 +38,9 @@ const askRoom = `SELECT pg_current_wal_lsn()::text, (SELECT system_identifier::t
 // serverName tells a server from its replicas, which go on in another timeline.
 func serverName(system string, timeline int32) string { return fmt.Sprintf("%s/%d", system, timeline) }
 
-// Server names the server that is read since Start, as guard.Room.Server does. It is called
-// between Start and Next.
+// Server names the server that is read since Start, as guard.Room.Server does. It may be
+// called while Next reads, but not while Start does.
 func (r *Reader) Server() string { return serverName(r.state.System, r.state.Timeline) }
-
-// Stopped gives the tables that have stopped, as of the last segment. It is called between
-// Start and Next.
-func (r *Reader) Stopped() []event.TableStop { return r.state.Stopped }
 
 // ours is true of the source's slot, and of nobody else's that has its name.
 func (r *Room) ours() string {

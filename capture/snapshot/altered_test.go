@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	"github.com/tributary-cdc/tributary/capture"
@@ -105,9 +106,16 @@ func TestAlteredIsReadAgain(t *testing.T) {
 }
 
 // TestStoppedTableIsReadAgain: a person's order has a stopped table delivered again, and
-// the load says whose order it was.
+// the load says whose order it was. Until that has ended the log lacks rows of it.
 func TestStoppedTableIsReadAgain(t *testing.T) {
 	a := newAltering(t, 3)
+	missing := func(want ...string) {
+		t.Helper()
+		if got, all := a.l.Missing(); all || !slices.Equal(got, want) {
+			t.Errorf("missing are %q, want %q", got, want)
+		}
+	}
+	missing()
 	a.s.says <- &event.Segment{Kind: event.TableStopped, Stop: &event.TableStop{Table: "d.t"}}
 	for {
 		seg, err := a.l.Next(t.Context())
@@ -118,6 +126,7 @@ func TestStoppedTableIsReadAgain(t *testing.T) {
 			break
 		}
 	}
+	missing("d.t")
 	a.alter(event.Alteration{Reread: true}) // nobody reads what isn't delivered
 	if err := a.l.Load(t.Context(), "d.t"); err != nil {
 		t.Fatal(err)
@@ -132,5 +141,7 @@ func TestStoppedTableIsReadAgain(t *testing.T) {
 	if l := a.until(event.LoadBegun); !l.Ordered || !l.Sweep {
 		t.Errorf("load %+v", l)
 	}
+	missing("d.t")
 	a.until(event.LoadEnded)
+	missing()
 }

@@ -3,9 +3,9 @@ package snapshot
 import "slices"
 
 // Missing names the tables of which the segments handed out so far don't hold everything,
-// because a load of theirs hasn't come to its end; all says that it may be any table, since
-// they aren't listed yet. A load that was cancelled doesn't end; one of a part leaves what
-// was there.
+// because they have stopped or a load of theirs hasn't come to its end; all says that it may be
+// any table, since they aren't listed yet. A load that was cancelled doesn't end; one of a part
+// leaves what was there. The reader itself can't be asked: it may be reading on meanwhile.
 func (l *Loader) Missing() (tables []string, all bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -19,6 +19,9 @@ func (l *Loader) Missing() (tables []string, all bool) {
 		case !done && t.Phase != Canceled:
 			missing[t.Table] = true
 		}
+	}
+	for table, is := range l.stopped {
+		missing[table] = missing[table] || is
 	}
 	for table, is := range missing {
 		if is {

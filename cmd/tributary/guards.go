@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 
@@ -14,7 +13,6 @@ import (
 	mysqlcapture "github.com/tributary-cdc/tributary/capture/mysql"
 	"github.com/tributary-cdc/tributary/capture/pipeline"
 	pgcapture "github.com/tributary-cdc/tributary/capture/postgres"
-	"github.com/tributary-cdc/tributary/capture/snapshot"
 	"github.com/tributary-cdc/tributary/cmd/internal/config"
 	"github.com/tributary-cdc/tributary/stream/event"
 	"github.com/tributary-cdc/tributary/stream/status"
@@ -149,12 +147,9 @@ func reached(pipe func() *pipeline.Pipeline) func() (event.Place, time.Time) {
 	}
 }
 
-// server is what a reader of a source's log knows of where it reads. Its methods are called
-// by the goroutine that reads.
-type server interface {
-	Server() string
-	Stopped() []event.TableStop
-}
+// server is what a reader of a source's log knows of where it reads: that changes with its
+// start only.
+type server interface{ Server() string }
 
 // end tells a pipeline where its source's log ended at a moment, if the server that was asked
 // is the one that is read.
@@ -165,18 +160,6 @@ func (gs *guards) end(source string, under server) func() (event.Place, time.Tim
 			return event.Place{}, time.Time{}
 		}
 		return e.Place, e.Before
-	}
-}
-
-// missing tells a pipeline of which tables the log doesn't have everything.
-func missing(loads *snapshot.Loader, under server) func() ([]string, bool) {
-	return func() ([]string, bool) {
-		tables, all := loads.Missing()
-		for _, s := range under.Stopped() {
-			tables = append(tables, s.Table)
-		}
-		slices.Sort(tables)
-		return slices.Compact(tables), all
 	}
 }
 

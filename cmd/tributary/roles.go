@@ -211,7 +211,7 @@ func (a *agentParts) pipeline(s config.Source) (*pipeline.Pipeline, error) {
 			Compression: kafka.LZ4, KeepsState: !c.Log.Embedded}),
 		Tail: client.Fetcher(part, 1<<20), Partition: part, Checkpoints: a.points, Schemas: a.versions.Publisher(kafka.Schemas(c.Org)),
 		OnChange: a.said.writer.Changed, OnLogged: a.times.logged(src.ID),
-		Explain: a.guards.explained(src.ID), End: a.guards.end(src.ID, under), Missing: missing(reader, under),
+		Explain: a.guards.explained(src.ID), End: a.guards.end(src.ID, under), Missing: reader.Missing,
 	})
 	a.loaders[src.ID] = loading{reader, pipe}
 	return pipe, err
