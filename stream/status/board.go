@@ -272,6 +272,10 @@ func (b *Board) take(p log.Partition, r *log.Record) {
 		}
 		return
 	}
+	// The clock of a program that is ahead mustn't let it seem alive long after its end.
+	if now := time.Now(); rec.Written.After(now) {
+		rec.Written = now
+	}
 	b.bytes += size - old.size
 	b.held[name] = held{&rec, p, size}
 }

@@ -231,6 +231,27 @@ func TestStale(t *testing.T) {
 	}
 }
 
+// TestClockAhead: a program whose clock is ahead is taken for dead no later than others are.
+func TestClockAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newMemory().board(t, 0, "330106")
+		r := Record{Kind: OfSource, Org: "330106", Source: "330106-a", State: "streaming", Written: time.Now().Add(time.Hour), Within: 10}
+		value, err := r.value()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.take(topic("330106"), &log.Record{Key: r.Key(), Value: value})
+		<-time.After(29 * time.Second)
+		if b.Newest()[0].Stale(time.Now()) {
+			t.Error("it is taken for dead too early")
+		}
+		<-time.After(2 * time.Second)
+		if !b.Newest()[0].Stale(time.Now()) {
+			t.Error("it still seems alive")
+		}
+	})
+}
+
 // TestWriterAndBoard: a change of state is on the board at once, the rest within
 // Every, what doesn't change within Within, and the last word is the stop.
 func TestWriterAndBoard(t *testing.T) {
