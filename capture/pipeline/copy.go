@@ -209,6 +209,11 @@ func (r *reader) until(b *batch, at event.Place) {
 		return
 	}
 	r.told = moment
+	if broker, ok := r.p.opts.Log.(log.Clocked); ok { // whoever reads it mustn't depend on this machine's clock
+		if ahead, known := broker.Ahead(); known {
+			moment = moment.Add(-ahead)
+		}
+	}
 	tables, all := r.p.opts.Missing()
 	if all || len(tables) > maxMissing {
 		tables = []string{envelope.AllTables}

@@ -31,8 +31,11 @@ type memory struct {
 // appender is one producer of a memory.
 type appender struct {
 	*memory
-	id log.Producer
+	id    log.Producer
+	ahead time.Duration // by which the clock is ahead of the broker's
 }
+
+func (a *appender) Ahead() (time.Duration, bool) { return a.ahead, true }
 
 func (a *appender) Open(context.Context) (log.Producer, error) {
 	a.mu.Lock()

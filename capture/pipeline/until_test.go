@@ -72,8 +72,10 @@ func (m *memory) untils() (all []envelope.Until, before []uint64) {
 // TestUntil: whatever the log says it has until a moment stands before that word; the moments
 // go on while the source is busy and while it is quiet, and stay where nobody knows.
 func TestUntil(t *testing.T) {
-	for name, slow := range map[string]time.Duration{"a quick reader": 0, "a slow reader": 1900 * time.Millisecond} {
+	for name, tt := range map[string]struct{ slow, ahead time.Duration }{"a quick reader": {}, "a slow reader": {slow: 1900 * time.Millisecond},
+		"a clock that is ahead": {ahead: time.Hour}, "a clock that is behind": {ahead: -time.Hour}} {
 		t.Run(name, func(t *testing.T) {
+			slow := tt.slow
 			f := &falling{clockwork: clockwork{every: 2 * time.Second, within: time.Second / 2}, after: 60, slow: slow}
 			type known struct {
 				blind   bool
@@ -84,6 +86,7 @@ func TestUntil(t *testing.T) {
 			knows.Store(&known{})
 			change := func(o *Options) {
 				o.Reader = f
+				o.Log.(*appender).ahead = tt.ahead
 				o.End = func() (event.Place, time.Time) { // the server is looked at every 15 s
 					if knows.Load().blind {
 						return event.Place{}, time.Time{}
@@ -101,8 +104,8 @@ func TestUntil(t *testing.T) {
 						t.Errorf("%s: %d until records, want %d", when, len(said), least)
 					}
 					for i, u := range said {
-						if u.Last.Offset != before[i] || before[i] < f.committed(u.At) {
-							t.Errorf("%s: until %s behind %s at %d transactions: %d were committed", when, u.At, u.Last, before[i], f.committed(u.At))
+						if n := f.committed(u.At.Add(tt.ahead)); u.Last.Offset != before[i] || before[i] < n {
+							t.Errorf("%s: until %s behind %s at %d transactions: %d were committed", when, u.At, u.Last, before[i], n)
 						}
 						if i > 0 && !u.At.After(said[i-1].At) {
 							t.Errorf("%s: %s after %s", when, u.At, said[i-1].At)

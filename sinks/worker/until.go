@@ -11,7 +11,7 @@ import (
 // all tables but those that are missing in the log. What the store itself holds back it knows.
 type Reached struct {
 	Source string
-	At     time.Time // by the agent's clock
+	At     time.Time // as envelope.Until has it
 	// Missing are tables (schema.Table.ID), or envelope.AllTables.
 	Missing []string
 }

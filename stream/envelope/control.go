@@ -58,8 +58,8 @@ const AllTables = "*"
 // tables but those that are missing. It stands behind the commit of Last.
 type Until struct {
 	Last event.Position // of the source's last commit; zero if there was none
-	// At is by the agent's clock, which was read before the source's server was asked where
-	// its log ends.
+	// At is by the broker's clock, or the agent's if the log doesn't tell it: a moment before
+	// the source's server was asked where its log ends.
 	At time.Time
 	// Missing are the captured tables (schema.Table.ID) that have stopped or aren't loaded.
 	Missing []string

@@ -37,6 +37,10 @@ func TestAppendAndFetch(t *testing.T) {
 				}
 				wanted = append(wanted, values...)
 			}
+			// It is one clock here; the broker's has whole milliseconds.
+			if ahead, known := p.Ahead(); known != b.keeps || ahead < 0 || ahead > time.Minute {
+				t.Errorf("ahead of the broker's clock by %s, known %t", ahead, known)
+			}
 			got, err := c.Fetcher(b.changes, 0).Fetch(t.Context(), log.Offset(len(wanted)-2), time.Second)
 			if err != nil || len(got) != 1 || got[0].Producer != id || got[0].LogAppend != b.keeps || got[0].Control || time.Since(got[0].Appended).Abs() > time.Minute {
 				t.Errorf("fetched %+v, %v; want one batch of %s, appended now", got, err, id)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
@@ -36,6 +37,15 @@ type Producer struct {
 	id       log.Producer
 	sequence int32
 	buf      []byte
+	ahead    atomic.Pointer[time.Duration] // see Ahead; nil while nothing is known
+}
+
+// Ahead implements log.Clocked. The topic must have LogAppendTime.
+func (p *Producer) Ahead() (time.Duration, bool) {
+	if d := p.ahead.Load(); d != nil {
+		return *d, true
+	}
+	return 0, false
 }
 
 // Producer makes an appender; nothing is sent before Open.
@@ -142,6 +152,10 @@ func (p *Producer) send(ctx context.Context, buf []byte) (log.Offset, error) {
 	}
 	if res.Error != nil {
 		return 0, res.Error
+	}
+	if at := res.LogAppendTime; !at.IsZero() {
+		ahead := time.Since(at)
+		p.ahead.Store(&ahead)
 	}
 	return log.Offset(res.BaseOffset), nil
 }

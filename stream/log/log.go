@@ -122,6 +122,14 @@ type Packer interface {
 	Pack(r *Records) error
 }
 
+// Clocked is what an Appender may be besides: one that knows the broker's clock.
+type Clocked interface {
+	// Ahead says by how much this machine's clock is ahead of the broker's at most, which is
+	// below 0 for one that is behind, and false while that isn't known. The last append has
+	// shown it: the broker had written before its answer came. Any goroutine may call it.
+	Ahead() (time.Duration, bool)
+}
+
 // Fetcher reads one partition. It is used by one goroutine.
 type Fetcher interface {
 	// Fetch blocks until at least one batch at or above from is there, or wait
