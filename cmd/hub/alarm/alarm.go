@@ -170,24 +170,30 @@ func (f *finder) mute(x *watch.Source) {
 	}
 }
 
-// agents tells those all of whose sources are silent.
+// agents tells those all of whose sources are silent, or so many that it isn't the sources: a
+// host may have come back in part.
 func (f *finder) agents() {
 	type key struct{ org, program string }
-	of := map[key][]*watch.Source{}
-	alive := map[key]bool{}
+	silent, all := map[key][]*watch.Source{}, map[key]int{}
 	for _, x := range f.s.Sources {
 		if x.Log == nil || f.dead[x.ID] {
 			continue
 		}
 		k := key{x.Org.Code, x.Log.Program}
-		of[k] = append(of[k], x)
-		alive[k] = alive[k] || !x.Log.Stale(f.s.At)
-	}
-	for k, sources := range of {
-		if alive[k] {
-			continue
+		all[k]++
+		if x.Log.Stale(f.s.At) {
+			silent[k] = append(silent[k], x)
 		}
-		f.add(Alarm{Kind: Silence, Object: ofAgent + " " + k.org + " " + k.program, Org: k.org, Path: sources[0].Org.Path, Detail: since(sources[0].Log)}, sources)
+	}
+	for k, sources := range silent {
+		detail := since(sources[0].Log)
+		if n := len(sources); n < all[k] {
+			if n < fewSources {
+				continue
+			}
+			detail = fmt.Sprintf("%d / %d, %s", n, all[k], detail)
+		}
+		f.add(Alarm{Kind: Silence, Object: ofAgent + " " + k.org + " " + k.program, Org: k.org, Path: sources[0].Org.Path, Detail: detail}, sources)
 		for _, x := range sources {
 			f.mute(x)
 		}
@@ -262,7 +268,7 @@ func (f *finder) slow(i int) {
 	f.add(Alarm{Kind: Lag, Object: ofStore + " " + f.s.Stores[i], Detail: fmt.Sprintf("%d / %d, %.0f s", len(late), all, worst)}, late)
 }
 
-// fewSources is the number of late sources below which each has its own cause.
+// fewSources is the number of late, or silent, sources below which each has its own cause.
 const fewSources = 5
 
 // source tells what is wrong with one source by itself.

@@ -78,6 +78,13 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
+// more gives an org's agent further sources.
+func (w *world) more(org string, n int) {
+	for i := range n {
+		w.records = append(w.records, status.Record{Kind: status.OfSource, Org: org, Source: fmt.Sprintf("%s-more%d", org, i), Program: "agent-" + org, State: "streaming", Written: w.now, Within: 10})
+	}
+}
+
 // change does something to all records that fit.
 func (w *world) change(fits func(*status.Record) bool, f func(*status.Record)) {
 	n := 0
@@ -118,6 +125,16 @@ func TestOneAlarmPerCause(t *testing.T) {
 		"an agent's host is dead": {func(w *world) { w.change(of(status.OfSource, "330106"), silent) }, "silence agent 330106 agent-330106 3"},
 		"a source of a living agent": {func(w *world) { w.change(of(status.OfSource, "330106-a"), silent) },
 			"silence source 330106-a 0"},
+		"an agent's host is back in part": {func(w *world) {
+			w.more("330106", 6)
+			w.change(of(status.OfSource, "330106"), silent)
+			w.change(of(status.OfSource, "330106-a"), func(r *status.Record) { r.Written = w.now })
+		}, "silence agent 330106 agent-330106 8"},
+		"an agent of many is silent about some": {func(w *world) {
+			w.more("330106", 6)
+			w.change(of(status.OfSource, "330106-b"), silent)
+			w.change(of(status.OfSource, "330106-c"), silent)
+		}, "silence source 330106-b 0; silence source 330106-c 0"},
 		"a store can't be read": {func(w *world) {
 			w.away["city"] = errors.New("connection refused")
 			w.change(of(status.OfStore, "city"), silent)
