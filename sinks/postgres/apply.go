@@ -187,10 +187,30 @@ func (a *applying) changes(ctx context.Context, tables []worker.TableChange) err
 func refusal(t *schema.Table, err error) error {
 	var pe *pgconn.PgError
 	if errors.As(err, &pe) && refusesData(pe.Code) {
-		return &worker.TableError{Table: t, Err: fmt.Errorf("%w: %w", worker.ErrTableRefused, err)}
+		return &worker.TableError{Table: t, Err: fmt.Errorf("%w: %w", worker.ErrTableRefused, discreet{err, pe})}
 	}
 	return err
 }
+
+// discreet is an error of the server whose text goes to logs and status records: values,
+// which data exceptions (class 22) name in quotes, are left out of it.
+type discreet struct {
+	error
+	pe *pgconn.PgError
+}
+
+// Error leaves out what stands between the first and the last quote.
+func (d discreet) Error() string {
+	text := d.error.Error()
+	from, to := strings.IndexByte(text, '"'), strings.LastIndexByte(text, '"')
+	if !strings.HasPrefix(d.pe.Code, "22") || from == to {
+		return text
+	}
+	return text[:from+1] + "…" + text[to:]
+}
+
+// Unwrap gives the server's own.
+func (d discreet) Unwrap() error { return d.error }
 
 // step is the compare-and-set of one source's position.
 func (a *applying) step(b *worker.Batch, st *worker.Step) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/tributary-cdc/tributary/schema"
 	"github.com/tributary-cdc/tributary/sinks/worker"
 	"github.com/tributary-cdc/tributary/stream/event"
 	"github.com/tributary-cdc/tributary/test/servers"
@@ -125,34 +126,43 @@ func TestQuarantineInTheFirstPiece(t *testing.T) {
 }
 
 // TestManyRefusedRowsStopTheTable: when nearly nothing fits, it isn't the rows. Nor is
-// it theirs when a person's column must not be null.
+// it theirs when a person's column must not be null. What is in them isn't told.
 func TestManyRefusedRowsStopTheTable(t *testing.T) {
 	bench := &bench{db: servers.Postgres(t, nil)}
 	for name, tt := range map[string]struct {
 		sql, want string
 		rows      int
 	}{
-		"all rows":          {"ADD CHECK (name <> 'bad')", "more than 1000 rows", 1500},
+		"all rows":          {"ADD CHECK (name <> 'of-a-person')", "more than 1000 rows", 1500},
 		"a person's column": {"ADD extra int NOT NULL", "23502", 2},
 		"another type":      {"ALTER name TYPE int USING 0", "ErrorCode", 2},
+		"another value":     {"ADD COLUMN IF NOT EXISTS address inet", `type inet: "…"`, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h, c := bench.fresh(t)
 			s, table := h.Open(t), named("330106-a")
 			claim := claimed(t, s)
+			table.Columns = append(slices.Clone(table.Columns), schema.Column{Name: "address", Type: schema.Type{Kind: schema.Text, Native: "inet"}, Nullable: true})
+			address := event.NullValue
+			if name == "another value" {
+				address = event.Raw([]byte("of-a-person"))
+			}
 			if _, err := s.EnsureTable(t.Context(), claim, table); err != nil {
 				t.Fatal(err)
 			}
 			sql(t, c, "ALTER TABLE ods.student "+tt.sql)
 			rows := make([]worker.NetRow, tt.rows)
 			for i := range rows {
-				rows[i] = worker.NetRow{New: true, Values: insert(int64(i), "bad", "").After}
+				rows[i] = worker.NetRow{New: true, Values: append(insert(int64(i), "of-a-person", "").After, address)}
 			}
 			err := s.Apply(t.Context(), one(claim, table, 1, rows...))
 			var te *worker.TableError
 			var re *worker.RowsError
 			if !errors.As(err, &te) || errors.As(err, &re) || tt.want != "ErrorCode" && !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%v, want the table's error with %q", err, tt.want)
+			}
+			if strings.Contains(err.Error(), "of-a-person") { // it goes to logs and status records
+				t.Errorf("%v has a value", err)
 			}
 		})
 	}
