@@ -127,6 +127,9 @@ func (r *Reader) wanted(name string) bool {
 	return Wanted(r.o.Tables, name, r.caseless) || r.additions.Has(name)
 }
 
+// Captures implements snapshot.Capturer.
+func (r *Reader) Captures(table string) bool { return r.wanted(table) }
+
 // fold gives a name that a person wrote the form that the server keeps.
 func (r *Reader) fold(name string) string {
 	if r.caseless {

@@ -193,4 +193,10 @@ func (r *Reader) wanted(name string) bool {
 	return capture.Matches(r.o.Tables, name) || r.additions.Has(r.o.Database+"."+name)
 }
 
+// Captures implements snapshot.Capturer.
+func (r *Reader) Captures(table string) bool {
+	name, ok := strings.CutPrefix(table, r.o.Database+".")
+	return ok && r.wanted(name)
+}
+
 func (r *Reader) anyWanted(names []string) bool { return slices.ContainsFunc(names, r.wanted) }

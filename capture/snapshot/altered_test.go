@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 
@@ -64,6 +65,78 @@ func (a *altering) alter(c event.Alteration) {
 	c.Table = "d.t"
 	a.s.says <- &event.Segment{Kind: event.TableAltered, Altered: &c}
 	a.s.idle()
+}
+
+// fickle is a script that captures a table, or doesn't.
+type fickle struct {
+	script
+	captures bool
+}
+
+func (c *fickle) Captures(string) bool { return c.captures }
+
+// TestTableTakenOut: a table that was taken out of the configuration is missing, also once it
+// is back, until all of it is read again.
+func TestTableTakenOut(t *testing.T) {
+	for name, verified := range map[string]bool{"loaded": false, "verified since": true} {
+		t.Run(name, func(t *testing.T) { takenOut(t, verified) })
+	}
+}
+
+func takenOut(t *testing.T, verified bool) {
+	a := newAltering(t, 200)
+	a.alter(event.Alteration{Reread: true})
+	a.until(event.LoadEnded)
+	if verified {
+		if err := a.l.Verify(t.Context(), "d.t", Verification{ID: "before"}); err != nil {
+			t.Fatal(err)
+		}
+		for ended := false; !ended; {
+			seg, err := a.l.Next(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			ended = len(seg.Checks) > 0 && seg.Checks[0].Phase == event.CheckEnded
+		}
+	}
+	var state []byte
+	take := func() {
+		t.Helper()
+		for state = nil; state == nil; {
+			seg, err := a.l.Next(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			state = slices.Clone(seg.State)
+		}
+	}
+	a.s.idle()
+	take()
+	c := &fickle{script: *a.s}
+	a.l.o.Reader = c
+	for _, c.captures = range []bool{false, true} {
+		if _, err := a.l.Start(t.Context(), capture.Resume{State: state, Last: event.Position{Epoch: 1}}); err != nil {
+			t.Fatal(err)
+		}
+		a.s.idle()
+		take()
+		if got, all := a.l.Missing(); all || !slices.Equal(got, []string{"d.t"}) {
+			t.Errorf("captured %t: missing are %q", c.captures, got)
+		}
+		if p := a.l.Progress(); len(p) != 1 || p[0].Phase == Loading || p[0].Error == "" {
+			t.Errorf("captured %t: progress %+v", c.captures, p)
+		}
+		if err := a.l.Verify(t.Context(), "d.t", Verification{ID: "v"}); !errors.Is(err, ErrIncomplete) {
+			t.Errorf("captured %t: verified: %v", c.captures, err)
+		}
+	}
+	if err := a.l.Load(t.Context(), "d.t"); err != nil {
+		t.Fatal(err)
+	}
+	a.until(event.LoadEnded)
+	if got, all := a.l.Missing(); all || len(got) > 0 {
+		t.Errorf("read again: missing are %q", got)
+	}
 }
 
 // until reads on until a load begins or ends, and gives that.

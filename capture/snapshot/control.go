@@ -174,7 +174,7 @@ func (l *Loader) freeLocked(table string, part bool) error {
 		case t.Table != table:
 		case t.active() || t.Phase == Paused:
 			return fmt.Errorf("table %s: %w", table, ErrBusy)
-		case part && t.Phase != Loaded && t.Range == nil && t.Check == nil:
+		case part && (t.Out || t.Phase != Loaded && t.Range == nil && t.Check == nil):
 			return fmt.Errorf("table %s: %w", table, ErrIncomplete)
 		}
 	}

@@ -190,6 +190,7 @@ func (l *Loader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 		l.keyless[p.Table] = p.Phase == Unloaded
 	}
 	l.resume(s.Tables)
+	l.out()
 	l.mu.Unlock()
 	l.starts.Do(func() { close(l.started) })
 	if len(l.added) > 0 {

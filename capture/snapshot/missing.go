@@ -3,18 +3,18 @@ package snapshot
 import "slices"
 
 // Missing names the tables of which the segments handed out so far don't hold everything,
-// because they have stopped or a load of theirs hasn't come to its end; all says that it may be
-// any table, since they aren't listed yet. A load that was cancelled doesn't end; one of a part
+// because they have stopped, were taken out, or a load of theirs hasn't come to its end; all says
+// that it may be any table, since they aren't listed yet. A load that was cancelled doesn't end; one of a part
 // leaves what was there. The reader itself can't be asked: it may be reading on meanwhile.
 func (l *Loader) Missing() (tables []string, all bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	missing := map[string]bool{}
 	for _, t := range l.tasks {
-		done := t.Phase == Loaded || t.Phase == Unloaded
+		done := (t.Phase == Loaded || t.Phase == Unloaded) && !t.Out
 		switch {
-		case t.Check != nil:
-		case t.Part == "":
+		case t.Check != nil && !t.Out:
+		case t.Part == "" || t.Out:
 			missing[t.Table] = !done
 		case !done && t.Phase != Canceled:
 			missing[t.Table] = true

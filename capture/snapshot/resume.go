@@ -1,6 +1,9 @@
 package snapshot
 
-import "slices"
+import (
+	"errors"
+	"slices"
+)
 
 // resume takes up the loads of a durable state. What a person has ordered since, and the
 // state doesn't know, is ordered anew.
@@ -31,6 +34,21 @@ func (l *Loader) resume(durable []progress) {
 		}
 	}
 }
+
+// out notes which tables the stream passes over from here on: what the store has of them grows
+// old, and isn't whole once they are back, until all of each is read again.
+func (l *Loader) out() {
+	c, ok := l.o.Reader.(Capturer)
+	for _, t := range l.tasks {
+		if ok && !t.Out && !c.Captures(t.Table) {
+			t.Out, t.Error = true, errOut.Error()
+			l.o.Logger.Warn("table isn't captured any more", "table", t.Table, "err", t.Error)
+		}
+	}
+}
+
+// errOut: what happened to a table in the meantime is known to nobody.
+var errOut = errors.New("taken out of the configuration: its changes since then are missing until it is back and read again")
 
 // confirm looks at the reader's state for tables that it was asked to deliver.
 func (l *Loader) confirm() {

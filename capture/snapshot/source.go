@@ -104,6 +104,13 @@ type Adder interface {
 	Add(table string)
 }
 
+// Capturer is what a capture.Reader may be besides: one that tells which tables it delivers.
+type Capturer interface {
+	// Captures reports whether a table (schema.Table.ID) is delivered since Start, if it
+	// exists. It is called between Start and Next.
+	Captures(table string) bool
+}
+
 // Describer is what a Source may be besides: one that describes a table without looking
 // at all others. Each load asks for that, so with many tables it counts.
 type Describer interface {

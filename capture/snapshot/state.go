@@ -77,6 +77,9 @@ type progress struct {
 	Range *event.KeyRange `json:"range,omitempty"`
 	// Check is set if the table is compared with the stores instead of loaded.
 	Check *verification `json:"check,omitempty"`
+	// Out says that the stream has passed the table over since it was loaded: it was taken
+	// out of the configuration, for a while perhaps.
+	Out bool `json:"out,omitempty"`
 	// Added says that the stream didn't deliver the table before this load was ordered.
 	Added bool `json:"added,omitempty"`
 }

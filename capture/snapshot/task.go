@@ -263,7 +263,9 @@ func (l *Loader) fresh() (out []*task) {
 func (l *Loader) arrived(t *task, c *chunk, rows int) {
 	t.Rows += int64(rows)
 	t.speed.note(time.Now(), t.Rows)
-	t.Error = ""
+	if !t.Out {
+		t.Error = ""
+	}
 	if c.req.Keys != nil {
 		t.Keys = append(slices.Delete(t.Keys, 0, len(c.req.Keys)), c.left...)
 	} else {
