@@ -104,7 +104,7 @@ test-container:
 test-matrix: export TRIBUTARY_MATRIX = all
 test-matrix: servers
 	@parts=$$(mktemp) && trap 'rm -f '$$parts EXIT && export TRIBUTARY_MATRIX_PARTS=$$parts; \
-	$(GO) test -count=1 -timeout 60m -run '^(TestReader|TestTypesOf)' ./capture/postgres ./capture/mysql ./test/e2e; result=$$?; \
+	$(GO) test -count=1 -timeout 60m -run '^(TestReader|TestTypesOf|TestLook)' ./capture/postgres ./capture/mysql ./capture/sample ./test/e2e; result=$$?; \
 	$(GO) run ./test/servers/matrix $$parts && exit $$result
 
 test-mysql:
@@ -145,3 +145,4 @@ fuzz:
 	$(GO) test -run '^$$' -fuzz FuzzDecodeBatch$$ -fuzztime $(FUZZTIME) ./stream/kafka
 	$(GO) test -run '^$$' -fuzz FuzzLZ4$$ -fuzztime $(FUZZTIME) ./stream/kafka
 	$(GO) test -run '^$$' -fuzz FuzzRecords$$ -fuzztime $(FUZZTIME) ./stream/log
+	$(GO) test -run '^$$' -fuzz FuzzGuess$$ -fuzztime $(FUZZTIME) ./schema/personal

@@ -1,0 +1,30 @@
+package sample
+
+import "context"
+
+// Missing gives those of the tables that the server doesn't have, or doesn't show to the
+// source's user. It reads no row. ctx bounds it.
+func Missing(ctx context.Context, o Options, ids []string) (missing []string, err error) {
+	if err := o.fill(); err != nil {
+		return nil, err
+	}
+	s, err := open(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	wanted := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		wanted[id] = true
+	}
+	there, err := s.describe(ctx, wanted)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		if there[id] == nil {
+			missing = append(missing, id)
+		}
+	}
+	return missing, nil
+}
