@@ -117,3 +117,61 @@ func TestCanceledBeforeItsBeginning(t *testing.T) {
 		}
 	}
 }
+
+// connection is a Source that knows only the tables which it has described itself.
+type connection struct {
+	*quiet
+	known bool
+}
+
+func (c *connection) Tables(ctx context.Context) ([]Table, error) {
+	c.known = true
+	return c.quiet.Tables(ctx)
+}
+
+func (c *connection) Read(ctx context.Context, r Request) (*Chunk, error) {
+	if !c.known {
+		return nil, ErrTable
+	}
+	return c.quiet.Read(ctx, r)
+}
+
+// TestPausedAndGoingOn: a load that has rested goes on by another connection, which has to
+// describe the table itself.
+func TestPausedAndGoingOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		table := modelTable()
+		l, err := New(Options{Reader: silent{}, Open: func(context.Context) (Source, error) { return &connection{quiet: &quiet{table: table, rows: 40}}, nil }, First: true, Rate: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.Start(t.Context(), capture.Resume{FirstStart: true}); err != nil {
+			t.Fatal(err)
+		}
+		rows, phase := 0, Queued
+		for rested := false; phase != Loaded; {
+			seg, err := l.Next(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if rows += len(seg.Rows); rows > 5 && !rested {
+				rested = true
+				if err := l.Pause(table.ID()); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Minute) // the reader lets its connection go
+				if err := l.Resume(table.ID()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, p := range l.Progress() {
+				if phase = p.Phase; phase == Failed {
+					t.Fatalf("%+v", p)
+				}
+			}
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}

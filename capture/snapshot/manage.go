@@ -209,14 +209,18 @@ func (l *Loader) describe(ctx context.Context, t *task, src Source) error {
 // load reads a table's chunks until all of it is handed out.
 func (l *Loader) load(ctx context.Context, t *task, src Source) error {
 	size := pace{rows: 500, max: l.o.Bytes, target: l.o.Target}
+	here := false // described on this connection: what another one knew of the table isn't known here
 	for ctx.Err() == nil {
 		l.mu.Lock()
 		if t.Phase != Loading {
 			l.mu.Unlock()
 			return nil
 		}
-		described := t.table != nil
-		c := l.next(t, l.limit.most(size.rows))
+		described := here && t.table != nil
+		var c *chunk
+		if described {
+			c = l.next(t, l.limit.most(size.rows))
+		}
 		open, change := l.o.Hours.Open(time.Now())
 		l.mu.Unlock()
 		switch {
@@ -224,6 +228,7 @@ func (l *Loader) load(ctx context.Context, t *task, src Source) error {
 			if err := l.describe(ctx, t, src); err != nil {
 				return err
 			}
+			here = true
 			continue
 		case !open:
 			wait(ctx, time.Until(change), t.moved)
