@@ -240,6 +240,9 @@ func (c *mysqlServer) names(t *mysqlTable) error {
 		}
 		c.r.add(Refuses, "NAME_TOO_LONG", t.id()+"."+col.name, fmt.Sprintf("%d > %d", len(col.name), longName), repairs...)
 	}
+	if n := len(t.columns); n > manyColumns {
+		c.r.add(Refuses, "TABLE_TOO_WIDE", t.id(), fmt.Sprintf("%d > %d", n, manyColumns))
+	}
 	if len(t.name) > longName && c.o.MySQL.Datasets[t.id()] == "" {
 		c.r.add(Refuses, "NAME_TOO_LONG", t.id(), fmt.Sprintf("%d > %d", len(t.name), longName), Repair{Agent: fmt.Sprintf("datasets: {%s: %s}", t.id(), shortened(t.name))})
 	}

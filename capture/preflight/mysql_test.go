@@ -235,6 +235,15 @@ func others(t *testing.T, m *maria) {
 	}
 	gone(t, vary(func(c *mysql.Options) { c.Datasets = map[string]string{long: "学生"} }), "NAME_TOO_LONG", long)
 
+	columns := "id int PRIMARY KEY"
+	for i := range 1999 {
+		columns += fmt.Sprintf(", c%d tinyint", i)
+	}
+	m.run(t, "CREATE TABLE other.sheet ("+columns+") ENGINE = MyISAM")
+	wants(t, o, preflight.Refuses, "TABLE_TOO_WIDE", "other.sheet 2000 > 1593")
+	m.run(t, "DROP TABLE other.sheet")
+	gone(t, o, "TABLE_TOO_WIDE", "")
+
 	wide := func() {
 		m.run(t, "INSERT INTO other.photo SELECT COALESCE(MAX(id), 0) + 1, REPEAT('x', 2000000) FROM other.photo")
 		m.run(t, "ANALYZE TABLE other.photo")

@@ -200,6 +200,9 @@ func (c *postgresServer) judge(t *postgresTable) {
 	if t.parent != "" && c.version < 130000 {
 		c.r.add(Advice, "PG_PARTITION", t.id(), "PARTITION OF "+t.parent)
 	}
+	if n := len(t.columns); n > manyColumns {
+		c.r.add(Refuses, "TABLE_TOO_WIDE", t.id(), fmt.Sprintf("%d > %d", n, manyColumns))
+	}
 	if t.toast > largeRow {
 		c.r.add(Harms, "ROW_TOO_LARGE", t.id(), fmt.Sprintf("TOAST / reltuples = %d", t.toast))
 	}

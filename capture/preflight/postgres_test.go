@@ -231,6 +231,11 @@ func otherPostgres(t *testing.T, e *elephant) {
 	wants(t, slow, preflight.Harms, "SOURCE_CLOCK", "server - agent = -")
 	gone(t, o, "SOURCE_CLOCK", "")
 
+	e.run(t, "DO $$ BEGIN EXECUTE 'CREATE TABLE other.sheet (id int PRIMARY KEY, ' || (SELECT string_agg('c' || i || ' boolean', ', ') FROM generate_series(1, 1599) i) || ')'; END $$")
+	wants(t, o, preflight.Refuses, "TABLE_TOO_WIDE", "other.sheet 1600 > 1593")
+	e.run(t, "DROP TABLE other.sheet")
+	gone(t, o, "TABLE_TOO_WIDE", "")
+
 	e.run(t, "CREATE TABLE other.photo (id int PRIMARY KEY, picture text)")
 	e.run(t, "ALTER TABLE other.photo ALTER picture SET STORAGE EXTERNAL")
 	e.run(t, "INSERT INTO other.photo VALUES (1, repeat('x', 2000000))")

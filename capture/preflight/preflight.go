@@ -239,5 +239,9 @@ func (r *Rate) lasts(bytes int64) float64 {
 // one that looks at what the server keeps, and preflight's own.
 const connections = 6
 
+// manyColumns is how many columns a table may have for a PostgreSQL store: 1600, of which
+// the store's own are seven at most.
+const manyColumns = 1600 - 7
+
 // longName is how many bytes a name may have in a PostgreSQL store.
 const longName = 63

@@ -21,13 +21,15 @@ import (
 // is taken to lie in the table.
 const maxRefused = 1000
 
-// refusesRow tells errors that may lie in single rows: data exceptions and broken
-// constraints (classes 22 and 23). A value that isn't of its type, and a column that
+// refusesRow tells errors that may lie in single rows: data exceptions, broken constraints
+// (classes 22 and 23), and rows that are too large. A value that isn't of its type, and a column that
 // the source doesn't have, concern the table.
 func refusesRow(t *schema.Table, pe *pgconn.PgError) bool {
 	switch pe.Code {
 	case "22P02", "22P03", "22007": // no text, no binary, no date and time of the type
 		return false
+	case rowTooLarge:
+		return true
 	case "23502": // not null
 		return t.Column(pe.ColumnName) >= 0
 	}

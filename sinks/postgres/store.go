@@ -165,6 +165,10 @@ func (s *Store) conn(p log.Partition) (*pgx.Conn, error) {
 	return l.conn, nil
 }
 
+// rowTooLarge is the code of a row that fits into no page of a table, or whose key fits into
+// none of an index (program_limit_exceeded).
+const rowTooLarge = "54000"
+
 // classify gives an error its meaning for the worker.
 func classify(err error, committing bool) error {
 	if e, ok := errors.AsType[*peer.Error](err); ok {
@@ -197,11 +201,15 @@ func classify(err error, committing bool) error {
 	return fmt.Errorf("%w: %w", worker.ErrStoreAway, err)
 }
 
-// refusesData tells errors that lie in the table or its rows (classes 22, 23 and 42).
-// A missing privilege (42501) lies in neither.
+// refusesData tells errors that lie in the table or its rows (classes 22, 23 and 42, a row
+// or key that is too large for a page, and too many columns). A missing privilege (42501)
+// lies in neither.
 func refusesData(code string) bool {
-	if code == "42501" {
+	switch code {
+	case "42501":
 		return false
+	case rowTooLarge, "54011":
+		return true
 	}
 	return strings.HasPrefix(code, "22") || strings.HasPrefix(code, "23") || strings.HasPrefix(code, "42")
 }

@@ -128,6 +128,7 @@ func TestStore(t *testing.T) {
 	t.Run("identity stays", func(t *testing.T) { h, _ := b.fresh(t); identity(t, h) })
 	t.Run("text without a form", func(t *testing.T) { h, c := b.fresh(t); noText(t, h.Open(t), c) })
 	t.Run("names without a place", func(t *testing.T) { h, _ := b.fresh(t); badNames(t, h.Open(t)) })
+	t.Run("wide tables", func(t *testing.T) { h, _ := b.fresh(t); wideTables(t, h.Open(t)) })
 	t.Run("a stopped holder is ended", func(t *testing.T) { h, c := b.fresh(t); stopped(t, h, c) })
 	t.Run("people look at it", func(t *testing.T) { h, c := b.fresh(t); viewed(t, h.Open(t), c) })
 }

@@ -256,6 +256,9 @@ func (h home) createSQL(t *schema.Table) string {
 	return "CREATE TABLE IF NOT EXISTS " + h.ident() + " (" + strings.Join(cols, ", ") + ") WITH (fillfactor = 80)"
 }
 
+// maxColumns is how many columns a table can have (PostgreSQL manual, "PostgreSQL Limits").
+const maxColumns = 1600
+
 // maxName is the longest name in bytes; PostgreSQL cuts longer ones (manual, "Identifiers
 // and Key Words").
 const maxName = 63
@@ -264,6 +267,9 @@ const maxName = 63
 func refuseNames(t *schema.Table, refuse func(string, ...any) error) error {
 	if len(t.Dataset) > maxName {
 		return refuse("the name has %d bytes, PostgreSQL takes %d: name the dataset in the agent's configuration", len(t.Dataset), maxName)
+	}
+	if n := len(t.Columns) + len(lineageOf(t)); n > maxColumns {
+		return refuse("it would have %d columns, PostgreSQL takes %d", n, maxColumns)
 	}
 	for _, col := range t.Columns {
 		if len(col.Name) > maxName {

@@ -127,3 +127,29 @@ func badNames(t *testing.T, s worker.Store) {
 		}
 	}
 }
+
+// wideTables have more columns than the store's can have, or rows that fit into no page: each
+// is told of by the table's name, and stops nothing else.
+func wideTables(t *testing.T, s worker.Store) {
+	claim := claimed(t, s)
+	wide := func(dataset string, n int) (*schema.Table, []event.Value) {
+		table := &schema.Table{Source: "s", Dataset: dataset, Database: "d", Name: dataset, Key: []int{0}}
+		var values []event.Value
+		for i := range n {
+			table.Columns, values = append(table.Columns, schema.Column{Name: fmt.Sprint("c", i), Type: schema.Type{Kind: schema.Int64}}), append(values, event.Signed(int64(i)))
+		}
+		return table, values
+	}
+	table, _ := wide("sheet", 2000)
+	if _, err := s.EnsureTable(t.Context(), claim, table); !errors.Is(err, worker.ErrTableRefused) || !strings.Contains(err.Error(), "2006 columns, PostgreSQL takes 1600") {
+		t.Error(err)
+	}
+	table, values := wide("long", 1500)
+	if _, err := s.EnsureTable(t.Context(), claim, table); err != nil {
+		t.Fatal(err)
+	}
+	err := s.Apply(t.Context(), one(claim, table, 1, worker.NetRow{New: true, Values: values}))
+	if te, re := (*worker.TableError)(nil), (*worker.RowsError)(nil); !errors.As(err, &te) && !errors.As(err, &re) {
+		t.Errorf("a row of 12 kB in one page: %v", err)
+	}
+}

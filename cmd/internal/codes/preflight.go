@@ -40,6 +40,9 @@ var findings = map[string]map[language.Language]explanation{
 	"MYSQL_VERSION": {
 		english: {"the server is older than MySQL 5.7 or MariaDB 10.2", "upgrade it"},
 		chinese: {"服务器早于 MySQL 5.7 或 MariaDB 10.2", "升级服务器"}},
+	"TABLE_TOO_WIDE": {
+		english: {"the table has more columns than a table of a PostgreSQL store can have, which are 1593 beside its own", "leave it out, or split it at the source"},
+		chinese: {"表的列数超过 PostgreSQL 汇聚库的上限（除自身的列外 1593 列）", "不采集该表，或在源库中拆分"}},
 	"NAME_TOO_LONG": {
 		english: {"a name has more bytes than PostgreSQL's 63, which are 21 Chinese characters", "rename the column; give a table another name by datasets in the agent's file"},
 		chinese: {"名称超过 PostgreSQL 的 63 字节（21 个汉字）", "修改列名；表名可在 agent 配置的 datasets 中另取"}},
@@ -134,6 +137,7 @@ var consequences = map[string]map[language.Language]string{
 	"MYSQL_TIMEOUT":          {english: "the connection breaks under load or in quiet hours and is made anew each time", chinese: "高负载或空闲时连接会中断，并反复重建"},
 	"MYSQL_VERSION":          {english: "nothing is known of how such a server's log is to be read: it may stop anywhere", chinese: "无法保证能读懂此类服务器的日志，随时可能停止"},
 	"MYSQL_XA":               {english: "the source stops at the next XA PREPARE", chinese: "遇到下一个 XA PREPARE 时数据源停止"},
+	"TABLE_TOO_WIDE":         {english: "the store refuses the table, and it stops there", chinese: "汇聚库拒绝该表，该表停止"},
 	"NAME_TOO_LONG":          {english: "the store refuses the table", chinese: "汇聚库拒绝该表"},
 	"PARTIAL_JSON":           {english: "a table stops at its first update of a part of a JSON document", chinese: "表在首次局部更新 JSON 时停止"},
 	"PG_ACCESS":              {english: "the source doesn't start", chinese: "数据源不能启动"},
