@@ -22,7 +22,7 @@ func BenchmarkPut(b *testing.B) {
 	for _, size := range []int{1, 100} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
 			src := event.Source{ID: table.Source, Org: "330106", Engine: event.MariaDB, Agent: "a"}
-			p := &Pipeline{opts: Options{Source: src, MaxRecord: 8 << 20, BatchBytes: 1 << 20, OnLogged: func(_, _ time.Time) {}, Logger: slog.New(slog.DiscardHandler)}, enc: envelope.NewEncoder(src, "", envelope.Avro), dirty: true}
+			p := &Pipeline{opts: Options{Source: src, MaxRecord: 8 << 20, BatchBytes: 1 << 20, OnLogged: func(_, _ time.Time) {}, OnSent: func([]Sent) {}, Logger: slog.New(slog.DiscardHandler)}, enc: envelope.NewEncoder(src, "", envelope.Avro), dirty: true}
 			p.enc.BindTable(table, 1)
 			p.opts.Log = nowhere{}
 			p.opts.Reader = silent{}

@@ -158,6 +158,7 @@ func (r *reader) rowsInto(b *batch, seg *event.Segment, rows []event.Row) ([]eve
 		b.rows++
 		if row.Op == event.Truncate {
 			id, _ := r.p.enc.Bound(row.Table)
+			b.sent.add(row.Table, 0)
 			envelope.AddTruncate(&b.records, source, envelope.TruncateTable{Position: seg.Txn.Position, SchemaID: id})
 			continue
 		}
@@ -172,6 +173,7 @@ func (r *reader) rowsInto(b *batch, seg *event.Segment, rows []event.Row) ([]eve
 				Err: fmt.Errorf("a row of table %s at %s takes %d bytes, more than %d", row.Table.ID(), seg.Txn.Position, len(r.value), r.p.opts.MaxRecord)}
 		}
 		b.records.Add(r.key, r.value, r.p.enc.Headers(row.Table, position)...)
+		b.sent.add(row.Table, len(r.key)+len(r.value))
 	}
 	return nil, nil
 }
@@ -322,6 +324,9 @@ func (w *writer) append(ctx context.Context, b *batch) error {
 			}
 		}
 	})
+	if len(b.sent.list) > 0 {
+		p.opts.OnSent(b.sent.list)
+	}
 	for _, committed := range b.commits {
 		p.opts.OnLogged(committed, now)
 	}

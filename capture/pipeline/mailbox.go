@@ -37,6 +37,7 @@ type batch struct {
 	txns    int
 	rows    int
 	commits []time.Time // at the source, of the transactions that end in it
+	sent    tally       // its rows by table
 }
 
 // mark is a place up to which everything is in the log once the batch is.
@@ -162,7 +163,8 @@ func (m *mailbox) ahead(done <-chan struct{}) *batch {
 // give returns a buffer that take handed out.
 func (m *mailbox) give(b *batch) {
 	b.records.Reset()
-	*b = batch{records: b.records, commits: b.commits[:0]}
+	b.sent.reset()
+	*b = batch{records: b.records, commits: b.commits[:0], sent: b.sent}
 	m.mu.Lock()
 	m.spare = append(m.spare, b)
 	m.space.Broadcast()

@@ -80,7 +80,7 @@ func TestPackedMeanwhile(t *testing.T) {
 	for _, fails := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			to := &slow{fails: fails}
-			p := &Pipeline{opts: Options{Log: to, OnLogged: func(_, _ time.Time) {}, ReopenEvery: time.Hour, ReopenLimit: time.Hour, ReopenRecords: maxRecords}, scan: &scanner{}, opened: time.Now()}
+			p := &Pipeline{opts: Options{Log: to, OnLogged: func(_, _ time.Time) {}, OnSent: func([]Sent) {}, ReopenEvery: time.Hour, ReopenLimit: time.Hour, ReopenRecords: maxRecords}, scan: &scanner{}, opened: time.Now()}
 			box := newMailbox(100)
 			defer box.fail()
 			go func() {

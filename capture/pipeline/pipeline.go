@@ -115,6 +115,10 @@ type Options struct {
 	// OnLogged is called for each transaction once the log has it, with its commit time
 	// at the source. It must not block.
 	OnLogged func(committed, logged time.Time)
+	// OnSent is called with the rows, by table, that the log has got with an append, whether
+	// their transaction has ended or not. The list is the caller's again once it returns. It
+	// must not block.
+	OnSent func([]Sent)
 
 	Logger *slog.Logger
 }
@@ -170,6 +174,9 @@ func (o *Options) fill() error {
 	}
 	if o.OnLogged == nil {
 		o.OnLogged = func(time.Time, time.Time) {}
+	}
+	if o.OnSent == nil {
+		o.OnSent = func([]Sent) {}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
