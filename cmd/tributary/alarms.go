@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/tributary-cdc/tributary/cmd/hub/alarm"
 	"github.com/tributary-cdc/tributary/cmd/internal/config"
@@ -13,7 +14,10 @@ import (
 // newKeeper makes what keeps the hub's alarms and sends messages, which lead to the page at
 // base.
 func (h *hubParts) newKeeper(base string) (*alarm.Keeper, error) {
-	o := alarm.KeeperOptions{Book: h.state, Watch: h.watch.Snapshot, Rules: alarm.Rules{Retention: h.config.Alarms.Retention}, Logger: h.log}
+	o := alarm.KeeperOptions{Book: h.state, Watch: h.watch.Snapshot, Rules: alarm.Rules{Retention: h.config.Alarms.Retention}, Holds: h.config.Alarms.After, Logger: h.log}
+	if o.Holds > 0 && o.Holds < 5*time.Second {
+		o.Every = o.Holds
+	}
 	for _, w := range h.config.Alarms.Webhooks {
 		hook, err := webhook(w, base)
 		if err != nil {

@@ -59,14 +59,10 @@ func alarmColumns(now int) string {
 	return `o.id, o.kind, o.object, o.org, o.path, o.code, o.detail, o.sources, o.more, o.opened, o.closed, o.acknowledged, o.acknowledged_by, o.note, o.silenced_until, o.silenced_by, ` + inWindow(now)
 }
 
-// lingers is how long an alarm stays open after it was seen last, so that what comes and goes
-// is one alarm.
-const lingers = time.Minute
-
 // maxAlarms bounds those that are kept of one look.
 const maxAlarms = 5000
 
-// KeepAlarms notes what was found now. What wasn't seen for a minute is over. Several hubs
+// KeepAlarms notes what was found now. What wasn't seen for a while (Options.Lingers) is over. Several hubs
 // may do so at once.
 func (s *State) KeepAlarms(ctx context.Context, found []alarm.Alarm) error {
 	type row struct {
@@ -106,7 +102,7 @@ func (s *State) KeepAlarms(ctx context.Context, found []alarm.Alarm) error {
 			ON CONFLICT (kind, object) WHERE closed IS NULL DO UPDATE SET org = excluded.org, path = excluded.path, code = excluded.code, detail = excluded.detail,
 				sources = excluded.sources, more = excluded.more, seen = excluded.seen`, b, now)
 		if err == nil {
-			_, err = tx.Exec(ctx, `UPDATE tributary.hub_alarm SET closed = $1 WHERE closed IS NULL AND seen < $2`, now, now.Add(-lingers))
+			_, err = tx.Exec(ctx, `UPDATE tributary.hub_alarm SET closed = $1 WHERE closed IS NULL AND seen < $2`, now, now.Add(-s.o.Lingers))
 		}
 		return err
 	})

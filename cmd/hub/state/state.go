@@ -34,6 +34,9 @@ type Options struct {
 	Invited time.Duration
 	// Linked is how long a link to set a password holds. Default 24 h.
 	Linked time.Duration
+	// Lingers is how long an alarm stays open after it was seen last, so that what comes and
+	// goes is one alarm. Default 1 min.
+	Lingers time.Duration
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
 }
@@ -61,7 +64,7 @@ func Open(ctx context.Context, o Options) (*State, error) {
 	for _, d := range []struct {
 		value *time.Duration
 		usual time.Duration
-	}{{&o.Idle, 30 * time.Minute}, {&o.Longest, 12 * time.Hour}, {&o.Invited, 24 * time.Hour}, {&o.Linked, 24 * time.Hour}} {
+	}{{&o.Idle, 30 * time.Minute}, {&o.Longest, 12 * time.Hour}, {&o.Invited, 24 * time.Hour}, {&o.Linked, 24 * time.Hour}, {&o.Lingers, time.Minute}} {
 		if *d.value == 0 {
 			*d.value = d.usual
 		}

@@ -206,7 +206,7 @@ var keys = map[string][]string{
 	"Agent":       {"name", "org", "log", "data_dir", "partitions", "codec", "stop_timeout", "http", "sources", "joined"},
 	"Worker":      {"name", "log", "orgs", "group", "data_dir", "held", "stop_timeout", "http", "registry", "store"},
 	"Hub":         {"http", "log", "orgs", "stores", "accounts", "state", "data_dir", "names", "tls", "agents", "partitions", "alarms"},
-	"Alarms":      {"late", "retention", "webhooks"},
+	"Alarms":      {"late", "retention", "after", "calm", "webhooks"},
 	"Webhook":     {"name", "form", "password_file", "password_env", "sign_file", "language"},
 	"Certificate": {"cert_file", "key_file"},
 	"Database":    {"host", "port", "database", "user", "password_file", "password_env", "tls"},

@@ -47,7 +47,12 @@ type Alarms struct {
 	// Retention is the time to a loss of a source's log below which there is an alarm.
 	// Default 24h.
 	Retention time.Duration `yaml:"retention"`
-	Webhooks  []Webhook     `yaml:"webhooks"`
+	// After is how long something must be wrong before it is an alarm. Default 15s.
+	After time.Duration `yaml:"after"`
+	// Calm is how long it must be gone before the alarm ends, so that what comes and goes is
+	// one. Default 1m.
+	Calm     time.Duration `yaml:"calm"`
+	Webhooks []Webhook     `yaml:"webhooks"`
 }
 
 // Webhook is where messages about alarms go. Its address is its secret.
@@ -125,8 +130,8 @@ func (h *Hub) Check() error {
 
 func (a *Alarms) check() error {
 	var all []error
-	if a.Late < 0 || a.Retention < 0 {
-		all = append(all, wrong(fmt.Sprintf("alarms: late %s, retention %s", a.Late, a.Retention), belowZero))
+	if a.Late < 0 || a.Retention < 0 || a.After < 0 || a.Calm < 0 {
+		all = append(all, wrong(fmt.Sprintf("alarms: late %s, retention %s, after %s, calm %s", a.Late, a.Retention, a.After, a.Calm), belowZero))
 	}
 	seen := map[string]bool{}
 	for i := range a.Webhooks {
