@@ -21,6 +21,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/tributary-cdc/tributary/capture/pipeline"
+	"github.com/tributary-cdc/tributary/cmd/hub/state"
 	"github.com/tributary-cdc/tributary/cmd/internal/config"
 	"github.com/tributary-cdc/tributary/stream/embedded"
 	"github.com/tributary-cdc/tributary/stream/kafka"
@@ -164,7 +166,8 @@ func TestRegistration(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = broker.Close() })
-	sql(t, db, "CREATE SCHEMA xueji; CREATE TABLE xueji.student (xh bigint PRIMARY KEY, xm text); CREATE TABLE xueji.score (xh bigint PRIMARY KEY, note text); INSERT INTO xueji.score VALUES (1, 'not granted'); INSERT INTO xueji.student VALUES (1, '王小明的名字不离开')")
+	sql(t, db, "CREATE SCHEMA xueji; CREATE TABLE xueji.student (xh bigint PRIMARY KEY, xm text, sfzjh varchar(18), c4 bigint, bz text); COMMENT ON COLUMN xueji.student.bz IS '家庭住址'; CREATE TABLE xueji.score (xh bigint PRIMARY KEY, note text); "+
+		"INSERT INTO xueji.score VALUES (1, 'not granted'); INSERT INTO xueji.student VALUES (1, '"+students[0]+"', '"+students[1]+"', "+students[2]+", '"+students[3]+"')")
 	dir := t.TempDir()
 	hub := hubFile(t, db, "")
 	text, err := os.ReadFile(hub)
@@ -199,14 +202,26 @@ func TestRegistration(t *testing.T) {
 	}
 	well(t, append([]string{"certificate", "renew"}, at...)...)
 	dry := well(t, append([]string{"source", "propose", agent, "xueji", "--dry-run"}, at...)...)
-	if !strings.Contains(dry, "xueji.student") || !strings.Contains(dry, "xueji.score") || strings.Contains(dry, "王小明") || strings.Contains(dry, db.Password) {
-		t.Error(dry)
+	for _, want := range []string{"xueji.student", "xueji.score", "sfzjh", "id number", "by its name, by the form of values", "100 %", "by its comment", "2 rows of 2 tables were looked at"} {
+		if !strings.Contains(dry, want) {
+			t.Errorf("%q is missing in %s", want, dry)
+		}
+	}
+	staysHere(t, dry, db.Password)
+	if out := well(t, append([]string{"source", "propose", agent, "xueji", "--dry-run", "--names-only"}, at...)...); !strings.Contains(out, "No row was looked at.") || strings.Contains(out, "100 %") {
+		t.Error(out)
 	}
 	fails(t, "USAGE_VALUE", append([]string{"source", "propose", agent, "xueji", "--standing", "main"}, at...)...)
 	fails(t, "NOT_JOINED", "source", "list", "--dir", dir)
 	fails(t, "SOURCE_NOT_GRANTED", "agent", "--config", agent)
 	if out := well(t, append([]string{"source", "propose", agent, "xueji"}, at...)...); !strings.Contains(out, "request 1 waits") {
 		t.Error(out)
+	}
+	left(t, dir, db.Password)
+	var asked struct{ Data state.Request }
+	ap.ask(http.MethodGet, "/api/requests/1", "", nil, &asked)
+	if p := asked.Data.Content; p.Looked != state.LookedForms || len(p.Tables) != 2 || p.Tables[1].Sampled != 1 || len(p.Tables[1].Personal) != 5 {
+		t.Errorf("%+v", p)
 	}
 	ap.post("/api/requests/1/approve", map[string]any{"tables": []string{"xueji.student"}, "reason": "成绩另行归集"})
 	if out := well(t, append([]string{"source", "list"}, at...)...); !strings.Contains(out, "approved in part") {
@@ -233,8 +248,16 @@ func TestRegistration(t *testing.T) {
 	if err != nil || m.Agent != "330106.1" || !slices.Equal(c.Sources[0].Tables, []string{"xueji.student"}) || c.Sources[0].Partition != 0 || c.Sources[0].Datasets["xueji.student"] != "student" {
 		t.Errorf("%+v, %v", c.Sources, err)
 	}
+	vanished(t, &c)
 	fails(t, "HUB_UNREACHABLE", append([]string{"source", "fetch"}, at...)...)
+	if out := well(t, "source", "report", agent); !strings.Contains(out, "nothing has left") {
+		t.Error(out)
+	}
+	fails(t, "USAGE_VALUE", "source", "report", agent, "--day", "29.11.2026")
 	loads(t, client, agent)
+	if out := well(t, "source", "report", agent); !strings.Contains(out, "330106-xueji  postgres.xueji.student  student  1") || strings.Contains(out, "score") {
+		t.Error(out)
+	}
 	again := startHub(t, hub, 1)
 	if strings.Contains(strings.Join(again.lines, ""), "setup") {
 		t.Error("a link although there is an administrator")
@@ -248,6 +271,58 @@ func TestRegistration(t *testing.T) {
 		t.Fatal(err)
 	}
 	fails(t, "HUB_KEY_MISSING", "hub", "--config", hub)
+}
+
+// students are the values of the source's row.
+var students = []string{"王小明的名字不离开", "11010519491231002X", "13800138000", "西湖区文三路 138 号，对花生过敏"}
+
+// staysHere: a text has no value of the source, and no password.
+func staysHere(t *testing.T, text, password string) {
+	t.Helper()
+	for _, value := range append([]string{"not granted", password}, students...) {
+		if strings.Contains(text, value) {
+			t.Errorf("%q leaves the house: %s", value, text)
+		}
+	}
+}
+
+// left looks at the file that holds what the agent has sent, byte by byte.
+func left(t *testing.T, dir, password string) {
+	t.Helper()
+	sent, err := filepath.Glob(filepath.Join(dir, "joined", "sent", "xueji-*.json"))
+	if err != nil || len(sent) != 1 {
+		t.Fatalf("%v, %v", sent, err)
+	}
+	b, err := os.ReadFile(sent[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p state.Proposal
+	if err := json.Unmarshal(b, &p); err != nil || p.Name != "xueji" || !strings.Contains(string(b), `"sfzjh"`) {
+		t.Errorf("%s, %v", b, err)
+	}
+	staysHere(t, string(b), password)
+}
+
+// vanished: a table that was granted, and that the source doesn't have any more, is told of
+// by name and stands among the stopped ones.
+func vanished(t *testing.T, c *config.Agent) {
+	t.Helper()
+	missing, err := missingTables(t.Context(), c, c.Sources[0], []string{"xueji.left'\"😀", "xueji.student"})
+	if err != nil || !slices.Equal(missing, []string{"xueji.left'\"😀"}) {
+		t.Errorf("%q, %v", missing, err)
+	}
+	a := absent{of: map[string][]string{}}
+	if !a.set("330106-xueji", missing) || a.set("330106-xueji", missing) {
+		t.Error("what is missing is told twice, or never")
+	}
+	got := a.over([]pipeline.Status{{Source: "330106-xueji"}, {Source: "330106-other"}})
+	if len(got[0].Stopped) != 1 || got[0].Stopped[0].Table != missing[0] || got[0].Stopped[0].Code != absentCode || len(got[1].Stopped) != 0 {
+		t.Errorf("%+v", got)
+	}
+	if !a.set("330106-xueji", nil) || len(a.over([]pipeline.Status{{Source: "330106-xueji"}})[0].Stopped) != 0 {
+		t.Error("it is there again, and still told of")
+	}
 }
 
 // byFile joins an agent without a connection: a request file, the operator's answer on the

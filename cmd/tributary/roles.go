@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"runtime/debug"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
@@ -76,21 +77,26 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 	defer client.Close()
 	pipes := make([]*pipeline.Pipeline, len(c.Sources))
 	watch := &guards{of: map[string]*guard.Guard{}, stops: map[string]context.CancelFunc{}}
+	gone := &absent{l: l, of: map[string][]string{}}
 	statuses := func() []pipeline.Status {
 		out := make([]pipeline.Status, len(pipes))
 		for i, p := range pipes {
 			out[i] = p.Status()
 		}
-		return watch.over(out)
+		return gone.over(watch.over(out))
 	}
 	times := newTimes()
+	book, err := openLedger(c.DataDir, time.Now, l)
+	if err != nil {
+		return err
+	}
 	loads := loaders{}
 	said, err := newRecords(c.Log, func() []status.Record { return watch.records(loads.records(agentRecords(&c, statuses(), times))) }, l)
 	if err != nil {
 		return err
 	}
 	defer said.close()
-	parts := agentParts{client: client, versions: schemas.New(client), config: &c, name: c.Name + "/" + home.id, points: client.LatestBy(kafka.Checkpoints(c.Org), pipeline.NewerCheckpoint), said: said, times: times, log: l, loaders: loads, home: home, guards: watch}
+	parts := agentParts{client: client, versions: schemas.New(client), config: &c, name: c.Name + "/" + home.id, points: client.LatestBy(kafka.Checkpoints(c.Org), pipeline.NewerCheckpoint), said: said, times: times, book: book, log: l, loaders: loads, home: home, guards: watch}
 	for i, s := range c.Sources {
 		if pipes[i], err = parts.pipeline(s); err != nil {
 			return fmt.Errorf("source %s-%s: %w", c.Org, s.Name, err)
@@ -109,6 +115,9 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 	if member != nil {
 		orders = grantedOrders(orders)
 		g.Go(func() error { keepMembership(ctx, member, l); return nil })
+		for _, s := range c.Sources {
+			g.Go(func() error { gone.watch(ctx, &c, s, said.writer.Changed); return nil })
+		}
 	}
 	g.Go(func() error {
 		return serve(ctx, ln, handler(answers{
@@ -134,6 +143,7 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 	saying, silence := context.WithCancel(context.WithoutCancel(ctx))
 	defer silence()
 	g.Go(func() error { said.writer.Run(saying); return nil })
+	g.Go(func() error { book.run(saying); return nil })
 	var sources errgroup.Group
 	for _, s := range c.Sources {
 		id := c.Org + "-" + s.Name
@@ -177,6 +187,7 @@ type agentParts struct {
 	name     string // of the agent and this instance of it
 	said     *records
 	times    *times
+	book     *ledger
 	log      *slog.Logger
 	loaders  loaders
 	home     *home
@@ -210,7 +221,7 @@ func (a *agentParts) pipeline(s config.Source) (*pipeline.Pipeline, error) {
 		Log: client.Producer(kafka.ProducerOptions{Partition: part, TransactionalID: kafka.Prefix + c.Org + "." + src.ID,
 			Compression: kafka.LZ4, KeepsState: !c.Log.Embedded}),
 		Tail: client.Fetcher(part, 1<<20), Partition: part, Checkpoints: a.points, Schemas: a.versions.Publisher(kafka.Schemas(c.Org)),
-		OnChange: a.said.writer.Changed, OnLogged: a.times.logged(src.ID),
+		OnChange: a.said.writer.Changed, OnLogged: a.times.logged(src.ID), OnSent: a.book.sent(src.ID),
 		Explain: a.guards.explained(src.ID), End: a.guards.end(src.ID, under), Missing: reader.Missing,
 	})
 	a.loaders[src.ID] = loading{reader, pipe}

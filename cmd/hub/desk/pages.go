@@ -320,6 +320,7 @@ type requestView struct {
 	Own  bool // the reader invited the agent
 	Rows int64
 	Size int64
+	suspects
 }
 
 func loadRequest(c *call) (any, error) {
@@ -332,6 +333,7 @@ func loadRequest(c *call) (any, error) {
 	for _, t := range r.Content.Tables {
 		v.Rows, v.Size = v.Rows+max(0, t.Rows), v.Size+t.Bytes
 	}
+	v.suspects = suspected(&r.Content)
 	v.Rivals, err = c.d.o.State.Rivals(c.ctx(), r)
 	return v, err
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/tributary-cdc/tributary/cmd/hub/account"
 	"github.com/tributary-cdc/tributary/cmd/hub/state"
 	"github.com/tributary-cdc/tributary/schema/catalog"
+	"github.com/tributary-cdc/tributary/schema/personal"
 	"github.com/tributary-cdc/tributary/test/browser"
 	"github.com/tributary-cdc/tributary/test/servers"
 )
@@ -25,10 +26,11 @@ func filled(t *testing.T, db servers.DB) (w *world, pending int64) {
 	a := w.agent("330108")
 	propose := func(name string, standing catalog.Standing, tables ...string) int64 {
 		t.Helper()
-		p := state.Proposal{Name: name, Engine: "mariadb", Server: "10.11.14-MariaDB-log <b>", Standing: standing,
+		p := state.Proposal{Name: name, Engine: "mariadb", Server: "10.11.14-MariaDB-log <b>", Standing: standing, Looked: state.LookedForms,
 			Findings: []state.ProposedFinding{{Code: "MYSQL_BINLOG_FORMAT", Severity: "refuses"}, {Code: "DATASET_SHARED", Severity: "harms", Object: `a.b, <script>alert(1)</script>`}}}
 		for i, table := range tables {
-			p.Tables = append(p.Tables, state.ProposedTable{Table: "xueji." + table, Dataset: fmt.Sprint("d", i), Rows: int64(i)*1_234_567 - 1, Bytes: int64(i) * 123_456_789})
+			p.Tables = append(p.Tables, state.ProposedTable{Table: "xueji." + table, Dataset: fmt.Sprint("d", i), Rows: int64(i)*1_234_567 - 1, Bytes: int64(i) * 123_456_789, Sampled: 100 * i,
+				Personal: []personal.Hint{{Column: "SFZJH", Kind: personal.IDNumber, Reasons: []personal.Reason{personal.ByName, personal.ByComment, personal.ByForm}, Share: 0.98}, {Column: `<script>alert(1)</script>'"😀`, Kind: personal.Phone, Reasons: []personal.Reason{personal.ByForm}, Share: 0.1}}})
 		}
 		r, err := w.state.Propose(t.Context(), state.By{Name: a.ID}, a, p)
 		if err != nil {

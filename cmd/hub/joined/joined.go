@@ -33,6 +33,7 @@ const (
 	keyFile     = "agent.key"
 	joinedFile  = "joined.json"
 	grantsFile  = "assignments.json"
+	sentFolder  = "sent" // what the agent has told the hub of its sources, as it left
 	patience    = 30 * time.Second
 	maxAnswer   = 16 << 20
 	renewBefore = authority.AgentHolds / 3
@@ -309,9 +310,22 @@ func (m *Member) Renew(ctx context.Context) error {
 	return nil
 }
 
-// Propose asks the hub to register a source.
-func (m *Member) Propose(ctx context.Context, p state.Proposal) (r state.Request, err error) {
-	return r, m.call(ctx, http.MethodPost, "/agent/requests", p, &r)
+// Propose asks the hub to register a source. kept is a file with just the bytes that leave
+// the house for that; it stands there before they do.
+func (m *Member) Propose(ctx context.Context, p state.Proposal) (r state.Request, kept string, err error) {
+	b, err := json.Marshal(p)
+	if err != nil {
+		return r, "", err
+	}
+	dir := filepath.Join(m.dir, sentFolder)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return r, "", err
+	}
+	kept = filepath.Join(dir, url.PathEscape(p.Name)+m.now().UTC().Format("-20060102-150405.000000000.json"))
+	if err := authority.WriteNew(kept, b); err != nil {
+		return r, "", err
+	}
+	return r, kept, m.call(ctx, http.MethodPost, "/agent/requests", json.RawMessage(b), &r)
 }
 
 // Requests gives those that the agent has made, the newest first.

@@ -144,9 +144,12 @@ func (h *hub) way(t *testing.T) {
 	refused(t, err, "INVITATION_USED")
 	_, err = m.Granted()
 	refused(t, err, "SOURCE_NOT_GRANTED")
-	r, err := m.Propose(t.Context(), state.Proposal{Name: "xueji", Engine: "mysql", Standing: catalog.Authoritative, Tables: []state.ProposedTable{{Table: "a.学生", Dataset: "student"}}})
+	r, kept, err := m.Propose(t.Context(), state.Proposal{Name: "xueji", Engine: "mysql", Standing: catalog.Authoritative, Tables: []state.ProposedTable{{Table: "a.学生", Dataset: "student"}}})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(kept); err != nil || !strings.Contains(string(b), `"a.学生"`) {
+		t.Errorf("%s, %v", b, err)
 	}
 	if _, err := h.state.Decide(t.Context(), state.By{Name: "ap"}, []string{""}, r.ID, state.Decision{Tables: []string{"a.学生"}}, noTopics{}.Changes); err != nil {
 		t.Fatal(err)

@@ -2,10 +2,13 @@ package state
 
 import (
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/tributary-cdc/tributary/cmd/hub/refusal"
 	"github.com/tributary-cdc/tributary/schema/catalog"
+	"github.com/tributary-cdc/tributary/schema/personal"
 )
 
 // MaxTables bounds the tables of a proposal.
@@ -17,13 +20,30 @@ const maxPending = 100
 // maxText bounds what a source says of itself, in bytes.
 const maxText = 2000
 
+// maxHints bounds the columns of a proposal that are suspected, maxColumn a column's name
+// in bytes.
+const (
+	maxHints  = 20_000
+	maxColumn = 256
+)
+
 // ProposedTable is a table that an agent would send, by the source's statistics.
 type ProposedTable struct {
 	Table   string `json:"table"`
 	Dataset string `json:"dataset"`
 	Rows    int64  `json:"rows"` // estimated; -1 if nobody knows
 	Bytes   int64  `json:"bytes"`
+	// Sampled is how many rows the agent has looked at for the form of personal data, and
+	// Personal are the columns that it suspects to hold some.
+	Sampled  int             `json:"sampled,omitempty"`
+	Personal []personal.Hint `json:"personal,omitempty"`
 }
+
+// How an agent has looked for personal data; empty for one that didn't.
+const (
+	LookedNames = "names" // names and comments of columns
+	LookedForms = "forms" // the form of sampled values, too
+)
 
 // ProposedFinding is what preflight found.
 type ProposedFinding struct {
@@ -40,6 +60,8 @@ type Proposal struct {
 	Standing catalog.Standing  `json:"standing"`
 	Tables   []ProposedTable   `json:"tables"`
 	Findings []ProposedFinding `json:"findings"`
+	// Looked is how the agent has looked for personal data.
+	Looked string `json:"looked,omitempty"`
 }
 
 // check refuses what can't be.
@@ -55,6 +77,8 @@ func (p *Proposal) check() error {
 		return bad("engine %.80q", p.Engine)
 	case !catalog.IsStanding(p.Standing):
 		return bad("standing %.80q", p.Standing)
+	case p.Looked != "" && p.Looked != LookedNames && p.Looked != LookedForms:
+		return bad("looked %.80q", p.Looked)
 	case len(p.Server) > maxText:
 		return bad("server: %d > %d", len(p.Server), maxText)
 	case len(p.Tables) == 0 || len(p.Tables) > MaxTables:
@@ -62,7 +86,19 @@ func (p *Proposal) check() error {
 	case len(p.Findings) > MaxTables:
 		return bad("findings: %d", len(p.Findings))
 	}
-	seen := map[string]bool{}
+	if err := p.checkTables(bad); err != nil {
+		return err
+	}
+	for _, f := range p.Findings {
+		if len(f.Code) > 64 || !slices.Contains([]string{"advice", "harms", "refuses"}, f.Severity) || len(f.Object) > maxText {
+			return bad("finding %.80q", f.Code)
+		}
+	}
+	return nil
+}
+
+func (p *Proposal) checkTables(bad func(string, ...any) error) error {
+	seen, hints := map[string]bool{}, 0
 	for _, t := range p.Tables {
 		if !catalog.IsTable(t.Table) || seen[t.Table] || t.Rows < -1 || t.Bytes < 0 {
 			return bad("table %.80q", t.Table)
@@ -71,13 +107,23 @@ func (p *Proposal) check() error {
 			return bad("dataset %.80q", t.Dataset)
 		}
 		seen[t.Table] = true
-	}
-	for _, f := range p.Findings {
-		if len(f.Code) > 64 || !slices.Contains([]string{"advice", "harms", "refuses"}, f.Severity) || len(f.Object) > maxText {
-			return bad("finding %.80q", f.Code)
+		if hints += len(t.Personal); hints > maxHints {
+			return bad("columns with personal data: more than %d", maxHints)
+		}
+		for _, h := range t.Personal {
+			if !fits(h) || t.Sampled < 0 {
+				return bad("column %.80q of table %.80q", h.Column, t.Table)
+			}
 		}
 	}
 	return nil
+}
+
+// fits reports whether a hint can be one.
+func fits(h personal.Hint) bool {
+	return h.Column != "" && len(h.Column) <= maxColumn && !strings.ContainsFunc(h.Column, unicode.IsControl) && slices.Contains(personal.Kinds, h.Kind) &&
+		len(h.Reasons) > 0 && len(h.Reasons) <= len(personal.Reasons) && h.Share >= 0 && h.Share <= 1 &&
+		!slices.ContainsFunc(h.Reasons, func(r personal.Reason) bool { return !slices.Contains(personal.Reasons, r) })
 }
 
 // The states of a request.

@@ -11,6 +11,7 @@ import (
 	"github.com/tributary-cdc/tributary/cmd/hub/authority"
 	"github.com/tributary-cdc/tributary/cmd/hub/refusal"
 	"github.com/tributary-cdc/tributary/schema/catalog"
+	"github.com/tributary-cdc/tributary/schema/personal"
 	"github.com/tributary-cdc/tributary/test/servers"
 )
 
@@ -110,6 +111,9 @@ func testRequests(t *testing.T, db servers.DB) {
 		"table":    {Name: "x", Engine: "mysql", Standing: catalog.Check, Tables: []ProposedTable{{Table: "x", Dataset: "x"}}},
 		"dataset":  {Name: "x", Engine: "mysql", Standing: catalog.Check, Tables: []ProposedTable{{Table: "a.x", Dataset: "a/b"}}},
 		"finding":  {Name: "x", Engine: "mysql", Standing: catalog.Check, Tables: []ProposedTable{{Table: "a.x", Dataset: "x"}}, Findings: []ProposedFinding{{Severity: "fatal"}}},
+		"looked":   {Name: "x", Engine: "mysql", Standing: catalog.Check, Tables: []ProposedTable{{Table: "a.x", Dataset: "x"}}, Looked: "values"},
+		"column":   {Name: "x", Engine: "mysql", Standing: catalog.Check, Tables: []ProposedTable{{Table: "a.x", Dataset: "x", Personal: []personal.Hint{{Column: "xm", Kind: "shoe size", Reasons: []personal.Reason{personal.ByName}}}}}},
+		"columns":  {Name: "x", Engine: "mysql", Standing: catalog.Check, Tables: []ProposedTable{{Table: "a.x", Dataset: "x", Personal: make([]personal.Hint, maxHints+1)}}},
 	} {
 		_, err := r.Propose(t.Context(), By{}, a, p)
 		if refused(t, err, "REQUEST_INVALID"); !strings.Contains(fmt.Sprint(err), detail) {
@@ -163,6 +167,25 @@ func testRequests(t *testing.T, db servers.DB) {
 	}
 	if none, err := r.Assignments(t.Context(), other.ID); err != nil || len(none) != 0 {
 		t.Errorf("%+v, %v", none, err)
+	}
+}
+
+// TestHints: what a hint of personal data may be.
+func TestHints(t *testing.T) {
+	good := personal.Hint{Column: "xm'\"<script>😀", Kind: personal.Name, Reasons: []personal.Reason{personal.ByName, personal.ByForm}, Share: 0.5}
+	if !fits(good) {
+		t.Errorf("%+v", good)
+	}
+	for name, spoil := range map[string]func(*personal.Hint){
+		"no column": func(h *personal.Hint) { h.Column = "" }, "long column": func(h *personal.Hint) { h.Column = strings.Repeat("x", maxColumn+1) }, "control": func(h *personal.Hint) { h.Column = "a\nb" },
+		"kind": func(h *personal.Hint) { h.Kind = "" }, "no reason": func(h *personal.Hint) { h.Reasons = nil }, "reason": func(h *personal.Hint) { h.Reasons = []personal.Reason{"13800138000"} },
+		"share": func(h *personal.Hint) { h.Share = 1.01 }, "below": func(h *personal.Hint) { h.Share = -0.01 }, "reasons": func(h *personal.Hint) { h.Reasons = make([]personal.Reason, 4) },
+	} {
+		h := good
+		spoil(&h)
+		if fits(h) {
+			t.Errorf("%s: %+v fits", name, h)
+		}
 	}
 }
 

@@ -67,6 +67,9 @@ var ofHub = map[string]map[language.Language]explanation{
 	"FORM_EXPIRED": {
 		english: {"the form is too old, or another site sent it; nothing was done", "load the page again and send it once more; a program sends the header X-Tributary-Form from /api/session"},
 		chinese: {"表单已过期，或来自其他网站；未作任何操作", "刷新页面后重新提交；程序须发送取自 /api/session 的 X-Tributary-Form 头"}},
+	"GRANTED_TABLE_MISSING": {
+		english: {"the hub has granted a table that the source doesn't have, or doesn't show to its user", "if it was renamed or dropped, propose the source again; else GRANT SELECT on it to the capture user"},
+		chinese: {"hub 已批准该表，但源库中没有该表，或其用户无权查看", "若表已改名或删除，请重新提交申请；否则向采集用户授予该表的 SELECT 权限"}},
 	"GRANT_FORGED": {
 		english: {"the assignment isn't signed by the agent's hub; it isn't used", "fetch it again: tributary source fetch"},
 		chinese: {"分配单不是由本 agent 的 hub 签发，不予采用", "重新获取：tributary source fetch"}},

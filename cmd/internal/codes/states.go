@@ -21,6 +21,24 @@ var phases = map[string][2]string{"waiting": {"waiting for the quiet hours", "�
 // operations are how a row changed.
 var operations = map[string][2]string{"c": {"insert", "新增"}, "u": {"update", "更新"}, "d": {"delete", "删除"}, "r": {"snapshot read", "快照读取"}}
 
+// personalKinds are kinds of personal data, by schema/personal.
+var personalKinds = map[string][2]string{
+	"id_number": {"id number", "证件号码"}, "student_number": {"enrolment number", "学籍号"}, "bank_card": {"bank card", "银行卡号"}, "health": {"health", "健康信息"}, "biometric": {"photo or biometric data", "照片与生物特征"},
+	"religion": {"religion", "宗教信仰"}, "ethnicity": {"ethnicity", "民族"}, "politics": {"political status", "政治面貌"}, "income": {"income of the family", "家庭经济"}, "name": {"name of a person", "姓名"},
+	"phone": {"phone", "电话"}, "email": {"e-mail", "电子邮箱"}, "address": {"address", "住址"}, "birth": {"birth", "出生日期"},
+}
+
+// personalReasons are why a column is suspected to hold some.
+var personalReasons = map[string][2]string{"name": {"by its name", "列名"}, "comment": {"by its comment", "注释"}, "form": {"by the form of values", "值的形式"}}
+
+// PersonalKind gives a kind of personal data in words.
+func PersonalKind(kind string, lang language.Language) string { return word(personalKinds, kind, lang) }
+
+// PersonalReason says in words why a column is suspected to hold personal data.
+func PersonalReason(reason string, lang language.Language) string {
+	return word(personalReasons, reason, lang)
+}
+
 // States gives the words of all states in a language.
 func States(lang language.Language) map[string]string { return words(states, lang) }
 
