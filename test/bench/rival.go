@@ -87,7 +87,7 @@ func (v *rival) compare(ctx context.Context, r *report, name string, ours ...str
 	for _, figure := range ours {
 		r.last(figure).over("Debezium", s.Rate)
 	}
-	r.note("Debezium to Kafka: JSON without schemas, lz4, warm: its process has read %d other rows before, is stopped while ours is measured, and then reads the same rows.", v.b.warmUpRows())
+	r.note("Debezium to Kafka: JSON without schemas, lz4, warm: its process has read %d other rows before, is stopped while ours is measured, and then reads the same rows. An agent has read those other rows, too, so that the broker is warm for both; the agent that is measured is new.", v.b.warmUpRows())
 	r.add(name, s)
 	return v.connect.End()
 }
