@@ -340,6 +340,26 @@ func TestLive(t *testing.T) {
 	}
 }
 
+// TestFirstEventIsWhole: the first event has the empty parts, too. The page was made before,
+// when there may have been trouble that is over by then.
+func TestFirstEventIsWhole(t *testing.T) {
+	board := &known{}
+	board.set(streaming("330106-xueji"))
+	c, err := New(Options{Board: board})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/events", nil)
+	last := map[string]string{}
+	first, err := c.changes(r, language.English, last)
+	if err != nil || len(first) != len(parts) || first["trouble"] != "" {
+		t.Errorf("%q, %v", first, err)
+	}
+	if next, err := c.changes(r, language.English, last); err != nil || next["trouble"] != "" || len(next) >= len(parts) {
+		t.Errorf("%q, %v", next, err)
+	}
+}
+
 func TestTooManyWatchers(t *testing.T) {
 	base := serve(t, Options{Board: &known{}, Watchers: 1})
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/events", nil)

@@ -106,8 +106,9 @@ func (c *Console) changes(r *http.Request, lang language.Language, last map[stri
 		if err := c.pages.ExecuteTemplate(&b, name, v); err != nil {
 			return nil, err
 		}
-		if html := b.String(); html != last[name] {
-			last[name], changed[name] = html, html
+		// An empty part is sent, too: the page may have been made while it wasn't.
+		if was, sent := last[name]; !sent || b.String() != was {
+			last[name], changed[name] = b.String(), b.String()
 		}
 	}
 	return changed, nil
