@@ -38,6 +38,8 @@ type state struct {
 	// Gone are the columns that tables have lost, by "database.table", in lower case.
 	Gone  map[string][]string `json:"gone,omitempty"`
 	Added []string            `json:"added,omitempty"` // tables beside those of the patterns
+	// Patterns are the patterns, by four bytes each: there may be one per table.
+	Patterns []byte `json:"patterns,omitempty"`
 }
 
 func (s *state) stopOf(table string) *event.TableStop {

@@ -183,6 +183,7 @@ func (r *Reader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 	if err := r.dump(ctx, res); err != nil {
 		return 0, err
 	}
+	r.widened()
 	if err := r.idle(); err != nil {
 		return 0, err
 	}

@@ -77,6 +77,7 @@ func testReader(t *testing.T, db servers.DB) {
 		"a stopped table again":       testRestartTable,
 		"restart":                     testRestart,
 		"restart knows what was read": testRestartKnows,
+		"more and fewer patterns":     testPatterns,
 		"restart after an idle one":   testRestartIdle,
 		"restart over rotated files":  testRotated,
 		"restart within another log":  testOtherEvents,

@@ -139,6 +139,20 @@ func takenOut(t *testing.T, verified bool) {
 	}
 }
 
+// TestListedOnce: a table that is to be read before the first load is listed isn't read twice
+// at once, which would mix the windows of both.
+func TestListedOnce(t *testing.T) {
+	a := newAltering(t, 3)
+	a.l.altered(&event.Alteration{Table: "d.t", Reread: true})
+	src, err := a.l.o.Open(t.Context())
+	if err == nil {
+		err = a.l.list(t.Context(), src)
+	}
+	if p := a.l.Progress(); err != nil || len(p) != 1 {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
 // until reads on until a load begins or ends, and gives that.
 func (a *altering) until(phase event.LoadPhase) event.Load {
 	a.t.Helper()

@@ -147,6 +147,9 @@ func (l *Loader) list(ctx context.Context, src Source) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := range tables {
+		if slices.ContainsFunc(l.tasks, func(t *task) bool { return t.Table == tables[i].ID }) { // it is to be read already
+			continue
+		}
 		t := &task{progress: progress{Progress: Progress{Table: tables[i].ID, Phase: Queued, Estimate: tables[i].Rows}}}
 		t.Sweep, t.Ordered = l.repair != "", l.repair != "" // the store has older rows then
 		switch s := tables[i].Schema; {
