@@ -13,16 +13,12 @@ func Missing(ctx context.Context, o Options, ids []string) (missing []string, er
 		return nil, err
 	}
 	defer s.close()
-	wanted := make(map[string]bool, len(ids))
-	for _, id := range ids {
-		wanted[id] = true
-	}
-	there, err := s.describe(ctx, wanted)
+	there, err := s.names(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, id := range ids {
-		if there[id] == nil {
+		if !there[id] {
 			missing = append(missing, id)
 		}
 	}

@@ -61,6 +61,15 @@ func (m *mysqlServer) describe(_ context.Context, wanted map[string]bool) (map[s
 	return out, err
 }
 
+func (m *mysqlServer) names(context.Context) (map[string]bool, error) {
+	rows, err := m.s.Rows("list tables", "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE "+userTables) // names alone open no table
+	out := make(map[string]bool, len(rows))
+	for _, row := range rows {
+		out[row[0]+"."+row[1]] = true
+	}
+	return out, err
+}
+
 // bound sets how long a question may take and wait for a lock: MariaDB and MySQL name it
 // differently, and a server has to know one of the names.
 func (m *mysqlServer) bound(_ context.Context, limit time.Duration) error {

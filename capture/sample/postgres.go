@@ -56,6 +56,15 @@ func (p *postgresServer) describe(ctx context.Context, wanted map[string]bool) (
 	return out, nil
 }
 
+func (p *postgresServer) names(ctx context.Context) (map[string]bool, error) {
+	rows, err := p.s.Rows(ctx, "list tables", `SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p')`)
+	out := make(map[string]bool, len(rows))
+	for _, row := range rows {
+		out[row[0]+"."+row[1]] = true
+	}
+	return out, err
+}
+
 func (p *postgresServer) bound(ctx context.Context, limit time.Duration) error {
 	_, err := p.s.Rows(ctx, "bound statements", fmt.Sprintf("SET statement_timeout = %d; SET lock_timeout = 1000; SET default_transaction_read_only = on", limit.Milliseconds()))
 	return err

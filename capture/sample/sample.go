@@ -78,6 +78,8 @@ type described struct {
 type server interface {
 	// describe gives the wanted tables by id.
 	describe(ctx context.Context, wanted map[string]bool) (map[string]*described, error)
+	// names lists the tables that the user can see, by id. It opens none.
+	names(ctx context.Context) (map[string]bool, error)
 	// bound makes questions about rows end by themselves.
 	bound(ctx context.Context, limit time.Duration) error
 	// rows asks; NULL is empty. ctx may end it only by ending the session.

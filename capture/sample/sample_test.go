@@ -104,6 +104,9 @@ func TestLook(t *testing.T) {
 				t.Errorf("%v", got[student])
 			}
 			keyOf(t, h.options)
+			if missing, err := Missing(t.Context(), h.options, ids); err != nil || !slices.Equal(missing, []string{"xueji.gone"}) {
+				t.Errorf("%q, %v", missing, err)
+			}
 		})
 	}
 }

@@ -19,8 +19,12 @@ import (
 // went, or was renamed, between the proposal and now.
 const absentCode = "GRANTED_TABLE_MISSING"
 
-// absentEvery is the time between two looks for granted tables.
-const absentEvery = time.Minute
+const (
+	// absentEvery is the time between two looks for granted tables.
+	absentEvery = 10 * time.Minute
+	// absentLimit bounds one.
+	absentLimit = time.Minute
+)
 
 // absent knows which of the granted tables an agent's sources don't have.
 type absent struct {
@@ -55,7 +59,7 @@ func missingTables(ctx context.Context, agent *config.Agent, s config.Source, ta
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, absentEvery)
+	ctx, cancel := context.WithTimeout(ctx, absentLimit)
 	defer cancel()
 	o := preflightOptions(agent, s, password)
 	return persons.Missing(ctx, persons.Options{MySQL: o.MySQL, Postgres: o.Postgres}, tables)

@@ -23,9 +23,9 @@ import (
 
 // addText is every text of `tributary source add`.
 type addText struct {
-	short, long, name, engine, host, port, database, user, passwordFile, tables, firstStart                                  string
-	askName, askEngine, askHost, askPort, askDatabase, askUser, askPassword, askTables, askFirst                             string
-	wrong, badName, taken, oneOf, badPort, empty, twoParts, intro, found, nothing, added, kept, next, later, unanswered, fit string
+	short, long, name, engine, host, port, database, user, passwordFile, tables, firstStart                             string
+	askName, askEngine, askHost, askPort, askDatabase, askUser, askPassword, askTables, askFirst                        string
+	wrong, badName, taken, oneOf, badPort, empty, twoParts, intro, found, nothing, added, kept, next, later, unanswered string
 }
 
 var addTexts = map[language]addText{
@@ -39,7 +39,7 @@ var addTexts = map[language]addText{
 		passwordFile: "`FILE` that has the password, instead of asking for it", tables: "`PATTERN` of tables, as xueji.*; may stand several times", firstStart: "load: read what the tables hold and what changes meanwhile; now: begin at the present end (`HOW`)",
 		askName: "Name of the source, as xueji", askEngine: "Engine: mysql, mariadb or postgres", askHost: "Host of the server", askPort: "Port", askDatabase: "Database", askUser: "User", askPassword: "Password (not shown)",
 		askTables: "Tables to send, patterns with commas between", askFirst: "First start: load (what the tables hold, too) or now",
-		wrong: "  not taken: %s", badName: "letters, digits, - and _", taken: "the file has a source of this name", oneOf: "one of %s", badPort: "a number from 1 to 65535", empty: "an answer is needed", twoParts: "DATABASE.TABLE, for PostgreSQL SCHEMA.TABLE; * and ? stand for more", fit: "no table fits",
+		wrong: "  not taken: %s", badName: "letters, digits, - and _", taken: "the file has a source of this name", oneOf: "one of %s", badPort: "a number from 1 to 65535", empty: "an answer is needed", twoParts: "DATABASE.TABLE, for PostgreSQL SCHEMA.TABLE; * and ? stand for more",
 		intro: "Source for %s. An empty line takes what stands in brackets.", found: "%s has %d tables that the user can see:", nothing: "the user sees no table: see what preflight says",
 		added: "added %s to %s", kept: "the password is in %s", next: "next: tributary source propose %s %s --dir %s", later: "start the agent with this file: tributary agent --config %s", unanswered: "the input has ended; give the rest by flags",
 	},
@@ -52,7 +52,7 @@ var addTexts = map[language]addText{
 		passwordFile: "含有口令的文件 `FILE`，不再询问", tables: "表的匹配规则 `PATTERN`，如 xueji.*；可多次使用", firstStart: "load：读取表中已有数据及其间的变更；now：从当前末尾开始（`HOW`）",
 		askName: "数据源名称，如 xueji", askEngine: "数据库类型：mysql、mariadb 或 postgres", askHost: "服务器地址", askPort: "端口", askDatabase: "数据库", askUser: "用户", askPassword: "口令（不显示）",
 		askTables: "要报送的表（匹配规则，以逗号分隔）", askFirst: "首次启动：load（包括已有数据）或 now",
-		wrong: "  无效：%s", badName: "应为字母、数字、- 和 _", taken: "文件中已有同名数据源", oneOf: "应为 %s 之一", badPort: "应为 1 至 65535 的数字", empty: "须填写", twoParts: "应为 库名.表名，PostgreSQL 为 模式.表名；可用 * 和 ?", fit: "没有匹配的表",
+		wrong: "  无效：%s", badName: "应为字母、数字、- 和 _", taken: "文件中已有同名数据源", oneOf: "应为 %s 之一", badPort: "应为 1 至 65535 的数字", empty: "须填写", twoParts: "应为 库名.表名，PostgreSQL 为 模式.表名；可用 * 和 ?",
 		intro: "为 %s 添加数据源。直接回车采用方括号中的内容。", found: "%s 中该用户可见 %d 张表：", nothing: "该用户看不到任何表：请查看 preflight 的检查结果",
 		added: "已将 %s 写入 %s", kept: "口令保存在 %s", next: "下一步：tributary source propose %s %s --dir %s", later: "用该文件启动 agent：tributary agent --config %s", unanswered: "输入已结束；其余内容请用选项给出",
 	},
@@ -156,7 +156,10 @@ func (a *addition) done(dir string) error {
 
 // joinedFolder is that of the agent that has joined a hub for the file's org; empty for none.
 func (a *addition) joinedFolder(dir string) string {
-	folder := cmp.Or(a.file.Joined, dir)
+	folder, err := filepath.Abs(cmp.Or(a.file.Joined, dir))
+	if err != nil {
+		return ""
+	}
 	if m, err := joined.Open(folder); err != nil || m.Org != a.file.Org {
 		return ""
 	}

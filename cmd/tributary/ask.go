@@ -59,13 +59,8 @@ func (q *questions) ask(text, usual string, check func(string) error) (string, e
 }
 
 func (q *questions) line() (string, error) {
-	text, err := q.in.ReadString('\n')
-	if errors.Is(err, io.EOF) && text == "" {
-		return "", errNoAnswer
-	} else if err != nil && !errors.Is(err, io.EOF) {
-		return "", err
-	}
-	return strings.TrimSpace(text), nil
+	text, err := q.bare()
+	return strings.TrimSpace(text), err
 }
 
 // secret asks for what a terminal doesn't show. It shows again once the answer is there or
