@@ -12,13 +12,13 @@ const (
 
 // catalogue is every text for people, once per language.
 type catalogue struct {
-	root, lang, config, agent, worker, hub, log, configs, check, example, valid, version               string
-	trace, traceLong, status, statusLong, output, explain, registry, foreign                           string
-	table, tableAgent, tableReread, tablePause, tableResume, tableCancel, ordered                      string
-	tableAdd, tableAddLong, tableRereadLong, tablePart, tableKeep, orderedOnly, wrongPart, partMissing string
-	tableAccept, tableAcceptLong, workerAt, tableAccepted, tableRereadToo, halted, haltedHeld          string
-	gap, gapRepair, gapRepairLong, gapBounds                                                           string
-	fieldLoad, loadEstimate, loadSpeed, loadLeft, loadResumes, fieldAdded, fieldLeft, fieldVerify      string
+	root, lang, config, agent, worker, hub, log, configs, check, checkLong, example, valid, validAs, version string
+	trace, traceLong, status, statusLong, output, explain, registry, foreign                                 string
+	table, tableAgent, tableReread, tablePause, tableResume, tableCancel, ordered                            string
+	tableAdd, tableAddLong, tableRereadLong, tablePart, tableKeep, orderedOnly, wrongPart, partMissing       string
+	tableAccept, tableAcceptLong, workerAt, tableAccepted, tableRereadToo, halted, haltedHeld                string
+	gap, gapRepair, gapRepairLong, gapBounds                                                                 string
+	fieldLoad, loadEstimate, loadSpeed, loadLeft, loadResumes, fieldAdded, fieldLeft, fieldVerify            string
 
 	helpOf, helpFlag, completion, usageHead, verb, commandsHead, flagsHead, examplesHead, moreHelp, seeHelp, defaultValue string
 	unknownCommand, missingVerb, unknownFlag, missingFlag, flagWithoutValue, wrongFlagValue, badFlag                      string
@@ -41,7 +41,10 @@ var texts = map[language]catalogue{
 		configs: "check configuration files, print examples",
 		check:   "check a file without any connection",
 		example: "print a commented example",
+		checkLong: "Checks a file and opens no connection. Whose file it is is told by its keys where no role stands\n" +
+			"before it. Each thing that is wrong comes with its line and its code.",
 		valid:   "the file is valid",
+		validAs: "the file is valid, for tributary %s",
 		version: "print the version",
 		trace:   "show where a row of a store came from",
 		traceLong: "Shows a row of a store with its stamp, the batch that wrote it, its place in the log,\n" +
@@ -102,7 +105,10 @@ var texts = map[language]catalogue{
 		configs: "检查配置文件，输出示例",
 		check:   "检查一个文件，不建立任何连接",
 		example: "输出带注释的示例",
+		checkLong: "检查一个文件，不建立任何连接。未给出角色时由文件中的键判断。\n" +
+			"每处错误都带有行号与代码。",
 		valid:   "文件有效",
+		validAs: "文件有效，用于 tributary %s",
 		version: "显示版本",
 		trace:   "查看汇聚库中一行数据的来历",
 		traceLong: "显示汇聚库中的一行及其血缘标记、写入它的批次、它在日志中的位置，\n" +

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -92,7 +93,7 @@ func command(lang language) *cobra.Command {
 	root.PersistentFlags().Var(&tongue{say: say}, "lang", say.lang)
 	root.PersistentFlags().BoolP("help", "h", false, say.helpFlag)
 	role := func(name, short string, f func(ctx context.Context, file string, out io.Writer, l *slog.Logger) error) {
-		c := &cobra.Command{Use: name + " --config FILE", Short: short, Args: say.takes(), Example: "tributary " + name + " --config " + name + ".yml\ntributary config check " + name + " " + name + ".yml"}
+		c := &cobra.Command{Use: name + " --config FILE", Short: short, Args: say.takes(), Example: "tributary " + name + " --config " + name + ".yml\ntributary config check " + name + ".yml"}
 		file := c.Flags().String("config", "", say.config)
 		c.RunE = func(c *cobra.Command, _ []string) error {
 			if *file == "" {
@@ -128,18 +129,35 @@ func plain(c *cobra.Command) {
 
 func configCommand(say catalogue, lang language) *cobra.Command {
 	all := strings.Join(roles, "|")
-	c := say.group(&cobra.Command{Use: "config", Short: say.configs, Example: "tributary config example worker > worker.yml\ntributary config check worker worker.yml"})
-	c.AddCommand(&cobra.Command{Use: "check " + all + " FILE", Short: say.check, Args: say.takes(all, "FILE"), ValidArgs: roles,
-		Example: "tributary config check agent agent.yml\ntributary config check worker worker.yml --lang zh-CN",
+	c := say.group(&cobra.Command{Use: "config", Short: say.configs, Example: "tributary config example worker > worker.yml\ntributary config check worker.yml"})
+	c.AddCommand(&cobra.Command{Use: "check [" + all + "] FILE", Short: say.check, Long: say.checkLong, ValidArgs: roles,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 || len(args) == 1 && !slices.Contains(roles, args[0]) {
+				return say.takes("FILE")(c, args)
+			}
+			return say.takes(all, "FILE")(c, args)
+		},
+		Example: "tributary config check agent.yml\ntributary config check worker worker.yml --lang zh-CN",
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := say.oneOf(c, "ROLE", args[0], roles...); err != nil {
+			file, valid := args[len(args)-1], say.valid
+			role, err := args[0], error(nil)
+			if len(args) == 1 {
+				if role, err = config.RoleOf(file); err != nil {
+					return err
+				}
+				if role == "" {
+					return wrongUsage(c, "USAGE_ARGUMENTS", say.missingArgument, all)
+				}
+				valid = fmt.Sprintf(say.validAs, role)
+			}
+			if err := say.oneOf(c, "ROLE", role, roles...); err != nil {
 				return err
 			}
-			into := map[string]interface{ Check() error }{"agent": &config.Agent{}, "worker": &config.Worker{}, "hub": &config.Hub{}, "log": &config.LogServer{}, "registry": &config.Registry{}}[args[0]]
-			if err := config.Load(args[1], into); err != nil {
+			into := map[string]interface{ Check() error }{"agent": &config.Agent{}, "worker": &config.Worker{}, "hub": &config.Hub{}, "log": &config.LogServer{}, "registry": &config.Registry{}}[role]
+			if err := config.Load(file, into); err != nil {
 				return err
 			}
-			_, err := fmt.Fprintln(c.OutOrStdout(), say.valid)
+			_, err = fmt.Fprintln(c.OutOrStdout(), valid)
 			return err
 		}}, &cobra.Command{Use: "example " + all, Short: say.example, Args: say.takes(all), ValidArgs: roles,
 		Example: "tributary config example agent\ntributary config example worker --lang zh-CN > worker.yml",

@@ -34,6 +34,9 @@ func TestExamplesAreValid(t *testing.T) {
 			if code, _, errs := call("config", "check", role, file); code != 0 {
 				t.Errorf("%s in %s: %s", role, lang, errs)
 			}
+			if code, out, errs := call("config", "check", file, "--lang", "en"); code != 0 || out != "the file is valid, for tributary "+role+"\n" {
+				t.Errorf("%s in %s, by its keys: %q, %s", role, lang, out, errs)
+			}
 		}
 	}
 	if code, _, errs := call("config", "example", "relay"); code != exitUsage || !strings.Contains(errs, "agent, worker, hub, log, registry") {
@@ -57,6 +60,10 @@ func TestExitCodes(t *testing.T) {
 	if err := os.WriteFile(bad, []byte("nmae: x\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	typo := filepath.Join(t.TempDir(), "typo.yml")
+	if err := os.WriteFile(typo, []byte("name: x\nlog: {}\nsuorces: []\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range []struct {
 		args []string
 		code int
@@ -66,6 +73,9 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"agent"}, exitUsage, "--config"},
 		{[]string{"agent", "--no-such-flag"}, exitUsage, "no-such-flag"},
 		{[]string{"config", "check", "agent", bad}, exitUsage, `nearest known one is "name"`},
+		{[]string{"config", "check", typo}, exitUsage, `[CONFIG_KEY] line 3: unknown key "suorces", the nearest known one is "sources"`},
+		{[]string{"config", "check", bad}, exitUsage, "[USAGE_ARGUMENTS] the argument agent|worker|hub|log|registry is missing"},
+		{[]string{"config", "check", filepath.Join(t.TempDir(), "none.yml")}, exitUsage, "[CONFIG_FILE]"},
 		{[]string{"worker", "--config", filepath.Join(t.TempDir(), "none.yml")}, exitUsage, "none.yml"},
 	} {
 		if code, _, errs := call(tt.args...); code != tt.code || !strings.Contains(errs, tt.want) {
