@@ -169,8 +169,8 @@ func (r *reader) rowsInto(b *batch, seg *event.Segment, rows []event.Row) ([]eve
 			return nil, fmt.Errorf("transaction at %s: %w", seg.Txn.Position, err)
 		}
 		if len(r.value) > r.p.opts.MaxRecord {
-			return nil, &capture.Coded{Code: "ROW_TOO_LARGE", Hint: "raise the limit of the log's topics and of the agent, or leave the table out",
-				Err: fmt.Errorf("a row of table %s at %s takes %d bytes, more than %d", row.Table.ID(), seg.Txn.Position, len(r.value), r.p.opts.MaxRecord)}
+			return nil, &capture.Coded{Code: "ROW_TOO_LARGE", Hint: "leave the table out of the source's tables",
+				Err: fmt.Errorf("the row of %s in table %s with the key %s at %s takes %d bytes, more than %d", source, row.Table.ID(), envelope.KeyText(row), seg.Txn.Position, len(r.value), r.p.opts.MaxRecord)}
 		}
 		b.records.Add(r.key, r.value, r.p.enc.Headers(row.Table, position)...)
 		b.sent.add(row.Table, len(r.key)+len(r.value))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -190,6 +191,30 @@ const (
 	nan32 = 0x7fc00000
 	nan64 = 0x7ff8000000000001
 )
+
+// KeyText gives a row's key for people: the values of AppendKey's image as a JSON array, cut
+// short beyond 200 bytes. It is empty in append mode, whose rows have no key.
+func KeyText(row *event.Row) string {
+	image := row.Before
+	if image == nil {
+		image = row.After
+	}
+	var b []byte
+	for n, i := range row.Table.Key {
+		b = append(b, ","[:min(n, 1)]...) // between two
+		var err error
+		if b, err = putJSONValue(b, row.Table.Columns[i].Type.Kind, &image[i]); err != nil {
+			b = append(b, '?')
+		}
+	}
+	if len(b) == 0 {
+		return ""
+	}
+	if len(b) > 200 {
+		b = append(b[:200], "…"...)
+	}
+	return "[" + strings.ToValidUTF8(string(b), "") + "]"
+}
 
 // putFloat appends the shortest digits that give the same number again, with an
 // exponent where that is much shorter (as ECMAScript does); what JSON has no

@@ -232,3 +232,26 @@ func FuzzDecodeJSON(f *testing.F) {
 		}
 	})
 }
+
+// TestKeyText: people are shown the key that a row had, and no flood.
+func TestKeyText(t *testing.T) {
+	table := &schema.Table{Database: "d", Name: "t", Key: []int{2, 0}, Columns: []schema.Column{
+		{Name: "id", Type: schema.Type{Kind: schema.Uint64}}, {Name: "note", Type: schema.Type{Kind: schema.String}}, {Name: "name", Type: schema.Type{Kind: schema.String}}}}
+	image := func(id uint64, name string) []event.Value {
+		return []event.Value{event.Number(id), event.NullValue, event.Raw([]byte(name))}
+	}
+	long := strings.Repeat("学", 100)
+	for want, row := range map[string]*event.Row{
+		`["甲\"",18446744073709551615]`:        {After: image(math.MaxUint64, `甲"`)},
+		`["旧",1]`:                             {Before: image(1, "旧"), After: image(2, "新")},
+		`["` + strings.Repeat("学", 66) + `…]`: {After: image(1, long)},
+	} {
+		row.Table = table
+		if got := KeyText(row); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	if got := KeyText(&event.Row{Table: &schema.Table{Database: "d", Name: "t"}}); got != "" {
+		t.Errorf("without a key %q", got)
+	}
+}

@@ -162,8 +162,8 @@ var explanations = map[string]map[language.Language]explanation{
 		english: {"a transaction has fewer or more rows in the log than its commit says", "tributary gap repair SOURCE reads the source's tables again"},
 		chinese: {"日志中某个事务的行数与其提交记录不符", "用 tributary gap repair 数据源 重新读取其各表"}},
 	"ROW_TOO_LARGE": {
-		english: {"a row is larger than a record may be", "raise max.message.bytes of the log's topics and the agent's limit, or leave the table out"},
-		chinese: {"某一行超过单条记录的上限", "调大日志主题的 max.message.bytes 与 agent 的上限，或不采集该表"}},
+		english: {"a row is larger than a record may be (8 MiB)", "leave the table out of the source's tables: such a row can't pass through the log"},
+		chinese: {"某一行超过单条记录的上限（8 MiB）", "把该表从数据源的 tables 中去掉：这样的行无法经日志传输"}},
 	"SCHEMA_CHANGE_REFUSED": {
 		english: {"the table has changed in a way that loses something, that doesn't go together with the store's table, or that the dataset's rule (evolution) doesn't let pass; the text says from what to what", "tributary table accept SOURCE TABLE, on the machine of a worker of the store, takes the change and applies the rows that are held; where the table needs to be read again, tributary table reread SOURCE TABLE on the agent's machine"},
 		chinese: {"表结构变更会丢失数据、与汇聚库的表不相容，或被该数据集的规则（evolution）拦下；文字中写明由何变为何", "在该汇聚库任一 worker 的机器上执行 tributary table accept 数据源 表，即接受该变更并应用保留的行；若须重新读取，在 agent 的机器上执行 tributary table reread 数据源 表"}},
