@@ -172,8 +172,12 @@ func (g *Group) awaitTopics(ctx context.Context) layout {
 		if len(found) > 0 {
 			return found
 		}
-		if ctx.Err() == nil {
-			g.o.Logger.Warn("no topic of the group is there yet", "group", g.o.Name, "err", err)
+		switch {
+		case ctx.Err() != nil:
+		case err != nil:
+			g.o.Logger.Warn("the group's topics can't be seen, looking again", "group", g.o.Name, "err", err)
+		default:
+			g.o.Logger.Info("no topic of the group is there yet", "group", g.o.Name)
 		}
 		if !sleep(ctx, jitter(g.o.Watch)) {
 			return nil

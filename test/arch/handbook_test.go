@@ -104,3 +104,21 @@ func TestReadmeNamesTests(t *testing.T) {
 		}
 	}
 }
+
+// TestReadmeNamesDependencies: each direct dependency stands in the table of both READMEs,
+// which has a reason for it.
+func TestReadmeNamesDependencies(t *testing.T) {
+	direct := regexp.MustCompile(`(?m)^\t(\S+) v\S+$`).FindAllStringSubmatch(read(t, "go.mod"), -1)
+	if len(direct) < 10 {
+		t.Fatalf("%d direct dependencies", len(direct))
+	}
+	for name, head := range map[string]string{"README.md": "## Dependencies", "README.zh-CN.md": "## 依赖"} {
+		_, table, _ := strings.Cut(read(t, name), head)
+		for _, m := range direct {
+			parts := strings.Split(regexp.MustCompile(`/v\d+$|\.v\d+$`).ReplaceAllString(m[1], ""), "/")
+			if last := parts[len(parts)-1]; !regexp.MustCompile(`(?m)^\|.*\b` + regexp.QuoteMeta(last) + `\b.*\|.*\S.*\|`).MatchString(table) {
+				t.Errorf("%s has no reason for %s", name, m[1])
+			}
+		}
+	}
+}
