@@ -1,4 +1,4 @@
-package faults
+package contract
 
 import (
 	"context"
@@ -23,11 +23,12 @@ import (
 // spans several batches.
 var script = []int{1, 3, 2500, 2, 1, 40, 1, 1}
 
-var pupils = &schema.Table{Source: "330106-xueji", Dataset: "student", Database: "xueji", Name: "student", Key: []int{0},
+var enrolled = &schema.Table{Source: "330106-xueji", Dataset: "student", Database: "xueji", Name: "student", Key: []int{0},
 	Columns: []schema.Column{{Name: "id", Type: schema.Type{Kind: schema.Int64}}, {Name: "note", Type: schema.Type{Kind: schema.String}}}}
 
 // played reads the script from wherever the log has got to.
 type played struct {
+	table     *schema.Table
 	next, row int
 	begun     bool
 	hold      int           // before this transaction it waits for release
@@ -66,7 +67,7 @@ func (p *played) Next(ctx context.Context) (*event.Segment, error) {
 	pos := place(p.next)
 	s := &event.Segment{Txn: event.Txn{Position: pos, ID: fmt.Sprint("t", p.next), Committed: time.Unix(1, 0), Captured: time.Unix(2, 0)}, First: p.row == 0}
 	for len(s.Rows) < 600 && p.row < script[p.next] {
-		s.Rows = append(s.Rows, event.Row{Op: event.Create, Table: pupils,
+		s.Rows = append(s.Rows, event.Row{Op: event.Create, Table: p.table,
 			After: []event.Value{event.Signed(int64(p.next*10_000 + p.row)), event.Raw(fmt.Appendf(nil, "%0100d", p.row))}})
 		p.row++
 	}
@@ -92,7 +93,7 @@ type steps struct {
 	killed func()
 }
 
-var errKilled = errors.New("killed")
+var errCrashed = errors.New("killed")
 
 // alive counts a step and reports whether the process is still there.
 func (s *steps) alive() bool {
@@ -108,10 +109,10 @@ func (s *steps) alive() bool {
 // step is something with a moment before it and one after it.
 func step[T any](s *steps, f func() (T, error)) (v T, err error) {
 	if !s.alive() {
-		return v, errKilled
+		return v, errCrashed
 	}
 	if v, err = f(); err == nil && !s.alive() {
-		return v, errKilled
+		return v, errCrashed
 	}
 	return v, err
 }
@@ -134,36 +135,56 @@ type forgetful struct{ pipeline.Checkpoints }
 
 func (forgetful) Load(context.Context, string) ([]byte, error) { return nil, nil }
 
-// road is one org's topics on the embedded log.
+// road is one source's partition on either log.
 type road struct {
 	t      *testing.T
 	client *kafka.Client
 	org    string
 	part   log.Partition
+	table  *schema.Table
+	keeps  bool // the broker's memory of producers outlives a broken connection
 }
 
-func roads(t *testing.T) func(name string) *road {
-	s, err := embedded.Start(embedded.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
-	client, err := kafka.New(kafka.Options{Brokers: []string{s.Addr()}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.Close)
-	return func(org string) *road {
-		if err := client.CreateTopics(t.Context(), org, kafka.TopicOptions{Partitions: 1}); err != nil {
-			t.Fatal(err)
-		}
-		return &road{t: t, client: client, org: org, part: log.Partition{Topic: kafka.Changes(org)}}
+// roads runs f with sources of one org, each in a partition of its own, on the embedded
+// log and on Apache Kafka.
+func roads(t *testing.T, f func(t *testing.T, open func() *road)) {
+	for _, name := range []string{"embedded", "apache"} {
+		t.Run(name, func(t *testing.T) {
+			addr, org := broker.Addr, fmt.Sprintf("33%04d", orgs.Add(1))
+			if name == "embedded" {
+				s, err := embedded.Start(embedded.Options{Dir: t.TempDir()})
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = s.Close() })
+				addr = s.Addr()
+			}
+			client, err := kafka.New(kafka.Options{Brokers: []string{addr}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(client.Close)
+			const most = 64
+			if err := client.CreateTopics(t.Context(), org, kafka.TopicOptions{Partitions: most}); err != nil {
+				t.Fatal(err)
+			}
+			var n int32
+			f(t, func() *road {
+				table := *enrolled
+				table.Source = fmt.Sprintf("%s-s%d", org, n)
+				r := &road{t: t, client: client, org: org, part: log.Partition{Topic: kafka.Changes(org), Index: n}, table: &table, keeps: name == "apache"}
+				if n++; n > most {
+					t.Fatalf("more than %d sources", most)
+				}
+				return r
+			})
+		})
 	}
 }
 
 func (r *road) steps() *steps {
 	return &steps{Checkpoints: r.client.Latest(kafka.Checkpoints(r.org)),
-		Appender: r.client.Producer(kafka.ProducerOptions{Partition: r.part, TransactionalID: "tributary." + r.org + "." + pupils.Source})}
+		Appender: r.client.Producer(kafka.ProducerOptions{Partition: r.part, TransactionalID: "tributary." + r.org + "." + r.table.Source, KeepsState: r.keeps})}
 }
 
 // run drives a pipeline until the whole script is acknowledged, or it ends by itself.
@@ -172,9 +193,9 @@ func (r *road) run(agent string, p *played, s *steps, points pipeline.Checkpoint
 	ctx, cancel := context.WithCancel(r.t.Context())
 	defer cancel()
 	s.killed = cancel
-	p.acked = make(chan event.Place, 1000)
-	pipe, err := pipeline.New(pipeline.Options{Source: event.Source{ID: pupils.Source, Org: r.org}, Agent: agent, Reader: p, Log: s, Checkpoints: points, FirstStart: true, Force: force,
-		Tail: r.client.Fetcher(r.part, 0), Schemas: schemas.New(r.client).Publisher(kafka.Schemas(r.org)), BatchBytes: 64 << 10, CheckpointEvery: 5 * time.Millisecond, StopTimeout: time.Second})
+	p.acked, p.table = make(chan event.Place, 1000), r.table
+	pipe, err := pipeline.New(pipeline.Options{Source: event.Source{ID: r.table.Source, Org: r.org}, Agent: agent, Reader: p, Log: s, Checkpoints: points, FirstStart: true, Force: force,
+		Partition: r.part, Tail: r.client.Fetcher(r.part, 0), Schemas: schemas.New(r.client).Publisher(kafka.Schemas(r.org)), BatchBytes: 64 << 10, CheckpointEvery: 5 * time.Millisecond, StopTimeout: time.Second})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -222,7 +243,7 @@ func (r *road) holds() {
 				class, _ := envelope.Classify(rec)
 				if class == envelope.RowRecord {
 					var row event.Row
-					if err := envelope.Decode(pupils, rec.Value, &row, nil); err != nil {
+					if err := envelope.Decode(r.table, rec.Value, &row, nil); err != nil {
 						return err
 					}
 					if b.Producer == producer {
@@ -266,67 +287,72 @@ func (r *road) holds() {
 // TestCrashAtEachStep ends an agent before and after each thing that it does to the
 // log, and lets another start of it go on.
 func TestCrashAtEachStep(t *testing.T) {
-	open := roads(t)
-	whole := open("whole")
-	s := whole.steps()
-	if err := whole.run("a/1", &played{}, s, s, false); err != nil {
-		t.Fatal(err)
-	}
-	whole.holds()
-	if s.n < 20 {
-		t.Fatalf("only %d steps", s.n)
-	}
-	for at := 1; at <= s.n; at++ {
-		r := open(fmt.Sprint("at", at))
-		s := r.steps()
-		s.at = at
-		if err := r.run("a/1", &played{}, s, s, false); err != nil && !errors.Is(err, errKilled) {
-			t.Fatalf("step %d: %v", at, err)
+	roads(t, func(t *testing.T, open func() *road) {
+		whole := open()
+		s := whole.steps()
+		if err := whole.run("a/1", &played{}, s, s, false); err != nil {
+			t.Fatal(err)
 		}
-		again := r.steps()
-		if err := r.run("a/1", &played{}, again, again, false); err != nil {
-			t.Fatalf("after step %d: %v", at, err)
+		whole.holds()
+		if s.n < 20 {
+			t.Fatalf("only %d steps", s.n)
 		}
-		r.holds()
-	}
-	t.Logf("%d steps", s.n)
+		for at := 1; at <= s.n; at++ {
+			r := open()
+			s := r.steps()
+			s.at = at
+			if err := r.run("a/1", &played{}, s, s, false); err != nil && !errors.Is(err, errCrashed) {
+				t.Fatalf("step %d: %v", at, err)
+			}
+			again := r.steps()
+			if err := r.run("a/1", &played{}, again, again, false); err != nil {
+				t.Fatalf("after step %d: %v", at, err)
+			}
+			r.holds()
+		}
+		t.Logf("%d steps", s.n)
+	})
 }
 
 // TestAttack20CheckpointsEmptied: the log's tail says where to go on.
 func TestAttack20CheckpointsEmptied(t *testing.T) {
-	r := roads(t)("emptied")
-	s := r.steps()
-	s.at = 16
-	if err := r.run("a/1", &played{}, s, s, false); err != nil && !errors.Is(err, errKilled) {
-		t.Fatal(err)
-	}
-	again := r.steps()
-	if err := r.run("a/1", &played{}, again, forgetful{again}, false); err != nil {
-		t.Fatal(err)
-	}
-	r.holds()
+	roads(t, func(t *testing.T, open func() *road) {
+		r := open()
+		s := r.steps()
+		s.at = 16
+		if err := r.run("a/1", &played{}, s, s, false); err != nil && !errors.Is(err, errCrashed) {
+			t.Fatal(err)
+		}
+		again := r.steps()
+		if err := r.run("a/1", &played{}, again, forgetful{again}, false); err != nil {
+			t.Fatal(err)
+		}
+		r.holds()
+	})
 }
 
 // TestTwoAgents: the newer one takes the source if it is told to, the older one stops
 // and says so, and the log has one copy of each transaction.
 func TestTwoAgents(t *testing.T) {
-	r := roads(t)("two")
-	older := &played{hold: 3, held: make(chan struct{}), release: make(chan struct{})}
-	held, ended := older.held, make(chan error, 1)
-	s := r.steps()
-	go func() { ended <- r.run("a/1", older, s, s, false) }()
-	<-held
-	other := r.steps()
-	if err := r.run("b/1", &played{}, other, other, false); !errors.Is(err, capture.ErrOtherAgent) {
-		t.Errorf("a second agent, not forced: %v", err)
-	}
-	forced := r.steps()
-	if err := r.run("b/1", &played{}, forced, forced, true); err != nil {
-		t.Fatal(err)
-	}
-	close(older.release)
-	if err := <-ended; !errors.Is(err, log.ErrFenced) {
-		t.Errorf("the older agent: %v, want ErrFenced", err)
-	}
-	r.holds()
+	roads(t, func(t *testing.T, open func() *road) {
+		r := open()
+		older := &played{hold: 3, held: make(chan struct{}), release: make(chan struct{})}
+		held, ended := older.held, make(chan error, 1)
+		s := r.steps()
+		go func() { ended <- r.run("a/1", older, s, s, false) }()
+		<-held
+		other := r.steps()
+		if err := r.run("b/1", &played{}, other, other, false); !errors.Is(err, capture.ErrOtherAgent) {
+			t.Errorf("a second agent, not forced: %v", err)
+		}
+		forced := r.steps()
+		if err := r.run("b/1", &played{}, forced, forced, true); err != nil {
+			t.Fatal(err)
+		}
+		close(older.release)
+		if err := <-ended; !errors.Is(err, log.ErrFenced) {
+			t.Errorf("the older agent: %v, want ErrFenced", err)
+		}
+		r.holds()
+	})
 }
