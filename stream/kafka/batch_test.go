@@ -3,6 +3,9 @@ package kafka
 import (
 	"bytes"
 	"errors"
+	"maps"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -67,23 +70,39 @@ func FuzzDecodeBatch(f *testing.F) {
 }
 
 func TestCheckTopic(t *testing.T) {
-	good := map[string]string{"cleanup.policy": "delete", "message.timestamp.type": "LogAppendTime", "retention.ms": "604800000"}
-	for name, change := range map[string][2]string{
-		"create time":     {"message.timestamp.type", "CreateTime"},
-		"compacted":       {"cleanup.policy", "compact"},
-		"short retention": {"retention.ms", "3600000"},
+	changes := map[string]string{"cleanup.policy": "delete", "message.timestamp.type": "LogAppendTime", "retention.ms": "604800000", "retention.bytes": "-1"}
+	forever := map[string]string{"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+	newest := map[string]string{"cleanup.policy": "compact", "retention.ms": "604800000"}
+	for name, tt := range map[string]struct {
+		topic  string
+		good   map[string]string
+		change [2]string
+	}{
+		"create time":             {Changes("1"), changes, [2]string{"message.timestamp.type", "CreateTime"}},
+		"compacted":               {Changes("1"), changes, [2]string{"cleanup.policy", "compact"}},
+		"short retention":         {Changes("1"), changes, [2]string{"retention.ms", "3600000"}},
+		"schemas compacted":       {Schemas("1"), forever, [2]string{"cleanup.policy", "compact"}},
+		"schemas that expire":     {Schemas("1"), forever, [2]string{"retention.ms", "604800000"}},
+		"schemas bounded by size": {Schemas("1"), forever, [2]string{"retention.bytes", "1073741824"}},
+		"checkpoints that expire": {Checkpoints("1"), newest, [2]string{"cleanup.policy", "delete"}},
+		"either":                  {Checkpoints("1"), newest, [2]string{"cleanup.policy", "compact,delete"}},
+		"status that expires":     {Status("1"), newest, [2]string{"cleanup.policy", "delete"}},
 	} {
-		have := map[string]string{}
-		for k, v := range good {
-			have[k] = v
+		if bad := checkTopic("1", tt.topic, tt.good); len(bad) != 0 {
+			t.Errorf("%s, good settings: %v", name, bad)
 		}
-		have[change[0]] = change[1]
-		if bad := checkTopic("1", Changes("1"), have); len(bad) != 1 || !errors.Is(bad[0], log.ErrTopicConfig) {
+		have := maps.Clone(tt.good)
+		have[tt.change[0]] = tt.change[1]
+		bad := checkTopic("1", tt.topic, have)
+		if len(bad) != 1 || !errors.Is(bad[0], log.ErrTopicConfig) {
 			t.Errorf("%s: %v", name, bad)
+			continue
 		}
-	}
-	if bad := checkTopic("1", Changes("1"), good); len(bad) != 0 {
-		t.Errorf("good settings: %v", bad)
+		for _, want := range []string{tt.topic, tt.change[0], strconv.Quote(tt.change[1]), "wanted"} {
+			if !strings.Contains(bad[0].Error(), want) {
+				t.Errorf("%s: %v doesn't say %s", name, bad[0], want)
+			}
+		}
 	}
 }
 

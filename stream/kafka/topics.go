@@ -234,6 +234,9 @@ func checkTopic(org, name string, have map[string]string) (bad []error) {
 		if !strings.HasPrefix(have["retention.ms"], "-") {
 			refuse("retention.ms", "-1", "a schema must stay as long as a row that uses it")
 		}
+		if size := have["retention.bytes"]; size != "" && !strings.HasPrefix(size, "-") {
+			refuse("retention.bytes", "-1", "a schema must stay as long as a row that uses it")
+		}
 	default:
 		if policy != "compact" {
 			refuse("cleanup.policy", "compact", "the newest value of a source must stay")
