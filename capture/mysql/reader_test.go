@@ -96,6 +96,7 @@ func testReader(t *testing.T, db servers.DB) {
 		"missing REPLICATION SLAVE":  func(t *testing.T, g *rig) { testMissingGrant(t, g, "SELECT, REPLICATION CLIENT") },
 		"missing REPLICATION CLIENT": func(t *testing.T, g *rig) { testMissingGrant(t, g, "SELECT, REPLICATION SLAVE") },
 		"binlog_format":              testBinlogFormat,
+		"lost events":                testIncident,
 		"XA":                         testXA,
 	} {
 		n++

@@ -58,6 +58,7 @@ func testReader(t *testing.T, db servers.DB) {
 		"no first start":                  testNoFirstStart,
 		"wrong password":                  testWrongPassword,
 		"role without REPLICATION":        testNoReplication,
+		"role that may publish nothing":   testPublicationByDBA,
 		"no table matches":                testNoTable,
 		"gap: slot dropped":               testSlotDropped,
 		"gap: no state":                   testNoState,
