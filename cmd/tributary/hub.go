@@ -73,6 +73,8 @@ func runHub(ctx context.Context, file string, out io.Writer, l *slog.Logger) err
 	if parts.watch != nil {
 		g.Go(func() error { parts.watch.Run(ctx); return nil })
 		g.Go(func() error { parts.keeper.Run(ctx); return nil })
+		g.Go(func() error { parts.historian.Run(ctx); return nil })
+		g.Go(func() error { parts.chronicler.Run(ctx); return nil })
 	}
 	for _, s := range served {
 		g.Go(func() error { return serve(ctx, s.ln, s.handler, l) })
@@ -105,7 +107,10 @@ type hubParts struct {
 	state  *state.State // nil without accounts
 	watch  *watch.Watch // nil without accounts
 	keeper *alarm.Keeper
-	log    *slog.Logger
+	// historian keeps how sources were, chronicler what happened to them.
+	historian  *watch.Historian
+	chronicler *watch.Chronicler
+	log        *slog.Logger
 }
 
 // listener is an address with what answers there.
@@ -214,6 +219,12 @@ func (h *hubParts) withAccounts(ctx context.Context, out io.Writer) (served []li
 	}
 	base := scheme + "://" + h.told(web.Addr())
 	if h.keeper, err = h.newKeeper(base); err != nil {
+		return served, err
+	}
+	if h.historian, err = watch.NewHistorian(watch.HistorianOptions{Diary: h.state, Watch: h.watch.Snapshot, Logger: h.log}); err != nil {
+		return served, err
+	}
+	if h.chronicler, err = watch.NewChronicler(watch.ChroniclerOptions{Chronicle: h.state, Watch: h.watch.Snapshot, Logger: h.log}); err != nil {
 		return served, err
 	}
 	lines := base + "/\n"

@@ -93,8 +93,6 @@ const formCookie = "tributary-form"
 const (
 	formField  = "form"
 	formHeader = "X-Tributary-Form"
-	// liveHeader says that an open page asks, and nobody uses it.
-	liveHeader = "X-Tributary-Live"
 )
 
 func (d *Desk) setCookie(w http.ResponseWriter, name, value string, age int) {
@@ -114,7 +112,7 @@ func (d *Desk) open(w http.ResponseWriter, r *http.Request) (*call, error) {
 	}
 	c.secret = cookie.Value
 	use := state.ByPerson
-	if r.URL.Path == eventsPath || r.Header.Get(liveHeader) != "" {
+	if r.URL.Path == eventsPath || r.URL.Path == livePath {
 		use = state.ByPage
 	}
 	c.session, err = d.o.State.Session(r.Context(), c.secret, use)

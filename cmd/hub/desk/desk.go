@@ -5,6 +5,7 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"errors"
@@ -47,6 +48,11 @@ type Options struct {
 	// Events is how long a page of states is kept up to date before it has to ask again,
 	// which shows whether its session still counts. Default 2 min.
 	Events time.Duration
+	// Every is the pause between two looks at a page that is open. Default 5s.
+	Every time.Duration
+	// Watchers bounds the open pages that are kept up to date, and WatchersEach those of one
+	// account. Default 500 and 20.
+	Watchers, WatchersEach int
 	// Now is the clock. Default time.Now.
 	Now    func() time.Time
 	Logger *slog.Logger
@@ -58,6 +64,7 @@ type Desk struct {
 	pages   map[string]*template.Template
 	foreign *http.CrossOriginProtection
 	routes  []route
+	parts   *parts
 }
 
 //go:embed assets
@@ -71,6 +78,11 @@ func New(o Options) (*Desk, error) {
 	if o.Events == 0 {
 		o.Events = 2 * time.Minute
 	}
+	o.Every = cmp.Or(o.Every, 5*time.Second)
+	o.Watchers, o.WatchersEach = cmp.Or(o.Watchers, 500), cmp.Or(o.WatchersEach, 20)
+	if o.Events < 0 || o.Every < 0 || o.Watchers < 0 || o.WatchersEach < 0 {
+		return nil, errors.New("desk options: Events, Every, Watchers and WatchersEach must be above 0")
+	}
 	if o.Watch == nil {
 		none := &watch.Snapshot{}
 		o.Watch = func() *watch.Snapshot { return none }
@@ -81,9 +93,9 @@ func New(o Options) (*Desk, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	d := &Desk{o: o, foreign: http.NewCrossOriginProtection(), pages: map[string]*template.Template{}}
+	d := &Desk{o: o, foreign: http.NewCrossOriginProtection(), pages: map[string]*template.Template{}, parts: newParts()}
 	for _, name := range pageNames {
-		t, err := template.New(name).Funcs(functions).ParseFS(assets, "assets/frame.html", "assets/"+name+".html")
+		t, err := template.New(name).Funcs(functions).ParseFS(assets, "assets/frame.html", "assets/charts.html", "assets/"+name+".html")
 		if err != nil {
 			return nil, err
 		}
@@ -104,6 +116,7 @@ func (d *Desk) Handler(rest http.Handler) http.Handler {
 		rt := &d.routes[i]
 		mux.HandleFunc(rt.Method+" "+rt.Path, func(w http.ResponseWriter, r *http.Request) { d.serve(w, r, rt) })
 	}
+	mux.HandleFunc("GET "+livePath, d.live)
 	mux.HandleFunc("GET /login", d.loginPage)
 	mux.HandleFunc("GET /setup", d.setupPage)
 	for path, p := range d.pagesByPath() {

@@ -21,7 +21,7 @@ import (
 )
 
 // pageNames are the templates of pages, each in a file of its name.
-var pageNames = []string{"login", "setup", "me", "accounts", "orgs", "invitations", "requests", "request", "audit", "tree", "source", "complete", "alarms", "alarm"}
+var pageNames = []string{"login", "setup", "me", "accounts", "orgs", "invitations", "requests", "request", "audit", "tree", "source", "complete", "alarms", "alarm", "history", "timeline"}
 
 // page is a page for those who are logged in.
 type page struct {
@@ -31,6 +31,7 @@ type page struct {
 	// load gathers what the page shows.
 	load func(*call) (any, error)
 	menu bool // it stands in the menu
+	live bool // it has a part that is kept up to date
 }
 
 func (d *Desk) pagesByPath() map[string]*page {
@@ -43,18 +44,20 @@ func (d *Desk) pagesByPath() map[string]*page {
 
 // pages are in the order of the menu.
 var pages = []page{
-	{"alarms", "/alarms", acting, account.See, loadAlarms, true},
-	{"alarm", "/alarms/{id}", acting, account.See, loadAlarm, false},
-	{"tree", "/tree", acting, account.See, loadTree, true},
-	{"source", "/sources/{source}", acting, account.See, loadSource, false},
-	{"complete", "/complete", acting, account.See, loadComplete, true},
-	{"requests", "/requests", acting, account.See, loadRequests, true},
-	{"request", "/requests/{id}", acting, account.See, loadRequest, false},
-	{"invitations", "/invitations", acting, account.See, loadInvitations, true},
-	{"orgs", "/orgs", acting, account.See, loadOrgs, true},
-	{"accounts", "/accounts", acting, account.Administer, loadAccounts, true},
-	{"audit", "/audit", acting, account.Audit, loadAudit, true},
-	{"me", "/me", person, "", func(*call) (any, error) { return nil, nil }, false},
+	{"alarms", "/alarms", acting, account.See, loadAlarms, true, true},
+	{"alarm", "/alarms/{id}", acting, account.See, loadAlarm, false, false},
+	{"tree", "/tree", acting, account.See, loadTree, true, true},
+	{"source", "/sources/{source}", acting, account.See, loadSource, false, true},
+	{"history", "/orgs/{org}/history", acting, account.See, loadHistory, false, true},
+	{"timeline", "/sources/{source}/timeline", acting, account.See, loadTimeline, false, false},
+	{"complete", "/complete", acting, account.See, loadComplete, true, true},
+	{"requests", "/requests", acting, account.See, loadRequests, true, false},
+	{"request", "/requests/{id}", acting, account.See, loadRequest, false, false},
+	{"invitations", "/invitations", acting, account.See, loadInvitations, true, false},
+	{"orgs", "/orgs", acting, account.See, loadOrgs, true, false},
+	{"accounts", "/accounts", acting, account.Administer, loadAccounts, true, false},
+	{"audit", "/audit", acting, account.Audit, loadAudit, true, false},
+	{"me", "/me", person, "", func(*call) (any, error) { return nil, nil }, false, false},
 }
 
 func (c *call) view(name string) *view {
@@ -90,7 +93,7 @@ func (c *call) menu(name string) (menu []item) {
 	}
 	for _, p := range pages {
 		if p.menu && len(c.session.Scopes(p.act)) > 0 {
-			menu = append(menu, item{p.path, text("menu."+p.name, c.lang), p.name == name || p.name == "requests" && name == "request" || p.name == "tree" && name == "source" || p.name == "alarms" && name == "alarm"})
+			menu = append(menu, item{p.path, text("menu."+p.name, c.lang), p.name == name || p.name == "requests" && name == "request" || p.name == "tree" && (name == "source" || name == "history" || name == "timeline") || p.name == "alarms" && name == "alarm"})
 		}
 	}
 	return menu

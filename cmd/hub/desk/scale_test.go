@@ -145,6 +145,16 @@ func testScale(t *testing.T, db servers.DB) {
 	var running sync.WaitGroup
 	running.Go(func() { followed.Run(ctx) })
 	running.Go(func() { w.Run(ctx) })
+	diary, err := watch.NewHistorian(watch.HistorianOptions{Diary: r.state, Watch: w.Snapshot})
+	if err != nil {
+		t.Fatal(err)
+	}
+	running.Go(func() { diary.Run(ctx) })
+	chronicler, err := watch.NewChronicler(watch.ChroniclerOptions{Chronicle: r.state, Watch: w.Snapshot})
+	if err != nil {
+		t.Fatal(err)
+	}
+	running.Go(func() { chronicler.Run(ctx) })
 	defer func() { cancel(); running.Wait() }()
 	c := r.person("viewer", account.Grant{Role: account.Viewer})
 	for deadline := time.Now().Add(time.Minute); w.Snapshot().Tree(watch.Query{Scopes: []string{""}}).Found < n; {

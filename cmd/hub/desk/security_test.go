@@ -67,7 +67,14 @@ var attempts = map[string]func(w *world, org string) attempt{
 		return attempt{fmt.Sprintf("/api/maintenance/%d/end", w.maintenance(org)), nil}
 	},
 	"GET /api/sources/{source}": func(_ *world, org string) attempt { return attempt{"/api/sources/" + org + "-xueji", nil} },
-	"POST /api/invitations":     func(_ *world, org string) attempt { return attempt{"/api/invitations", map[string]any{"org": org}} },
+	"GET /api/sources/{source}/history": func(_ *world, org string) attempt {
+		return attempt{"/api/sources/" + org + "-xueji/history", nil}
+	},
+	"GET /api/sources/{source}/timeline": func(_ *world, org string) attempt {
+		return attempt{"/api/sources/" + org + "-xueji/timeline", nil}
+	},
+	"GET /api/orgs/{org}/history": func(_ *world, org string) attempt { return attempt{"/api/orgs/" + org + "/history?span=30d", nil} },
+	"POST /api/invitations":       func(_ *world, org string) attempt { return attempt{"/api/invitations", map[string]any{"org": org}} },
 	"POST /api/invitations/{id}/withdraw": func(w *world, org string) attempt {
 		i, _ := w.invite(org)
 		return attempt{fmt.Sprintf("/api/invitations/%d/withdraw", i.ID), nil}
@@ -244,7 +251,7 @@ func (w *world) print(db servers.DB) string {
 func TestDesk(t *testing.T) {
 	db := servers.Postgres(t, nil)
 	for name, f := range map[string]func(*testing.T, servers.DB){
-		"security": testSecurity, "states": testStates, "scale": testScale, "sessions": testSessions, "forms": testForms, "agents": testAgents, "way": testWay, "pages": testPages, "login": testLogin, "bodies": testBodies, "browser": testBrowser,
+		"security": testSecurity, "live": testLive, "states": testStates, "scale": testScale, "sessions": testSessions, "forms": testForms, "agents": testAgents, "way": testWay, "pages": testPages, "login": testLogin, "bodies": testBodies, "browser": testBrowser,
 	} {
 		t.Run(name, func(t *testing.T) { f(t, db) })
 	}

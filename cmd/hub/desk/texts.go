@@ -131,6 +131,19 @@ var catalogue = map[string][2]string{
 	"complete.note": {"Each approved authoritative source counts. Proved by positions: the agent asks its server where its log ends, and tells the moment once reading has come there.", "所有已批准的权威源均计入。以位点为证：agent 询问源库日志的末端位置，读到该位置后才报告对应时刻。"},
 	"complete.none": {"No dataset is approved here", "此范围内没有已批准的数据集"}, "complete.none.do": {"Approve a request of an authoritative source, or choose another org.", "请批准权威源的登记申请，或选择其他机构。"},
 
+	"title.history": {"History", "历史"}, "note.history": {"All sources below an org together, over a day and over a month.", "某机构之下全部数据源合计，近一天与近一月。"}, "tree.history": {"History: 24 hours and 30 days", "历史：24 小时与 30 天"},
+	"history": {"History", "历史"}, "history.note": {"Grey: nobody knew, because the agent or the hub said nothing. Each chart has its figures as a table below.", "灰色：agent 或 hub 没有消息，情况未知。图下附有对应的数据表。"},
+	"history.lag": {"Lag to the slowest store", "到最慢汇聚库的延迟"}, "history.rate": {"Rows/s into the log", "写入日志的行/秒"}, "history.most": {"Longest", "最长"},
+	"history.span.24h": {"24 hours", "24 小时"}, "history.span.30d": {"30 days", "30 天"}, "history.now": {"last %s, at most %s (%s)", "最新 %s，最高 %s（%s）"}, "history.none": {"nothing is known yet", "暂无数据"},
+	"history.lag.note.24h": {"The longest of each minute, from the commit at the source to that in the store.", "每分钟的最大值，从源库提交到汇聚库提交。"}, "history.lag.note.30d": {"Per half hour the median of its minutes, and thin above it the longest.", "每半小时各分钟的中位数；上方细线为最大值。"},
+	"history.rate.note.24h": {"The mean of each minute.", "每分钟的平均值。"}, "history.rate.note.30d": {"The mean of each half hour.", "每半小时的平均值。"},
+	"history.table.24h": {"The day as a table, by hour", "一天的数据表（按小时）"}, "history.table.30d": {"The month as a table, by day", "一月的数据表（按天）"},
+
+	"title.timeline": {"Time line", "时间线"}, "note.timeline": {"What happened, the newest first: states, tables, restarts, alarms, and what people did. Kept for 90 days.", "发生过的事件，最新的在前：状态、表、重启、告警和人员操作，保留 90 天。"},
+	"event": {"What", "事件"}, "event.detail": {"More", "说明"}, "event.none": {"Nothing has happened yet.", "暂无事件。"}, "event.all": {"All of the time line", "完整时间线"}, "event.newest": {"Newest", "最新"},
+	"event.seen": {"Seen for the first time:", "首次出现："}, "event.state": {"State:", "状态："}, "event.epoch": {"New epoch, continuity wasn't proved:", "新的 epoch（未能证明连续）："}, "event.restart": {"Agent restarted:", "agent 重启："},
+	"event.agent": {"Agent:", "agent："}, "event.stopped": {"Table has stopped:", "表已停止："}, "event.resumed": {"Table goes on:", "表已恢复："}, "event.alarm": {"Alarm:", "告警："}, "event.over": {"Alarm over:", "告警恢复："},
+
 	"audit.text": {"Who, what, org or object", "人员、操作、机构或对象"}, "audit.from": {"From", "起"}, "audit.until": {"Until", "止"}, "audit.export": {"Export as CSV", "导出 CSV"}, "audit.entries": {"Entries", "记录"}, "audit.at": {"At", "时间"},
 	"audit.actor": {"Who", "操作者"}, "audit.action": {"What", "操作"}, "audit.object": {"Object", "对象"}, "audit.older": {"Older", "更早的记录"}, "audit.none": {"Nothing found.", "没有符合条件的记录。"}, "outcome.refused": {"refused", "被拒绝"},
 	"action.login": {"log in", "登录"}, "action.logout": {"log out", "退出"}, "action.refused": {"request", "请求"}, "action.account.create": {"make an account", "创建账号"}, "action.account.grants": {"set roles", "设置角色"},

@@ -13,6 +13,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/tributary-cdc/tributary/cmd/hub/account"
+	"github.com/tributary-cdc/tributary/cmd/hub/state"
 	"github.com/tributary-cdc/tributary/schema/catalog"
 )
 
@@ -43,8 +44,19 @@ func TestTexts(t *testing.T) {
 			asked[prefix+w] = true
 		}
 	}
+	asked["history.rate"] = true
+	for _, kind := range state.EventKinds {
+		if kind != state.OfAudit { // whose action says it
+			asked["event."+kind] = true
+		}
+	}
+	for _, span := range []string{state.Day.Name, state.Month.Name} {
+		for _, key := range []string{"history.span.", "history.table.", "history.lag.note.", "history.rate.note."} {
+			asked[key+span] = true
+		}
+	}
 	files, err := filepath.Glob("assets/*.html")
-	if err != nil || len(files) != len(pageNames)+1 {
+	if err != nil || len(files) != len(pageNames)+2 {
 		t.Fatalf("%v, %v", files, err)
 	}
 	plain := regexp.MustCompile(`T "([a-z.]+)"`)

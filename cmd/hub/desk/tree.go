@@ -78,6 +78,9 @@ type sourceView struct {
 	Stores []string
 	Tables []tableRow
 	At     time.Time
+	// Charts and Timeline are of the page.
+	Charts   []spanView
+	Timeline *timelineView
 }
 
 // tableRow is a table of a source.
@@ -175,7 +178,16 @@ func (r *tableRow) rank() int {
 	return 0
 }
 
-func loadSource(c *call) (any, error) { return c.source() }
+func loadSource(c *call) (any, error) {
+	v, err := c.source()
+	if err == nil {
+		v.Charts, err = c.charts(c.pastOfSource(v.Source))
+	}
+	if err == nil {
+		v.Timeline, err = c.timeline(v.Source, "", pieceOfTimeline)
+	}
+	return v, err
+}
 
 // completeView is up to when datasets are complete.
 type completeView struct {

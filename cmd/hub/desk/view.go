@@ -69,6 +69,26 @@ func (v *view) At(at any) string {
 	return "—"
 }
 
+// Moment gives a time to the minute.
+func (v *view) Moment(at time.Time) string { return at.Local().Format("01-02 15:04") }
+
+// Pack gives a part of a page to a template of its own.
+func (v *view) Pack(part any) any {
+	return struct {
+		View *view
+		Part any
+	}{v, part}
+}
+
+// Chart gives a chart to its template.
+func (v *view) Chart(c chart, span string) any {
+	return struct {
+		View  *view
+		Chart chart
+		Span  string
+	}{v, c, span}
+}
+
 // Soon reports whether a certificate ends within 30 days.
 func (v *view) Soon(at time.Time) bool { return at.Sub(v.now) < 30*24*time.Hour }
 

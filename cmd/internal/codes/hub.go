@@ -139,6 +139,9 @@ var ofHub = map[string]map[language.Language]explanation{
 	"ORG_UNKNOWN": {
 		english: {"there is no such org in your part of the tree", "check the code; orgs come by tributary org import, or on the page"},
 		chinese: {"您的管辖范围内没有该机构", "检查代码；机构由 tributary org import 或在页面上导入"}},
+	"PAGES_TOO_MANY": {
+		english: {"too many pages are kept up to date at once", "close pages that nobody looks at; the page itself is right, and is up to date when it is loaded again"},
+		chinese: {"同时自动更新的页面过多", "关闭不看的页面；本页内容在打开时是正确的，重新加载即为最新"}},
 	"PASSWORD_DIFFERS": {
 		english: {"the two passwords aren't the same", "type both again"},
 		chinese: {"两次输入的口令不一致", "请重新输入"}},
