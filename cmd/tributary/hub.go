@@ -176,11 +176,14 @@ func (h *hubParts) withAccounts(ctx context.Context, out io.Writer) (served []li
 		return nil, err
 	}
 	served = append(served, listener{ln: web})
-	if h.watch, err = watch.New(watch.Options{Board: h.board, Register: h.state, Stores: h.stores, Late: c.Alarms.Late, Logger: h.log,
+	if h.watch, err = watch.New(watch.Options{Board: h.board, Register: h.state, Stores: h.stores, Late: c.Alarms.Late, Promised: c.Alarms.Freshness, Logger: h.log,
 		OnOrg: func(org string) { h.board.Follow(statusTopic(org)) }}); err != nil {
 		return served, err
 	}
 	o := desk.Options{Watch: h.watch.Snapshot, State: h.state, Authority: auth, Topics: hubTopics{h.client, c}, Hosts: c.Names, Logger: h.log}
+	if o.Shifts, err = shifts(c); err != nil {
+		return served, err
+	}
 	if o.Secure = c.TLS != nil || !config.OnLoopback(c.HTTP); o.Secure {
 		get := own.Get
 		if c.TLS != nil {

@@ -89,7 +89,11 @@ func openState(ctx context.Context, c *config.Hub) (*state.State, error) {
 	if err != nil {
 		return nil, err
 	}
-	return state.Open(ctx, state.Options{Config: conn, TLS: c.State.TLS.Peer(), Lingers: c.Alarms.Calm})
+	s, err := shifts(c)
+	if err != nil {
+		return nil, err
+	}
+	return state.Open(ctx, state.Options{Config: conn, TLS: c.State.TLS.Peer(), Zone: s.Zone, Lingers: c.Alarms.Calm})
 }
 
 // withState lends the state of the hub of a configuration file.

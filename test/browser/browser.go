@@ -71,7 +71,8 @@ type Tab struct {
 	axe string // the script
 }
 
-// Open makes a tab of a window's size, by day or by night.
+// Open makes a tab of a window's size, by day or by night. It is the one that is looked at:
+// those before it are hidden, and know it.
 func Open(t *testing.T, browser context.Context, width, height int64, dark bool) *Tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(browser)
@@ -104,7 +105,7 @@ func Open(t *testing.T, browser context.Context, width, height int64, dark bool)
 	if err := chromedp.Run(ctx); err != nil { // the tab lives as long as the context of its first step
 		t.Fatal(err)
 	}
-	v.Run(log.Enable(), chromedp.EmulateViewport(width, height),
+	v.Run(log.Enable(), page.BringToFront(), chromedp.EmulateViewport(width, height),
 		emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"}}))
 	return v
 }

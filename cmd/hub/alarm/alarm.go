@@ -333,7 +333,7 @@ func (f *finder) late(x *watch.Source, gap bool, tell func(Kind, string, string)
 	for i := range x.Flows {
 		w := &x.Flows[i]
 		if w.State == watch.Late && !f.away[i][x.ID] && !gap {
-			late = append(late, fmt.Sprintf("%s %.0f s", f.s.Stores[i], w.Lag))
+			late = append(late, fmt.Sprintf("%s %.0f s > %.0f s", f.s.Stores[i], w.Lag, x.Promised))
 		}
 		if w.State == watch.Silent && !f.away[i][x.ID] {
 			late = append(late, f.s.Stores[i])

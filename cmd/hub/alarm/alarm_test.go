@@ -247,8 +247,10 @@ func TestOneAlarmPerCause(t *testing.T) {
 
 // book is a Book in memory with one message.
 type book struct {
-	found []Alarm
-	next  *Message
+	found  []Alarm
+	next   *Message
+	report *Report
+	sent   map[string]bool
 }
 
 func (b *book) KeepAlarms(_ context.Context, found []Alarm) error { b.found = found; return nil }
@@ -257,6 +259,19 @@ func (b *book) TakeMessage(context.Context, string) (*Message, error) {
 	m := b.next
 	b.next = nil
 	return m, nil
+}
+func (b *book) DueReport(_ context.Context, to string, from, until time.Time) (*Report, error) {
+	if b.report == nil || b.sent[to] {
+		return nil, nil
+	}
+	b.sent[to] = true
+	r := *b.report
+	r.From, r.Until = from, until
+	return &r, nil
+}
+func (b *book) UnsentReport(_ context.Context, to string, _ time.Time) error {
+	delete(b.sent, to)
+	return nil
 }
 func (b *book) Untold(_ context.Context, _ string, m *Message) error { b.next = m; return nil }
 

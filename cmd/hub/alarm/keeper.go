@@ -20,6 +20,17 @@ type Book interface {
 	// told; Untold takes that back.
 	TakeMessage(ctx context.Context, webhook string) (*Message, error)
 	Untold(ctx context.Context, webhook string, m *Message) error
+	// DueReport gives the report of a shift that a webhook or a mail server hasn't been sent
+	// yet, nil if it has, and notes it as sent; UnsentReport takes that back.
+	DueReport(ctx context.Context, to string, from, until time.Time) (*Report, error)
+	UnsentReport(ctx context.Context, to string, until time.Time) error
+}
+
+// channel is where messages and reports go. Calls block until they are taken or refused.
+type channel interface {
+	ID() string
+	Tell(ctx context.Context, m Message) error
+	Report(ctx context.Context, r *Report) error
 }
 
 // KeeperOptions says what a Keeper works with. Book and Watch are required.
@@ -28,6 +39,9 @@ type KeeperOptions struct {
 	Watch    func() *watch.Snapshot
 	Rules    Rules
 	Webhooks []Webhook
+	Mails    []Mail
+	// Shifts are when reports are sent.
+	Shifts Shifts
 	// Every is the pause between two looks. Default 5s.
 	Every time.Duration
 	// Holds is how long something must be found before it is an alarm. Default 15s.
@@ -41,7 +55,8 @@ type KeeperOptions struct {
 type Keeper struct {
 	o     KeeperOptions
 	since map[string]time.Time // when each was first found
-	bad   map[string]bool      // webhooks that don't take messages
+	to    []channel
+	bad   map[string]bool // channels that don't take what they are sent
 	err   error
 }
 
@@ -62,7 +77,14 @@ func NewKeeper(o KeeperOptions) (*Keeper, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Keeper{o: o, since: map[string]time.Time{}, bad: map[string]bool{}}, nil
+	k := &Keeper{o: o, since: map[string]time.Time{}, bad: map[string]bool{}}
+	for i := range o.Webhooks {
+		k.to = append(k.to, robot{&o.Webhooks[i], o.Client})
+	}
+	for i := range o.Mails {
+		k.to = append(k.to, &o.Mails[i])
+	}
+	return k, nil
 }
 
 // Run looks until ctx ends.
@@ -110,32 +132,54 @@ func (k *Keeper) Look(ctx context.Context) error {
 	if err := k.o.Book.KeepAlarms(ctx, held); err != nil {
 		return err
 	}
-	for i := range k.o.Webhooks {
-		if err := k.tell(ctx, &k.o.Webhooks[i]); err != nil {
+	for _, c := range k.to {
+		if err := k.tell(ctx, c); err != nil {
+			return err
+		}
+		if err := k.report(ctx, c, s.At); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// atOnce bounds the messages to one webhook in one look: robots refuse more than 20 a minute.
-const atOnce = 1
-
-// tell sends what a webhook is to be told. One that doesn't take it is tried again later.
-func (k *Keeper) tell(ctx context.Context, h *Webhook) error {
-	for range atOnce {
-		m, err := k.o.Book.TakeMessage(ctx, h.Name)
-		if err != nil || m == nil {
-			return err
-		}
-		err = h.Post(ctx, k.o.Client, *m)
-		if (err != nil) != k.bad[h.Name] {
-			k.o.Logger.Warn("webhook", "webhook", h.Name, "err", err)
-			k.bad[h.Name] = err != nil
-		}
-		if err != nil {
-			return k.o.Book.Untold(context.WithoutCancel(ctx), h.Name, m)
-		}
+// tell sends the next message, if there is one: robots refuse more than 20 a minute. What isn't
+// taken is tried again later.
+func (k *Keeper) tell(ctx context.Context, c channel) error {
+	m, err := k.o.Book.TakeMessage(ctx, c.ID())
+	if err != nil || m == nil {
+		return err
+	}
+	if err := c.Tell(ctx, *m); k.note(c, err) {
+		return k.o.Book.Untold(context.WithoutCancel(ctx), c.ID(), m)
 	}
 	return nil
+}
+
+// reportWithin is how long after the end of a shift its report is still sent.
+const reportWithin = 2 * time.Hour
+
+// report sends the report of the shift that has ended, once.
+func (k *Keeper) report(ctx context.Context, c channel, now time.Time) error {
+	from, until := k.o.Shifts.Last(now)
+	if now.Sub(until) > reportWithin {
+		return nil
+	}
+	r, err := k.o.Book.DueReport(ctx, c.ID(), from, until)
+	if err != nil || r == nil {
+		return err
+	}
+	if err := c.Report(ctx, r); k.note(c, err) {
+		return k.o.Book.UnsentReport(context.WithoutCancel(ctx), c.ID(), until)
+	}
+	return nil
+}
+
+// note logs when a channel begins or ceases to refuse, and says whether it refuses.
+func (k *Keeper) note(c channel, err error) bool {
+	if (err != nil) != k.bad[c.ID()] {
+		k.o.Logger.Warn("message", "to", c.ID(), "err", err)
+		k.bad[c.ID()] = err != nil
+	}
+	return err != nil
 }

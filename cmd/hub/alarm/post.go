@@ -59,19 +59,27 @@ type Message struct {
 // markdown.
 const maxMessage = 4000
 
-// Text gives a message as markdown.
-func (m *Message) Text(lang language.Language) string {
-	w := Words(m.Kind, lang)
-	over, who, do, behind, page := "Over: ", "By: ", "To do: ", "%d sources stand behind it", "Details"
+// title says in a line what has come or gone.
+func (m *Message) title(lang language.Language) string {
+	title, over := Words(m.Kind, lang).Name+" · "+Object(m.Object, lang), "Over: "
 	if lang == language.Chinese {
-		over, who, do, behind, page = "已恢复：", "处理人：", "处理：", "影响 %d 个数据源", "查看详情"
+		over = "已恢复："
 	}
-	var b strings.Builder
-	title := w.Name + " · " + Object(m.Object, lang)
 	if m.Over {
 		title = over + title
 	}
-	fmt.Fprintf(&b, "### %s\n", plain(title))
+	return plain(title)
+}
+
+// Text gives a message as markdown.
+func (m *Message) Text(lang language.Language) string {
+	w := Words(m.Kind, lang)
+	who, do, behind, page := "By: ", "To do: ", "%d sources stand behind it", "Details"
+	if lang == language.Chinese {
+		who, do, behind, page = "处理人：", "处理：", "影响 %d 个数据源", "查看详情"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "### %s\n", m.title(lang))
 	if m.Detail != "" || m.Code != "" {
 		fmt.Fprintf(&b, "> %s\n\n", plain(strings.TrimSpace(m.Code+" "+m.Detail)))
 	}
@@ -101,7 +109,11 @@ func (h *Webhook) body(m Message) ([]byte, error) {
 	if h.Page != "" {
 		m.URL = fmt.Sprintf("%s/alarms/%d", h.Page, m.ID)
 	}
-	text := m.Text(h.Language)
+	return h.formed(Words(m.Kind, h.Language).Name, m.Text(h.Language), m)
+}
+
+// formed gives a text as the form wants it, or a value as it is.
+func (h *Webhook) formed(title, text string, value any) ([]byte, error) {
 	if len(text) > maxMessage {
 		text = strings.ToValidUTF8(text[:maxMessage], "")
 	}
@@ -109,9 +121,9 @@ func (h *Webhook) body(m Message) ([]byte, error) {
 	case WeCom: // developer.work.weixin.qq.com/document/path/91770
 		return json.Marshal(map[string]any{"msgtype": "markdown", "markdown": map[string]string{"content": text}})
 	case DingTalk: // open.dingtalk.com/document/robots/custom-robot-access
-		return json.Marshal(map[string]any{"msgtype": "markdown", "markdown": map[string]string{"title": Words(m.Kind, h.Language).Name, "text": text}})
+		return json.Marshal(map[string]any{"msgtype": "markdown", "markdown": map[string]string{"title": title, "text": text}})
 	}
-	return json.Marshal(m)
+	return json.Marshal(value)
 }
 
 // address gives where to, signed if need be.
@@ -132,13 +144,37 @@ func (h *Webhook) address(now time.Time) (string, error) {
 	return u.String(), nil
 }
 
-// Post sends a message. The robots answer 200 also to what they refuse, and say so in
-// errcode. No error holds the address.
+// Post sends a message.
 func (h *Webhook) Post(ctx context.Context, client *http.Client, m Message) error {
 	b, err := h.body(m)
 	if err != nil {
 		return err
 	}
+	return h.send(ctx, client, b)
+}
+
+// robot is a webhook with the client that reaches it.
+type robot struct {
+	*Webhook
+	client *http.Client
+}
+
+func (r robot) ID() string { return r.Name }
+
+func (r robot) Tell(ctx context.Context, m Message) error { return r.Post(ctx, r.client, m) }
+
+// Report sends a report, which is {"report": …} in JSON.
+func (r robot) Report(ctx context.Context, report *Report) error {
+	b, err := r.formed(report.Title(r.Language), report.Text(r.Language, r.Page), map[string]any{"report": report})
+	if err != nil {
+		return err
+	}
+	return r.send(ctx, r.client, b)
+}
+
+// send posts a body. The robots answer 200 also to what they refuse, and say so in errcode.
+// No error holds the address.
+func (h *Webhook) send(ctx context.Context, client *http.Client, b []byte) error {
 	to, err := h.address(time.Now())
 	if err != nil {
 		return fmt.Errorf("webhook %s: %w", h.Name, err)

@@ -139,6 +139,9 @@ func endMaintenance(c *call) (any, error) {
 // Alarm gives a kind of alarm its name.
 func (v *view) Alarm(k alarm.Kind) string { return alarm.Words(k, v.lang).Name }
 
+// AlarmKind is the same of a kind as a text.
+func (v *view) AlarmKind(k string) string { return v.Alarm(alarm.Kind(k)) }
+
 // Object names what an alarm is about.
 func (v *view) Object(s string) string { return alarm.Object(s, v.lang) }
 

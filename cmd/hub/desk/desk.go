@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tributary-cdc/tributary/cmd/hub/alarm"
 	"github.com/tributary-cdc/tributary/cmd/hub/authority"
 	"github.com/tributary-cdc/tributary/cmd/hub/state"
 	"github.com/tributary-cdc/tributary/cmd/hub/watch"
@@ -48,6 +49,8 @@ type Options struct {
 	// Events is how long a page of states is kept up to date before it has to ask again,
 	// which shows whether its session still counts. Default 2 min.
 	Events time.Duration
+	// Shifts are those of reports.
+	Shifts alarm.Shifts
 	// Every is the pause between two looks at a page that is open. Default 5s.
 	Every time.Duration
 	// Watchers bounds the open pages that are kept up to date, and WatchersEach those of one
@@ -82,6 +85,12 @@ func New(o Options) (*Desk, error) {
 	o.Watchers, o.WatchersEach = cmp.Or(o.Watchers, 500), cmp.Or(o.WatchersEach, 20)
 	if o.Events < 0 || o.Every < 0 || o.Watchers < 0 || o.WatchersEach < 0 {
 		return nil, errors.New("desk options: Events, Every, Watchers and WatchersEach must be above 0")
+	}
+	if o.Shifts.Zone == nil {
+		var err error
+		if o.Shifts, err = alarm.NewShifts(nil, ""); err != nil {
+			return nil, err
+		}
 	}
 	if o.Watch == nil {
 		none := &watch.Snapshot{}

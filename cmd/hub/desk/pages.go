@@ -21,7 +21,7 @@ import (
 )
 
 // pageNames are the templates of pages, each in a file of its name.
-var pageNames = []string{"login", "setup", "me", "accounts", "orgs", "invitations", "requests", "request", "audit", "tree", "source", "complete", "alarms", "alarm", "history", "timeline"}
+var pageNames = []string{"login", "setup", "me", "accounts", "orgs", "invitations", "requests", "request", "audit", "tree", "source", "complete", "alarms", "alarm", "history", "timeline", "report", "calendar"}
 
 // page is a page for those who are logged in.
 type page struct {
@@ -46,6 +46,8 @@ func (d *Desk) pagesByPath() map[string]*page {
 var pages = []page{
 	{"alarms", "/alarms", acting, account.See, loadAlarms, true, true},
 	{"alarm", "/alarms/{id}", acting, account.See, loadAlarm, false, false},
+	{"calendar", "/calendar", acting, account.See, loadCalendar, false, false},
+	{"report", "/report", acting, account.See, loadReport, true, false},
 	{"tree", "/tree", acting, account.See, loadTree, true, true},
 	{"source", "/sources/{source}", acting, account.See, loadSource, false, true},
 	{"history", "/orgs/{org}/history", acting, account.See, loadHistory, false, true},
@@ -65,7 +67,7 @@ func (c *call) view(name string) *view {
 	if c.lang == language.Chinese {
 		other = language.English
 	}
-	v := &view{Lang: c.lang.Tag(), OtherLang: other.Tag(), Page: name, Me: c.session, Form: c.formSecret(), Query: c.r.URL.Query(), lang: c.lang, now: c.d.o.Now()}
+	v := &view{Lang: c.lang.Tag(), OtherLang: other.Tag(), Page: name, Me: c.session, Form: c.formSecret(), Query: c.r.URL.Query(), lang: c.lang, now: c.d.o.Now(), zone: c.d.o.Shifts.Zone}
 	q := c.r.URL.Query()
 	q.Set("lang", v.OtherLang)
 	path := c.r.URL.Path
@@ -93,7 +95,7 @@ func (c *call) menu(name string) (menu []item) {
 	}
 	for _, p := range pages {
 		if p.menu && len(c.session.Scopes(p.act)) > 0 {
-			menu = append(menu, item{p.path, text("menu."+p.name, c.lang), p.name == name || p.name == "requests" && name == "request" || p.name == "tree" && (name == "source" || name == "history" || name == "timeline") || p.name == "alarms" && name == "alarm"})
+			menu = append(menu, item{p.path, text("menu."+p.name, c.lang), p.name == name || p.name == "requests" && name == "request" || p.name == "tree" && (name == "source" || name == "history" || name == "timeline") || p.name == "alarms" && (name == "alarm" || name == "calendar")})
 		}
 	}
 	return menu

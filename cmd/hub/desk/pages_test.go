@@ -6,12 +6,15 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/tributary-cdc/tributary/cmd/hub/account"
+	"github.com/tributary-cdc/tributary/cmd/hub/alarm"
 	"github.com/tributary-cdc/tributary/cmd/hub/state"
+	"github.com/tributary-cdc/tributary/cmd/hub/watch"
 	"github.com/tributary-cdc/tributary/schema/catalog"
 	"github.com/tributary-cdc/tributary/schema/personal"
 	"github.com/tributary-cdc/tributary/test/browser"
@@ -60,7 +63,36 @@ func filled(t *testing.T, db servers.DB) (w *world, pending int64) {
 	}
 	w.account("330106")
 	w.alarm("330106")
+	w.past("330106-xueji")
 	return w, pending
+}
+
+// past gives a source hours with a gap, and something that happened.
+func (w *world) past(id string) {
+	w.t.Helper()
+	org := w.look().Source([]string{""}, id).Org
+	for i := range 150 {
+		ago := 180 - i
+		if i >= 120 {
+			ago = 150 - i
+		}
+		lag, rate := float32(i%40)/10, float32(200+i%30*7)
+		if i%25 == 7 {
+			lag *= 20
+		}
+		p := watch.Point{Lag: &lag, Rate: &rate}
+		m := []watch.OrgMinute{{Org: org.Code, All: p, Sources: []string{id}, Points: []watch.Point{p}}}
+		if err := w.state.KeepMinute(w.t.Context(), w.clock().Truncate(time.Minute).Add(-time.Duration(ago)*time.Minute), m); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	f := watch.Face{Source: id, Org: org.Code, Path: org.Path, State: "streaming", Epoch: 1, Program: "agent", Version: "1.0"}
+	for _, change := range []func(){func() {}, func() { f.Stopped = map[string]string{"xueji.<script>alert(1)</script>": "TABLE_NO_KEY"} }, func() { f.State, f.Code, f.Detail, f.Version = "gap", "SLOT_LOST", "gone <b>", "1.1" }} {
+		change()
+		if err := w.state.KeepFaces(w.t.Context(), []watch.Face{f}); err != nil {
+			w.t.Fatal(err)
+		}
+	}
 }
 
 // testPages: every page in both languages, as each role sees it, has its texts, shows
@@ -126,7 +158,13 @@ func testBrowser(t *testing.T, db servers.DB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	alarm := open[0].ID
+	opened := open[0].ID
+	w.holiday("330106")
+	w.pass(2 * time.Minute) // the shift that ends now has the alarm
+	if w.desk.o.Shifts, err = alarm.NewShifts([]string{w.clock().In(w.desk.o.Shifts.Zone).Format("15:04")}, ""); err != nil {
+		t.Fatal(err)
+	}
+	w.desk.o.Events, w.desk.o.Every = 10*time.Second, 200*time.Millisecond
 	chromium := browser.Chromium(t)
 	look := func(v *browser.Tab, name, lang, path, has string) {
 		t.Helper()
@@ -151,7 +189,7 @@ func testBrowser(t *testing.T, db servers.DB) {
 		v := browser.Open(t, chromium, view.width, view.height, view.dark)
 		login(v, view.name, view.lang, "boss", "/")
 		for page, has := range map[string]string{"/requests": "330108-renshi", fmt.Sprintf("/requests/%d", pending): "a_table_with", fmt.Sprintf("/requests/%d", pending-2): "330108-part", "/invitations": "330106", "/orgs": "<script>alert(1)</script>", "/accounts": "boss", "/me": "boss",
-			"/tree": "330106-xueji", "/tree?org=330106": "330106-xueji", "/sources/330106-xueji": "SLOT_LOST", "/complete": "330108-xueji", "/alarms": "330106-s", fmt.Sprintf("/alarms/%d", alarm): "gap of 330106"} {
+			"/tree": "330106-xueji", "/tree?org=330106": "330106-xueji", "/sources/330106-xueji": "SLOT_LOST", "/sources/330106-xueji/timeline": "SLOT_LOST", "/orgs/330106/history": "西湖区", "/report": "330106-s", "/calendar": "假期", "/complete": "330108-xueji", "/alarms": "330106-s", fmt.Sprintf("/alarms/%d", opened): "gap of 330106"} {
 			look(v, view.name+" "+page, view.lang, page, has)
 		}
 		logout(v)
@@ -161,8 +199,11 @@ func testBrowser(t *testing.T, db servers.DB) {
 	look(v, "zh desk audit", "zh-CN", "/audit?text=agent", "停用 agent")
 	logout(v)
 	login(v, "zh desk", "zh-CN", "boss", "/")
-	v.Run(chromedp.Navigate(w.web.URL+fmt.Sprintf("/alarms/%d", alarm)), v.Is(`document.readyState === "complete" && document.getElementById("note") !== null`), script(`document.getElementById("note").value = "我来处理"`), press(`form[action$="/acknowledge"] button`), v.Is(`document.readyState === "complete" && location.pathname === "/alarms" && document.body.innerText.includes("已确认 boss")`))
-	look(v, "zh desk acknowledged", "zh-CN", fmt.Sprintf("/alarms/%d", alarm), "我来处理")
+	v.Run(chromedp.Navigate(w.web.URL+fmt.Sprintf("/alarms/%d", opened)), v.Is(`document.readyState === "complete" && document.getElementById("note") !== null`), script(`document.getElementById("note").value = "我来处理"`), press(`form[action$="/acknowledge"] button`), v.Is(`document.readyState === "complete" && location.pathname === "/alarms" && document.body.innerText.includes("已确认 boss")`))
+	v.Run(script(`window.kept = true`))
+	another := w.alarm("330203")
+	v.Run(v.Is(fmt.Sprintf(`window.kept && document.querySelector("a[href='/alarms/%d']") !== null && document.getElementById("live-note").className === "live good"`, another))) // without a reload
+	look(v, "zh desk acknowledged", "zh-CN", fmt.Sprintf("/alarms/%d", opened), "我来处理")
 	v.Run(chromedp.Navigate(w.web.URL+"/invitations"), v.Is(`document.readyState === "complete" && document.getElementById("org") !== null`), script(`document.getElementById("org").value = "330106"`), press(`form[action="/api/invitations"] button`), v.Is(`document.readyState === "complete" && document.querySelector(".secret pre") !== null && document.querySelector(".secret pre").innerText.startsWith("tributary join https://")`))
 	v.Audit("zh desk invited")
 	v.Run(chromedp.Navigate(w.web.URL+fmt.Sprintf("/requests/%d", pending)), v.Is(`document.readyState === "complete" && document.getElementById("table-1") !== null`), press(`#table-1`), press(`form[action$="/approve"] button`), v.Is(`document.readyState === "complete" && document.querySelector("[role=alert]") !== null && document.querySelector("[role=alert]").innerText.includes("REASON_MISSING")`))

@@ -60,6 +60,15 @@ var attempts = map[string]func(w *world, org string) attempt{
 	"POST /api/alarms/{id}/silence": func(w *world, org string) attempt {
 		return attempt{fmt.Sprintf("/api/alarms/%d/silence", w.alarm(org)), map[string]any{"hours": 2, "reason": "割接"}}
 	},
+	"POST /api/calendar": func(_ *world, org string) attempt {
+		return attempt{"/api/calendar", map[string]any{"org": org, "from": "2026-07-01", "until": "2026-08-31", "name": "暑假"}}
+	},
+	"POST /api/calendar/import": func(_ *world, org string) attempt {
+		return attempt{"/api/calendar/import", map[string]any{"file": "from,name,org\n2026-05-01,劳动节," + org + "\n"}}
+	},
+	"POST /api/calendar/{id}/remove": func(w *world, org string) attempt {
+		return attempt{fmt.Sprintf("/api/calendar/%d/remove", w.holiday(org)), nil}
+	},
 	"POST /api/maintenance": func(w *world, org string) attempt {
 		return attempt{"/api/maintenance", map[string]any{"org": org, "starts": w.clock().Format(time.RFC3339), "ends": w.clock().Add(time.Hour).Format(time.RFC3339), "reason": "割接"}}
 	},
@@ -101,7 +110,7 @@ var attempts = map[string]func(w *world, org string) attempt{
 // wide are the calls that go over the whole tree or nothing of it.
 var wide = map[string]map[string]any{
 	"GET /api/accounts": nil, "GET /api/orgs": nil, "GET /api/invitations": nil, "GET /api/agents": nil, "GET /api/requests": nil, "GET /api/sources": nil,
-	"GET /api/datasets": nil, "GET /api/tree": nil, "GET /api/complete": nil, "GET /api/alarms": nil, "GET /api/maintenance": nil, "GET /api/audit": nil, "GET /api/audit.csv": nil, "GET /api/openapi.yml": nil, "GET /api/session": nil,
+	"GET /api/datasets": nil, "GET /api/tree": nil, "GET /api/complete": nil, "GET /api/report": nil, "GET /api/calendar": nil, "GET /api/alarms": nil, "GET /api/maintenance": nil, "GET /api/audit": nil, "GET /api/audit.csv": nil, "GET /api/openapi.yml": nil, "GET /api/session": nil,
 	"POST /api/orgs": {"file": "code,parent,name,kind\n3309,33,x,city\n"},
 }
 
@@ -220,6 +229,21 @@ func (w *world) maintenance(org string) int64 {
 	return m.ID
 }
 
+// holiday gives the id of days without school of an org.
+func (w *world) holiday(org string) int64 {
+	w.t.Helper()
+	w.n++
+	h := alarm.Holiday{From: w.clock().Format(time.DateOnly), Until: w.clock().AddDate(0, 0, 3).Format(time.DateOnly), Name: fmt.Sprint("假期", w.n), Org: org, Kinds: alarm.HolidayKinds}
+	if err := w.state.AddHolidays(w.t.Context(), state.By{Name: "root"}, []string{""}, []alarm.Holiday{h}); err != nil {
+		w.t.Fatal(err)
+	}
+	all, err := w.state.Holidays(w.t.Context(), []string{""})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return all[slices.IndexFunc(all, func(x state.Holiday) bool { return x.Name == h.Name })].ID
+}
+
 // print is what a refused call may not change.
 func (w *world) print(db servers.DB) string {
 	w.t.Helper()
@@ -232,6 +256,7 @@ func (w *world) print(db servers.DB) string {
 		func() (any, error) { return w.state.Requests(w.t.Context(), []string{""}) },
 		func() (any, error) { return w.state.Alarms(w.t.Context(), []string{""}) },
 		func() (any, error) { return w.state.Maintenances(w.t.Context(), []string{""}) },
+		func() (any, error) { return w.state.Holidays(w.t.Context(), []string{""}) },
 		func() (any, error) { return w.state.Sources(w.t.Context(), []string{""}) },
 	} {
 		v, err := f()
@@ -271,6 +296,7 @@ func testSecurity(t *testing.T, db servers.DB) {
 	w.account("330203")
 	w.alarm("330203")
 	w.maintenance("330203")
+	w.holiday("330203")
 	for _, rt := range w.desk.routes {
 		name := rt.Method + " " + rt.Path
 		make, placed := attempts[name]

@@ -144,6 +144,20 @@ var catalogue = map[string][2]string{
 	"event.seen": {"Seen for the first time:", "首次出现："}, "event.state": {"State:", "状态："}, "event.epoch": {"New epoch, continuity wasn't proved:", "新的 epoch（未能证明连续）："}, "event.restart": {"Agent restarted:", "agent 重启："},
 	"event.agent": {"Agent:", "agent："}, "event.stopped": {"Table has stopped:", "表已停止："}, "event.resumed": {"Table goes on:", "表已恢复："}, "event.alarm": {"Alarm:", "告警："}, "event.over": {"Alarm over:", "告警恢复："},
 
+	"menu.report": {"Shift report", "值班报告"}, "title.report": {"Shift report", "值班报告"}, "note.report": {"What happened in the shift, what is open, and who looks after it. It is also sent to the webhooks and by e-mail.", "本班发生的情况、未恢复的告警及确认人；同时通过 webhook 和邮件发送。"},
+	"report.sum": {"Alarms: %d came, %d over, %d open", "新增告警 %d，已恢复 %d，未恢复 %d"}, "report.before": {"Shift before", "上一班"}, "report.after": {"Shift after", "下一班"},
+	"report.kinds": {"Alarms by kind", "按种类统计告警"}, "report.kinds.note": {"Open is at the end of the shift.", "“未恢复”指本班结束时。"}, "report.came": {"Came", "新增"}, "report.over": {"Over", "恢复"}, "report.open": {"Open", "未恢复"},
+	"report.left": {"Open at the end of the shift", "本班结束时未恢复"}, "report.left.note": {"What nobody looks after comes first.", "无人确认的在前。"}, "report.nobody": {"nobody looks after it", "无人确认"}, "report.nothing": {"Nothing was open.", "没有未恢复的告警。"},
+	"report.ended": {"Over within the shift", "本班内恢复"}, "report.ended.none": {"No alarm ended.", "没有告警恢复。"}, "report.did": {"What people did", "人员操作"}, "report.did.none": {"Nobody did anything.", "没有人员操作。"},
+	"report.pending": {"%d requests wait for an approver now.", "目前有 %d 项登记申请待审批。"}, "report.now": {"Sources as they are now", "数据源当前状况"},
+
+	"title.calendar": {"School calendar", "校历"}, "note.calendar": {"On days without school, alarms of the chosen kinds are shown and send no messages.", "非教学日期间，所选种类的告警照常显示，但不发送消息。"}, "calendar.link": {"School calendar: days on which nobody is called", "校历：不发送消息的日期"},
+	"calendar.add": {"Note days without school", "登记非教学日"}, "calendar.add.note": {"They count for the org and all below it, from the first midnight to the last. An alarm that is still open afterwards sends its message then.", "对该机构及其下级有效，自首日零点至末日二十四点；之后仍未恢复的告警届时发送消息。"},
+	"calendar.from": {"First day", "首日"}, "calendar.until": {"Last day", "末日"}, "calendar.name": {"Name", "名称"}, "calendar.kinds": {"Alarms that are held back", "不发送消息的告警"}, "calendar.do": {"Note them", "登记"},
+	"calendar.import": {"From a file", "从文件导入"}, "calendar.import.note": {"CSV or YAML in UTF-8 with from, until, name, and where wanted org and kinds (apart by spaces). All of a file is taken or nothing. The org chosen here is for lines without one.", "UTF-8 的 CSV 或 YAML，列为 开始、结束、名称，可加 机构、告警（以空格分隔）。整个文件要么全部导入，要么不导入。此处所选机构用于未写机构的行。"}, "calendar.import.do": {"Import", "导入"},
+	"calendar.days": {"Days without school", "非教学日"}, "calendar.none": {"No days are noted. Every day counts as a school day.", "尚未登记，每天均按教学日处理。"}, "calendar.remove": {"Remove", "删除"}, "alarm.holiday": {"no school, no messages", "非教学日，不发送消息"},
+	"action.calendar.add": {"note days without school", "登记非教学日"}, "action.calendar.remove": {"remove days without school", "删除非教学日"}, "source.promised": {"Promised lag", "承诺延迟"}, "source.promised.note": {"the strictest of its datasets; beyond it there is an alarm", "取其数据集中最严格者，超过则告警"},
+
 	"audit.text": {"Who, what, org or object", "人员、操作、机构或对象"}, "audit.from": {"From", "起"}, "audit.until": {"Until", "止"}, "audit.export": {"Export as CSV", "导出 CSV"}, "audit.entries": {"Entries", "记录"}, "audit.at": {"At", "时间"},
 	"audit.actor": {"Who", "操作者"}, "audit.action": {"What", "操作"}, "audit.object": {"Object", "对象"}, "audit.older": {"Older", "更早的记录"}, "audit.none": {"Nothing found.", "没有符合条件的记录。"}, "outcome.refused": {"refused", "被拒绝"},
 	"action.login": {"log in", "登录"}, "action.logout": {"log out", "退出"}, "action.refused": {"request", "请求"}, "action.account.create": {"make an account", "创建账号"}, "action.account.grants": {"set roles", "设置角色"},

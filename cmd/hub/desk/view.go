@@ -37,6 +37,7 @@ type view struct {
 
 	lang language.Language
 	now  time.Time
+	zone *time.Location // of days and shifts
 }
 
 // T gives a text.
@@ -109,6 +110,7 @@ var functions = template.FuncMap{
 	"number": grouped,
 	"spaces": func(n int) string { return strings.Repeat("\u2003", n) },
 	"bar":    bar,
+	"tones":  func() []string { return []string{"good", "quiet", "wait", "bad"} },
 	"int64":  func(n int) int64 { return int64(n) },
 	"deref":  func(f *float64) float64 { return *f },
 	"share":  share,

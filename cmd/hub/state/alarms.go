@@ -45,8 +45,9 @@ type Alarm struct {
 	Note           string     `json:"note,omitempty"`
 	SilencedUntil  *time.Time `json:"silenced_until,omitempty"`
 	SilencedBy     *string    `json:"silenced_by,omitempty"`
-	// Maintenance says that a window of its org goes on.
+	// Maintenance says that a window of its org goes on, Holiday that its org has no school.
 	Maintenance bool `json:"maintenance"`
+	Holiday     bool `json:"holiday"`
 }
 
 // inWindow is true of an alarm o while a window of an org above it goes on at the time of a
@@ -56,7 +57,7 @@ func inWindow(n int) string {
 }
 
 func alarmColumns(now int) string {
-	return `o.id, o.kind, o.object, o.org, o.path, o.code, o.detail, o.sources, o.more, o.opened, o.closed, o.acknowledged, o.acknowledged_by, o.note, o.silenced_until, o.silenced_by, ` + inWindow(now)
+	return `o.id, o.kind, o.object, o.org, o.path, o.code, o.detail, o.sources, o.more, o.opened, o.closed, o.acknowledged, o.acknowledged_by, o.note, o.silenced_until, o.silenced_by, ` + inWindow(now) + `, ` + inHoliday(now)
 }
 
 // maxAlarms bounds those that are kept of one look.
@@ -264,7 +265,7 @@ func (s *State) TakeMessage(ctx context.Context, webhook string) (m *alarm.Messa
 		now := s.o.Now()
 		var a alarm.Message
 		err := tx.QueryRow(ctx, `WITH next AS (
-				SELECT o.*, false AS over, o.opened AS at FROM tributary.hub_alarm o WHERE o.closed IS NULL AND (o.silenced_until IS NULL OR o.silenced_until <= $2) AND NOT `+inWindow(2)+`
+				SELECT o.*, false AS over, o.opened AS at FROM tributary.hub_alarm o WHERE o.closed IS NULL AND (o.silenced_until IS NULL OR o.silenced_until <= $2) AND NOT `+inWindow(2)+` AND NOT `+inHoliday(2)+`
 					AND NOT EXISTS (SELECT FROM tributary.hub_alarm_told t WHERE t.alarm = o.id AND t.webhook = $1 AND NOT t.over)
 				UNION ALL SELECT o.*, true, o.closed FROM tributary.hub_alarm o WHERE o.closed > $3
 					AND EXISTS (SELECT FROM tributary.hub_alarm_told t WHERE t.alarm = o.id AND t.webhook = $1 AND NOT t.over)

@@ -125,3 +125,69 @@ func testAlarms(t *testing.T, db servers.DB) {
 		t.Errorf("the audit has %v", actions)
 	}
 }
+
+// testCalendar: on days without school alarms of the chosen kinds and part of the tree are
+// shown and told to nobody; those days begin and end at midnight in the hub's zone; a message
+// that was held back comes afterwards if the alarm is still open.
+func testCalendar(t *testing.T, db servers.DB) {
+	r := settled(t, db)
+	op, district := By{Name: "op"}, []string{"33/3301/330106/"}
+	r.now = time.Date(2026, 6, 30, 15, 59, 0, 0, time.UTC) // a minute before midnight in Shanghai
+	holiday := func(org, from, until string, kinds ...alarm.Kind) alarm.Holiday {
+		return alarm.Holiday{From: from, Until: until, Name: "暑假", Org: org, Kinds: kinds}
+	}
+	add := func(scopes []string, all ...alarm.Holiday) error {
+		return r.AddHolidays(t.Context(), op, scopes, all)
+	}
+	summer := holiday("330106", "2026-07-01", "2026-07-02", alarm.Lag, alarm.Silence)
+	refused(t, add([]string{"33/3302/"}, summer), "ORG_UNKNOWN")
+	refused(t, add(whole, summer, holiday("99", "2026-07-01", "2026-07-02", alarm.Lag)), "ORG_UNKNOWN")
+	refused(t, add(whole, holiday("33", "2026-07-02", "2026-07-01", alarm.Lag)), "CALENDAR_INVALID")
+	refused(t, add(whole), "CALENDAR_INVALID")
+	ok(t, add(district, summer))
+	all, err := r.Holidays(t.Context(), whole)
+	if ok(t, err); len(all) != 1 || !all[0].Ends.Equal(time.Date(2026, 7, 2, 16, 0, 0, 0, time.UTC)) || all[0].MadeBy != "op" {
+		t.Fatalf("%+v", all)
+	}
+	late := func(kind alarm.Kind, org, path string) alarm.Alarm {
+		return alarm.Alarm{Kind: kind, Object: "source " + org + "-a", Org: org, Path: path}
+	}
+	found := []alarm.Alarm{late(alarm.Lag, "330106", district[0]), late(alarm.Gap, "330106", district[0]), late(alarm.Lag, "330108", "33/3301/330108/")}
+	told := func(hook, want string) {
+		t.Helper()
+		ok(t, r.KeepAlarms(t.Context(), found))
+		got := ""
+		for {
+			m, err := r.TakeMessage(t.Context(), hook)
+			if ok(t, err); m == nil {
+				break
+			}
+			got += fmt.Sprintf("%s %s;", m.Kind, m.Object)
+		}
+		if got != want {
+			t.Errorf("%s at %s is told %q, want %q", hook, r.clock(), got, want)
+		}
+	}
+	told("before", "lag source 330106-a;gap source 330106-a;lag source 330108-a;")
+	r.pass(61 * time.Second)
+	told("within", "gap source 330106-a;lag source 330108-a;")
+	now, err := r.Alarms(t.Context(), whole)
+	ok(t, err)
+	for _, a := range now {
+		if a.Holiday != (a.Kind == alarm.Lag && a.Org == "330106") || a.Maintenance {
+			t.Errorf("%+v", a)
+		}
+	}
+	ok(t, exec(t, r, `UPDATE tributary.hub_alarm SET seen = '2026-07-02 15:59:30+00'`)) // somebody has looked all along
+	r.now = time.Date(2026, 7, 2, 15, 59, 30, 0, time.UTC)
+	told("within", "")
+	r.pass(31 * time.Second)
+	told("within", "lag source 330106-a;")
+	refused(t, r.RemoveHoliday(t.Context(), op, []string{"33/3302/"}, all[0].ID), "HOLIDAY_UNKNOWN")
+	ok(t, r.RemoveHoliday(t.Context(), op, district, all[0].ID))
+	refused(t, r.RemoveHoliday(t.Context(), op, district, all[0].ID), "HOLIDAY_UNKNOWN")
+	lines, err := r.Audit(t.Context(), whole, Search{Text: "calendar"})
+	if ok(t, err); len(lines) != 2 || lines[0].Action != "calendar.remove" {
+		t.Errorf("%+v", lines)
+	}
+}

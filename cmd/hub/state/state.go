@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/tributary-cdc/tributary/cmd/hub/alarm"
 	"github.com/tributary-cdc/tributary/cmd/hub/refusal"
 	"github.com/tributary-cdc/tributary/stream/peer"
 )
@@ -37,6 +38,8 @@ type Options struct {
 	// Lingers is how long an alarm stays open after it was seen last, so that what comes and
 	// goes is one alarm. Default 1 min.
 	Lingers time.Duration
+	// Zone is that of the days of the calendar. Default Asia/Shanghai.
+	Zone *time.Location
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
 }
@@ -71,6 +74,12 @@ func Open(ctx context.Context, o Options) (*State, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Zone == nil {
+		var err error
+		if o.Zone, err = time.LoadLocation(alarm.DefaultReportZone); err != nil {
+			return nil, err
+		}
 	}
 	config, err := pgxpool.ParseConfig("")
 	if err != nil {

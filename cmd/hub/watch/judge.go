@@ -19,6 +19,7 @@ func (w *Watch) judge(x *Source, now time.Time) {
 	rates := w.made.ratesOf(x.ID)
 	x.LogTone, x.State = toneOf(x.Log, now)
 	x.Tone = x.LogTone
+	x.Promised = w.promised(x)
 	log, restarted := &rates[0], false
 	if x.Log != nil {
 		restarted = log.take(x.Log, now)
@@ -40,7 +41,7 @@ func (w *Watch) judge(x *Source, now time.Time) {
 				f.Rate = r.value
 			}
 			f.measure(x, log, r, now)
-			if f.Lag > w.o.Late.Seconds() && f.Tone < Bad {
+			if f.Lag > x.Promised && f.Tone < Bad {
 				f.Tone, f.State = Bad, Late
 			}
 		}
@@ -58,6 +59,21 @@ func (w *Watch) judge(x *Source, now time.Time) {
 			x.Tone, x.State = f.Tone, f.State
 		}
 	}
+}
+
+// promised is the least lag that is promised for a dataset of a source, in seconds.
+func (w *Watch) promised(x *Source) float64 {
+	least, any := w.o.Late, false
+	for i := range x.Feeds {
+		p, ok := w.o.Promised[x.Feeds[i].Dataset]
+		if !ok {
+			p = w.o.Late
+		}
+		if !any || p < least {
+			least, any = p, true
+		}
+	}
+	return least.Seconds()
 }
 
 // measure says how far behind the log a store is with a source. The two programs count rows

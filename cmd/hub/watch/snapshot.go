@@ -87,8 +87,9 @@ type Source struct {
 	LogTone Tone
 	Rate    float64 // rows per second into the log
 	Flows   []Flow  // by store
-	// Lag is the longest of the stores in seconds, -1 if nothing is known.
-	Lag float64
+	// Lag is the longest of the stores in seconds, -1 if nothing is known; Promised the lag
+	// beyond which the source is late.
+	Lag, Promised float64
 }
 
 // Behind gives the rows that the store furthest behind lacks; -1 if that isn't known of any.

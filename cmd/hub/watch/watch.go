@@ -50,6 +50,8 @@ type Options struct {
 	Every, AskEvery time.Duration
 	// Late is the lag beyond which a source isn't well. Default 1 min.
 	Late time.Duration
+	// Promised is the lag by dataset beyond which one of its sources isn't well. Default Late.
+	Promised map[string]time.Duration
 	// OnOrg is called for each org with registered sources, again and again, so that its
 	// states are followed. It must not block. Default nothing.
 	OnOrg func(org string)

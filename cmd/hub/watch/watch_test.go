@@ -271,3 +271,23 @@ func TestTree(t *testing.T) {
 		t.Errorf("a source that nobody has heard of: %+v", got)
 	}
 }
+
+// TestPromised: a source is late by the strictest promise for its datasets.
+func TestPromised(t *testing.T) {
+	w := newWorld(t)
+	w.w.o.Promised = map[string]time.Duration{"score": 10 * time.Second, "archive": time.Hour}
+	for dataset, late := range map[string][2]bool{"score": {true, true}, "student": {false, true}, "archive": {false, false}} { // after 30 s, after 90 s
+		id := w.feed("330106", dataset, dataset, catalog.Authoritative)
+		for i, lag := range []float64{30, 90} {
+			w.say(status.OfSource, id, "streaming", 5, 5)
+			w.say(status.OfStore, id, "applying", 5, 5).Lag.SourceStore = &status.Figures{P99: lag, Count: 1}
+			if x := w.look(t).Source([]string{""}, id); (x.State == Late) != late[i] {
+				t.Errorf("%s after %v s: %s, promised %v", dataset, lag, x.State, x.Promised)
+			}
+		}
+	}
+	w.feeds = append(w.feeds, catalog.Registered{Source: "330106-archive", Org: "330106", Path: "33/3301/330106/", Standing: catalog.Authoritative, Table: "a.score", Dataset: "score"})
+	if x := w.look(t).Source([]string{""}, "330106-archive"); x.State != Late || x.Promised != 10 {
+		t.Errorf("with two datasets: %+v", x)
+	}
+}

@@ -43,6 +43,9 @@ var ofHub = map[string]map[language.Language]explanation{
 	"ANSWER_INVALID": {
 		english: {"the answer of the hub doesn't fit to this agent", "use the answer to this agent's own request file, in the folder that made it"},
 		chinese: {"hub 的应答与本 agent 不符", "使用对本 agent 申请文件的应答，并使用生成申请的目录"}},
+	"CALENDAR_INVALID": {
+		english: {"this can't be in the school calendar", "the detail says the line and what is wrong in it: from and until are days such as 2026-07-01, at most 120 apart, the name has 1 to 120 visible characters, kinds are those of alarms; files are UTF-8. Nothing was taken"},
+		chinese: {"校历内容无效", "详情给出所在行和错误内容：开始、结束为 2026-07-01 形式的日期，最长 120 天；名称为 1 至 120 个可见字符；告警为告警种类；文件为 UTF-8。未导入任何内容"}},
 	"CERTIFICATE_ENDED": {
 		english: {"the agent's certificate has ended, or its clock is wrong", "check the clock; else ask the hub's operator for an invitation and join in a new folder"},
 		chinese: {"agent 的证书已到期，或本机时钟有误", "检查时钟；否则请 hub 的操作员发出邀请，在新目录中重新加入"}},
@@ -73,6 +76,9 @@ var ofHub = map[string]map[language.Language]explanation{
 	"GRANT_FORGED": {
 		english: {"the assignment isn't signed by the agent's hub; it isn't used", "fetch it again: tributary source fetch"},
 		chinese: {"分配单不是由本 agent 的 hub 签发，不予采用", "重新获取：tributary source fetch"}},
+	"HOLIDAY_UNKNOWN": {
+		english: {"there are no such days in your part of the tree", "see the school calendar"},
+		chinese: {"您的管辖范围内没有该校历条目", "查看“校历”页"}},
 	"HUB_KEY_MISSING": {
 		english: {"the hub's data folder doesn't have the key of this database's hubs", "copy authority.key from the data folder of the other hub, or from its backup; without it every agent has to join again"},
 		chinese: {"hub 的数据目录中没有与该数据库对应的密钥", "从另一个 hub 的数据目录或其备份复制 authority.key；若已丢失，所有 agent 须重新加入"}},

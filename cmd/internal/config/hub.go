@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/mail"
 	"regexp"
 	"slices"
 	"time"
@@ -44,6 +45,8 @@ type Hub struct {
 type Alarms struct {
 	// Late is the lag beyond which a source isn't well. Default 1m.
 	Late time.Duration `yaml:"late"`
+	// Freshness is the lag by dataset beyond which its sources aren't well, instead of Late.
+	Freshness map[string]time.Duration `yaml:"freshness"`
 	// Retention is the time to a loss of a source's log below which there is an alarm.
 	// Default 24h.
 	Retention time.Duration `yaml:"retention"`
@@ -53,6 +56,33 @@ type Alarms struct {
 	// one. Default 1m.
 	Calm     time.Duration `yaml:"calm"`
 	Webhooks []Webhook     `yaml:"webhooks"`
+	Mail     []Mail        `yaml:"mail"`
+	Report   Report        `yaml:"report"`
+}
+
+// Mail is a mail server by which alarms and reports are sent.
+type Mail struct {
+	Name string `yaml:"name"`
+	Host string `yaml:"host"`
+	Port uint16 `yaml:"port"`
+	// TLS is starttls (the default, port 587), tls (port 465), or none, on loopback only.
+	TLS string `yaml:"tls"`
+	// CAFile has the authorities that may vouch for the server; empty for the machine's.
+	CAFile string `yaml:"ca_file"`
+	// User logs in with the password of Secret; without one nobody logs in.
+	User     string `yaml:"user"`
+	Secret   `yaml:",inline"`
+	From     string   `yaml:"from"`
+	To       []string `yaml:"to"`
+	Language string   `yaml:"language"`
+}
+
+// Report says when shifts end and their reports are sent.
+type Report struct {
+	// At are times of day. Default 08:30.
+	At []string `yaml:"at"`
+	// Zone is a time zone by its name. Default Asia/Shanghai.
+	Zone string `yaml:"zone"`
 }
 
 // Webhook is where messages about alarms go. Its address is its secret.
@@ -133,6 +163,11 @@ func (a *Alarms) check() error {
 	if a.Late < 0 || a.Retention < 0 || a.After < 0 || a.Calm < 0 {
 		all = append(all, wrong(fmt.Sprintf("alarms: late %s, retention %s, after %s, calm %s", a.Late, a.Retention, a.After, a.Calm), belowZero))
 	}
+	for _, dataset := range slices.Sorted(maps.Keys(a.Freshness)) {
+		if f := a.Freshness[dataset]; f <= 0 {
+			all = append(all, wrong(fmt.Sprintf("alarms.freshness.%s %s", dataset, f), above0))
+		}
+	}
 	seen := map[string]bool{}
 	for i := range a.Webhooks {
 		w := &a.Webhooks[i]
@@ -148,6 +183,54 @@ func (a *Alarms) check() error {
 			all = append(all, wrong(fmt.Sprintf("%s.language %q", where, w.Language), oneOf, "zh-CN, en"))
 		}
 		all = append(all, w.check(where))
+	}
+	for i := range a.Mail {
+		m := &a.Mail[i]
+		where := fmt.Sprintf("alarms.mail[%d]", i)
+		if !orgCode.MatchString(m.Name) || seen["mail "+m.Name] {
+			all = append(all, wrong(fmt.Sprintf("%s.name %q", where, m.Name), nameTwice))
+		}
+		seen["mail "+m.Name] = true
+		all = append(all, m.check(where))
+	}
+	for _, at := range a.Report.At {
+		if _, err := time.Parse("15:04", at); err != nil {
+			all = append(all, wrong(fmt.Sprintf("alarms.report.at %q", at), aTimeOfDay))
+		}
+	}
+	if _, err := time.LoadLocation(a.Report.Zone); err != nil {
+		all = append(all, wrong(fmt.Sprintf("alarms.report.zone %q", a.Report.Zone), aZone))
+	}
+	return errors.Join(all...)
+}
+
+func (m *Mail) check(where string) error {
+	if m.TLS == "" {
+		m.TLS = "starttls"
+	}
+	if ports := map[string]uint16{"starttls": 587, "tls": 465, "none": 25}; m.Port == 0 {
+		m.Port = ports[m.TLS]
+	}
+	all := []error{needs(where, "host", m.Host, "from", m.From)}
+	switch {
+	case !slices.Contains([]string{"starttls", "tls", "none"}, m.TLS):
+		all = append(all, wrong(fmt.Sprintf("%s.tls %q", where, m.TLS), oneOf, "starttls, tls, none"))
+	case m.TLS == "none" && !OnLoopback(net.JoinHostPort(m.Host, "0")):
+		all = append(all, wrong(fmt.Sprintf("%s.host %q", where, m.Host), openMail))
+	}
+	if len(m.To) == 0 {
+		all = append(all, missing(where+".to", atLeastOne))
+	}
+	for _, address := range append([]string{m.From}, m.To...) {
+		if a, err := mail.ParseAddress(address); address != "" && (err != nil || a.Address != address) {
+			all = append(all, wrong(fmt.Sprintf("%s %q", where, address), aMailAddress))
+		}
+	}
+	if !slices.Contains([]string{"", "zh-CN", "en"}, m.Language) {
+		all = append(all, wrong(fmt.Sprintf("%s.language %q", where, m.Language), oneOf, "zh-CN, en"))
+	}
+	if m.User != "" || m.Secret != (Secret{}) {
+		all = append(all, m.Secret.check(where), needs(where, "user", m.User))
 	}
 	return errors.Join(all...)
 }

@@ -62,6 +62,10 @@ var (
 	needsEvery    = words{"it needs verify.every", "须同时设置 verify.every"}
 	atLeast       = words{"at least %s", "至少为 %s"}
 	fuseForSlots  = words{"is for postgres: %s keeps its binary log by its own settings (binlog_expire_logs_seconds), whoever reads it, so that nothing is held back and nothing can be given up", "仅用于 postgres：%s 按自身设置（binlog_expire_logs_seconds）保留二进制日志，与谁在读取无关，因此没有可以放弃的占用"}
+	above0        = words{"more than 0 is wanted, such as 5m", "应大于 0，例如 5m"}
+	openMail      = words{"without TLS on loopback only: starttls or tls", "不使用 TLS 时只能是本机回环地址：starttls 或 tls"}
+	aTimeOfDay    = words{"a time of day such as 08:30", "应为时刻，例如 08:30"}
+	aMailAddress  = words{"an address such as duty@example.cn, without a name", "应为邮件地址，例如 duty@example.cn，不带姓名"}
 	aZone         = words{"a name such as Asia/Shanghai", "应为时区名，例如 Asia/Shanghai"}
 	zoneOfNothing = words{"it is that of quiet_hours, and there are none", "它是 quiet_hours 的时区，而未设置 quiet_hours"}
 	someHours     = words{"hours of the day such as 22:00-06:00", "应为一天中的时段，例如 22:00-06:00"}

@@ -1,0 +1,70 @@
+package desk
+
+import (
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tributary-cdc/tributary/cmd/hub/account"
+	"github.com/tributary-cdc/tributary/cmd/hub/alarm"
+	"github.com/tributary-cdc/tributary/cmd/hub/refusal"
+	"github.com/tributary-cdc/tributary/cmd/hub/state"
+	"github.com/tributary-cdc/tributary/schema/catalog"
+)
+
+// calendarView are the days without school.
+type calendarView struct {
+	Holidays []state.Holiday
+	Kinds    []alarm.Kind
+	Orgs     []catalog.Org // for which the reader may note some
+	Now      time.Time
+}
+
+// Usual reports whether a kind is one without a word on it.
+func (v *calendarView) Usual(k alarm.Kind) bool { return slices.Contains(alarm.HolidayKinds, k) }
+
+func loadCalendar(c *call) (any, error) {
+	v := &calendarView{Kinds: alarm.Kinds, Now: c.d.o.Now()}
+	var err error
+	if v.Holidays, err = c.d.o.State.Holidays(c.ctx(), c.session.Scopes(account.See)); err != nil {
+		return nil, err
+	}
+	if own := c.session.Scopes(account.Tend); len(own) > 0 {
+		v.Orgs, err = c.d.o.State.Orgs(c.ctx(), own)
+	}
+	return v, err
+}
+
+func addHoliday(c *call) (any, error) {
+	h, err := alarm.NewHoliday(c.text("from"), c.text("until"), c.text("name"), c.text("org"), strings.Join(c.in["kinds"], " "))
+	if err != nil {
+		return nil, refusal.New(refusal.Invalid, "CALENDAR_INVALID", "%.120s", err.Error())
+	}
+	return nothing, c.d.o.State.AddHolidays(c.ctx(), c.by, c.scopes, []alarm.Holiday{h})
+}
+
+func importCalendar(c *call) (any, error) {
+	yml := slices.Contains([]string{".yml", ".yaml"}, strings.ToLower(path.Ext(c.text("filename"))))
+	all, err := alarm.ParseCalendar([]byte(first(c.in["file"])), yml, c.text("org"))
+	if err != nil {
+		return nil, refusal.New(refusal.Invalid, "CALENDAR_INVALID", "%.200s", err.Error())
+	}
+	return nothing, c.d.o.State.AddHolidays(c.ctx(), c.by, c.scopes, all)
+}
+
+func removeHoliday(c *call) (any, error) {
+	id, err := c.number("id")
+	if err != nil {
+		return nil, err
+	}
+	return nothing, c.d.o.State.RemoveHoliday(c.ctx(), c.by, c.scopes, id)
+}
+
+// Day gives a day of the calendar: of an end, which is the midnight after it, the day before.
+func (v *view) Day(at time.Time, end bool) string {
+	if end {
+		at = at.Add(-time.Minute)
+	}
+	return at.In(v.zone).Format(time.DateOnly)
+}

@@ -1,0 +1,98 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tributary-cdc/tributary/cmd/hub/alarm"
+	"github.com/tributary-cdc/tributary/cmd/hub/refusal"
+	"github.com/tributary-cdc/tributary/schema/catalog"
+)
+
+const calendar = `
+CREATE TABLE tributary.hub_holiday (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, org text NOT NULL, path text COLLATE "C" NOT NULL, name text NOT NULL, kinds text[] NOT NULL,
+  starts timestamptz NOT NULL, ends timestamptz NOT NULL, made timestamptz NOT NULL, made_by text NOT NULL, CHECK (starts < ends));
+CREATE INDEX ON tributary.hub_holiday (ends);
+`
+
+// Holiday are days without school of an org and all below it.
+type Holiday struct {
+	ID     int64     `json:"id"`
+	Org    string    `json:"org"`
+	Name   string    `json:"name"`
+	Kinds  []string  `json:"kinds"`
+	Starts time.Time `json:"starts"`
+	Ends   time.Time `json:"ends"` // the end of the last day
+	MadeBy string    `json:"made_by"`
+}
+
+// inHoliday is true of an alarm o of a kind that an org above it wants none of at the time of
+// a parameter.
+func inHoliday(n int) string {
+	return fmt.Sprintf(`EXISTS (SELECT FROM tributary.hub_holiday h WHERE (starts_with(o.path, h.path) OR o.path = '' AND h.path NOT LIKE '%%/%%_') AND o.kind = ANY(h.kinds) AND $%[1]d >= h.starts AND $%[1]d < h.ends)`, n)
+}
+
+// maxHolidays bounds those that are noted at once.
+const maxHolidays = 1000
+
+// AddHolidays notes days of orgs in the scopes, all or none.
+func (s *State) AddHolidays(ctx context.Context, by By, scopes []string, all []alarm.Holiday) error {
+	if len(all) == 0 || len(all) > maxHolidays {
+		return refusal.New(refusal.Invalid, "CALENDAR_INVALID", "1 … %d", maxHolidays)
+	}
+	return s.within(ctx, func(tx pgx.Tx) error {
+		for _, h := range all {
+			if !catalog.IsName(h.Name) {
+				return refusal.New(refusal.Invalid, "CALENDAR_INVALID", "%.120q", h.Name)
+			}
+			starts, err := time.ParseInLocation(time.DateOnly, h.From, s.o.Zone)
+			last, wrong := time.ParseInLocation(time.DateOnly, h.Until, s.o.Zone)
+			if err = errors.Join(err, wrong); err != nil || last.Before(starts) {
+				return refusal.New(refusal.Invalid, "CALENDAR_INVALID", "%.40q … %.40q", h.From, h.Until)
+			}
+			o, err := org(ctx, tx, h.Org, scopes)
+			if err != nil {
+				return err
+			}
+			kinds := make([]string, len(h.Kinds))
+			for i, k := range h.Kinds {
+				kinds[i] = string(k)
+			}
+			var id int64
+			if err := tx.QueryRow(ctx, `INSERT INTO tributary.hub_holiday (org, path, name, kinds, starts, ends, made, made_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id`,
+				o.Code, o.Path, h.Name, kinds, starts, last.AddDate(0, 0, 1), s.o.Now(), by.Name).Scan(&id); err != nil {
+				return err
+			}
+			if err := note(ctx, tx, by, Entry{Action: "calendar.add", Org: o.Code, Path: o.Path, Object: fmt.Sprint(id), Detail: fmt.Sprintf("%s … %s %s; %s", h.From, h.Until, h.Name, strings.Join(kinds, " "))}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// RemoveHoliday takes days away again. Its line in the audit stays.
+func (s *State) RemoveHoliday(ctx context.Context, by By, scopes []string, id int64) error {
+	return s.within(ctx, func(tx pgx.Tx) error {
+		var code, path, name string
+		err := tx.QueryRow(ctx, `DELETE FROM tributary.hub_holiday o WHERE o.id = $2 AND `+inScope(1)+` RETURNING o.org, o.path, o.name`, scopes, id).Scan(&code, &path, &name)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return refusal.New(refusal.Unknown, "HOLIDAY_UNKNOWN", "%d", id)
+		} else if err != nil {
+			return err
+		}
+		return note(ctx, tx, by, Entry{Action: "calendar.remove", Org: code, Path: path, Object: fmt.Sprint(id), Detail: name})
+	})
+}
+
+// Holidays gives those of orgs in the scopes that aren't over for longer than a month, by
+// their begin, at most 1,000.
+func (s *State) Holidays(ctx context.Context, scopes []string) ([]Holiday, error) {
+	return list[Holiday](ctx, s, `SELECT o.id, o.org, o.name, o.kinds, o.starts, o.ends, o.made_by FROM tributary.hub_holiday o
+		WHERE `+inScope(1)+` AND o.ends > $2 ORDER BY o.starts, o.org, o.id LIMIT 1000`, scopes, s.o.Now().AddDate(0, -1, 0))
+}
