@@ -139,6 +139,7 @@ fuzz:
 	$(GO) test -run '^$$' -fuzz FuzzParseRows$$ -fuzztime $(FUZZTIME) ./capture/mysql
 	$(GO) test -run '^$$' -fuzz FuzzEvent$$ -fuzztime $(FUZZTIME) ./capture/mysql
 	$(GO) test -run '^$$' -fuzz FuzzTableMap$$ -fuzztime $(FUZZTIME) ./capture/mysql
+	$(GO) test -run '^$$' -fuzz FuzzParse$$ -fuzztime $(FUZZTIME) ./capture/mysql/definition
 	$(GO) test -run '^$$' -fuzz FuzzDecode$$ -fuzztime $(FUZZTIME) ./stream/envelope
 	$(GO) test -run '^$$' -fuzz FuzzDecodeJSON$$ -fuzztime $(FUZZTIME) ./stream/envelope
 	$(GO) test -run '^$$' -fuzz FuzzParseControl$$ -fuzztime $(FUZZTIME) ./stream/envelope

@@ -164,3 +164,6 @@ func arguments(columnType string) (out []string) {
 		s = s[1:]
 	}
 }
+
+// Labels gives those of an enum or set, by its COLUMN_TYPE.
+func Labels(columnType string) []string { return arguments(columnType) }

@@ -4,10 +4,14 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 
+	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/encoding/simplifiedchinese"
+	"golang.org/x/text/encoding/traditionalchinese"
 
 	"github.com/tributary-cdc/tributary/stream/event"
 )
@@ -139,4 +143,34 @@ func text(name string) func([]byte, *state) (event.Value, error) {
 		}
 		return event.Raw(out), nil
 	}
+}
+
+// Width gives the bytes of a character set's longest character; 0 for a set without a rule.
+func Width(name string) int { return charsets[name].width }
+
+// encoders are the character sets whose text can be written, beside those of UTF-8.
+var encoders = map[string]encoding.Encoding{"gbk": simplifiedchinese.GBK, "gb2312": simplifiedchinese.GBK, "gb18030": simplifiedchinese.GB18030, "big5": traditionalchinese.Big5, "latin1": charmap.Windows1252}
+
+// Holds reports whether a character set is known to have all characters of a text. What it
+// isn't sure of it denies.
+func Holds(name, text string) bool {
+	if isASCII([]byte(text)) {
+		return true
+	}
+	switch name {
+	case "utf8mb4":
+		return utf8.ValidString(text)
+	case "utf8", "utf8mb3":
+		return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return r > 0xffff })
+	}
+	enc, ok := encoders[name]
+	if !ok {
+		return false
+	}
+	b, err := enc.NewEncoder().Bytes([]byte(text))
+	if err != nil {
+		return false
+	}
+	back, ok := ToUTF8(name, b)
+	return ok && string(back) == text
 }
