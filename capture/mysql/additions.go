@@ -25,6 +25,9 @@ func (r *Reader) addTables() error {
 			delete(r.relations, name)
 		}
 	}
+	if err := r.define(fresh...); err != nil {
+		return err
+	}
 	r.maps = map[uint64]*relation{} // the log describes tables anew before their next rows
 	return r.idle()
 }

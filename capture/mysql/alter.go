@@ -139,22 +139,8 @@ func following(t []token, last string) []token {
 func renames(t []token, database string) (gone map[string]string, taken []string) {
 	gone = map[string]string{}
 	other, before := map[string]bool{}, map[string]bool{}
-	for len(t) > 0 {
-		var from, to string
-		from, t = tableName(t, database)
-		for len(t) > 0 && !t[0].is("to") { // WAIT n, NOWAIT
-			t = t[1:]
-		}
-		if len(t) == 0 {
-			break
-		}
-		to, t = tableName(t[1:], database)
-		if len(t) > 0 {
-			t = t[1:]
-		}
-		if to == "" {
-			break
-		}
+	for _, p := range pairs(t, database) {
+		from, to := p.from, p.to
 		before[from] = before[from] || !other[from]
 		delete(gone, to)
 		delete(other, from)
@@ -163,4 +149,33 @@ func renames(t []token, database string) (gone map[string]string, taken []string
 		}
 	}
 	return gone, slices.Sorted(maps.Keys(other))
+}
+
+// pair is a table's name and its new one.
+type pair struct{ from, to string }
+
+// pairs reads what stands behind RENAME TABLE.
+func pairs(t []token, database string) (out []pair) {
+	for len(t) > 0 {
+		var p pair
+		p.from, t = tableName(t, database)
+		for len(t) > 0 && !t[0].is("to") { // WAIT n, NOWAIT
+			t = t[1:]
+		}
+		if len(t) == 0 {
+			break
+		}
+		p.to, t = tableName(t[1:], database)
+		for len(t) > 0 && t[0].text != "," {
+			t = t[1:]
+		}
+		if len(t) > 0 {
+			t = t[1:]
+		}
+		if p.to == "" {
+			break
+		}
+		out = append(out, p)
+	}
+	return out
 }

@@ -7,13 +7,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tributary-cdc/tributary/capture/mysql/definition"
 	"github.com/tributary-cdc/tributary/stream/event"
 )
 
 // What the log says of tables' definitions. Where each TABLE_MAP describes its table
 // (binlog_row_metadata = FULL), rows go on with the version that it describes, and a
-// statement only tells what may have become of rows that stand already. Elsewhere a
-// table whose definition changes stops.
+// statement only tells what may have become of rows that stand already. Elsewhere the
+// statement makes the version, see definitions; a table stops whose statement isn't understood.
 
 // dropped is the code of a table that doesn't exist any more.
 const dropped = "TABLE_DROPPED"
@@ -28,30 +29,51 @@ func (r *Reader) described(name string) (bool, error) {
 	return strings.EqualFold(value, "FULL"), err
 }
 
+// traced reports whether a table's next version is known: the log describes it, or its
+// statements were followed.
+func (r *Reader) traced(name string) (bool, error) {
+	if r.defs.of(name) != nil {
+		return true, nil
+	}
+	return r.described(name)
+}
+
 // alters follows a statement that changes the definition of tables.
-func (r *Reader) alters(sql, database string, names []string) error {
+func (r *Reader) alters(what effect, sql, database string, names []string, s definition.Session) error {
+	before := map[string]*definition.Table{}
 	for i := range names {
 		names[i] = r.fold(names[i])
+		before[names[i]] = r.defs.of(names[i])
+	}
+	if err := r.follow(what, sql, database, names, s); err != nil {
+		return err
 	}
 	text := fmt.Sprintf("a statement changed it: %.200s", sql)
+	if what == indexes {
+		r.indexed(names[0], text, before[names[0]])
+		return nil
+	}
+	t := tokens(sql)
 	var known []string
 	for _, name := range names {
 		if !r.wanted(name) {
 			continue
 		}
-		ok, err := r.described(name)
+		ok, err := r.traced(name)
 		if err != nil {
 			return err
 		}
-		if ok {
+		e, there := r.defs.tables[name]
+		if ok || t[0].is("drop") || !there && before[name] != nil {
 			known = append(known, name)
-		} else {
-			r.halt(name, "TABLE_CHANGED", text)
+			continue
 		}
+		if e.why != "" {
+			e.why = " (" + e.why + ")"
+		}
+		r.halt(name, "TABLE_CHANGED", text+e.why)
 	}
-	t := tokens(sql)
 	switch {
-	case len(known) == 0:
 	case t[0].is("drop"):
 		for _, name := range known {
 			r.gone(name, "the table was dropped")
@@ -90,7 +112,7 @@ func (r *Reader) altered(t []token, database string, names, known []string, text
 		if !r.wanted(to) {
 			return nil
 		}
-		ok, err := r.described(to)
+		ok, err := r.traced(to)
 		if err != nil {
 			return err
 		}
@@ -117,6 +139,18 @@ func (r *Reader) altered(t []token, database string, names, known []string, text
 	return nil
 }
 
+// indexed follows a change of a table's indexes, which may give its rows another key.
+func (r *Reader) indexed(name, text string, before *definition.Table) {
+	after := r.defs.of(name)
+	switch {
+	case before == nil || !r.wanted(name):
+	case after == nil:
+		r.halt(name, "TABLE_CHANGED", fmt.Sprintf("%s (%s)", text, r.defs.tables[name].why))
+	case !slices.Equal(before.Key(), after.Key()):
+		r.alter(event.Alteration{Table: name, Reason: text, Reread: true})
+	}
+}
+
 // gone stops a table that doesn't exist any more. What the store has of it stays.
 func (r *Reader) gone(name, reason string) {
 	delete(r.known, name)
@@ -133,14 +167,14 @@ func (r *Reader) created(name string, what effect) error {
 	stop := r.state.stopOf(name)
 	switch {
 	case stop != nil && stop.Code == dropped:
-		full, err := r.described(name)
-		if err == nil && full { // what the store has of the former one goes with the load's end
+		ok, err := r.traced(name)
+		if err == nil && ok { // what the store has of the former one goes with the load's end
 			r.deliver(name, "the table was created again")
 		}
 		return err
 	case what == replaces && there:
-		full, err := r.described(name)
-		if err == nil && full {
+		ok, err := r.traced(name)
+		if err == nil && ok {
 			r.alter(event.Alteration{Table: name, Reason: "the table was created anew", Reread: true})
 		} else if err == nil {
 			r.halt(name, "TABLE_CHANGED", "the table was created anew")
@@ -187,16 +221,23 @@ func (r *Reader) Restart(table string) {
 }
 
 // restart delivers the tables again that a person has ordered, between two transactions.
-func (r *Reader) restart() {
+func (r *Reader) restart() error {
 	if r.txn.open {
-		return
+		return nil
 	}
 	r.orders.Lock()
 	defer r.orders.Unlock()
 	for _, name := range r.restarts {
-		if r.state.stopOf(name) != nil {
-			r.deliver(name, "a person has ordered it")
+		if r.state.stopOf(name) == nil {
+			continue
 		}
+		if r.defs.of(name) == nil { // it goes on as it is now
+			if err := r.define(name); err != nil {
+				return err
+			}
+		}
+		r.deliver(name, "a person has ordered it")
 	}
 	r.restarts = nil
+	return nil
 }

@@ -133,6 +133,9 @@ func TestQueryOf(t *testing.T) {
 		if _, _, err := r.queryOf(&e); (err != nil) != (i < 22) {
 			t.Errorf("%d bytes: %v", i, err)
 		}
+		if q := statusOf(&e); q != (queryStatus{}) { // an unknown variable comes first
+			t.Errorf("%d bytes: %+v", i, q)
+		}
 	}
 	e, err := headed(wire(replication.QUERY_EVENT, 0, body))
 	if err != nil {
@@ -140,6 +143,21 @@ func TestQueryOf(t *testing.T) {
 	}
 	if db, sql, err := r.queryOf(&e); err != nil || string(db) != "xueji" || string(sql) != "DROP TABLE t" {
 		t.Errorf("%q, %q, %v", db, sql, err)
+	}
+}
+
+func TestStatusOf(t *testing.T) {
+	vars := append([]byte{0, 1, 2, 3, 4, 1, 4, 0, 16, 0, 0, 0, 0, 0, 6, 3}, "std"...)
+	vars = append(vars, 3, 1, 0, 1, 0, 4, 28, 0, 45, 0, 87, 0, 99, 1)
+	body := append([]byte{1, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, byte(len(vars)), 0}, vars...)
+	for i := range len(body) + 1 {
+		e, err := headed(wire(replication.QUERY_EVENT, 0, body[:i]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if q := statusOf(&e); i == len(body) && q != (queryStatus{mode: 1<<20 | 4, client: 28, server: 87}) || i < len(body) && q != (queryStatus{}) {
+			t.Errorf("%d of %d bytes: %+v", i, len(body), q)
+		}
 	}
 }
 

@@ -32,6 +32,7 @@ func (r *Reader) join(res capture.Resume, now *state, gap func(code, format stri
 	r.state.UUID, r.state.ServerID, r.state.Created = now.UUID, now.ServerID, nil
 	r.state.Epoch, r.state.Joining = capture.NextEpoch(old.Epoch, res.Last.Epoch), true
 	r.last = res.Last
+	r.defs.elsewhere(res.Restart)
 	return nil
 }
 

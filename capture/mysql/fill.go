@@ -22,7 +22,7 @@ func (r *Reader) complete(rel *relation, im *image) error {
 	if im.op == event.Delete && !rel.table.Append || !partial && !r.doubtful || im.op == event.Update && !r.mariadb {
 		return nil
 	}
-	if rel.filled == nil {
+	if rel.filled == nil && (partial || !rel.defined) {
 		if err := r.defaults(rel); err != nil || rel.stop != nil {
 			return err
 		}
@@ -65,6 +65,7 @@ func (r *Reader) defaults(rel *relation) error {
 	if err != nil {
 		return err
 	}
+	rel.virtual = nil
 	rel.filled, rel.raw = make([]event.Value, len(rows)), make([]string, len(rows))
 	for i, row := range rows {
 		extra := strings.ToLower(row[4])

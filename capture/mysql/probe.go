@@ -40,6 +40,8 @@ type state struct {
 	Added []string            `json:"added,omitempty"` // tables beside those of the patterns
 	// Patterns are the patterns, by four bytes each: there may be one per table.
 	Patterns []byte `json:"patterns,omitempty"`
+	// Defined are the definitions of tables that the log doesn't describe, see definitions.pack.
+	Defined []byte `json:"defined,omitempty"`
 }
 
 func (s *state) stopOf(table string) *event.TableStop {
@@ -151,10 +153,11 @@ func (r *Reader) probe() error {
 		return err
 	}
 	r.mariadb = strings.Contains(rows[0][0], "MariaDB")
-	var major, minor int
-	if _, err := fmt.Sscanf(rows[0][0], "%d.%d", &major, &minor); err != nil {
+	var major, minor, patch int
+	if _, err := fmt.Sscanf(rows[0][0], "%d.%d.%d", &major, &minor, &patch); err != nil {
 		return fmt.Errorf("version %q: %w", rows[0][0], err)
 	}
+	r.version = major*10000 + minor*100 + patch
 	r.doubtful = r.mariadb && VirtualDoubtful(major, minor)
 	for _, want := range Required {
 		got, found, err := r.variable(want.Name)
@@ -282,6 +285,9 @@ func (r *Reader) first() error {
 	if err := r.identity(&r.state); err != nil {
 		return err
 	}
+	if err := r.defineAll(); err != nil {
+		return err
+	}
 	place, gtids, err := r.end()
 	if err != nil {
 		return err
@@ -291,6 +297,9 @@ func (r *Reader) first() error {
 		if r.owned, err = r.ownedGTIDs(); err != nil {
 			return err
 		}
+	}
+	if err := r.confirm(); err != nil {
+		return err
 	}
 	return r.parseGTIDs(gtids)
 }
@@ -351,6 +360,10 @@ func (r *Reader) resume(res capture.Resume) error {
 	gap := func(code, format string, args ...any) error {
 		return &capture.GapError{Code: code, Reason: fmt.Sprintf(format, args...), From: res.Last}
 	}
+	var err error
+	if r.defs, err = unpack(r.state.Defined); err != nil {
+		return err
+	}
 	now, base := state{}, r.state.Base
 	if err := r.identity(&now); err != nil {
 		return err
@@ -397,6 +410,9 @@ func (r *Reader) resume(res capture.Resume) error {
 	r.at, r.reached, r.last = res.Restart, res.Restart, res.Last
 	if lastThere && res.Last.File != 0 && res.Last.Epoch == r.state.Epoch { // begin where the last transaction must be found again
 		r.at = res.Last.Place
+	}
+	if r.defs.tables == nil {
+		return r.defineAll()
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/tributary-cdc/tributary/capture"
+	"github.com/tributary-cdc/tributary/capture/mysql/definition"
 	"github.com/tributary-cdc/tributary/stream/event"
 )
 
@@ -18,7 +19,9 @@ func (r *Reader) statement(e *logEvent, start event.Place) error {
 		r.txn.begun = true
 		return nil
 	}
-	sql := strings.TrimSpace(string(text))
+	status := statusOf(e)
+	sql, readable := r.readable(text, status.client)
+	sql = strings.TrimSpace(sql)
 	word := strings.ToUpper(sql[:min(len(sql), 20)])
 	switch {
 	case word == "BEGIN":
@@ -51,7 +54,8 @@ func (r *Reader) statement(e *logEvent, start event.Place) error {
 		}
 	}
 	if !r.txn.skip {
-		if err := r.execute(sql, string(database)); err != nil {
+		s := definition.Session{MariaDB: r.mariadb, Version: r.version, Mode: status.mode, Charset: r.collations[uint64(status.server)], Unreadable: !readable}
+		if err := r.execute(sql, string(database), s); err != nil {
 			return err
 		}
 	}
@@ -62,17 +66,22 @@ func (r *Reader) statement(e *logEvent, start event.Place) error {
 }
 
 // execute follows what a statement does to captured tables.
-func (r *Reader) execute(sql, database string) error {
+func (r *Reader) execute(sql, database string, s definition.Session) error {
 	what, tables := statement(sql, database)
 	if what == hidden {
 		return &capture.Coded{Code: "MYSQL_STATEMENT", Hint: "binlog_format must be ROW in every session",
 			Err: fmt.Errorf("a statement in the log may have changed any table: %.200s: %w", sql, capture.ErrUnsupported)}
 	}
-	if what == changes {
-		return r.alters(sql, database, tables)
+	if what == changes || what == indexes {
+		return r.alters(what, sql, database, tables, s)
+	}
+	for i := range tables {
+		tables[i] = r.fold(tables[i])
+	}
+	if err := r.follow(what, sql, database, tables, s); err != nil {
+		return err
 	}
 	for _, name := range tables {
-		name = r.fold(name)
 		db, table, _ := strings.Cut(name, ".")
 		switch what {
 		case drops:

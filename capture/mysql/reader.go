@@ -62,6 +62,9 @@ type Reader struct {
 	collations map[uint64]string // character set of each collation id
 	known      map[string]bool   // captured tables that exist, as "database.table"
 	additions  capture.Additions
+	defs       definitions // of tables that the log doesn't describe
+	owed       bool        // the state must stand in the log as soon as the next rows
+	version    int         // of the server, as definition.Session has it
 	named      named
 	state      state
 	gtids      gomysql.GTIDSet // executed up to the end of the last transaction; nil without GTIDs
@@ -183,7 +186,9 @@ func (r *Reader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 	if err := r.dump(ctx, res); err != nil {
 		return 0, err
 	}
-	r.widened()
+	if err := r.widened(); err != nil {
+		return 0, err
+	}
 	if err := r.idle(); err != nil {
 		return 0, err
 	}
@@ -335,6 +340,7 @@ func (r *Reader) Close() error {
 	r.queue.Reset()
 	r.pending, r.seg, r.txn = nil, nil, transaction{}
 	r.maps, r.relations = map[uint64]*relation{}, map[string]*relation{}
+	r.defs, r.owed = definitions{}, false
 	return nil
 }
 
@@ -342,11 +348,14 @@ func (r *Reader) Close() error {
 func (r *Reader) Next(ctx context.Context) (*event.Segment, error) {
 	r.queue.Release()
 	for r.queue.Empty() {
-		if r.restart(); !r.queue.Empty() {
-			break
-		}
 		if r.stream == nil {
 			return nil, fmt.Errorf("reader isn't started: %w", capture.ErrConnection)
+		}
+		if err := r.restart(); err != nil {
+			return nil, err
+		}
+		if !r.queue.Empty() {
+			break
 		}
 		if !r.txn.open {
 			if err := r.addTables(); err != nil {

@@ -30,14 +30,8 @@ func each(t *testing.T, f func(*testing.T, servers.Starter)) {
 func testReader(t *testing.T, db servers.DB) {
 	n := 0
 	for name, f := range map[string]func(*testing.T, *rig){
-		"values": testValues,
-		"values without metadata": func(t *testing.T, g *rig) {
-			if g.metadata() {
-				g.run("SET GLOBAL binlog_row_metadata = MINIMAL")
-				g.again()
-			}
-			testValues(t, g)
-		},
+		"values":                      testValues,
+		"values without metadata":     bare(testValues),
 		"character sets":              testCharsets,
 		"attack 1, held commits":      testAttack1,
 		"load while rows are written": testRaces,
@@ -84,6 +78,13 @@ func testReader(t *testing.T, db servers.DB) {
 		"function in the log":         testFunction,
 		"no first start":              testNoFirstStart,
 		"no state":                    testNoState,
+		"table changed, bare":         bare(testChanged),
+		"changed while away, bare":    bare(testChangedAway),
+		"come and go, bare":           bare(testTables),
+		"followed statements":         bare(testFollowed),
+		"followed over restarts":      bare(testFollowedAway),
+		"refused statements":          bare(testRefusedStatement),
+		"definitions by statements":   testDefinitions,
 		"wrong password": func(t *testing.T, g *rig) {
 			g.o.Password = "not-the-password-8Jx"
 			g.refuses("MYSQL_LOGIN", "Access denied")

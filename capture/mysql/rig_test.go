@@ -80,6 +80,26 @@ func (g *rig) metadata() bool {
 	return len(g.query("SHOW GLOBAL VARIABLES LIKE 'binlog_row_metadata'")) == 1
 }
 
+// describes reports whether the server does describe tables in its log.
+func (g *rig) describes() bool {
+	return len(g.query("SHOW GLOBAL VARIABLES WHERE Variable_name = 'binlog_row_metadata' AND Value = 'FULL'")) == 1
+}
+
+// bare runs a test with a server that doesn't describe tables in its log.
+func bare(f func(*testing.T, *rig)) func(*testing.T, *rig) {
+	return func(t *testing.T, g *rig) {
+		switch {
+		case !g.metadata():
+		case g.maria():
+			g.run("SET GLOBAL binlog_row_metadata = NO_LOG")
+		default:
+			g.run("SET GLOBAL binlog_row_metadata = MINIMAL")
+		}
+		g.again()
+		f(t, g)
+	}
+}
+
 // events gives a log file's types and contents of events.
 func (g *rig) events(file string) (out []string) {
 	g.t.Helper()

@@ -92,6 +92,8 @@ const (
 	creates          // the named table is new, or was there and stays as it is
 	replaces         // the named table is new, in the place of one that may have been there
 	drops            // all tables of the named database go
+	indexes          // the named table gets an index, or loses one
+	encodes          // the named database is new, or has another default character set
 	logged           // rows were changed by statement, in a way that can't be followed
 	hidden           // a function or procedure was called, which may change any table
 )
@@ -134,6 +136,16 @@ func statement(sql, database string) (effect, []string) {
 		}
 		return out
 	}
+	// on gives the table of an index.
+	on := func() (effect, []string) {
+		for i++; i < len(t); i++ {
+			if at().is("on") {
+				i++
+				return indexes, []string{name()}
+			}
+		}
+		return harmless, nil
+	}
 	first := at()
 	i++
 	switch {
@@ -146,6 +158,13 @@ func statement(sql, database string) (effect, []string) {
 		return changes, list()
 	case first.is("alter"):
 		skip("online", "ignore", "offline")
+		if at().is("database", "schema") {
+			i++
+			if at().is("character", "charset", "collate", "default", "comment", "encryption", "read", "upgrade") {
+				return encodes, []string{database}
+			}
+			return encodes, []string{at().text}
+		}
 		if !at().is("table") {
 			return harmless, nil
 		}
@@ -169,6 +188,9 @@ func statement(sql, database string) (effect, []string) {
 			skip("if", "exists")
 			return drops, []string{at().text}
 		}
+		if at().is("index") {
+			return on()
+		}
 		if !at().is("table", "tables") {
 			return harmless, nil
 		}
@@ -180,8 +202,15 @@ func statement(sql, database string) (effect, []string) {
 		if at().is("or") {
 			what = replaces
 		}
-		skip("or", "replace")
-		if !at().is("table") {
+		skip("or", "replace", "online", "offline", "unique", "fulltext", "spatial")
+		switch {
+		case at().is("index"):
+			return on()
+		case at().is("database", "schema"):
+			i++
+			skip("if", "not", "exists")
+			return encodes, []string{at().text}
+		case !at().is("table"):
 			return harmless, nil
 		}
 		i++

@@ -249,12 +249,12 @@ func (r *Reader) commit() error {
 	}
 	b.Last, b.Skipped, b.Restart = true, t.skipped, r.at
 	r.last, r.state.LastID = t.Position, t.ID
-	if t.Captured.Sub(r.stateAt) > time.Second {
+	if r.owed || t.Captured.Sub(r.stateAt) > time.Second {
 		state, err := r.encodeState()
 		if err != nil {
 			return err
 		}
-		b.State = state
+		b.State, b.Durable, r.owed = state, r.owed, false
 	}
 	r.queue.Push(b)
 	return nil
@@ -264,6 +264,10 @@ func (r *Reader) encodeState() ([]byte, error) {
 	r.state.GTIDs, r.state.At, r.state.Added = "", r.at, r.additions.List()
 	if r.gtids != nil {
 		r.state.GTIDs = r.gtids.String()
+	}
+	var err error
+	if r.state.Defined, err = r.defs.pack(); err != nil {
+		return nil, err
 	}
 	b, err := json.Marshal(r.state)
 	if err != nil {

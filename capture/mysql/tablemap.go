@@ -19,7 +19,9 @@ type tableMap struct {
 	columns         []rowimage.Column // labels as the column's character set has them
 	nullable        []bool
 	// What follows is there with binlog_row_metadata = FULL only; names is nil without.
-	names      []string
+	names []string
+	// signs says that numbers have their signs, collations that texts have theirs (MINIMAL has both).
+	signs      bool
 	collations []uint64 // 0 for a column that has none
 	key        []int
 	// strange is a wire type that isn't known: what the event says of columns behind it
@@ -103,6 +105,7 @@ func (m *tableMap) optional(kind byte, s *cursor, mariadb bool) {
 	labelled := func(c *rowimage.Column) bool { return c.Enum() || c.Set() }
 	switch kind {
 	case replication.TABLE_MAP_OPT_META_SIGNEDNESS:
+		m.signs = true
 		at := 0
 		for i := range m.columns {
 			if !m.columns[i].Numeric() {

@@ -38,7 +38,7 @@ func TestTableMap(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &tableMap{id: 18, database: "x", table: "z", names: []string{"id", "a", "b", "p", "f", "e"}, key: []int{0}, raw: body[6:],
-		collations: []uint64{0, 45, 63, 63, 8, 28}, nullable: []bool{false, true, true, true, true, true},
+		signs: true, collations: []uint64{0, 45, 63, 63, 8, 28}, nullable: []bool{false, true, true, true, true, true},
 		columns: []rowimage.Column{{Type: 3, Unsigned: true}, {Type: 141, Meta: 801}, {Type: 140, Meta: 2}, {Type: 255, Meta: 4},
 			{Type: 254, Meta: 0xf701, Labels: []string{"\xe9", "\xdf"}}, {Type: 254, Meta: 0xfe06}}}
 	if !reflect.DeepEqual(m, want) {

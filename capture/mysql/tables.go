@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/tributary-cdc/tributary/capture/mysql/definition"
 	"github.com/tributary-cdc/tributary/capture/mysql/rowimage"
 	"github.com/tributary-cdc/tributary/schema"
 	"github.com/tributary-cdc/tributary/stream/event"
@@ -28,6 +30,8 @@ type relation struct {
 	filled  []event.Value // what columns become that an insert doesn't name; Absent if that isn't known
 	raw     []string      // of filled, where the column can't hold it
 	virtual []int         // columns of MariaDB that aren't stored
+	// defined says that virtual is known without the catalogue.
+	defined bool
 }
 
 // tableMap takes a TABLE_MAP event. Nearly all of them repeat what is known.
@@ -42,6 +46,10 @@ func (r *Reader) tableMap(e *logEvent) error {
 	m, err := parseTableMap(e.body, r.idSize, r.mariadb)
 	if err != nil {
 		return err
+	}
+	if r.txn.skip && m.names == nil { // read again: the definitions have gone on since
+		r.maps[m.id] = &relation{name: m.database + "." + m.table, source: m}
+		return nil
 	}
 	rel, err := r.announce(m)
 	if err != nil {
@@ -83,9 +91,10 @@ func (r *Reader) describe(rel, old *relation) error {
 	case m.strange != 0:
 		d.code, d.bad = "TYPE_UNSUPPORTED", fmt.Sprintf("a column of the unknown wire type %d", m.strange)
 	case m.names != nil:
+		r.forget(rel.name)
 		d, err = r.fromLog(m)
 	default:
-		d, err = r.fromCatalogue(m.database, m.table, m)
+		d, err = r.fromDefinition(rel.name, m)
 	}
 	if err != nil {
 		return err
@@ -93,9 +102,12 @@ func (r *Reader) describe(rel, old *relation) error {
 	t := r.table(m.database, m.table, &d)
 	switch {
 	case d.bad != "":
+		if d.code == "TABLE_CHANGED" {
+			r.lose(rel.name, d.bad)
+		}
 		r.stop(rel, d.code, d.bad)
 		return nil
-	case m.names == nil && old != nil && old.table != nil && (old.altered || old.table.Version() != t.Version()):
+	case m.names == nil && old != nil && old.table != nil && !old.altered && old.table.Version() != t.Version():
 		r.stop(rel, "TABLE_CHANGED", fmt.Sprintf("the log has the columns %v, they were %v", names(t), names(old.table)))
 		return nil
 	}
@@ -110,7 +122,7 @@ func (r *Reader) describe(rel, old *relation) error {
 		r.stop(rel, "TYPE_UNSUPPORTED", err.Error())
 		return nil
 	}
-	rel.table, rel.cols = t, d.columns
+	rel.table, rel.cols, rel.virtual, rel.defined = t, d.columns, d.virtual, d.defined
 	return nil
 }
 
@@ -157,6 +169,8 @@ type description struct {
 	columns   []rowimage.Column
 	nullable  []bool
 	key       []int
+	virtual   []int // columns of MariaDB that aren't stored, if defined
+	defined   bool  // it is what statements have made
 	code, bad string
 }
 
@@ -220,15 +234,16 @@ type info struct {
 	rowimage.Info
 	name     string
 	nullable bool
+	virtual  bool
 }
 
 // infos reads today's columns of a table, invisible and generated ones as well.
 func (r *Reader) infos(database, table string) ([]info, error) {
-	rows, err := r.query("describe table "+database+"."+table, `SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, COALESCE(CHARACTER_SET_NAME, ''), IS_NULLABLE
+	rows, err := r.query("describe table "+database+"."+table, `SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, COALESCE(CHARACTER_SET_NAME, ''), IS_NULLABLE, EXTRA
 		FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION`, database, table)
 	out := make([]info, len(rows))
 	for i, row := range rows {
-		out[i] = info{Info: rowimage.Info{DataType: row[1], ColumnType: row[2], Charset: row[3]}, name: row[0], nullable: row[4] == "YES"}
+		out[i] = info{Info: rowimage.Info{DataType: row[1], ColumnType: row[2], Charset: row[3]}, name: row[0], nullable: row[4] == "YES", virtual: strings.Contains(strings.ToLower(row[5]), "virtual")}
 	}
 	return out, err
 }
@@ -263,6 +278,73 @@ func (r *Reader) fromCatalogue(database, table string, m *tableMap) (description
 	return d, err
 }
 
+// fromDefinition gives a table as the log's statements have made it, held against what the
+// log says of it. One that isn't known yet is read from the catalogue.
+func (r *Reader) fromDefinition(name string, m *tableMap) (description, error) {
+	var d description
+	if r.defs.tables == nil {
+		if err := r.defineAll(); err != nil {
+			return d, err
+		}
+	}
+	if r.defs.of(name) == nil {
+		if err := r.define(name); err != nil {
+			return d, err
+		}
+	}
+	t := r.defs.of(name)
+	if t == nil {
+		return r.fromCatalogue(m.database, m.table, m)
+	}
+	d.take(t, m, r.collations)
+	for i := range t.Columns {
+		if t.Columns[i].Virtual && r.mariadb {
+			d.virtual = append(d.virtual, i)
+		}
+	}
+	d.defined = true
+	return d, nil
+}
+
+// take describes a table by its definition; m is what the log says of it, nil for a table
+// that it hasn't announced.
+func (d *description) take(t *definition.Table, m *tableMap, collations map[uint64]string) {
+	if m != nil && len(t.Columns) != len(m.columns) {
+		d.code, d.bad = "TABLE_CHANGED", fmt.Sprintf("the log has %d columns, the statements so far make %d: set binlog_row_metadata = FULL", len(m.columns), len(t.Columns))
+		return
+	}
+	differs := func(name, what string) {
+		d.code, d.bad = "TABLE_CHANGED", fmt.Sprintf("column %q has another %s in the log than by the statements so far: set binlog_row_metadata = FULL", name, what)
+	}
+	for i := range t.Columns {
+		def := &t.Columns[i]
+		in := info{Info: def.Info(), name: def.Name, nullable: def.Nulls != definition.NotNull}
+		c, err := in.Column()
+		d.names, d.columns, d.nullable = append(d.names, in.name), append(d.columns, c), append(d.nullable, in.nullable)
+		switch {
+		case err != nil:
+			d.code, d.bad = "TYPE_UNSUPPORTED", fmt.Sprintf("column %q: %v", in.name, err)
+			continue
+		case m == nil:
+			continue
+		}
+		said := m.columns[i]
+		d.columns[i].Type, d.columns[i].Meta, d.nullable[i] = said.Type, said.Meta, m.nullable[i]
+		d.declare(i, in)
+		switch {
+		case def.Nulls == definition.Nullable && !m.nullable[i], def.Nulls == definition.NotNull && m.nullable[i]:
+			differs(in.name, "rule for NULL")
+		case m.signs && said.Numeric() && said.Unsigned != c.Unsigned && def.Type != "year":
+			differs(in.name, "sign")
+		case m.collations != nil && m.collations[i] != 0 && c.Charset != "" && definition.Canonical(collations[m.collations[i]]) != definition.Canonical(c.Charset):
+			differs(in.name, "character set")
+		case (c.Enum() || c.Set()) && c.Meta != said.Meta:
+			differs(in.name, "number of labels")
+		}
+	}
+	d.key = t.Key()
+}
+
 // lookup gives a table that a statement names, before any of its rows was seen.
 func (r *Reader) lookup(name, database, table string) (*relation, error) {
 	if rel := r.relations[name]; rel != nil {
@@ -272,9 +354,14 @@ func (r *Reader) lookup(name, database, table string) (*relation, error) {
 	if rel.stop = r.state.stopOf(name); rel.stop != nil {
 		return rel, nil
 	}
-	d, err := r.fromCatalogue(database, table, nil)
-	if err != nil {
-		return nil, err
+	var d description
+	if t := r.defs.of(name); t != nil {
+		d.take(t, nil, nil)
+	} else {
+		var err error
+		if d, err = r.fromCatalogue(database, table, nil); err != nil {
+			return nil, err
+		}
 	}
 	t := r.table(database, table, &d)
 	if d.bad == "" {

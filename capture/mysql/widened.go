@@ -9,10 +9,10 @@ import (
 
 // widened has the tables read that a changed configuration has got: the stream has passed
 // over what happened to them before.
-func (r *Reader) widened() {
+func (r *Reader) widened() error {
 	before := r.state.Patterns
 	if r.state.Patterns = sums(r.o.Tables); before == nil || bytes.Equal(before, r.state.Patterns) {
-		return
+		return nil
 	}
 	there := map[string]bool{}
 	for sum := range slices.Chunk(before, sumSize) {
@@ -21,9 +21,15 @@ func (r *Reader) widened() {
 	kept := slices.DeleteFunc(slices.Clone(r.o.Tables), func(p string) bool { return !there[string(sums([]string{p}))] })
 	for _, name := range slices.Sorted(maps.Keys(r.known)) {
 		if !Wanted(kept, name, r.caseless) && !r.additions.Has(name) {
+			if r.defs.of(name) == nil {
+				if err := r.define(name); err != nil {
+					return err
+				}
+			}
 			r.arrives(name, "the configuration has got it")
 		}
 	}
+	return nil
 }
 
 // sumSize is the size of a pattern's sum in bytes.

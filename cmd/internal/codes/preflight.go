@@ -131,7 +131,7 @@ var consequences = map[string]map[language.Language]string{
 	"MYSQL_REPLICA_LOG":      {english: "what reaches the server by replication never arrives, and nothing tells", chinese: "经复制到达该服务器的变更不会送达，且没有任何提示"},
 	"MYSQL_RETENTION":        {english: "an agent that is down for longer comes back to a gap, and its tables must be read again", chinese: "agent 停机超过该时间即出现缺口，各表须重新读取"},
 	"MYSQL_ROW_IMAGE":        {english: "columns that an insert doesn't name are taken from the catalogue's defaults; a table where that can't be done stops", chinese: "插入未给出的列取数据字典中的默认值；做不到的表会停止"},
-	"MYSQL_ROW_METADATA":     {english: "names come from today's catalogue: a table that was altered while the agent was down stops", chinese: "列名取自当前数据字典：agent 停机期间改过结构的表会停止"},
+	"MYSQL_ROW_METADATA":     {english: "definitions are followed by the DDL statements in the log: a table whose statement isn't understood stops", chinese: "表结构按日志中的 DDL 语句跟随：语句无法理解的表会停止"},
 	"MYSQL_SERVER_ID":        {english: "the two end each other's connection again and again, or the server refuses to send its log", chinese: "两者会不断踢掉对方的连接，或服务器拒绝发送日志"},
 	"MYSQL_TABLE_CASE":       {english: "the source doesn't start", chinese: "数据源不能启动"},
 	"MYSQL_TIMEOUT":          {english: "the connection breaks under load or in quiet hours and is made anew each time", chinese: "高负载或空闲时连接会中断，并反复重建"},
