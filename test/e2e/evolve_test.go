@@ -166,13 +166,10 @@ func (c *changing) expression(postgres bool) string {
 
 // TestDefinitionsChange writes rows and changes their tables at random while agent and
 // worker are killed: in the end each store has what its source has, column by column.
+// MariaDB 10.2 doesn't describe its tables in the log, the others don't with an odd seed.
 func TestDefinitionsChange(t *testing.T) {
 	for _, engine := range []string{"MariaDB", "MySQL", "PostgreSQL"} {
 		servers.Each(t, engine, func(t *testing.T, start servers.Starter) {
-			if strings.Contains(t.Name(), "10.2.11") {
-				definitionsStop(t, start)
-				return
-			}
 			definitionsChange(t, engine, start)
 		})
 	}
@@ -282,12 +279,20 @@ func (s *system) same(c *changing) {
 func definitionsChange(t *testing.T, engine string, start servers.Starter) {
 	number := seed(t)
 	rng := rand.New(rand.NewPCG(number, 21))
-	db := start(t, nil)
+	var settings map[string]string
+	if level := map[string]string{"MariaDB": "NO_LOG", "MySQL": "MINIMAL"}[engine]; level != "" && number%2 == 1 {
+		settings = map[string]string{"loose_binlog_row_metadata": level}
+		t.Log("the log doesn't describe tables")
+	}
+	db := start(t, settings)
 	c := source(t, engine, db, rng)
 	for range 5 {
 		c.step()
 	}
 	s := c.system(db, servers.Postgres(t, nil))
+	if engine != "PostgreSQL" && !slices.Contains(c.rows("SHOW GLOBAL VARIABLES WHERE Value = 'FULL'"), "binlog_row_metadata") {
+		s.same(c) // a statement in the very moment of a first start stops the table there
+	}
 	for round := range 6 {
 		for range 8 {
 			c.step()
@@ -353,29 +358,4 @@ func (s *system) refused(c *changing) {
 	s.halted(c.t, `column "big": int64 → int16`)
 	s.reread(c.t)
 	s.same(c)
-}
-
-// definitionsStop: without row metadata a changed table stops, and goes on once a person
-// has it read again.
-func definitionsStop(t *testing.T, start servers.Starter) {
-	db := start(t, nil)
-	c := source(t, "MariaDB", db, rand.New(rand.NewPCG(seed(t), 22)))
-	c.insert()
-	s := c.system(db, servers.Postgres(t, nil))
-	s.same(c)
-	c.run("ALTER TABLE moving ADD more int DEFAULT 5")
-	c.cols = append(c.cols, "more int")
-	c.insert()
-	if !within(time.Minute, func() bool {
-		return len(column(t, s.store, `SELECT id::text x FROM tributary.batch WHERE skipped > 0`)) > 0
-	}) {
-		t.Fatal("the table goes on")
-	}
-	s.reread(t)
-	s.same(c)
-	for _, p := range slices.Backward(s.procs) {
-		if !p.Signal(syscall.SIGTERM) || !p.Clean() {
-			t.Errorf("%s didn't stop cleanly", p.Name)
-		}
-	}
 }
