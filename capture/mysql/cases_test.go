@@ -2,7 +2,6 @@ package mysql_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -443,11 +442,14 @@ func testBinlogFormat(t *testing.T, g *rig) {
 	g.refuses("MYSQL_BINLOG_FORMAT", "binlog_format is MIXED", "SET GLOBAL binlog_format = 'ROW'")
 }
 
-// testXA prepares a transaction. A server that logs that stops the source; one that
-// logs the rows only at XA COMMIT (MariaDB before 10.5) has an ordinary transaction.
+// testXA prepares a transaction. To a server that logs that it is a gap, and so is its end
+// to a reader that came after the PREPARE; one that logs the rows only at XA COMMIT
+// (MariaDB before 10.5) has an ordinary transaction.
 func testXA(t *testing.T, g *rig) {
 	g.run("CREATE TABLE s (id int PRIMARY KEY)")
-	g.first()
+	res := g.first()
+	g.run("INSERT INTO s VALUES (0)")
+	g.take(&res, g.busy())
 	for _, sql := range []string{"XA START 'a'", "INSERT INTO s VALUES (1)", "XA END 'a'", "XA PREPARE 'a'"} {
 		g.run(sql)
 	}
@@ -458,17 +460,16 @@ func testXA(t *testing.T, g *rig) {
 		}
 		return
 	}
-	defer g.run("XA COMMIT 'a'")
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	for {
-		seg, err := g.r.Next(ctx)
-		var coded *capture.Coded
-		if errors.As(err, &coded) && coded.Code == "MYSQL_XA" && capture.ActionOf(err) == capture.StopSource {
-			return
-		}
-		if err != nil || seg.Kind == event.Rows {
-			t.Fatalf("%+v, %v; want the source to stop", seg, err)
+	gap := func(after event.Position) {
+		t.Helper()
+		seg, err := g.until(func(seg *event.Segment) bool { return seg.Kind != event.Idle })
+		var gap *capture.GapError
+		if !errors.As(err, &gap) || gap.Code != "MYSQL_XA" || gap.From != after || !strings.Contains(gap.Reason, "XA") {
+			t.Fatalf("%+v, %v; want the gap MYSQL_XA after %s", seg, err, after)
 		}
 	}
+	gap(res.Last)
+	g.first()
+	g.run("XA COMMIT 'a'")
+	gap(event.Position{})
 }

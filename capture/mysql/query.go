@@ -45,7 +45,7 @@ func (r *Reader) statement(e *logEvent, start event.Place) error {
 	case strings.HasPrefix(word, "SAVEPOINT"), strings.HasPrefix(word, "RELEASE SAVEPOINT"):
 		return nil
 	case strings.HasPrefix(word, "XA "):
-		return xaError()
+		return r.prepared(start)
 	}
 	alone := !r.txn.begun
 	if !r.txn.open {

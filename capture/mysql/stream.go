@@ -182,7 +182,7 @@ func (r *Reader) other(h *logEvent, start event.Place) error {
 	case replication.INCIDENT_EVENT:
 		return &capture.GapError{Code: "INCIDENT", From: r.last, To: start, Reason: "the server wrote an incident event: its log may lack changes"}
 	case replication.XA_PREPARE_LOG_EVENT:
-		return xaError()
+		return r.prepared(start)
 	}
 	if h.Flags&replication.LOG_EVENT_IGNORABLE_F != 0 {
 		return nil
@@ -190,9 +190,12 @@ func (r *Reader) other(h *logEvent, start event.Place) error {
 	return fmt.Errorf("event of type %d: %w", h.EventType, capture.ErrUnsupported)
 }
 
-func xaError() error {
-	return &capture.Coded{Code: "MYSQL_XA", Hint: "end the XA transaction at the source (XA RECOVER lists them), then let the source begin anew",
-		Err: fmt.Errorf("an XA transaction was prepared; its rows stand before other commits: %w", capture.ErrUnsupported)}
+// prepared stops at an event of an XA transaction. Rows of one stand at its PREPARE, before
+// other commits, and whether they count is told later: from here on the log alone doesn't
+// say what the tables hold. A reading that begins behind the PREPARE meets the end of the
+// XA transaction, and stops there as well.
+func (r *Reader) prepared(start event.Place) error {
+	return &capture.GapError{Code: "MYSQL_XA", From: r.last, To: start, Reason: "an XA transaction was prepared or ended; its rows stand before other commits"}
 }
 
 // begin opens a transaction at its first event.

@@ -105,8 +105,8 @@ var explanations = map[string]map[language.Language]explanation{
 		english: {"lower_case_table_names is 2, whose names differ in log and catalogue", "use a server with 0 or 1"},
 		chinese: {"lower_case_table_names 为 2，日志与系统目录中的表名不一致", "改用值为 0 或 1 的服务器"}},
 	"MYSQL_XA": {
-		english: {"an XA transaction was prepared; its rows can't be placed yet", "end it at the source (XA RECOVER lists them), then let the source begin anew"},
-		chinese: {"出现 XA PREPARE，暂不支持", "在源端结束该 XA 事务（XA RECOVER 可列出），然后让数据源重新开始"}},
+		english: {"an XA transaction was prepared or ended; its rows can't be placed yet", "end it at the source (XA RECOVER lists them); then tributary gap repair SOURCE reads the source's tables again"},
+		chinese: {"出现 XA 事务（XA PREPARE 或其结束），暂不支持", "在源端结束该 XA 事务（XA RECOVER 可列出），然后用 tributary gap repair 数据源 重新读取其各表"}},
 	"NO_FIRST_START": {
 		english: {"nothing is known of this source, and nobody has ordered a first start", "set first_start: load to read its tables too, or now to begin at its present end"},
 		chinese: {"没有该数据源的任何进度，也没有首次启动的指令", "设置 first_start: load 连同已有数据一起读取，或 first_start: now 从当前末尾开始"}},
