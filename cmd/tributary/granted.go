@@ -21,7 +21,8 @@ import (
 
 // granted gives an agent that has joined a hub what the hub has granted: each source of
 // its file must be among them, and gets its partition, its tables and their datasets from
-// there. What was kept last counts, so that the agent starts while the hub is away.
+// there; and the log its user, unless the file names one. What was kept last counts, so that the
+// agent starts while the hub is away.
 func granted(c *config.Agent) (*joined.Member, error) {
 	if c.Joined == "" {
 		return nil, nil
@@ -36,6 +37,16 @@ func granted(c *config.Agent) (*joined.Member, error) {
 	}
 	if m.Org != c.Org {
 		return nil, refusal.New(refusal.Invalid, "SOURCE_NOT_GRANTED", "%s: %s, not %s", m.Agent, m.Org, c.Org)
+	}
+	if g.Log != nil {
+		dir := c.Joined // connections are made while a certificate is renewed
+		c.Log.Granted = &kafka.Login{Mechanism: g.Log.Mechanism, User: g.Log.User, Password: func() (string, error) {
+			now, err := joined.Open(dir)
+			if err != nil {
+				return "", err
+			}
+			return now.LogPassword()
+		}}
 	}
 	for i := range c.Sources {
 		if err := grantTo(&c.Sources[i], c, g); err != nil {

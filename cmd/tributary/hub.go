@@ -181,6 +181,9 @@ func (h *hubParts) withAccounts(ctx context.Context, out io.Writer) (served []li
 		return served, err
 	}
 	o := desk.Options{Watch: h.watch.Snapshot, State: h.state, Authority: auth, Topics: hubTopics{h.client, c}, Hosts: c.Names, Logger: h.log}
+	if c.Rights == config.RightsMade && !c.Log.Embedded {
+		o.Rights = h.client
+	}
 	if o.Shifts, err = shifts(c); err != nil {
 		return served, err
 	}

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -34,7 +35,28 @@ import (
 type running struct {
 	t     *testing.T
 	lines []string // what it has printed
+	said  said     // what it has logged
 	stop  func()
+}
+
+// said is what a program logs.
+type said struct {
+	mu  sync.Mutex
+	all strings.Builder
+}
+
+// Write implements io.Writer.
+func (s *said) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.all.Write(b)
+}
+
+// String gives all of it.
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.all.String()
 }
 
 // startHub runs a hub until the test ends or stop is called, and waits for its first
@@ -44,10 +66,6 @@ func startHub(t *testing.T, file string, lines int) *running {
 	out, in := io.Pipe()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() {
-		err := runHub(ctx, file, in, slog.New(slog.DiscardHandler))
-		ended <- errors.Join(err, in.CloseWithError(errors.Join(errors.New("the hub has ended"), err)))
-	}()
 	r := &running{t: t, stop: func() {
 		cancel()
 		if err := <-ended; err != nil {
@@ -55,6 +73,10 @@ func startHub(t *testing.T, file string, lines int) *running {
 		}
 		ended <- nil
 	}}
+	go func() {
+		err := runHub(ctx, file, in, slog.New(slog.NewTextHandler(&r.said, nil)))
+		ended <- errors.Join(err, in.CloseWithError(errors.Join(errors.New("the hub has ended"), err)))
+	}()
 	t.Cleanup(r.stop)
 	scan := bufio.NewScanner(out)
 	for range lines {
@@ -254,7 +276,7 @@ func TestRegistration(t *testing.T) {
 		t.Error(out)
 	}
 	fails(t, "USAGE_VALUE", "source", "report", agent, "--day", "29.11.2026")
-	loads(t, client, agent)
+	loads(t, client, "330106", agent)
 	if out := well(t, "source", "report", agent); !strings.Contains(out, "330106-xueji  postgres.xueji.student  student  1") || strings.Contains(out, "score") {
 		t.Error(out)
 	}
@@ -355,7 +377,7 @@ func byFile(t *testing.T, op *caller, dir string) {
 
 // loads runs the agent without its hub until the granted table's row is in the log. No row
 // of the other one is.
-func loads(t *testing.T, client *kafka.Client, agent string) {
+func loads(t *testing.T, client *kafka.Client, org, agent string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -366,7 +388,7 @@ func loads(t *testing.T, client *kafka.Client, agent string) {
 			t.Fatal("no row comes")
 		}
 		all = ""
-		_, err := client.ReadAll(ctx, log.Partition{Topic: kafka.Changes("330106")}, func(_ log.Offset, r *log.Record) error {
+		_, err := client.ReadAll(ctx, log.Partition{Topic: kafka.Changes(org)}, func(_ log.Offset, r *log.Record) error {
 			all += string(r.Value)
 			return nil
 		})

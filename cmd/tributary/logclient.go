@@ -13,6 +13,8 @@ func newClient(l config.Log, id string) (*kafka.Client, error) {
 			return nil, err
 		}
 		o.SASL = &kafka.Login{Mechanism: l.SASL.Mechanism, User: l.SASL.User, Password: l.SASL.Read}
+	} else if l.Granted != nil {
+		o.SASL = l.Granted
 	}
 	return kafka.New(o)
 }

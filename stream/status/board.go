@@ -62,6 +62,10 @@ type Reading struct {
 	Error string
 	// CaughtUp says that everything up to the topic's end was read once.
 	CaughtUp bool
+	// Forged is when a record was read last that speaks for another org, zero if none was, and
+	// ForgedFor whom it was about.
+	Forged    time.Time
+	ForgedFor string
 }
 
 // NewBoard checks the options. It starts nothing.
@@ -264,6 +268,9 @@ func (b *Board) take(p log.Partition, r *log.Record) {
 	size := len(name) + len(r.Value)
 	rec, err := Parse(r.Key, r.Value)
 	if org := b.org(p); err == nil && b.o.Org != nil && foreign(&rec, org) {
+		t := b.topics[p]
+		t.Forged, t.ForgedFor = time.Now(), cut(strings.TrimSpace(rec.Org+" "+rec.Source))
+		b.topics[p] = t
 		err = fmt.Errorf("a record about %s %s: %w", rec.Org, rec.Source, ErrMalformed)
 	}
 	if err != nil || b.bytes-old.size+size > b.o.MaxBytes {

@@ -189,6 +189,11 @@ func TestNobodySpeaksForAnother(t *testing.T) {
 	if got := board.Records(); len(got) != 2 || board.Dropped() != 4 || got[0].Program != "w" || got[1].Source != "330106-xueji" {
 		t.Errorf("%d dropped, held: %+v", board.Dropped(), got)
 	}
+	for _, r := range board.Readings() {
+		if here := r.Topic == topic("330106").Topic; r.Forged.IsZero() == here || here && r.ForgedFor != "330203" {
+			t.Errorf("%+v", r)
+		}
+	}
 }
 
 func TestRecordKeepsItsBounds(t *testing.T) {

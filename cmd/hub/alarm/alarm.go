@@ -27,10 +27,11 @@ const (
 	Fuse        Kind = "fuse"        // the slot was given up for the sake of the server's disk
 	Disk        Kind = "disk"        // the server's disk fills for us
 	Certificate Kind = "certificate" // an agent's certificate ends
+	Forgery     Kind = "forgery"     // somebody has spoken for another org
 )
 
 // Kinds are all of them, the worst first.
-var Kinds = []Kind{Gap, Fuse, Silence, Halt, Retention, Lag, Disk, Quarantine, Certificate}
+var Kinds = []Kind{Forgery, Gap, Fuse, Silence, Halt, Retention, Lag, Disk, Quarantine, Certificate}
 
 // What an object is, in the first word of Alarm.Object.
 const (
@@ -68,10 +69,12 @@ type Rules struct {
 	Certificate time.Duration
 }
 
-// Agent is an agent's newest certificate.
+// Agent is an agent with its newest certificate.
 type Agent struct {
 	ID, Org, Path string
 	Expires       time.Time
+	// Forged is what it has tried in the last hour in the name of another; empty for nothing.
+	Forged string
 }
 
 // finder gathers alarms.
@@ -104,7 +107,13 @@ func Find(s *watch.Snapshot, agents []Agent, rules Rules) []Alarm {
 	for _, x := range s.Sources {
 		f.source(x)
 	}
+	for _, r := range s.Forged {
+		f.add(Alarm{Kind: Forgery, Object: ofLog + " " + r.Org, Org: r.Org, Path: f.path(r.Org), Detail: r.ForgedFor}, nil)
+	}
 	for _, a := range agents {
+		if a.Forged != "" {
+			f.add(Alarm{Kind: Forgery, Object: ofAgent + " " + a.ID, Org: a.Org, Path: a.Path, Detail: a.Forged}, nil)
+		}
 		if left := a.Expires.Sub(s.At); left < rules.Certificate {
 			f.add(Alarm{Kind: Certificate, Object: ofAgent + " " + a.ID, Org: a.Org, Path: a.Path, Detail: a.Expires.UTC().Format("2006-01-02 15:04 UTC")}, nil)
 		}

@@ -211,6 +211,10 @@ func TestOneAlarmPerCause(t *testing.T) {
 		"stopped by a person": {func(w *world) {
 			w.change(of(status.OfSource, "330106"), func(r *status.Record) { r.State = "stopped"; silent(r) })
 		}, ""},
+		"spoken for another": {func(w *world) {
+			w.readings[0].Forged, w.readings[0].ForgedFor = w.now.Add(-time.Minute), "330108 330108-b"
+			w.readings[1].Forged = w.now.Add(-2 * time.Hour)
+		}, "forgery log 330106 0"},
 		"two causes": {func(w *world) {
 			w.change(of(status.OfSource, "330106"), silent)
 			w.change(of(status.OfSource, "330108-b"), func(r *status.Record) { r.State, r.Code = "gap", "SLOT_LOST" })
@@ -234,6 +238,10 @@ func TestOneAlarmPerCause(t *testing.T) {
 	w := newWorld(t)
 	got := Find(w.look(), []Agent{{ID: "soon", Path: "33/", Expires: w.now.AddDate(0, 0, 13)}, {ID: "later", Expires: w.now.AddDate(0, 0, 15)}}, Rules{})
 	if len(got) != 1 || got[0].Kind != Certificate || got[0].Object != "agent soon" {
+		t.Errorf("%+v", got)
+	}
+	got = Find(w.look(), []Agent{{ID: "330106.1", Org: "330106", Path: "33/330106/", Expires: w.now.AddDate(1, 0, 0), Forged: "POST /agent/status: org 330108"}}, Rules{})
+	if len(got) != 1 || got[0].Kind != Forgery || got[0].Object != "agent 330106.1" || got[0].Detail == "" {
 		t.Errorf("%+v", got)
 	}
 	for _, k := range Kinds {

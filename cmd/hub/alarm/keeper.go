@@ -14,7 +14,7 @@ import (
 type Book interface {
 	// KeepAlarms notes what was found now.
 	KeepAlarms(ctx context.Context, found []Alarm) error
-	// Certificates gives the newest certificates of the agents that aren't shut out.
+	// Certificates gives the agents that aren't shut out.
 	Certificates(ctx context.Context) ([]Agent, error)
 	// TakeMessage gives what a webhook is to be told next, nil for nothing, and notes it as
 	// told; Untold takes that back.
@@ -124,7 +124,7 @@ func (k *Keeper) Look(ctx context.Context) error {
 			at = s.At
 		}
 		fresh[key] = at
-		if s.At.Sub(at) >= k.o.Holds {
+		if s.At.Sub(at) >= k.o.Holds || a.Kind == Forgery { // which is done, and doesn't come and go
 			held = append(held, a)
 		}
 	}

@@ -83,6 +83,12 @@ var words = map[Kind][2]Explanation{
 		{"源库磁盘占用", "源库服务器为尚未读取的部分保留 WAL，占用其磁盘。",
 			"查明读取等待的原因：日志、线路或 agent。配置了熔断时，磁盘写满前会放弃复制槽。", "汇聚平台运维；区县 DBA 关注磁盘"},
 	},
+	Forgery: {
+		{"Forgery", "Somebody has spoken for another org: an agent at the hub, or whoever may write to the org's topic of states in the log. It was refused, or dropped, and has changed nothing.",
+			"Find out who and why: the audit has the agent's tries, the detail names whom it spoke for. If it isn't a mistake shut the agent out on the page of invitations, which takes its certificate and its user of Kafka.", "The hub's operators, with the district whose agent it is"},
+		{"冒充", "有人以其他机构的名义上报：agent 向 hub 上报，或由可写该机构状态主题者写入日志。该内容已被拒绝或丢弃，未产生任何影响。",
+			"查明来源和原因：审计中有该 agent 的尝试，详情写明其冒充的对象。如非误操作，请在“邀请与 agent”页停用该 agent，其证书和 Kafka 用户随之失效。", "汇聚平台运维，会同该 agent 所属区县"},
+	},
 	Certificate: {
 		{"Certificate", "The agent's certificate ends soon, and it hasn't renewed it, which it does by itself when a third of the time is left.",
 			"See whether the agent runs and reaches the hub: tributary certificate show. One that has ended joins again by a new invitation. Data flows on meanwhile.", "The district, for its agent"},

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,6 +63,8 @@ type Grants struct {
 	Org     string             `json:"org"`
 	Issued  time.Time          `json:"issued"`
 	Sources []state.Assignment `json:"sources"`
+	// Log is who the agent is for the log; nil if the hub has made it no user.
+	Log *LogLogin `json:"log,omitempty"`
 }
 
 // ClockTolerance is by how much an agent's clock may differ from the hub's: certificates
@@ -122,14 +125,20 @@ var agentRoutes = []agentRoute{
 	{http.MethodGet, "/agent/assignments", true, agentAssignments},
 }
 
+// stray is whatever else somebody asks for: there is nothing, and who asks is looked at all
+// the same.
+var stray = agentRoute{Path: "/agent/", Joined: true, do: func(_ *Desk, r *http.Request, _ state.By, _ *state.Agent) (any, error) {
+	return nil, refusal.New(refusal.Unknown, "CALL_UNKNOWN", "%s %.80s", r.Method, r.URL.Path)
+}}
+
 // maxProposal bounds what an agent sends, in bytes.
 const maxProposal = 8 << 20
 
 // AgentHandler answers agents, behind AgentTLS.
 func (d *Desk) AgentHandler() http.Handler {
 	mux := http.NewServeMux()
-	for _, rt := range agentRoutes {
-		mux.HandleFunc(rt.Method+" "+rt.Path, func(w http.ResponseWriter, r *http.Request) {
+	for _, rt := range append(slices.Clone(agentRoutes), stray) {
+		mux.HandleFunc(strings.TrimSpace(rt.Method+" "+rt.Path), func(w http.ResponseWriter, r *http.Request) {
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(maxSending)) // a test's recorder has none
 			r.Body = http.MaxBytesReader(w, r.Body, maxProposal)
 			w.Header().Set("Cache-Control", "no-store")
@@ -149,15 +158,6 @@ func (d *Desk) AgentHandler() http.Handler {
 func (d *Desk) agent(r *http.Request, rt *agentRoute) (any, error) {
 	var by state.By
 	by.Address, _, _ = net.SplitHostPort(r.RemoteAddr) // a listener's always has a port
-	if r.Method == http.MethodPost {
-		at, err := time.Parse(time.RFC3339Nano, r.Header.Get(ClockHeader))
-		if err != nil {
-			return nil, refusal.New(refusal.Invalid, "INPUT_INVALID", ClockHeader)
-		}
-		if err := d.clock(at); err != nil {
-			return nil, err
-		}
-	}
 	var a *state.Agent
 	if rt.Joined {
 		if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
@@ -168,6 +168,18 @@ func (d *Desk) agent(r *http.Request, rt *agentRoute) (any, error) {
 			return nil, err
 		}
 		by.Name = a.ID
+		if err := d.genuine(r, by, a); err != nil {
+			return nil, err
+		}
+	}
+	if r.Method == http.MethodPost {
+		at, err := time.Parse(time.RFC3339Nano, r.Header.Get(ClockHeader))
+		if err != nil {
+			return nil, refusal.New(refusal.Invalid, "INPUT_INVALID", ClockHeader)
+		}
+		if err := d.clock(at); err != nil {
+			return nil, err
+		}
 	}
 	return rt.do(d, r, by, a)
 }
@@ -220,7 +232,11 @@ func agentAssignments(d *Desk, r *http.Request, _ state.By, a *state.Agent) (any
 	if err != nil {
 		return nil, err
 	}
-	b, err := json.Marshal(Grants{Agent: a.ID, Org: a.Org, Issued: d.o.Now().UTC(), Sources: sources})
+	login, err := d.logLogin(a, r.TLS.PeerCertificates[0].PublicKey)
+	if err != nil {
+		return nil, err
+	}
+	b, err := json.Marshal(Grants{Agent: a.ID, Org: a.Org, Issued: d.o.Now().UTC(), Sources: sources, Log: login})
 	if err != nil {
 		return nil, err
 	}

@@ -230,8 +230,8 @@ func (c *call) request() (*state.Request, error) {
 	return c.d.o.State.Request(c.ctx(), c.scopes, id)
 }
 
-// approve makes the topics first: whatever goes wrong later leaves nothing but empty
-// topics of an org that has asked for them.
+// approve makes the topics first, and the agent's rights in the log: whatever goes wrong
+// later leaves nothing but empty topics of an org that has asked for them.
 func approve(c *call) (any, error) {
 	id, err := c.number("id")
 	if err != nil {
@@ -249,7 +249,11 @@ func approve(c *call) (any, error) {
 	if err != nil {
 		return nil, &refusal.Refusal{Kind: refusal.Later, Code: "TOPICS_NOT_MADE", Detail: c.d.o.Topics.Changes(r.Org), Err: err}
 	}
-	return c.d.o.State.Decide(c.ctx(), c.by, c.scopes, id, state.Decision{Tables: tables, Reason: c.text("reason"), Partitions: n}, c.d.o.Topics.Changes)
+	err = c.d.granted(c.ctx(), r.Agent, r.Org, func(user string) error {
+		r, err = c.d.o.State.Decide(c.ctx(), c.by, c.scopes, id, state.Decision{Tables: tables, Reason: c.text("reason"), Partitions: n, LogUser: user}, c.d.o.Topics.Changes)
+		return err
+	})
+	return r, err
 }
 
 func refuse(c *call) (any, error) {
@@ -359,8 +363,14 @@ func withdraw(c *call) (any, error) {
 	return nothing, c.d.o.State.Withdraw(c.ctx(), c.by, c.scopes, id)
 }
 
+// revoke shuts an agent out, and then takes its rights in the log away. If the log doesn't
+// answer the agent is shut out nevertheless, and the same again takes them.
 func revoke(c *call) (any, error) {
-	return nothing, c.d.o.State.Revoke(c.ctx(), c.by, c.scopes, c.r.PathValue("agent"), c.text("reason"))
+	agent := c.r.PathValue("agent")
+	if err := c.d.o.State.Revoke(c.ctx(), c.by, c.scopes, agent, c.text("reason")); err != nil {
+		return nil, err
+	}
+	return nothing, c.d.taken(c.ctx(), c.by, agent)
 }
 
 // answerOffline joins an agent by a file that a person has brought.

@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tributary-cdc/tributary/cmd/hub/alarm"
@@ -36,6 +37,8 @@ type Options struct {
 	State     *state.State
 	Authority *authority.Authority
 	Topics    Topics
+	// Rights makes agents users of the log; nil where somebody else does.
+	Rights Rights
 	// Secure says that people come by TLS, so that cookies and headers insist on it.
 	Secure bool
 	// Hosts are the names and addresses under which people may come; empty for those of
@@ -68,6 +71,7 @@ type Desk struct {
 	foreign *http.CrossOriginProtection
 	routes  []route
 	parts   *parts
+	rights  *sync.Mutex // one at a time, so that State.Alone keeps at most one connection
 }
 
 //go:embed assets
@@ -102,7 +106,7 @@ func New(o Options) (*Desk, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	d := &Desk{o: o, foreign: http.NewCrossOriginProtection(), pages: map[string]*template.Template{}, parts: newParts()}
+	d := &Desk{o: o, foreign: http.NewCrossOriginProtection(), pages: map[string]*template.Template{}, parts: newParts(), rights: &sync.Mutex{}}
 	for _, name := range pageNames {
 		t, err := template.New(name).Funcs(functions).ParseFS(assets, "assets/frame.html", "assets/charts.html", "assets/"+name+".html")
 		if err != nil {

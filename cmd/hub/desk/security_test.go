@@ -463,7 +463,18 @@ func testAgents(t *testing.T, db servers.DB) {
 		t.Errorf("%+v", theirs)
 	}
 	forgedField := map[string]any{"name": "x", "engine": "mysql", "standing": "check", "org": "330106", "tables": []any{}}
+	before := w.print(db)
+	mb.want(http.StatusForbidden, "SPEAKS_FOR_ANOTHER", http.MethodPost, "/agent/requests", forgedField)
+	mb.want(http.StatusForbidden, "SPEAKS_FOR_ANOTHER", http.MethodPost, "/agent/status", []any{map[string]any{"org": "330203"}, map[string]any{"source": "330106-xueji", "state": "failed"}})
+	mb.want(http.StatusForbidden, "SPEAKS_FOR_ANOTHER", http.MethodGet, "/agent/requests?agent="+a.ID, nil)
+	mb.want(http.StatusNotFound, "CALL_UNKNOWN", http.MethodPost, "/agent/status", map[string]any{"source": "330203-xueji"})
+	w.machine(nil).want(http.StatusUnauthorized, "CERTIFICATE_UNKNOWN", http.MethodPost, "/agent/status", forgedField)
+	forgedField["org"] = "330203"
 	mb.want(http.StatusBadRequest, "INPUT_INVALID", http.MethodPost, "/agent/requests", forgedField)
+	if w.print(db) != before {
+		t.Error("a forgery changes something")
+	}
+	w.forgeries(b.ID)
 	ma.want(http.StatusConflict, "REQUEST_PENDING", http.MethodPost, "/agent/requests", p)
 	late := w.machine(certA)
 	late.at = func() time.Time { return w.clock().Add(-6 * time.Minute) }
@@ -474,6 +485,45 @@ func testAgents(t *testing.T, db servers.DB) {
 	for _, rt := range agentRoutes {
 		if rt.Joined {
 			ma.want(http.StatusForbidden, "CERTIFICATE_REVOKED", rt.Method, rt.Path, inputs[rt.Method+" "+rt.Path])
+		}
+	}
+}
+
+// forgeries looks for those of an agent in the audit and among the alarms. Whoever goes on
+// doesn't fill the audit.
+func (w *world) forgeries(agent string) {
+	w.t.Helper()
+	tried := func() (n int) {
+		w.t.Helper()
+		lines, err := w.state.Audit(w.t.Context(), []string{""}, state.Search{Text: "agent.forge"})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for _, e := range lines {
+			if e.Actor != agent || e.Object != agent || e.Outcome != state.Refused || !strings.Contains(e.Detail, "330106") {
+				w.t.Errorf("%+v", e)
+			}
+		}
+		return len(lines)
+	}
+	if n := tried(); n != 3 {
+		w.t.Errorf("%d forgeries in the audit", n)
+	}
+	for range 20 {
+		if err := w.state.Forged(w.t.Context(), state.By{Name: agent}, &state.Agent{ID: agent, Org: "330203"}, "source 330106-xueji"); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	if n := tried(); n != 10 {
+		w.t.Errorf("%d lines in a minute", n)
+	}
+	known, err := w.state.Certificates(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, k := range known {
+		if (k.Forged != "") != (k.ID == agent) {
+			w.t.Errorf("%+v", k)
 		}
 	}
 }

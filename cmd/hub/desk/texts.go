@@ -82,7 +82,7 @@ var catalogue = map[string][2]string{
 	"invitations.all": {"Invitations", "邀请"}, "invitations.none": {"Nobody has been invited yet.", "还没有发出邀请。"}, "invitation.used": {"used", "已使用"}, "invitation.withdrawn": {"withdrawn", "已撤回"}, "invitation.expired": {"expired", "已过期"},
 	"invitation.open": {"open", "待使用"}, "invitation.withdraw": {"Withdraw", "撤回"},
 	"agents": {"Agents", "agent"}, "agents.note": {"An agent renews its certificate by itself; one that ends within 30 days is marked, and wants a look.", "agent 会自行续签证书；30 天内到期的会标出，请检查该 agent。"}, "agents.none": {"No agent has joined yet. Make an invitation.", "还没有 agent 加入，请先生成邀请。"},
-	"agent": {"Agent", "agent"}, "agent.revoke": {"Shut out", "停用"}, "certificate": {"Certificate", "证书"}, "certificate.revoked": {"revoked", "已吊销"}, "certificate.over": {"ended", "已到期"}, "seen": {"Last seen", "最近一次连接"},
+	"agent": {"Agent", "agent"}, "agent.revoke": {"Shut out", "停用"}, "agent.rights": {"still a user of Kafka", "Kafka 用户尚未删除"}, "agent.rights.take": {"Take its Kafka user away", "删除其 Kafka 用户"}, "certificate": {"Certificate", "证书"}, "certificate.revoked": {"revoked", "已吊销"}, "certificate.over": {"ended", "已到期"}, "seen": {"Last seen", "最近一次连接"},
 
 	"source": {"Source", "数据源"}, "standing": {"Standing", "性质"}, "tables": {"Tables", "表"}, "standing.authoritative": {"authoritative", "权威源"}, "standing.check": {"check", "校核源"},
 	"standing.note.authoritative": {"its rows are the dataset's; one source for each org (一数一源)", "其数据即为数据集的数据；每个机构只有一个（一数一源）"}, "standing.note.check": {"compared, never applied over others", "仅用于比对，不覆盖其他数据"},
@@ -91,7 +91,7 @@ var catalogue = map[string][2]string{
 	"sponsor": {"invited by", "邀请人"}, "server": {"Server", "服务器"}, "amount": {"Amount", "规模"}, "amount.of": {"%d tables, about %s rows, %s", "%d 张表，约 %s 行，%s"}, "decided": {"Decided", "审批"},
 	"leaves": {"What would leave", "将要报送的数据"}, "leaves.note": {"Rows and sizes are the source's own statistics. Take away what isn't to be collected.", "行数和大小取自源库的统计。请取消不应归集的表。"},
 	"table": {"Table", "表"}, "dataset": {"Dataset", "数据集"}, "rows": {"Rows", "行数"}, "size": {"Size", "大小"}, "rivals": {"Other authoritative sources", "其他权威源"}, "rivals.none": {"none", "无"}, "table.yes": {"approved", "批准"}, "table.no": {"not approved", "未批准"},
-	"decide": {"Decide", "审批"}, "decide.note": {"Approval gives the source its topic and partition, and makes the topics. Without some of the tables a reason is needed.", "批准后分配主题和分区，并创建主题。只批准部分表时须填写原因。"},
+	"decide": {"Decide", "审批"}, "decide.note": {"Approval gives the source its topic and partition, and makes the topics; where Kafka has authorisation, also the agent's user and ACLs. Without some of the tables a reason is needed.", "批准后分配主题和分区，并创建主题；Kafka 启用授权时，同时创建 agent 的用户和 ACL。只批准部分表时须填写原因。"},
 	"decide.own": {"You invited this agent: another approver decides.", "该 agent 由您邀请，请其他审批员处理。"}, "approve": {"Approve", "批准"}, "refuse": {"Refuse", "拒绝"}, "refuse.do": {"Refuse all", "全部拒绝"},
 	"column": {"Column", "列"}, "personal": {"Personal data", "个人信息"}, "personal.none": {"none suspected", "未发现"}, "personal.title": {"Columns that may hold personal data", "可能含有个人信息的列"}, "personal.kind": {"Suspected", "疑似"}, "personal.why": {"Why", "依据"}, "personal.share": {"Share of values", "符合形式的比例"},
 	"personal.forms": {"By the names and comments of columns, and by the form of values in %d rows of %d tables. The agent looked at them in its house; no value has left it. It may err either way.", "依据列名、注释，以及 %d 行（%d 张表）数据的形式。由 agent 在源单位本地查看，未提交任何数据值。结果仅供参考，可能有误判或遗漏。"},
@@ -163,6 +163,6 @@ var catalogue = map[string][2]string{
 	"action.login": {"log in", "登录"}, "action.logout": {"log out", "退出"}, "action.refused": {"request", "请求"}, "action.account.create": {"make an account", "创建账号"}, "action.account.grants": {"set roles", "设置角色"},
 	"action.account.enable": {"switch an account on", "启用账号"}, "action.account.disable": {"switch an account off", "停用账号"}, "action.account.link": {"make a link for a password", "生成设置口令的链接"}, "action.account.password": {"set a password", "设置口令"},
 	"action.org.import": {"import orgs", "导入机构"}, "action.invitation.create": {"invite", "生成邀请"}, "action.invitation.withdraw": {"withdraw an invitation", "撤回邀请"}, "action.agent.join": {"join", "加入"},
-	"action.agent.renew": {"renew a certificate", "续签证书"}, "action.agent.revoke": {"shut an agent out", "停用 agent"}, "action.request.create": {"ask to register", "提交申请"}, "action.request.approved": {"approve", "批准"},
+	"action.agent.renew": {"renew a certificate", "续签证书"}, "action.agent.revoke": {"shut an agent out", "停用 agent"}, "action.agent.forge": {"speak for another", "冒充其他机构"}, "action.rights.take": {"take away rights in Kafka", "收回 Kafka 权限"}, "action.request.create": {"ask to register", "提交申请"}, "action.request.approved": {"approve", "批准"},
 	"action.request.partly": {"approve in part", "部分批准"}, "action.request.refused": {"refuse", "拒绝申请"}, "action.audit.export": {"export the audit", "导出审计"},
 }

@@ -365,6 +365,27 @@ func (m *Member) Granted() (*desk.Grants, error) {
 	return m.verify(&signed)
 }
 
+// LogPassword gives the password of the agent's user of the log, from the assignments that
+// were kept last.
+func (m *Member) LogPassword() (string, error) {
+	g, err := m.Granted()
+	if err != nil {
+		return "", err
+	}
+	if g.Log == nil {
+		return "", refusal.New(refusal.Unknown, "SOURCE_NOT_GRANTED", "%s", m.Agent)
+	}
+	key, err := keyOf(m.dir)
+	if err != nil {
+		return "", fmt.Errorf("key of the agent: %w", err)
+	}
+	password, err := authority.Unseal(key, m.Agent, g.Log.Sealed)
+	if err != nil {
+		return "", fmt.Errorf("password of the log's user %s: %w", g.Log.User, err)
+	}
+	return password, nil
+}
+
 func (m *Member) verify(signed *desk.Granted) (*desk.Grants, error) {
 	var g desk.Grants
 	if !authority.Verify(m.hub, signed.Payload, signed.Signature) || json.Unmarshal(signed.Payload, &g) != nil || g.Agent != m.Agent {

@@ -94,6 +94,10 @@ type Agent struct {
 	Reason  string     `json:"reason,omitempty"`
 	Expires time.Time  `json:"expires"` // its newest certificate
 	Seen    *time.Time `json:"seen,omitempty"`
+	// LogUser is what it is for the log, if the hub has made it a user; LogRound is the
+	// round of its password.
+	LogUser  string `json:"log_user,omitempty"`
+	LogRound int    `json:"-"`
 }
 
 // Issue makes a certificate for an agent's key.
@@ -155,7 +159,7 @@ func (s *State) Renew(ctx context.Context, by By, a *Agent, issue Issue) (cert a
 	return cert, s.within(ctx, func(tx pgx.Tx) error { return s.issued(ctx, tx, by, a, cert, "agent.renew") })
 }
 
-const agentColumns = `a.id, a.org, o.name, o.path, a.name, a.joined, a.sponsor, a.revoked, a.reason, (SELECT max(c.ends) FROM tributary.hub_certificate c WHERE c.agent = a.id), a.seen`
+const agentColumns = `a.id, a.org, o.name, o.path, a.name, a.joined, a.sponsor, a.revoked, a.reason, (SELECT max(c.ends) FROM tributary.hub_certificate c WHERE c.agent = a.id), a.seen, a.log_user, a.log_round`
 
 // AgentOf gives the agent of a certificate. A revoked one is refused.
 func (s *State) AgentOf(ctx context.Context, serial string) (*Agent, error) {

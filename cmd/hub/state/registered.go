@@ -16,6 +16,8 @@ func (s *State) Registered(ctx context.Context) ([]catalog.Registered, error) {
 
 // Certificates implements alarm.Book.
 func (s *State) Certificates(ctx context.Context) ([]alarm.Agent, error) {
-	return list[alarm.Agent](ctx, s, `SELECT a.id, a.org, o.path, max(c.ends) FROM tributary.hub_agent a JOIN tributary.hub_org o ON o.code = a.org
-		JOIN tributary.hub_certificate c ON c.agent = a.id WHERE a.revoked IS NULL GROUP BY a.id, a.org, o.path`)
+	return list[alarm.Agent](ctx, s, `SELECT a.id, a.org, o.path, max(c.ends), coalesce(max(f.detail), '') FROM tributary.hub_agent a JOIN tributary.hub_org o ON o.code = a.org
+		JOIN tributary.hub_certificate c ON c.agent = a.id
+		LEFT JOIN (SELECT DISTINCT ON (object) object, detail FROM tributary.hub_audit WHERE action = 'agent.forge' AND at > clock_timestamp() - interval '1 hour' ORDER BY object, id DESC) f ON f.object = a.id
+		WHERE a.revoked IS NULL GROUP BY a.id, a.org, o.path`)
 }

@@ -181,6 +181,8 @@ type Decision struct {
 	Reason string
 	// Partitions is the number of partitions of the topic of an approved source.
 	Partitions int
+	// LogUser is the user of the log that was made for the agent; empty for none.
+	LogUser string
 }
 
 // May says whether by could decide on a request now, before anything is made for it.
@@ -210,6 +212,12 @@ func (s *State) Decide(ctx context.Context, by By, scopes []string, id int64, d 
 				return err
 			}
 			detail += fmt.Sprintf(", %s/%d", topic(r.Org), partition)
+			if d.LogUser != "" {
+				detail += ", " + d.LogUser
+				if err := given(ctx, tx, r.Agent, d.LogUser); err != nil {
+					return err
+				}
+			}
 		}
 		return note(ctx, tx, by, Entry{Action: "request." + r.State, Org: r.Org, Path: r.Path, Object: r.Source, Detail: strings.TrimSuffix(detail+"; "+d.Reason, "; ")})
 	})

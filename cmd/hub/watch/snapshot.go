@@ -37,6 +37,8 @@ type Snapshot struct {
 	StoreErrors []string
 	// Unread are the topics of states that can't be read, with their orgs.
 	Unread []status.Reading
+	// Forged are the topics in which a record of the last hour speaks for another org.
+	Forged []status.Reading
 	// Workers are what workers say of themselves.
 	Workers []*status.Record
 	// Sources are all of them, the worst first.
@@ -130,6 +132,9 @@ type Flow struct {
 	Keys, Held, Anomalies int64
 }
 
+// forgedFor is how long a record that speaks for another org is told after it was read.
+const forgedFor = time.Hour
+
 // memory is what is kept from one look to the next.
 type memory struct {
 	orgs        []catalog.Org
@@ -217,6 +222,9 @@ func (w *Watch) snapshot() *Snapshot {
 		s.Ready = s.Ready && (r.CaughtUp || r.Error != "")
 		if r.Error != "" {
 			s.Unread = append(s.Unread, r)
+		}
+		if now.Sub(r.Forged) < forgedFor {
+			s.Forged = append(s.Forged, r)
 		}
 	}
 	for id, feeds := range m.known.sources {

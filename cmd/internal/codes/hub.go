@@ -46,6 +46,9 @@ var ofHub = map[string]map[language.Language]explanation{
 	"CALENDAR_INVALID": {
 		english: {"this can't be in the school calendar", "the detail says the line and what is wrong in it: from and until are days such as 2026-07-01, at most 120 apart, the name has 1 to 120 visible characters, kinds are those of alarms; files are UTF-8. Nothing was taken"},
 		chinese: {"校历内容无效", "详情给出所在行和错误内容：开始、结束为 2026-07-01 形式的日期，最长 120 天；名称为 1 至 120 个可见字符；告警为告警种类；文件为 UTF-8。未导入任何内容"}},
+	"CALL_UNKNOWN": {
+		english: {"the hub has no such call", "use a program of the hub's version"},
+		chinese: {"hub 没有这个接口", "使用与 hub 同一版本的程序"}},
 	"CERTIFICATE_ENDED": {
 		english: {"the agent's certificate has ended, or its clock is wrong", "check the clock; else ask the hub's operator for an invitation and join in a new folder"},
 		chinese: {"agent 的证书已到期，或本机时钟有误", "检查时钟；否则请 hub 的操作员发出邀请，在新目录中重新加入"}},
@@ -175,6 +178,15 @@ var ofHub = map[string]map[language.Language]explanation{
 	"REQUEST_UNKNOWN": {
 		english: {"there is no such request in your part of the tree", "check its number"},
 		chinese: {"您的管辖范围内没有该申请", "检查编号"}},
+	"RIGHTS_FORBIDDEN": {
+		english: {"Kafka has authorisation and doesn't let the hub make users and ACLs, so that nothing was approved", "give the hub's user Alter on the cluster and approve again; or make agents' users by hand and set rights: given in the hub's file"},
+		chinese: {"Kafka 启用了授权，但不允许 hub 创建用户和 ACL，因此未批准", "授予 hub 用户对集群的 Alter 权限后重新批准；或由管理员手工创建 agent 的用户，并在 hub 配置中设 rights: given"}},
+	"RIGHTS_NOT_MADE": {
+		english: {"the agent's user and ACLs can't be made in Kafka, so that nothing was approved", "see that Kafka runs and knows SCRAM users; then approve again"},
+		chinese: {"无法在 Kafka 中创建 agent 的用户和 ACL，因此未批准", "检查 Kafka 是否在运行、是否支持 SCRAM 用户，然后重新批准"}},
+	"RIGHTS_NOT_TAKEN": {
+		english: {"the hub has shut out the agent, but couldn't take its user and ACLs in Kafka away", "see that Kafka runs; then do the same again"},
+		chinese: {"hub 已停用该 agent，但未能删除其 Kafka 用户和 ACL", "检查 Kafka 是否在运行，然后重复同一操作"}},
 	"SOURCE_NOT_GRANTED": {
 		english: {"the hub has granted this agent no such source yet", "wait for the approval, then tributary source fetch"},
 		chinese: {"hub 尚未批准该 agent 的此数据源", "等待审批后运行 tributary source fetch"}},
@@ -184,6 +196,9 @@ var ofHub = map[string]map[language.Language]explanation{
 	"SOURCE_REGISTERED": {
 		english: {"the source is registered by another agent", "give yours another name; or shut the other agent out and hand the source over"},
 		chinese: {"该数据源已由另一个 agent 登记", "换一个名称；或停用原 agent 后办理移交"}},
+	"SPEAKS_FOR_ANOTHER": {
+		english: {"the agent speaks for another agent, org or source than its own; the hub's operators have been told", "an agent proposes and reports sources of its own org only; who it is stands in its certificate"},
+		chinese: {"该 agent 以其他 agent、机构或数据源的名义请求；已告警", "agent 只能登记和上报本机构的数据源；其身份以证书为准"}},
 	"TLS_FILES": {
 		english: {"the page's certificate or its key can't be used", "check tls in the hub's file: both in PEM, belonging together, readable for the hub; or leave tls out"},
 		chinese: {"页面的证书或密钥无法使用", "检查 hub 配置中的 tls：两个文件均为 PEM、互相匹配且 hub 可读；也可省略 tls"}},

@@ -18,6 +18,7 @@ import (
 
 	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/stream/envelope"
+	"github.com/tributary-cdc/tributary/stream/kafka"
 )
 
 // Log says where the log is.
@@ -31,8 +32,12 @@ type Log struct {
 	// embedded log is always single.
 	Durability string `yaml:"durability"`
 	TLS        TLS    `yaml:"tls"`
-	// SASL is nil for brokers that ask nobody who he is.
+	// SASL is nil for brokers that ask nobody who he is, and for an agent whose hub has made
+	// it a user.
 	SASL *SASL `yaml:"sasl"`
+	// Granted is the user that a hub has made; it doesn't stand in a file, and SASL counts
+	// before it.
+	Granted *kafka.Login `yaml:"-"`
 }
 
 // The values of Log.Durability.
@@ -205,7 +210,7 @@ func Load(name string, into interface{ Check() error }) error {
 var keys = map[string][]string{
 	"Agent":       {"name", "org", "log", "data_dir", "partitions", "codec", "stop_timeout", "http", "sources", "joined"},
 	"Worker":      {"name", "log", "orgs", "group", "data_dir", "held", "stop_timeout", "http", "registry", "store"},
-	"Hub":         {"http", "log", "orgs", "stores", "accounts", "state", "data_dir", "names", "tls", "agents", "partitions", "alarms"},
+	"Hub":         {"http", "log", "orgs", "stores", "accounts", "state", "data_dir", "names", "tls", "agents", "partitions", "rights", "alarms"},
 	"Alarms":      {"late", "freshness", "retention", "after", "calm", "webhooks", "mail", "report"},
 	"Mail":        {"name", "host", "port", "tls", "ca_file", "user", "password_file", "password_env", "from", "to", "language"},
 	"Report":      {"at", "zone"},

@@ -35,6 +35,9 @@ type Hub struct {
 	TLS *Certificate `yaml:"tls"`
 	// Agents is where agents come, always by TLS; empty if none can.
 	Agents string `yaml:"agents"`
+	// Rights is "made" (the default: where Kafka has authorisation, an approval makes the agent
+	// a user with ACLs) or "given": an administrator does.
+	Rights string `yaml:"rights"`
 	// Partitions is the number that the hub makes for an org's topic of changes. Default 4.
 	Partitions int `yaml:"partitions"`
 	// Alarms are the bounds of alarms and where messages about them go.
@@ -104,6 +107,12 @@ const (
 	AccountsNone     = "none"
 )
 
+// The values of Hub.Rights.
+const (
+	RightsMade  = "made"
+	RightsGiven = "given"
+)
+
 // Certificate is a certificate with its key, both in PEM.
 type Certificate struct {
 	File string `yaml:"cert_file"`
@@ -127,6 +136,9 @@ func (h *Hub) Check() error {
 	}
 	if h.Accounts == "" {
 		h.Accounts = AccountsRequired
+	}
+	if h.Rights == "" {
+		h.Rights = RightsMade
 	}
 	if h.Partitions == 0 {
 		h.Partitions = 4
@@ -276,6 +288,9 @@ func (h *Hub) checkAccess() error {
 	}
 	if h.TLS != nil {
 		all = append(all, needs("tls", "cert_file", h.TLS.File, "key_file", h.TLS.Key))
+	}
+	if h.Rights != RightsMade && h.Rights != RightsGiven {
+		all = append(all, wrong(fmt.Sprintf("rights %q", h.Rights), oneOf, "made, given"))
 	}
 	if h.Partitions < 1 || h.Partitions > 1000 {
 		all = append(all, wrong(fmt.Sprintf("partitions %d", h.Partitions), outside, 1, 1000))

@@ -27,6 +27,8 @@ func TestHub(t *testing.T) {
 		"another machine":  {"127.0.0.1:8060", "10.1.2.3:8060", "a loopback address"},
 		"no port":          {"127.0.0.1:8060", "127.0.0.1", "a loopback address"},
 		"one name twice":   {"name: province", "name: city", `stores[1].name "city": is empty or stands twice`},
+		"rights given":     {"http:", "rights: given\nhttp:", ""},
+		"rights taken":     {"http:", "rights: taken\nhttp:", `rights "taken": one of made, given`},
 		"no orgs":          {`["330106", "330108"]`, "[]", "orgs: at least one"},
 		"org with a slash": {"330106", "33/01", "orgs"},
 		"unknown key":      {"stores:", "store:", `nearest known one is "stores"`},
