@@ -278,6 +278,9 @@ func (r *Reader) dump(ctx context.Context, res capture.Resume) error {
 			if !described || !verify {
 				continue
 			}
+			if naming && e.LogPos-e.EventSize != uint32(r.at.Offset) { // the server was asked for an earlier place
+				return &capture.GapError{Code: "LOG_RESET", From: res.Last, Reason: fmt.Sprintf("no event begins at %s, where the last transaction was", r.at)}
+			}
 			if id, _, err := r.gtidOf(&e); err != nil {
 				return err
 			} else if want := lastID(res, &r.state); want != "" && id.String() != want {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/tributary-cdc/tributary/capture"
@@ -157,6 +158,9 @@ func testGaps(t *testing.T, start servers.Starter) {
 // as after a restored backup: also where the transaction that comes next has the name of
 // the last one.
 func testOtherEvents(t *testing.T, g *rig) {
+	if strings.HasPrefix(g.query("SELECT VERSION()")[0], "5.7.") {
+		t.Skip("the emulation's places aren't those of SHOW BINLOG EVENTS")
+	}
 	g.run("CREATE TABLE s (id int PRIMARY KEY)")
 	res := g.first()
 	var starts []event.Position
