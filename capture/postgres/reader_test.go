@@ -74,6 +74,7 @@ func testReader(t *testing.T, db servers.DB) {
 		"fuse of somebody else's slot":    testFuseOfOthers,
 		"fuse, killed before the drop":    testFuseKilled,
 		"warnings about the slot":         testRoomWarns,
+		"leaving the server":              testLeave,
 	} {
 		t.Run(name, func(t *testing.T) { f(t, newRig(t, db)) })
 	}

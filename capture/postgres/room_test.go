@@ -209,3 +209,51 @@ func testRoomWarns(t *testing.T, g *rig) {
 		g.gap(res, "SLOT_INVALIDATED")
 	}
 }
+
+// testLeave: what a source has at its server is taken away as far as its user may, and told
+// for the rest; again it takes away nothing, and what only has its name stays.
+func testLeave(t *testing.T, g *rig) {
+	owner := g.o.User
+	g.guest()
+	g.first()
+	leave := func() string {
+		t.Helper()
+		room, err := postgres.NewRoom(g.o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		remains, err := room.Leave(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(remains, "; ")
+	}
+	run(t, g.sql, "ALTER ROLE "+g.o.User+" NOREPLICATION")
+	if err := g.r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	g.inactive()
+	slot := "SELECT pg_drop_replication_slot('" + g.slot() + "')"
+	if got := leave(); got != slot+`; DROP PUBLICATION "mine"` || g.slots() != 1 {
+		t.Errorf("%q, %d slots", got, g.slots())
+	}
+	run(t, g.sql, "ALTER ROLE "+g.o.User+" REPLICATION")
+	for range 2 {
+		if got := leave(); got != `DROP PUBLICATION "mine"` || g.slots() != 0 {
+			t.Errorf("%q, %d slots", got, g.slots())
+		}
+	}
+	g.o.User = owner
+	if got := leave(); got != "" || g.can("SELECT 1 / count(*) FROM pg_publication WHERE pubname = 'mine'") {
+		t.Errorf("%q is left", got)
+	}
+}
+
+// slot is the name of the rig's.
+func (g *rig) slot() (name string) {
+	g.t.Helper()
+	if err := g.sql.QueryRow(g.t.Context(), `SELECT slot_name FROM pg_replication_slots WHERE database = current_database()`).Scan(&name); err != nil {
+		g.t.Fatal(err)
+	}
+	return name
+}
