@@ -266,7 +266,7 @@ func TestRegistration(t *testing.T) {
 	if err := config.Load(agent, &c); err != nil {
 		t.Fatal(err)
 	}
-	m, err := granted(&c)
+	m, _, err := granted(&c, slog.New(slog.DiscardHandler))
 	if err != nil || m.Agent != "330106.1" || !slices.Equal(c.Sources[0].Tables, []string{"xueji.student"}) || c.Sources[0].Partition != 0 || c.Sources[0].Datasets["xueji.student"] != "student" {
 		t.Errorf("%+v, %v", c.Sources, err)
 	}
@@ -281,10 +281,11 @@ func TestRegistration(t *testing.T) {
 		t.Error(out)
 	}
 	again := startHub(t, hub, 1)
+	op.base, ap.base = strings.TrimSuffix(again.lines[0], "/"), strings.TrimSuffix(again.lines[0], "/")
+	changesHands(t, &registered{db: db, client: client, op: op, ap: ap, dir: dir, agent: agent})
 	if strings.Contains(strings.Join(again.lines, ""), "setup") {
 		t.Error("a link although there is an administrator")
 	}
-	op.base = strings.TrimSuffix(again.lines[0], "/")
 	if next := op.post("/api/invitations", map[string]any{"org": "330108"}); next["org"] != "330108" { // the session is the database's
 		t.Errorf("%v", next)
 	}

@@ -24,10 +24,10 @@ import (
 
 // sourceText is every text of `tributary source`.
 type sourceText struct {
-	group, propose, proposeLong, standing, dry, fetch, list, otherOrg, leaves, fields, sent, none string
-	kept, namesOnly, column, personal, why, share, nothing, byNames, notRead, sampled             string
-	table, dataset, rows, bytes, source, state, decided, topic, version, output, noTables         string
-	states                                                                                        map[string]string
+	group, propose, proposeLong, standing, dry, fetch, list, otherOrg, leaves, fields, sent, none  string
+	kept, namesOnly, column, personal, why, share, nothing, byNames, notRead, sampled              string
+	table, dataset, rows, bytes, source, state, decided, topic, version, output, noTables, retired string
+	states                                                                                         map[string]string
 }
 
 var sourceTexts = map[language]sourceText{
@@ -42,7 +42,7 @@ var sourceTexts = map[language]sourceText{
 		nothing: "No column is suspected to hold personal data.", byNames: "No row was looked at.", notRead: "Of %d tables no row could be looked at: they are empty, or reading took too long or isn't allowed.", sampled: "%d rows of %d tables were looked at.",
 		fetch: "get what the agent's sources were granted, and keep it", list: "list the agent's requests", otherOrg: "the agent's file is of org %s, the agent has joined for %s", leaves: "The hub is told of %s (%s, %s):", fields: "Findings: %s",
 		sent: "request %d waits for an approver of the hub; see tributary source list", none: "nothing yet", table: "table", dataset: "dataset", rows: "rows", bytes: "bytes", source: "source", state: "state", decided: "decided by", topic: "topic and partition", version: "version",
-		output: "`FORMAT` of the result: table or json", noTables: "the source has no table that the patterns take",
+		output: "`FORMAT` of the result: table or json", noTables: "the source has no table that the patterns take", retired: "retired",
 		states: map[string]string{state.Pending: "waits", state.Approved: "approved", state.Partly: "approved in part", state.Turned: "refused"},
 	},
 	chinese: {
@@ -55,7 +55,7 @@ var sourceTexts = map[language]sourceText{
 		nothing: "没有发现可能含有个人信息的列。", byNames: "未查看任何数据行。", notRead: "有 %d 张表未能查看数据行：表为空、读取超时或没有权限。", sampled: "共查看 %d 行，涉及 %d 张表。",
 		fetch: "获取并保存本 agent 各数据源的分配单", list: "列出本 agent 的申请", otherOrg: "agent 配置属于机构 %s，而 agent 加入的是 %s", leaves: "将告知 hub 数据源 %s（%s，%s）：", fields: "检查结果：%s",
 		sent: "申请 %d 等待 hub 审批，见 tributary source list", none: "暂无", table: "表", dataset: "数据集", rows: "行数", bytes: "字节", source: "数据源", state: "状态", decided: "审批人", topic: "主题与分区", version: "版本",
-		output: "结果的格式 `FORMAT`：table（表格）或 json", noTables: "没有表与数据源的匹配规则相符",
+		output: "结果的格式 `FORMAT`：table（表格）或 json", noTables: "没有表与数据源的匹配规则相符", retired: "已停止归集",
 		states: map[string]string{state.Pending: "待审批", state.Approved: "已批准", state.Partly: "部分批准", state.Turned: "已拒绝"},
 	},
 }
@@ -169,6 +169,9 @@ func (say sourceText) granted(g *desk.Grants) [][]string {
 			tables = append(tables, oneLine(table)+" → "+dataset)
 		}
 		slices.Sort(tables)
+		if s.Retired != nil {
+			tables = []string{say.retired}
+		}
 		lines = append(lines, []string{s.Source, fmt.Sprintf("%s/%d", s.Topic, s.Partition), fmt.Sprint(s.Version), strings.Join(tables, ", ")})
 	}
 	return lines

@@ -53,6 +53,7 @@ func TestRights(t *testing.T) {
 	d.keepsPasswords()
 	d.loads("330106")
 	d.hostile("330106", "330108")
+	d.retires("330106")
 	d.shutsOut("330108")
 }
 
@@ -288,6 +289,28 @@ func (d *districts) shutsOut(org string) {
 	}
 	if page := d.get("/invitations"); strings.Contains(page, "Kafka 用户尚未删除") {
 		t.Error("the page tells of a user that is gone")
+	}
+}
+
+// retires: an agent whose last source is retired lets go of it, ends, and is no user of the
+// log any more.
+func (d *districts) retires(org string) {
+	t := d.t
+	t.Helper()
+	ended, stop := runs(t, d.agentFiles[org])
+	defer stop()
+	sql(t, d.db, "INSERT INTO xueji.student VALUES (2, '仍在采集')")
+	(&registered{client: d.admin}).logged(t, "仍在采集")
+	d.ap.post("/api/sources/"+org+"-xueji/retire", map[string]any{"reason": "系统下线"})
+	well(t, "source", "fetch", "--dir", d.joined(org))
+	if err := ends(t, "the retired source's", ended); err != nil {
+		t.Error(err)
+	}
+	if got := d.rights("agent-" + org + ".1"); len(got) > 0 {
+		t.Errorf("rights are left: %v", got)
+	}
+	if out := well(t, "source", "fetch", "--dir", d.joined(org), "--output", "json"); strings.Contains(out, "sealed") || !strings.Contains(out, "let_go") {
+		t.Error(out)
 	}
 }
 

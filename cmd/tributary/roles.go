@@ -61,8 +61,12 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 	if os.Getenv("GOGC") == "" { // rows leave no garbage, so that collecting twice as often costs nothing
 		debug.SetGCPercent(50)
 	}
-	member, err := granted(&c)
+	member, retired, err := granted(&c, l)
+	freed := newReleased(&c, retired, l)
 	if err != nil {
+		for _, s := range retired { // there is nothing else to do
+			freed.ended(ctx, c.Org+"-"+s.Name)
+		}
 		return err
 	}
 	home, err := openHome(c.DataDir)
@@ -114,7 +118,7 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 	var orders http.Handler = parts.loaders
 	if member != nil {
 		orders = grantedOrders(orders)
-		g.Go(func() error { keepMembership(ctx, member, l); return nil })
+		g.Go(func() error { keepMembership(ctx, member, freed.heard, l); return nil })
 		for _, s := range c.Sources {
 			g.Go(func() error { gone.watch(ctx, &c, s, said.writer.Changed); return nil })
 		}
@@ -150,12 +154,20 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 		g.Go(func() error { parts.loaders[id].verifies(ctx, id, event.Engine(s.Engine), s.Verify, l); return nil })
 	}
 	for _, p := range pipes {
+		id := p.Status().Source
+		reading, stop := context.WithCancel(ctx)
+		defer stop()
+		freed.reading(id, stop)
 		sources.Go(func() error {
-			err := p.Run(ctx)
+			err := p.Run(reading)
 			if err != nil {
-				l.Error("source stopped", "source", p.Status().Source, "err", err)
+				l.Error("source stopped", "source", id, "err", err)
 			}
-			watch.ended(ctx, p.Status().Source, err)
+			watch.ended(ctx, id, err)
+			if reading.Err() != nil && ctx.Err() == nil {
+				watch.stops[id]() // it isn't this agent's to guard
+				freed.ended(ctx, id)
+			}
 			if errors.Is(err, log.ErrFenced) {
 				err = errors.Join(err, home.forget())
 			}
@@ -217,7 +229,7 @@ func (a *agentParts) pipeline(s config.Source) (*pipeline.Pipeline, error) {
 	}
 	part := log.Partition{Topic: kafka.Changes(c.Org), Index: s.Partition}
 	pipe, err = pipeline.New(pipeline.Options{
-		Source: src, Agent: a.name, Version: version, Reader: reader, FirstStart: s.FirstStart != "", StopTimeout: c.StopTimeout, Codec: codec, Logger: a.log,
+		Source: src, Agent: a.name, Version: version, Reader: reader, FirstStart: s.FirstStart != "", Force: s.Takes, StopTimeout: c.StopTimeout, Codec: codec, Logger: a.log,
 		Log: client.Producer(kafka.ProducerOptions{Partition: part, TransactionalID: kafka.Prefix + c.Org + "." + src.ID,
 			Compression: kafka.LZ4, KeepsState: !c.Log.Embedded}),
 		Tail: client.Fetcher(part, 1<<20), Partition: part, Checkpoints: a.points, Schemas: a.versions.Publisher(kafka.Schemas(c.Org)),

@@ -82,4 +82,5 @@ type Registered struct {
 	Standing Standing
 	Table    string
 	Dataset  string
+	Retired  bool // the source sends it no more
 }

@@ -79,9 +79,11 @@ type Agent struct {
 
 // finder gathers alarms.
 type finder struct {
-	s     *watch.Snapshot
-	rules Rules
-	all   []Alarm
+	s *watch.Snapshot
+	// sources are those that aren't retired.
+	sources []*watch.Source
+	rules   Rules
+	all     []Alarm
 	// unread are the orgs whose states can't be read, with why.
 	unread map[string]string
 	// dead are sources whose silence and lag has a cause already: the way into the log, and
@@ -98,13 +100,18 @@ func Find(s *watch.Snapshot, agents []Agent, rules Rules) []Alarm {
 	for i := range f.away {
 		f.away[i] = map[string]bool{}
 	}
+	for _, x := range s.Sources {
+		if !x.Retired {
+			f.sources = append(f.sources, x)
+		}
+	}
 	f.logs()
 	f.agents()
 	for i := range s.Stores {
 		f.store(i)
 		f.slow(i)
 	}
-	for _, x := range s.Sources {
+	for _, x := range f.sources {
 		f.source(x)
 	}
 	for _, r := range s.Forged {
@@ -147,7 +154,7 @@ func (f *finder) logs() {
 	}
 	behind := map[string][]*watch.Source{}
 	everybody := true
-	for _, x := range f.s.Sources {
+	for _, x := range f.sources {
 		if _, ok := unread[x.Org.Code]; ok {
 			behind[x.Org.Code] = append(behind[x.Org.Code], x)
 			f.mute(x)
@@ -155,8 +162,8 @@ func (f *finder) logs() {
 			everybody = false
 		}
 	}
-	if everybody && len(f.s.Sources) > 0 {
-		f.add(Alarm{Kind: Silence, Object: ofLog, Detail: f.s.Unread[0].Error}, f.s.Sources)
+	if everybody && len(f.sources) > 0 {
+		f.add(Alarm{Kind: Silence, Object: ofLog, Detail: f.s.Unread[0].Error}, f.sources)
 		return
 	}
 	for org, why := range unread {
@@ -184,7 +191,7 @@ func (f *finder) mute(x *watch.Source) {
 func (f *finder) agents() {
 	type key struct{ org, program string }
 	silent, all := map[key][]*watch.Source{}, map[key]int{}
-	for _, x := range f.s.Sources {
+	for _, x := range f.sources {
 		if x.Log == nil || f.dead[x.ID] {
 			continue
 		}
@@ -232,7 +239,7 @@ func (f *finder) store(i int) {
 	}
 	if detail != "" && (f.s.StoreErrors[i] != "" || stuck > 0 && stuck+len(silent) == workers) || workers > 0 && len(silent) == workers {
 		var behind []*watch.Source
-		for _, x := range f.s.Sources {
+		for _, x := range f.sources {
 			behind = append(behind, x)
 			f.away[i][x.ID] = true
 		}
@@ -241,7 +248,7 @@ func (f *finder) store(i int) {
 	}
 	for who, r := range silent {
 		var behind []*watch.Source
-		for _, x := range f.s.Sources {
+		for _, x := range f.sources {
 			if rec := x.Flows[i].Record; x.Org.Code == r.Org && rec != nil && rec.Stale(f.s.At) {
 				behind = append(behind, x)
 				f.away[i][x.ID] = true
@@ -258,7 +265,7 @@ func (f *finder) store(i int) {
 func (f *finder) slow(i int) {
 	var late []*watch.Source
 	all := 0
-	for _, x := range f.s.Sources {
+	for _, x := range f.sources {
 		if f.away[i][x.ID] || x.Flows[i].Record == nil {
 			continue
 		}

@@ -28,6 +28,7 @@ type world struct {
 	records  []status.Record
 	readings []status.Reading
 	away     map[string]error
+	retired  string // a source
 	troubles map[string][]postgres.Trouble
 	w        *watch.Watch
 }
@@ -52,7 +53,12 @@ func (w *world) Readings() []status.Reading { return w.readings }
 func (w *world) Orgs(context.Context, []string) ([]catalog.Org, error) {
 	return []catalog.Org{{Code: "33", Path: "33/"}, {Code: "330106", Parent: "33", Path: "33/330106/"}, {Code: "330108", Parent: "33", Path: "33/330108/"}}, nil
 }
-func (w *world) Registered(context.Context) ([]catalog.Registered, error) { return nil, nil }
+func (w *world) Registered(context.Context) ([]catalog.Registered, error) {
+	if w.retired == "" {
+		return nil, nil
+	}
+	return []catalog.Registered{{Source: w.retired, Org: "330106", Standing: catalog.Authoritative, Table: "a.b", Dataset: "b", Retired: true}}, nil
+}
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
@@ -210,6 +216,11 @@ func TestOneAlarmPerCause(t *testing.T) {
 		}, "disk source 330106-a 0"},
 		"stopped by a person": {func(w *world) {
 			w.change(of(status.OfSource, "330106"), func(r *status.Record) { r.State = "stopped"; silent(r) })
+		}, ""},
+		"retired": {func(w *world) {
+			w.retired = "330106-a"
+			w.change(of(status.OfSource, "330106-a"), func(r *status.Record) { r.State = "gap"; silent(r) })
+			w.change(of(status.OfStore, "330106-a"), func(r *status.Record) { r.State = "gap" })
 		}, ""},
 		"spoken for another": {func(w *world) {
 			w.readings[0].Forged, w.readings[0].ForgedFor = w.now.Add(-time.Minute), "330108 330108-b"

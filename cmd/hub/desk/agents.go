@@ -123,6 +123,7 @@ var agentRoutes = []agentRoute{
 		return d.o.State.RequestsOf(r.Context(), a.ID)
 	}},
 	{http.MethodGet, "/agent/assignments", true, agentAssignments},
+	{http.MethodPost, "/agent/released", true, agentLetsGo},
 }
 
 // stray is whatever else somebody asks for: there is nothing, and who asks is looked at all
@@ -227,10 +228,13 @@ func agentPropose(d *Desk, r *http.Request, by state.By, a *state.Agent) (any, e
 	return d.o.State.Propose(r.Context(), by, a, p)
 }
 
-func agentAssignments(d *Desk, r *http.Request, _ state.By, a *state.Agent) (any, error) {
+func agentAssignments(d *Desk, r *http.Request, by state.By, a *state.Agent) (any, error) {
 	sources, err := d.o.State.Assignments(r.Context(), a.ID)
 	if err != nil {
 		return nil, err
+	}
+	if a.LogUser != "" && !slices.ContainsFunc(sources, func(s state.Assignment) bool { return s.LetGo == nil }) {
+		d.idle(r.Context(), by, a.ID)
 	}
 	login, err := d.logLogin(a, r.TLS.PeerCertificates[0].PublicKey)
 	if err != nil {

@@ -51,6 +51,8 @@ func (d *Desk) api() []route {
 		{Method: get, Path: "/api/sources/{source}/history", Who: acting, Act: account.See, do: apiSourceHistory},
 		{Method: get, Path: "/api/sources/{source}/timeline", Who: acting, Act: account.See, do: apiTimeline},
 		{Method: get, Path: "/api/orgs/{org}/history", Who: acting, Act: account.See, do: apiOrgHistory},
+		{Method: post, Path: "/api/sources/{source}/retire", Who: acting, Act: account.Decide, Fields: []string{"reason"}, do: retire, page: "/tree", from: "source"},
+		{Method: post, Path: "/api/sources/{source}/handover", Who: acting, Act: account.Decide, Fields: []string{"agent", "reason"}, do: handOver, page: "/tree", from: "source"},
 		{Method: get, Path: "/api/alarms", Who: acting, Act: account.See, do: func(c *call) (any, error) { return c.d.o.State.Alarms(c.ctx(), c.scopes) }},
 		{Method: get, Path: "/api/alarms/{id}", Who: acting, Act: account.See, do: func(c *call) (any, error) { return c.alarm() }},
 		{Method: post, Path: "/api/alarms/{id}/acknowledge", Who: acting, Act: account.Tend, Fields: []string{"note"}, do: acknowledge, page: "/alarms", from: "alarm"},
@@ -370,7 +372,7 @@ func revoke(c *call) (any, error) {
 	if err := c.d.o.State.Revoke(c.ctx(), c.by, c.scopes, agent, c.text("reason")); err != nil {
 		return nil, err
 	}
-	return nothing, c.d.taken(c.ctx(), c.by, agent)
+	return nothing, c.d.taken(c.ctx(), c.by, agent, true)
 }
 
 // answerOffline joins an agent by a file that a person has brought.

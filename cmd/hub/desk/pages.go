@@ -73,8 +73,11 @@ func (c *call) view(name string) *view {
 	path := c.r.URL.Path
 	if c.r.Method != http.MethodGet { // a form's answer: back to its page
 		path, q = "/"+name, url.Values{"lang": {v.OtherLang}}
-		if name == "request" || name == "alarm" {
+		switch name {
+		case "request", "alarm":
 			path = "/" + name + "s/" + c.r.PathValue("id")
+		case "source":
+			path = "/sources/" + url.PathEscape(c.r.PathValue("source"))
 		}
 	}
 	v.OtherURL = path + "?" + q.Encode()

@@ -68,8 +68,9 @@ func (d *Desk) granted(ctx context.Context, agent, org string, f func(user strin
 	})
 }
 
-// taken takes an agent's rights in the log away, if the hub has given any.
-func (d *Desk) taken(ctx context.Context, by state.By, agent string) error {
+// taken takes an agent's rights in the log away, if the hub has given any; those of an agent
+// that still has sources only if that is meant.
+func (d *Desk) taken(ctx context.Context, by state.By, agent string, busy bool) error {
 	if d.o.Rights == nil {
 		return nil
 	}
@@ -79,6 +80,11 @@ func (d *Desk) taken(ctx context.Context, by state.By, agent string) error {
 		have, err := d.o.State.LogUserOf(ctx, agent)
 		if err != nil || have.Name == "" {
 			return err
+		}
+		if !busy {
+			if has, err := d.o.State.Busy(ctx, agent); err != nil || has {
+				return err
+			}
 		}
 		if err := d.o.Rights.Revoke(ctx, have.Name); err != nil {
 			return &refusal.Refusal{Kind: refusal.Later, Code: "RIGHTS_NOT_TAKEN", Detail: have.Name, Err: err}

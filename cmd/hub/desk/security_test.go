@@ -96,6 +96,14 @@ var attempts = map[string]func(w *world, org string) attempt{
 	"POST /api/agents/{agent}/revoke": func(w *world, org string) attempt {
 		return attempt{"/api/agents/" + w.agent(org).ID + "/revoke", map[string]any{"reason": "gone"}}
 	},
+	"POST /api/sources/{source}/retire": func(w *world, org string) attempt {
+		id, _ := w.registered(org)
+		return attempt{"/api/sources/" + id + "/retire", map[string]any{"reason": "停用"}}
+	},
+	"POST /api/sources/{source}/handover": func(w *world, org string) attempt {
+		id, _ := w.registered(org)
+		return attempt{"/api/sources/" + id + "/handover", map[string]any{"agent": w.agent(org).ID, "reason": "换机"}}
+	},
 	"GET /api/requests/{id}": func(w *world, org string) attempt {
 		return attempt{fmt.Sprintf("/api/requests/%d", w.proposal(org)), nil}
 	},
@@ -124,8 +132,11 @@ type world struct {
 	key *ecdsa.PrivateKey
 }
 
-// sponsor is an operator who takes part in nothing else.
-const sponsor = "sponsor"
+// sponsor is an operator who takes part in nothing else, decider an approver.
+const (
+	sponsor = "sponsor"
+	decider = "decider"
+)
 
 func newWorld(t *testing.T, db servers.DB) *world {
 	t.Helper()
@@ -135,6 +146,7 @@ func newWorld(t *testing.T, db servers.DB) *world {
 		t.Fatal(err)
 	}
 	w.rig.person(sponsor, account.Grant{Role: account.Operator})
+	w.rig.person(decider, account.Grant{Role: account.Approver})
 	return w
 }
 
@@ -200,6 +212,21 @@ func (w *world) proposal(org string) int64 {
 		w.t.Fatal(err)
 	}
 	return r.ID
+}
+
+// registered gives a source that is approved, and its agent's certificate.
+func (w *world) registered(org string) (string, *tls.Certificate) {
+	w.t.Helper()
+	w.n++
+	a, cert := w.join(org)
+	r, err := w.state.Propose(w.t.Context(), state.By{Name: a.ID}, a, state.Proposal{Name: fmt.Sprint("s", w.n), Engine: "mysql", Standing: catalog.Check, Tables: []state.ProposedTable{{Table: "a.b", Dataset: "b"}}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := w.state.Decide(w.t.Context(), state.By{Name: decider}, []string{""}, r.ID, state.Decision{Tables: []string{"a.b"}}, w.topics.Changes); err != nil {
+		w.t.Fatal(err)
+	}
+	return r.Source, cert
 }
 
 // alarm gives the id of an open alarm of an org.
@@ -276,7 +303,7 @@ func (w *world) print(db servers.DB) string {
 func TestDesk(t *testing.T) {
 	db := servers.Postgres(t, nil)
 	for name, f := range map[string]func(*testing.T, servers.DB){
-		"security": testSecurity, "live": testLive, "states": testStates, "scale": testScale, "sessions": testSessions, "forms": testForms, "agents": testAgents, "way": testWay, "pages": testPages, "login": testLogin, "bodies": testBodies, "browser": testBrowser,
+		"security": testSecurity, "live": testLive, "states": testStates, "scale": testScale, "sessions": testSessions, "forms": testForms, "agents": testAgents, "way": testWay, "pages": testPages, "login": testLogin, "bodies": testBodies, "ended": testEnded, "browser": testBrowser,
 	} {
 		t.Run(name, func(t *testing.T) { f(t, db) })
 	}
@@ -434,7 +461,7 @@ func testAgents(t *testing.T, db servers.DB) {
 	}
 	stray, _ := pem.Decode(unknown.PEM)
 	p := state.Proposal{Name: "xueji", Engine: "mysql", Standing: catalog.Authoritative, Tables: []state.ProposedTable{{Table: "a.b", Dataset: "b"}}}
-	inputs := map[string]any{"POST /agent/certificate": map[string]string{"certificate_request": w.request()}, "POST /agent/requests": p, "POST /agent/join": JoinRequest{Invitation: "x"}}
+	inputs := map[string]any{"POST /agent/released": map[string]string{"source": a.Org + "-xueji"}, "POST /agent/certificate": map[string]string{"certificate_request": w.request()}, "POST /agent/requests": p, "POST /agent/join": JoinRequest{Invitation: "x"}}
 	for _, rt := range agentRoutes {
 		in := inputs[rt.Method+" "+rt.Path]
 		if !rt.Joined {

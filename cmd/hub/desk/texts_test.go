@@ -90,7 +90,7 @@ func TestTexts(t *testing.T) {
 // actions gives those that the audit can have.
 func actions(t *testing.T) (found []string) {
 	t.Helper()
-	shape := regexp.MustCompile(`^"((account|org|invitation|agent|request|rights|audit|alarm|maintenance|calendar)\.[a-z]*|login|logout)"$`)
+	shape := regexp.MustCompile(`^"((account|org|invitation|agent|request|rights|source|audit|alarm|maintenance|calendar)\.[a-z]*|login|logout)"$`)
 	for _, dir := range []string{"../state", "."} {
 		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 		if err != nil {

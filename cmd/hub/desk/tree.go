@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tributary-cdc/tributary/cmd/hub/refusal"
+	"github.com/tributary-cdc/tributary/cmd/hub/state"
 	"github.com/tributary-cdc/tributary/cmd/hub/watch"
 	"github.com/tributary-cdc/tributary/stream/status"
 )
@@ -81,6 +82,10 @@ type sourceView struct {
 	// Charts and Timeline are of the page.
 	Charts   []spanView
 	Timeline *timelineView
+	// Registration is what the source was granted; nil if it isn't registered.
+	Registration *state.Assignment
+	// Agents are those to which it may be handed over.
+	Agents []state.Agent
 }
 
 // tableRow is a table of a source.
@@ -98,6 +103,21 @@ func (c *call) source() (*sourceView, error) {
 		return nil, refusal.New(refusal.Unknown, "SOURCE_NOT_SEEN", "%.80q", id)
 	}
 	v := &sourceView{Source: x, Stores: s.Stores, At: s.At}
+	var err error
+	if v.Registration, err = c.d.o.State.Registration(c.ctx(), c.scopes, id); err != nil {
+		return nil, err
+	}
+	if v.Registration != nil {
+		agents, err := c.d.o.State.Agents(c.ctx(), c.scopes)
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range agents {
+			if a.Org == v.Registration.Org && a.Revoked == nil && a.ID != v.Registration.Agent {
+				v.Agents = append(v.Agents, a)
+			}
+		}
+	}
 	at := map[string]int{}
 	row := func(table, dataset string) *tableRow {
 		i, ok := at[table]

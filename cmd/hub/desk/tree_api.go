@@ -115,5 +115,5 @@ func apiSource(c *call) (any, error) {
 		}
 		tables = append(tables, t)
 	}
-	return map[string]any{"source": sourceOf(v.Source, v.Stores), "log": v.Log, "tables": tables}, nil
+	return map[string]any{"source": sourceOf(v.Source, v.Stores), "registration": v.Registration, "log": v.Log, "tables": tables}, nil
 }

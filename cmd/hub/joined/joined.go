@@ -333,6 +333,22 @@ func (m *Member) Requests(ctx context.Context) (all []state.Request, err error) 
 	return all, m.call(ctx, http.MethodGet, "/agent/requests", nil, &all)
 }
 
+// Released tells the hub that a retired source is read no more, and which SQL takes away what
+// the agent may not.
+func (m *Member) Released(ctx context.Context, source, remains string) error {
+	var none struct{}
+	return m.call(ctx, http.MethodPost, "/agent/released", map[string]string{"source": source, "remains": remains}, &none)
+}
+
+// Kept is when assignments were kept last; the zero time before that.
+func (m *Member) Kept() time.Time {
+	info, err := os.Stat(filepath.Join(m.dir, grantsFile))
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
+}
+
 // Fetch gets what the agent's sources were granted, verifies and keeps it.
 func (m *Member) Fetch(ctx context.Context) (*desk.Grants, error) {
 	var signed desk.Granted

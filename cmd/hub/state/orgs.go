@@ -104,10 +104,10 @@ func stillOne(ctx context.Context, tx pgx.Tx) error {
 	return nil
 }
 
-// feeds gives those of some datasets, or of all for nil.
+// feeds gives those of some datasets, or of all for nil, of sources that aren't retired.
 func feeds(ctx context.Context, tx pgx.Tx, datasets []string) ([]catalog.Feed, error) {
 	rows, err := tx.Query(ctx, `SELECT f.dataset, f.source, f."table", s.standing, o.path FROM tributary.hub_feed f JOIN tributary.hub_source s ON s.id = f.source
-		JOIN tributary.hub_org o ON o.code = s.org WHERE $1::text[] IS NULL OR f.dataset = ANY($1) ORDER BY s.since, f.source, f."table"`, datasets)
+		JOIN tributary.hub_org o ON o.code = s.org WHERE s.retired IS NULL AND ($1::text[] IS NULL OR f.dataset = ANY($1)) ORDER BY s.since, f.source, f."table"`, datasets)
 	if err != nil {
 		return nil, err
 	}

@@ -170,4 +170,14 @@ type Assignment struct {
 	Since   time.Time `json:"since"`
 	// Tables are the source's tables with their datasets.
 	Tables map[string]string `json:"tables"`
+	// Retired is when somebody has ended the source; nil while it isn't.
+	Retired   *time.Time `json:"retired,omitempty"`
+	RetiredBy string     `json:"retired_by,omitempty"`
+	Reason    string     `json:"reason,omitempty"`
+	// LetGo is when its agent had stopped reading it and taken away what it had at the server,
+	// and Remains the SQL for what it may not take away.
+	LetGo   *time.Time `json:"let_go,omitempty"`
+	Remains string     `json:"remains,omitempty"`
+	// HandedOver is when this agent was given the source of another one, last.
+	HandedOver *time.Time `json:"handed_over,omitempty"`
 }

@@ -267,8 +267,9 @@ func (s *State) assign(ctx context.Context, tx pgx.Tx, r *Request, d Decision, t
 		return 0, err
 	}
 	var owner string
-	err = tx.QueryRow(ctx, `INSERT INTO tributary.hub_source AS s VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9)
-		ON CONFLICT (id) DO UPDATE SET standing = excluded.standing, engine = excluded.engine, request = excluded.request, version = s.version + 1 RETURNING s.agent, s.partition`,
+	err = tx.QueryRow(ctx, `INSERT INTO tributary.hub_source AS s (id, org, agent, engine, standing, topic, partition, version, request, since) VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9)
+		ON CONFLICT (id) DO UPDATE SET standing = excluded.standing, engine = excluded.engine, request = excluded.request, version = s.version + 1,
+			retired = NULL, retired_by = '', reason = '', let_go = NULL, remains = '' RETURNING s.agent, s.partition`,
 		r.Source, r.Org, r.Agent, r.Content.Engine, string(r.Content.Standing), topic(r.Org), partition, r.ID, s.o.Now()).Scan(&owner, &partition)
 	if err != nil {
 		return 0, err
@@ -289,7 +290,8 @@ func (s *State) assign(ctx context.Context, tx pgx.Tx, r *Request, d Decision, t
 	return partition, nil
 }
 
-const assignmentColumns = `s.id, s.org, s.agent, s.engine, s.standing, s.topic, s.partition, s.version, s.since, (SELECT jsonb_object_agg(f."table", f.dataset) FROM tributary.hub_feed f WHERE f.source = s.id)`
+const assignmentColumns = `s.id, s.org, s.agent, s.engine, s.standing, s.topic, s.partition, s.version, s.since, (SELECT jsonb_object_agg(f."table", f.dataset) FROM tributary.hub_feed f WHERE f.source = s.id),
+	s.retired, s.retired_by, s.reason, s.let_go, s.remains, s.handed_over`
 
 // Assignments gives those of an agent's sources, by source.
 func (s *State) Assignments(ctx context.Context, agent string) ([]Assignment, error) {
@@ -313,5 +315,5 @@ type DatasetFeed struct {
 // Datasets gives the feeds of all datasets from orgs in the scopes, by dataset.
 func (s *State) Datasets(ctx context.Context, scopes []string) ([]DatasetFeed, error) {
 	return list[DatasetFeed](ctx, s, `SELECT f.dataset, f.source, f."table", s.standing, s.org FROM tributary.hub_feed f JOIN tributary.hub_source s ON s.id = f.source
-		JOIN tributary.hub_org o ON o.code = s.org WHERE `+inScope(1)+` ORDER BY f.dataset, s.standing, f.source, f."table" LIMIT 10000`, scopes)
+		JOIN tributary.hub_org o ON o.code = s.org WHERE s.retired IS NULL AND `+inScope(1)+` ORDER BY f.dataset, s.standing, f.source, f."table" LIMIT 10000`, scopes)
 }

@@ -86,7 +86,7 @@ func (w *Watch) arrange() *known {
 		f := &m.feeds[i]
 		k.sources[f.Source] = append(k.sources[f.Source], *f)
 		key := feedKey{f.Dataset, f.Source}
-		if f.Standing != catalog.Authoritative || seen[key] {
+		if f.Standing != catalog.Authoritative || f.Retired || seen[key] {
 			continue
 		}
 		seen[key] = true

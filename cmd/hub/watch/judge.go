@@ -12,6 +12,7 @@ const (
 	Silent  = "silent"  // its program has said nothing for too long
 	Late    = "late"    // the lag is longer than it may be
 	Partial = "partial" // tables have stopped, rows are missing, or something warns
+	Retired = "retired" // ended by a person
 )
 
 // judge says how a source is.
@@ -58,6 +59,9 @@ func (w *Watch) judge(x *Source, now time.Time) {
 		if f.Tone > x.Tone {
 			x.Tone, x.State = f.Tone, f.State
 		}
+	}
+	if x.Retired {
+		x.Tone, x.LogTone, x.State, x.Lag = Quiet, Quiet, Retired, -1
 	}
 }
 

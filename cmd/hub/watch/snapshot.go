@@ -83,6 +83,7 @@ type Source struct {
 	Engine  string
 	Agent   string // as it is registered; empty if it isn't
 	Feeds   []catalog.Registered
+	Retired bool // it is to say nothing any more
 	Tone    Tone
 	State   string         // of the worst part
 	Log     *status.Record // nil if its agent has never reported
@@ -229,7 +230,7 @@ func (w *Watch) snapshot() *Snapshot {
 	}
 	for id, feeds := range m.known.sources {
 		x := s.source(id, feeds[0].Org)
-		x.Engine, x.Agent, x.Feeds = feeds[0].Engine, feeds[0].Agent, feeds
+		x.Engine, x.Agent, x.Feeds, x.Retired = feeds[0].Engine, feeds[0].Agent, feeds, feeds[0].Retired
 	}
 	for _, r := range w.o.Board.Newest() {
 		switch r.Kind {

@@ -196,6 +196,9 @@ var ofHub = map[string]map[language.Language]explanation{
 	"SOURCE_REGISTERED": {
 		english: {"the source is registered by another agent", "give yours another name; or shut the other agent out and hand the source over"},
 		chinese: {"该数据源已由另一个 agent 登记", "换一个名称；或停用原 agent 后办理移交"}},
+	"SOURCE_RETIRED": {
+		english: {"the source is retired: nothing is read of it any more", "take it out of the agent's file; to collect it again, propose it again"},
+		chinese: {"该数据源已停止归集", "从 agent 配置中删去该数据源；如需重新归集，请重新申请"}},
 	"SPEAKS_FOR_ANOTHER": {
 		english: {"the agent speaks for another agent, org or source than its own; the hub's operators have been told", "an agent proposes and reports sources of its own org only; who it is stands in its certificate"},
 		chinese: {"该 agent 以其他 agent、机构或数据源的名义请求；已告警", "agent 只能登记和上报本机构的数据源；其身份以证书为准"}},

@@ -96,6 +96,9 @@ type Source struct {
 	// Fuse is what we may hold back at the source, Warn is when to warn before.
 	Fuse Fuse `yaml:"fuse"`
 	Warn Warn `yaml:"warn"`
+	// Takes says that a hub has just given the source of another agent to this one; it doesn't
+	// stand in a file.
+	Takes bool `yaml:"-"`
 	// Verify compares tables with the stores again and again.
 	Verify Verifying `yaml:"verify"`
 }
