@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/tributary-cdc/tributary/test/program"
 	"github.com/tributary-cdc/tributary/test/servers"
@@ -149,11 +150,14 @@ func fingerprint(t testing.TB, c *pgx.Conn, table, key string) []string {
 	if key != "" {
 		from = key + "." + table
 	}
+	var out []string
 	rows, err := c.Query(context.Background(), "SELECT ROW("+cols+")::text FROM "+from+" ORDER BY 1")
-	if err != nil {
-		t.Fatal(err)
+	if err == nil {
+		out, err = pgx.CollectRows(rows, pgx.RowTo[string])
 	}
-	out, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if missing := (*pgconn.PgError)(nil); key != "" && errors.As(err, &missing) && missing.Code == "42P01" {
+		return nil // the store has no table before its first row
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -108,9 +108,9 @@ sources:
 		p.Start(t, x.bin, dir, db.Password, binlog.Password)
 	}
 	if !within(90*time.Second, func() bool {
-		n := -1
-		err := x.store.QueryRow(context.Background(), `SELECT count(*) - 9 + (SELECT count(*) FROM tributary.table_state) FROM tributary.target`).Scan(&n)
-		return err == nil && n == 0
+		var tables, states int
+		err := x.store.QueryRow(context.Background(), `SELECT count(*), (SELECT count(*) FROM tributary.table_state) FROM tributary.target`).Scan(&tables, &states)
+		return err == nil && tables == 9 && states == 0
 	}) {
 		t.Fatal("the tables weren't loaded within 90 s")
 	}
