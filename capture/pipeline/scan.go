@@ -107,7 +107,7 @@ func (s *scanner) advance(ctx context.Context, tail log.Fetcher, end log.Offset)
 			if err := b.Each(func(o log.Offset, r *log.Record) error { return s.record(b, o, r, end) }); err != nil {
 				return fmt.Errorf("read the log's tail: %w", err)
 			}
-			s.next = b.Last + 1
+			s.next = min(b.Last+1, end) // what has come since belongs to the next call
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
