@@ -57,7 +57,6 @@ type Keeper struct {
 	since map[string]time.Time // when each was first found
 	to    []channel
 	bad   map[string]bool // channels that don't take what they are sent
-	err   error
 }
 
 // NewKeeper checks the options. It starts nothing.
@@ -89,19 +88,7 @@ func NewKeeper(o KeeperOptions) (*Keeper, error) {
 
 // Run looks until ctx ends.
 func (k *Keeper) Run(ctx context.Context) {
-	tick := time.NewTicker(k.o.Every)
-	defer tick.Stop()
-	for {
-		if err := k.Look(ctx); (err == nil) != (k.err == nil) && ctx.Err() == nil {
-			k.o.Logger.Warn("alarms", "err", err)
-			k.err = err
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
-	}
+	watch.Repeat(ctx, k.o.Every, k.o.Logger, "alarms", k.Look)
 }
 
 // Look finds alarms, keeps those that have held for long enough, and sends what is to be told.

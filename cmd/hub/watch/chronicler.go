@@ -57,7 +57,6 @@ type Chronicler struct {
 	txns      map[string]int64
 	restarted map[string]bool
 	looked    time.Time
-	err       error
 }
 
 // NewChronicler checks the options. It starts nothing.
@@ -76,19 +75,7 @@ func NewChronicler(o ChroniclerOptions) (*Chronicler, error) {
 
 // Run looks until ctx ends.
 func (c *Chronicler) Run(ctx context.Context) {
-	tick := time.NewTicker(c.o.Every)
-	defer tick.Stop()
-	for {
-		if err := c.Look(ctx); (err == nil) != (c.err == nil) && ctx.Err() == nil {
-			c.o.Logger.Warn("time line", "err", err)
-			c.err = err
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
-	}
+	Repeat(ctx, c.o.Every, c.o.Logger, "time line", c.Look)
 }
 
 // maxFaces bounds those that are told at once.

@@ -47,7 +47,6 @@ type Historian struct {
 	orgs    map[string]*sum
 	of      map[string]string // the org of each source
 	waiting []waiting
-	err     error
 }
 
 // waiting is a minute that is over and not kept yet.
@@ -93,19 +92,7 @@ func (h *Historian) begin(minute time.Time) {
 
 // Run looks until ctx ends. The minute that goes on then is lost.
 func (h *Historian) Run(ctx context.Context) {
-	tick := time.NewTicker(h.o.Every)
-	defer tick.Stop()
-	for {
-		if err := h.Look(ctx); (err == nil) != (h.err == nil) && ctx.Err() == nil {
-			h.o.Logger.Warn("history", "err", err)
-			h.err = err
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
-	}
+	Repeat(ctx, h.o.Every, h.o.Logger, "history", h.Look)
 }
 
 // Look adds the newest snapshot to its minute, and has those that are over kept. While not
