@@ -1,6 +1,7 @@
 package mysql_test
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"slices"
@@ -176,10 +177,13 @@ func (g *rig) agrees(r *rapid.T, sql string, table *definition.Table) {
 		r.Fatal(err)
 	}
 	for i := range res.RowNumber() {
-		name, _ := res.GetString(i, 2)
-		nonUnique, _ := res.GetInt(i, 1)
-		of, _ := res.GetString(i, 4)
-		length, _ := res.GetInt(i, 7) // 0 for NULL
+		name, err1 := res.GetString(i, 2)
+		nonUnique, err2 := res.GetInt(i, 1)
+		of, err3 := res.GetString(i, 4)
+		length, err4 := res.GetInt(i, 7) // 0 for NULL
+		if err := errors.Join(err1, err2, err3, err4); err != nil {
+			r.Fatal(err)
+		}
 		want = append(want, part(name, nonUnique == 0, of, int(length)))
 	}
 	if !slices.Equal(got, want) {

@@ -186,7 +186,7 @@ func (t *Table) rank(k *Key) int {
 func (c *Column) length() int {
 	switch c.kind() {
 	case "char", "varchar", "binary", "varbinary":
-		n, _ := argument(c.Type)
+		n, _ := argument(c.Type) // 0 without one
 		return n
 	}
 	return 0

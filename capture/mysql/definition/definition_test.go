@@ -257,7 +257,9 @@ func FuzzParse(f *testing.F) {
 				t.Errorf("%v", err)
 			}
 		}
-		_, _, _ = st.Like()
+		if database, table, ok := st.Like(); !ok && database+table != "" {
+			t.Errorf("LIKE %q.%q, %t", database, table, ok)
+		}
 		if _, _, err := st.Database("gbk"); err != nil && !errors.Is(err, ErrRefused) {
 			t.Errorf("%v", err)
 		}
