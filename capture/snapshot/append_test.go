@@ -49,7 +49,7 @@ func TestAppendIsNotLoaded(t *testing.T) {
 	if p := progress(keyless.ID()); p.Phase != Unloaded || !strings.Contains(p.Error, "append mode") {
 		t.Errorf("progress %+v, want it unloaded", p)
 	}
-	if err := l.Cancel(keyless.ID()); err == nil {
+	if err := l.Cancel(t.Context(), keyless.ID()); err == nil {
 		t.Error("what isn't loaded can be cancelled")
 	}
 	if err := l.Load(t.Context(), keyless.ID()); !errors.Is(err, ErrAppend) {

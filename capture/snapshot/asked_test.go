@@ -93,12 +93,12 @@ func TestOrderBeforeTheStart(t *testing.T) {
 // TestCanceledBeforeItsBeginning: the stream delivers a table that was added even if its
 // load was cancelled at once, so the store must know that the table isn't whole.
 func TestCanceledBeforeItsBeginning(t *testing.T) {
-	for name, rest := range map[string]func(*Loader, string) error{"cancelled": (*Loader).Cancel, "paused": (*Loader).Pause} {
+	for name, rest := range map[string]func(*Loader, context.Context, string) error{"cancelled": (*Loader).Cancel, "paused": (*Loader).Pause} {
 		l, s := asked(t, true)
 		if err := l.Add(t.Context(), s.table.ID()); err != nil {
 			t.Fatal(err)
 		}
-		if err := rest(l, s.table.ID()); err != nil {
+		if err := rest(l, t.Context(), s.table.ID()); err != nil {
 			t.Fatal(err)
 		}
 		begun := false
@@ -156,11 +156,11 @@ func TestPausedAndGoingOn(t *testing.T) {
 			}
 			if rows += len(seg.Rows); rows > 5 && !rested {
 				rested = true
-				if err := l.Pause(table.ID()); err != nil {
+				if err := l.Pause(t.Context(), table.ID()); err != nil {
 					t.Fatal(err)
 				}
 				time.Sleep(time.Minute) // the reader lets its connection go
-				if err := l.Resume(table.ID()); err != nil {
+				if err := l.Resume(t.Context(), table.ID()); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -42,7 +42,7 @@ var errRangeOrder = errors.New("only the source's server knows the order of thes
 // The stream goes on meanwhile. A table that the reader has stopped is delivered again
 // first. It may be called at any time, and asks the source: a load of a table that isn't
 // there would begin in the store and never end. The order is durable once the load's
-// beginning stands in the log: see Progress.Since.
+// beginning stands in the log: see Logged.
 func (l *Loader) Load(ctx context.Context, table string) error {
 	l.mu.Lock()
 	r, ok := l.o.Reader.(Restarter)
@@ -193,38 +193,6 @@ func (l *Loader) order(p progress) error {
 	l.tasks = append(l.tasks, &task{progress: p, ordered: &p})
 	l.nudge()
 	return nil
-}
-
-// Pause lets a load rest until Resume. Chunks that are under way are read again then.
-func (l *Loader) Pause(table string) error {
-	return l.phase(table, Paused, func(t *task) bool { return t.active() })
-}
-
-// Resume goes on with a load that rests, or that has failed.
-func (l *Loader) Resume(table string) error {
-	return l.phase(table, Queued, func(t *task) bool { return t.Phase == Paused || t.Phase == Failed })
-}
-
-// Cancel ends a load. The table stays incomplete in the store, and says so, until it is
-// loaded anew.
-func (l *Loader) Cancel(table string) error {
-	return l.phase(table, Canceled, func(t *task) bool { return t.Phase != Loaded && t.Phase != Unloaded })
-}
-
-func (l *Loader) phase(table string, to Phase, from func(*task) bool) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, t := range l.tasks {
-		if t.Table != table || !from(t) {
-			continue
-		}
-		t.again()
-		t.Phase = to
-		signal(t.moved)
-		l.nudge()
-		return nil
-	}
-	return fmt.Errorf("table %s: %w", table, ErrUnknown)
 }
 
 // nudge wakes whoever hands out and whoever reads.

@@ -313,7 +313,7 @@ func (l *Loader) busy() (busy, listed bool) {
 	busy = !listed
 	open, _ := l.o.Hours.Open(time.Now())
 	for _, t := range l.tasks { // outside the hours nothing begins, but what is under way ends
-		busy = busy || t.active() && (open || t.Since.IsZero() || len(t.flight) > 0 || t.Read && len(t.Keys) == 0)
+		busy = busy || t.owes || t.active() && (open || t.Since.IsZero() || len(t.flight) > 0 || t.Read && len(t.Keys) == 0)
 	}
 	l.mu.Unlock()
 	pace := 0

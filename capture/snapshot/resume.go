@@ -11,14 +11,15 @@ func (l *Loader) resume(durable []progress) {
 	old := l.tasks
 	l.tasks = nil
 	for _, p := range durable {
-		l.tasks = append(l.tasks, &task{progress: p})
+		l.tasks = append(l.tasks, &task{progress: p, decided: l.last})
 	}
 	for _, t := range old {
-		if t.ordered == nil || t.Phase == Canceled {
+		i := slices.IndexFunc(l.tasks, func(d *task) bool { return d.Table == t.Table })
+		if i >= 0 && (t.ordered == nil || !t.Since.IsZero() && l.tasks[i].Since == t.Since) {
+			t.redecide(l.tasks[i])
 			continue
 		}
-		i := slices.IndexFunc(l.tasks, func(d *task) bool { return d.Table == t.Table })
-		if i >= 0 && !t.Since.IsZero() && l.tasks[i].Since == t.Since {
+		if t.ordered == nil || t.Phase == Canceled {
 			continue
 		}
 		if i >= 0 {
@@ -26,7 +27,7 @@ func (l *Loader) resume(durable []progress) {
 		}
 		again := &task{progress: *t.ordered, ordered: t.ordered}
 		if t.Phase == Paused {
-			again.Phase = Paused
+			again.decide(Paused)
 		}
 		l.tasks = append(l.tasks, again)
 		if adder, ok := l.o.Reader.(Adder); ok && !l.delivered(again) {

@@ -82,7 +82,7 @@ func TestEndedWhileWaiting(t *testing.T) {
 						r.stop <- waiting
 						break
 					}
-					if err := l.Cancel(waiting); err != nil {
+					if err := l.Cancel(t.Context(), waiting); err != nil {
 						t.Fatal(err)
 					}
 					close(src.gate)

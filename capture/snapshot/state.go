@@ -82,6 +82,9 @@ type progress struct {
 	Out bool `json:"out,omitempty"`
 	// Added says that the stream didn't deliver the table before this load was ordered.
 	Added bool `json:"added,omitempty"`
+	// Decisions counts what a person has decided of this load since it was ordered: to let it
+	// rest, go on, or end.
+	Decisions int `json:"decisions,omitempty"`
 }
 
 // state is the loader's durable state, with the reader's own within.

@@ -24,7 +24,10 @@ type task struct {
 	speed  speed
 	// ordered is the order as a person gave it, until it is known to outlive the program.
 	ordered *progress
-	moved   chan struct{} // tells its reader that something has changed; capacity 1
+	wish    Phase          // of the last decision
+	owes    bool           // no state in the log has the last decision yet
+	decided event.Position // of the transaction whose state has it; zero if there is none
+	moved   chan struct{}  // tells its reader that something has changed; capacity 1
 }
 
 // chunk is one chunk on its way.
@@ -226,6 +229,9 @@ func (l *Loader) emit() (*event.Segment, error) {
 		}
 		return l.transaction(rows, func(event.Position) ([]event.Load, []event.Check) { return nil, checks })
 	}
+	if l.undecided() {
+		return l.transaction(nil, func(event.Position) ([]event.Load, []event.Check) { return nil, nil })
+	}
 	if l.mended() {
 		return l.mark(true, "", event.RepairEnded, func(event.Position) ([]event.Load, []event.Check) { return nil, nil })
 	}
@@ -298,6 +304,11 @@ func (l *Loader) transaction(rows []event.Row, about func(event.Position) ([]eve
 	txn := event.Txn{Position: p, Committed: now.UTC(), Captured: now}
 	l.last = p
 	loads, checks := about(p)
+	for _, t := range l.tasks { // the state below has every decision
+		if t.owes {
+			t.owes, t.decided = false, p
+		}
+	}
 	l.rest, l.end = rows, event.Segment{Txn: txn, Last: true, Restart: l.place, Durable: true, Loads: loads}
 	var err error
 	if l.end.State, err = l.encodeLocked(); err != nil {

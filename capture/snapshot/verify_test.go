@@ -228,7 +228,7 @@ func TestVerifyIsCancelled(t *testing.T) {
 	if p := l.Progress(); p[0].Phase != Verifying || p[0].Verify != "v" {
 		t.Errorf("progress %+v", p)
 	}
-	if err := l.Cancel(id); err != nil {
+	if err := l.Cancel(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
 	for v.givenUp == 0 {
@@ -249,7 +249,7 @@ func TestVerifyIsCancelled(t *testing.T) {
 	if err := l.Load(ctx, id); err != nil { // which isn't whole from now on
 		t.Fatal(err)
 	}
-	if err := l.Cancel(id); err != nil {
+	if err := l.Cancel(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.Verify(ctx, id, Verification{ID: "x"}); !errors.Is(err, ErrIncomplete) {

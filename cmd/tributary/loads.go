@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -68,7 +67,7 @@ func (ls loaders) records(all []status.Record) []status.Record {
 // it has none yet.
 const durableWithin = 10 * time.Second
 
-// durable waits until the log has the beginning of a table's load, so that the order
+// durable waits until the log has the last order about a table's load, so that it
 // outlives this program, and reports whether it has.
 func (l loading) durable(ctx context.Context, table string) bool {
 	ctx, cancel := context.WithTimeout(ctx, durableWithin)
@@ -76,9 +75,7 @@ func (l loading) durable(ctx context.Context, table string) bool {
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
 	for {
-		all := l.Progress()
-		i := slices.IndexFunc(all, func(p snapshot.Progress) bool { return p.Table == table })
-		if i >= 0 && !all[i].Since.IsZero() && l.pipe.Status().Position.Compare(all[i].Since) >= 0 {
+		if at, ok := l.Logged(table); ok && l.pipe.Status().Position.Compare(at) >= 0 {
 			return true
 		}
 		select {

@@ -31,13 +31,10 @@ var orders = map[string]func(context.Context, loading, string, url.Values) error
 		}
 		return l.LoadRange(ctx, table, b, q.Get("keep_missing") == "true")
 	},
-	"pause":  func(_ context.Context, l loading, table string, _ url.Values) error { return l.Pause(table) },
-	"resume": func(_ context.Context, l loading, table string, _ url.Values) error { return l.Resume(table) },
-	"cancel": func(_ context.Context, l loading, table string, _ url.Values) error { return l.Cancel(table) },
+	"pause":  func(ctx context.Context, l loading, table string, _ url.Values) error { return l.Pause(ctx, table) },
+	"resume": func(ctx context.Context, l loading, table string, _ url.Values) error { return l.Resume(ctx, table) },
+	"cancel": func(ctx context.Context, l loading, table string, _ url.Values) error { return l.Cancel(ctx, table) },
 }
-
-// lasting are orders whose answer says whether they outlive the agent.
-var lasting = map[string]bool{"add": true, "reread": true}
 
 // trouble is an error of the control API.
 type trouble struct {
@@ -49,8 +46,7 @@ type trouble struct {
 
 // given is the answer to an order.
 type given struct {
-	// Durable says, of an order to add or read a table, that the log has it: it outlives
-	// the agent.
+	// Durable says that the log has the order: it outlives the agent.
 	Durable bool `json:"durable"`
 }
 
@@ -106,7 +102,7 @@ func (ls loaders) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, status, t)
 		return
 	}
-	accept(w, given{Durable: lasting[name] && loader.durable(r.Context(), table)})
+	accept(w, given{Durable: loader.durable(r.Context(), table)})
 }
 
 // ordered finds the source that an order means, or refuses the order.
@@ -182,7 +178,7 @@ func tableCommand(say catalogue) *cobra.Command {
 				return err
 			}
 			text := say.ordered
-			if lasting[order.name] && !got.Durable {
+			if !got.Durable {
 				text = say.orderedOnly
 			}
 			_, err = fmt.Fprintln(c.OutOrStdout(), text)

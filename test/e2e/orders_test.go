@@ -232,8 +232,8 @@ func (x *ordered) status() (s agentStatus) {
 	return all.Data[0]
 }
 
-// TestOrdersOutliveKills adds tables that the patterns leave out, and reads parts of
-// spoilt ones again, while they are written and the agent is killed: an order that was
+// TestOrdersOutliveKills adds tables that the patterns leave out, lets loads rest and end,
+// and reads parts of spoilt tables again, while they are written and the agent is killed: an order that was
 // answered is carried out, and a table that was added stays captured.
 func TestOrdersOutliveKills(t *testing.T) {
 	x := newOrdered(t)
@@ -263,6 +263,7 @@ func TestOrdersOutliveKills(t *testing.T) {
 		x.kill()
 	}
 	x.whole()
+	x.decisions()
 	x.answers() // a program that has just begun doesn't hear SIGTERM yet
 	if !x.agent.Signal(syscall.SIGTERM) || !x.agent.Clean() {
 		t.Error("the agent didn't stop cleanly")
@@ -293,6 +294,31 @@ func TestOrdersOutliveKills(t *testing.T) {
 			t.Errorf("%s didn't stop cleanly", x.procs[i].Name)
 		}
 	}
+}
+
+// decisions lets one load rest and go on, and ends another one; the agent is killed right
+// after each answer.
+func (x *ordered) decisions() {
+	x.t.Helper()
+	for n, steps := range [][]string{{"pause", "resume"}, {"cancel", "reread"}} {
+		g := growing[n]
+		x.order("reread", g[0], g[1])
+		for _, step := range steps {
+			x.order(step, g[0], g[1])
+			x.kill()
+			if want := map[string]string{"pause": "paused", "cancel": "canceled"}[step]; want != "" {
+				await(x.t, g[1]+" "+want, func() bool {
+					for _, l := range x.status().Loads[g[0]] {
+						if l.Table == g[1] {
+							return l.Phase == want
+						}
+					}
+					return false
+				})
+			}
+		}
+	}
+	x.whole()
 }
 
 // parts spoils rows of the store's tables within and outside a part, and has the part read
