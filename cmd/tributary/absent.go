@@ -55,7 +55,7 @@ func (a *absent) watch(ctx context.Context, agent *config.Agent, s config.Source
 }
 
 func missingTables(ctx context.Context, agent *config.Agent, s config.Source, tables []string) ([]string, error) {
-	password, err := s.Secret.Read()
+	password, err := s.Password()
 	if err != nil {
 		return nil, err
 	}

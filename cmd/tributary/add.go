@@ -15,7 +15,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tributary-cdc/tributary/cmd/columns"
-	"github.com/tributary-cdc/tributary/cmd/hub/authority"
 	"github.com/tributary-cdc/tributary/cmd/hub/joined"
 	"github.com/tributary-cdc/tributary/cmd/internal/config"
 	"github.com/tributary-cdc/tributary/schema/catalog"
@@ -23,38 +22,38 @@ import (
 
 // addText is every text of `tributary source add`.
 type addText struct {
-	short, long, name, engine, host, port, database, user, passwordFile, tables, firstStart                             string
-	askName, askEngine, askHost, askPort, askDatabase, askUser, askPassword, askTables, askFirst                        string
-	wrong, badName, taken, oneOf, badPort, empty, twoParts, intro, found, nothing, added, kept, next, later, unanswered string
+	short, long, name, engine, host, port, database, user, passwordFile, tables, firstStart                                      string
+	askName, askEngine, askHost, askPort, askDatabase, askUser, askPassword, askTables, askFirst                                 string
+	wrong, badName, taken, oneOf, badPort, empty, twoParts, intro, found, nothing, added, kept, ownFile, next, later, unanswered string
 }
 
 var addTexts = map[language]addText{
 	english: {
 		short: "add a source to an agent's file, by questions or by flags",
 		long: "Asks in the terminal for what isn't given by a flag, connects, lists the tables with rows and bytes, looks at\n" +
-			"the source as preflight does, and writes it into the file AGENT. The password goes into a file in the\n" +
-			"agent's data_dir that only its user can read; it is never sent. Nothing leaves the house for this.\n" +
+			"the source as preflight does, and writes it into the file AGENT. The password is kept encrypted in\n" +
+			"the agent's data_dir, its key beside the file AGENT unless systemd gives it; it is never sent. Nothing leaves the house for this.\n" +
 			"Then tributary source propose asks the hub. The file keeps its comments.",
 		name: "the source's `NAME`: letters, digits, - and _", engine: "`ENGINE`: mysql, mariadb or postgres", host: "`HOST` of the server", port: "`PORT` of the server; default 3306, PostgreSQL 5432", database: "`DATABASE`, for PostgreSQL only", user: "the server's `USER`",
-		passwordFile: "`FILE` that has the password, instead of asking for it", tables: "`PATTERN` of tables, as xueji.*; may stand several times", firstStart: "load: read what the tables hold and what changes meanwhile; now: begin at the present end (`HOW`)",
+		passwordFile: "`FILE` that has the password, instead of asking for it; it stays as it is", tables: "`PATTERN` of tables, as xueji.*; may stand several times", firstStart: "load: read what the tables hold and what changes meanwhile; now: begin at the present end (`HOW`)",
 		askName: "Name of the source, as xueji", askEngine: "Engine: mysql, mariadb or postgres", askHost: "Host of the server", askPort: "Port", askDatabase: "Database", askUser: "User", askPassword: "Password (not shown)",
 		askTables: "Tables to send, patterns with commas between", askFirst: "First start: load (what the tables hold, too) or now",
 		wrong: "  not taken: %s", badName: "letters, digits, - and _", taken: "the file has a source of this name", oneOf: "one of %s", badPort: "a number from 1 to 65535", empty: "an answer is needed", twoParts: "DATABASE.TABLE, for PostgreSQL SCHEMA.TABLE; * and ? stand for more",
 		intro: "Source for %s. An empty line takes what stands in brackets.", found: "%s has %d tables that the user can see:", nothing: "the user sees no table: see what preflight says",
-		added: "added %s to %s", kept: "the password is in %s", next: "next: tributary source propose %s %s --dir %s", later: "start the agent with this file: tributary agent --config %s", unanswered: "the input has ended; give the rest by flags",
+		added: "added %s to %s", kept: "the password is kept encrypted in %s", ownFile: "the password is read from %s", next: "next: tributary source propose %s %s --dir %s", later: "start the agent with this file: tributary agent --config %s", unanswered: "the input has ended; give the rest by flags",
 	},
 	chinese: {
 		short: "在 agent 配置文件中添加数据源（问答或选项）",
 		long: "未用选项给出的内容在终端逐项询问；随后连接数据库，列出各表的行数和大小，按 preflight 检查，\n" +
-			"并写入配置文件 AGENT。口令保存在 agent 的 data_dir 下仅其用户可读的文件中，不会发送。\n" +
+			"并写入配置文件 AGENT。口令加密保存在 agent 的 data_dir 中，密钥位于配置文件旁（或由 systemd 提供），不会发送。\n" +
 			"此过程中没有任何内容离开本机。之后用 tributary source propose 向 hub 申请。文件中的注释保持不变。",
 		name: "数据源名称 `NAME`：字母、数字、- 和 _", engine: "数据库类型 `ENGINE`：mysql、mariadb 或 postgres", host: "服务器地址 `HOST`", port: "服务器端口 `PORT`；默认 3306，PostgreSQL 为 5432", database: "数据库 `DATABASE`，仅用于 PostgreSQL", user: "服务器的用户 `USER`",
-		passwordFile: "含有口令的文件 `FILE`，不再询问", tables: "表的匹配规则 `PATTERN`，如 xueji.*；可多次使用", firstStart: "load：读取表中已有数据及其间的变更；now：从当前末尾开始（`HOW`）",
+		passwordFile: "含有口令的文件 `FILE`，不再询问；文件保持原样", tables: "表的匹配规则 `PATTERN`，如 xueji.*；可多次使用", firstStart: "load：读取表中已有数据及其间的变更；now：从当前末尾开始（`HOW`）",
 		askName: "数据源名称，如 xueji", askEngine: "数据库类型：mysql、mariadb 或 postgres", askHost: "服务器地址", askPort: "端口", askDatabase: "数据库", askUser: "用户", askPassword: "口令（不显示）",
 		askTables: "要报送的表（匹配规则，以逗号分隔）", askFirst: "首次启动：load（包括已有数据）或 now",
 		wrong: "  无效：%s", badName: "应为字母、数字、- 和 _", taken: "文件中已有同名数据源", oneOf: "应为 %s 之一", badPort: "应为 1 至 65535 的数字", empty: "须填写", twoParts: "应为 库名.表名，PostgreSQL 为 模式.表名；可用 * 和 ?",
 		intro: "为 %s 添加数据源。直接回车采用方括号中的内容。", found: "%s 中该用户可见 %d 张表：", nothing: "该用户看不到任何表：请查看 preflight 的检查结果",
-		added: "已将 %s 写入 %s", kept: "口令保存在 %s", next: "下一步：tributary source propose %s %s --dir %s", later: "用该文件启动 agent：tributary agent --config %s", unanswered: "输入已结束；其余内容请用选项给出",
+		added: "已将 %s 写入 %s", kept: "口令已加密保存在 %s", ownFile: "口令从 %s 读取", next: "下一步：tributary source propose %s %s --dir %s", later: "用该文件启动 agent：tributary agent --config %s", unanswered: "输入已结束；其余内容请用选项给出",
 	},
 }
 
@@ -63,9 +62,6 @@ var engines = []string{"mysql", "mariadb", "postgres"}
 
 // firstStarts are those that a new source may have.
 var firstStarts = []string{"load", "now"}
-
-// secretsFolder is where passwords stand, in the agent's data folder.
-const secretsFolder = "secrets"
 
 // addition is a source that is being added.
 type addition struct {
@@ -124,27 +120,43 @@ func (a *addition) run(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	secret, err := newSecret(a.file.DataDir, a.s.Name, a.passwordFile, password)
-	if err != nil {
+	if err := a.keep(password); err != nil {
 		return err
 	}
-	a.s.PasswordFile = secret
 	text, err := a.look(ctx, dir)
 	if err == nil {
 		err = a.file.write(text)
 	}
 	if err != nil {
-		if a.passwordFile == "" { // of this try
-			err = errors.Join(err, os.Remove(secret))
-		}
-		return err
+		return errors.Join(err, a.drop())
 	}
 	return a.done(dir)
 }
 
+// keep keeps the password encrypted, unless a file of its own is given.
+func (a *addition) keep(password string) (err error) {
+	if a.passwordFile != "" {
+		a.s.PasswordFile, err = filepath.Abs(a.passwordFile)
+		return err
+	}
+	a.s.Sealed = a.file.sealedFile(a.s.Name)
+	return a.file.seal(a.s.Sealed, a.s.Name, password)
+}
+
+// drop takes away what keep has written, for a try that came to nothing.
+func (a *addition) drop() error {
+	if a.s.Sealed == "" {
+		return nil
+	}
+	return os.Remove(a.s.Sealed)
+}
+
 // done says what was written, and what comes next.
 func (a *addition) done(dir string) error {
-	lines := []string{fmt.Sprintf(a.say.added, a.s.Name, a.file.name), fmt.Sprintf(a.say.kept, a.s.PasswordFile)}
+	lines := []string{fmt.Sprintf(a.say.added, a.s.Name, a.file.name), fmt.Sprintf(a.say.kept, a.s.Sealed)}
+	if a.s.PasswordFile != "" {
+		lines[1] = fmt.Sprintf(a.say.ownFile, a.s.PasswordFile)
+	}
 	if folder := a.joinedFolder(dir); folder != "" {
 		lines = append(lines, fmt.Sprintf(a.say.next, a.file.name, a.s.Name, folder))
 	} else {
@@ -249,22 +261,6 @@ func (a *addition) password(ctx context.Context) (string, error) {
 		return "", nil
 	}
 	return a.q.secret(ctx, a.say.askPassword)
-}
-
-// newSecret keeps a password in a file of its own, unless one is given.
-func newSecret(dataDir, name, given, password string) (string, error) {
-	if given != "" {
-		return filepath.Abs(given)
-	}
-	file := filepath.Join(dataDir, secretsFolder, name+".password")
-	err := os.MkdirAll(filepath.Dir(file), 0o700)
-	if err == nil {
-		err = authority.WriteNew(file, []byte(password+"\n"))
-	}
-	if err != nil {
-		return "", &problem{code: "FILE_NOT_WRITTEN", words: err.Error()}
-	}
-	return file, nil
 }
 
 // look connects, shows the tables, asks which of them, and looks as preflight does. It gives

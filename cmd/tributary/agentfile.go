@@ -22,7 +22,10 @@ type editedAgent struct {
 	Org     string `yaml:"org"`
 	DataDir string `yaml:"data_dir"`
 	Joined  string `yaml:"joined"`
-	Sources []struct {
+	// PasswordKey opens the encrypted passwords; newKey is the one that the file doesn't name yet.
+	PasswordKey string `yaml:"password_key"`
+	newKey      string
+	Sources     []struct {
 		Name string `yaml:"name"`
 	} `yaml:"sources"`
 }
@@ -35,7 +38,8 @@ type newSource struct {
 	Port         uint16   `yaml:"port"`
 	Database     string   `yaml:"database,omitempty"`
 	User         string   `yaml:"user"`
-	PasswordFile string   `yaml:"password_file"`
+	PasswordFile string   `yaml:"password_file,omitempty"`
+	Sealed       string   `yaml:"password_sealed,omitempty"`
 	Tables       []string `yaml:"tables"`
 	FirstStart   string   `yaml:"first_start"`
 }
@@ -102,7 +106,7 @@ func (f *editedAgent) with(s newSource, joined string) ([]byte, *config.Agent, e
 	before := slices.Clone(root.Content)
 	defer func() { root.Content = before }()
 	if joined != "" && f.Joined == "" {
-		root.Content = append(root.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: "joined"}, &yaml.Node{Kind: yaml.ScalarNode, Value: joined, Style: yaml.DoubleQuotedStyle})
+		root.Content = append(root.Content, entry("joined", joined)...)
 	}
 	list := &yaml.Node{Kind: yaml.SequenceNode}
 	if have := f.value("sources"); have != nil && have.Kind == yaml.SequenceNode {
@@ -119,6 +123,22 @@ func (f *editedAgent) with(s newSource, joined string) ([]byte, *config.Agent, e
 	} else {
 		root.Content = append(root.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: "sources"}, list)
 	}
+	return f.text()
+}
+
+// entry is a key with its text.
+func entry(key, text string) []*yaml.Node {
+	return []*yaml.Node{{Kind: yaml.ScalarNode, Value: key}, {Kind: yaml.ScalarNode, Value: text, Style: yaml.DoubleQuotedStyle}}
+}
+
+// text gives the file as it stands now, with the key of its passwords if that is new.
+func (f *editedAgent) text() ([]byte, *config.Agent, error) {
+	if f.newKey != "" {
+		root := f.root.Content[0]
+		before := slices.Clone(root.Content)
+		defer func() { root.Content = before }()
+		root.Content = append(slices.Clip(root.Content), entry("password_key", f.newKey)...)
+	}
 	var b bytes.Buffer
 	enc := yaml.NewEncoder(&b)
 	enc.SetIndent(2)
@@ -133,11 +153,17 @@ func (f *editedAgent) with(s newSource, joined string) ([]byte, *config.Agent, e
 	return b.Bytes(), &agent, nil
 }
 
-// write replaces the file.
+// write replaces the file. Its mode and its owner stay.
 func (f *editedAgent) write(text []byte) error {
-	err := replaceFile(f.name, text)
+	err := replaceFile(f.name+".new", text)
 	if err == nil {
-		err = os.Chmod(f.name, f.mode)
+		err = os.Chmod(f.name+".new", f.mode)
+	}
+	if err == nil {
+		err = owned(f.name+".new", f.name)
+	}
+	if err == nil {
+		err = os.Rename(f.name+".new", f.name)
 	}
 	if err != nil {
 		return &problem{code: "FILE_NOT_WRITTEN", words: err.Error()}

@@ -129,7 +129,7 @@ func lookAt(ctx context.Context, agent *config.Agent, sources []config.Source, p
 		password := ""
 		if printed == nil {
 			var err error
-			if password, err = s.Secret.Read(); err != nil {
+			if password, err = s.Password(); err != nil {
 				return nil, fmt.Errorf("%w: source %s: %w", config.ErrInvalid, s.Name, err)
 			}
 		}

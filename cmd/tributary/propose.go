@@ -140,7 +140,7 @@ func sourceCommand(usage catalogue, lang language) *cobra.Command {
 		}
 		return say.print(c.OutOrStdout(), say.granted(g))
 	}}
-	root.AddCommand(propose, list, fetch, reportCommand(usage, lang, format), addCommand(usage, lang, dir))
+	root.AddCommand(propose, list, fetch, reportCommand(usage, lang, format), addCommand(usage, lang, dir), passwordCommand(usage, lang))
 	return root
 }
 
@@ -186,15 +186,11 @@ func proposal(c *cobra.Command, usage catalogue, say sourceText, lang language, 
 	if agent.Org != m.Org {
 		return nil, &problem{code: "CONFIG_VALUE", text: fmt.Sprintf(say.otherOrg, agent.Org, m.Org), class: errUsage}
 	}
-	sources := slices.DeleteFunc(slices.Clone(agent.Sources), func(s config.Source) bool { return s.Name != name && agent.Org+"-"+s.Name != name })
-	if len(sources) == 0 {
-		var known []string
-		for _, s := range agent.Sources {
-			known = append(known, s.Name)
-		}
-		return nil, usage.oneOf(c, "SOURCE", name, known...)
+	s, err := usage.sourceOf(c, &agent, name)
+	if err != nil {
+		return nil, err
 	}
-	return look(c.Context(), &agent, sources[0], lang, say, namesOnly)
+	return look(c.Context(), &agent, *s, lang, say, namesOnly)
 }
 
 func look(ctx context.Context, agent *config.Agent, s config.Source, lang language, say sourceText, namesOnly bool) (*state.Proposal, error) {
@@ -224,7 +220,7 @@ const sampleLimit = 5 * time.Minute
 
 // lookForPersons adds to a proposal which columns may hold personal data.
 func lookForPersons(ctx context.Context, agent *config.Agent, s config.Source, p *state.Proposal, namesOnly bool) error {
-	password, err := s.Secret.Read()
+	password, err := s.Password()
 	if err != nil {
 		return fmt.Errorf("%w: source %s: %w", config.ErrInvalid, s.Name, err)
 	}

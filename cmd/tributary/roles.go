@@ -208,7 +208,7 @@ type agentParts struct {
 
 func (a *agentParts) pipeline(s config.Source) (*pipeline.Pipeline, error) {
 	c, client := a.config, a.client
-	password, err := s.Secret.Read()
+	password, err := s.Password()
 	if err != nil {
 		return nil, err
 	}

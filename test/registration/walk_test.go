@@ -2,7 +2,9 @@ package registration
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -163,6 +165,7 @@ func (x *walker) tables() string {
 	for _, sql := range []string{"CREATE DATABASE " + db + " CHARACTER SET utf8mb4",
 		"CREATE TABLE " + db + ".student (xh bigint PRIMARY KEY, xm varchar(20), sfzjh varchar(18), lxdh varchar(20), bz varchar(200) COMMENT '健康状况')",
 		"INSERT INTO " + db + ".student VALUES (1, '王小明', '11010519491231002X', '13800138000', '对花生过敏'), (2, '李雷', '440524188001010014', '13800138001', ''), (3, '韩梅梅', NULL, NULL, NULL)",
+		"CREATE USER " + x.user() + " IDENTIFIED BY '" + firstPassword + "'", "GRANT ALL ON *.* TO " + x.user(),
 		"CREATE TABLE " + db + ".absence (id bigint PRIMARY KEY, what varchar(20))", "INSERT INTO " + db + ".absence VALUES " + strings.Join(rows, ", ")} {
 		x.at(sql)
 	}
@@ -185,10 +188,10 @@ func (x *walker) registration() string {
 		x.Errorf("%s", out)
 	}
 	file := program.Write(x, filepath.Join(x.dir, "agent"+x.org+".yml"), "# %s\nname: a-%s\norg: %q\ndata_dir: %s\nlog: {brokers: [%q], embedded: true}\nhttp: 127.0.0.1:%d\nsources: []\n", x.orgName, x.org, x.org, x.house("agent"), x.log, program.Port(x))
-	answers := strings.Join([]string{"xueji", "mariadb", x.source.Host, fmt.Sprint(x.source.Port), x.source.User, x.source.Password, db + ".*", "load"}, "\n") + "\n"
-	added := x.run(x.lang, answers, "source", "add", file, "--dir", x.house("joined"))
-	if !strings.Contains(added, db+".student") || strings.Contains(added, x.source.Password) {
-		x.Errorf("%s", added)
+	answers := strings.Join([]string{"xueji", "mariadb", x.source.Host, fmt.Sprint(x.source.Port), x.user(), firstPassword, db + ".*", "load"}, "\n") + "\n"
+	said := x.run(x.lang, answers, "source", "add", file, "--dir", x.house("joined"))
+	if !strings.Contains(said, db+".student") {
+		x.Errorf("%s", said)
 	}
 	asked := x.run(x.lang, "", "source", "propose", file, "xueji", "--dir", x.house("joined"))
 	if !strings.Contains(asked, x.id) || strings.Contains(asked, "王小明") {
@@ -205,8 +208,10 @@ func (x *walker) registration() string {
 	x.see("15 approved", x.approved)
 	x.run(x.lang, "", "source", "fetch", "--dir", x.house("joined"))
 	x.slow(file)
+	x.at("ALTER USER " + x.user() + " IDENTIFIED BY '" + nextPassword + "'")
+	said += x.run(x.lang, nextPassword+"\n", "source", "password", file, "xueji")
 	a := &program.Process{Name: "agent" + x.org, Args: []string{"agent", "--config", file, "--lang", x.lang}, Expected: "table stopped"}
-	a.Start(x, x.bin, x.dir, x.source.Password)
+	a.Start(x, x.bin, x.dir, nextPassword, firstPassword, x.source.Password)
 	x.await("the first row in the store", func() bool {
 		var name string
 		err := x.store.QueryRow(context.Background(), "SELECT xm FROM ods.student WHERE xh = 1 AND _source = $1", x.org+"-xueji").Scan(&name)
@@ -215,11 +220,53 @@ func (x *walker) registration() string {
 	x.await("the report of what has left", func() bool {
 		return strings.Contains(x.run(x.lang, "", "source", "report", file), db+".student")
 	})
+	x.nowhere(said)
 	x.page("16 state", "/?lang="+x.lang, x.org+"-xueji")
 	x.page("17 tree", "/tree", x.org+"-xueji")
 	agent := x.agent(file)
 	x.pause(agent, db)
 	return agent
+}
+
+// The passwords of the agent's user at the source: at first, and after a change.
+const (
+	firstPassword = "erst-口令-7f3c"
+	nextPassword  = "dann-口令-91be"
+)
+
+// user is who the agent is at the source.
+func (x *walker) user() string { return "capture_" + x.org }
+
+// nowhere looks for the source's passwords: in what commands have said, in every file of the
+// district, and in all that programs have logged.
+func (x *walker) nowhere(said string) {
+	x.Helper()
+	found := func(text string) bool {
+		return strings.Contains(text, firstPassword) || strings.Contains(text, nextPassword)
+	}
+	if found(said) {
+		x.Errorf("a password is printed: %s", said)
+	}
+	looked := 0
+	err := filepath.WalkDir(x.dir, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		b, err := os.ReadFile(name)
+		if errors.Is(err, fs.ErrNotExist) { // programs replace files
+			return nil
+		}
+		looked++
+		if found(string(b)) {
+			x.Errorf("a password stands in %s", name)
+		}
+		return err
+	})
+	if sealed := x.house("agent/secrets/xueji.sealed"); err != nil || looked < 10 {
+		x.Errorf("%d files, %v", looked, err)
+	} else if _, err := os.Stat(sealed); err != nil {
+		x.Error(err)
+	}
 }
 
 // slow lets loads read few rows a second, so that one can be paused.

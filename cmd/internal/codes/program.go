@@ -59,6 +59,18 @@ var ofProgram = map[string]map[language.Language]explanation{
 	"ORDER_UNKNOWN": {
 		english: {"the agent doesn't know this order", "use a program of the agent's version"},
 		chinese: {"agent 不认识该指令", "使用与 agent 同一版本的程序"}},
+	"PASSWORD_DAMAGED": {
+		english: {"the file of an encrypted password isn't as it was written, or belongs to another source", "set the password anew: tributary source password AGENT SOURCE"},
+		chinese: {"加密口令文件的内容已改变，或属于另一个数据源", "重新设置口令：tributary source password AGENT SOURCE"}},
+	"PASSWORD_KEY_FILE": {
+		english: {"the key of the encrypted passwords can't be read, or isn't one", "check password_key of the agent's file, its rights and its owner; where systemd gives the key, run the command as the handbook says; if the key is lost: tributary source password AGENT SOURCE makes another one"},
+		chinese: {"无法读取加密口令的密钥，或文件不是密钥", "检查 agent 配置中的 password_key 以及该文件的权限和属主；密钥由 systemd 提供时，按手册所示运行命令；密钥已丢失时，tributary source password AGENT SOURCE 会生成新密钥"}},
+	"PASSWORD_KEY_OTHER": {
+		english: {"a password was encrypted with another key", "bring back the key, or set the password anew: tributary source password AGENT SOURCE"},
+		chinese: {"口令是用另一把密钥加密的", "找回原密钥，或重新设置口令：tributary source password AGENT SOURCE"}},
+	"PASSWORD_ELSEWHERE": {
+		english: {"the source's password isn't kept by tributary: the agent's file names a file or a variable for it", "change it there"},
+		chinese: {"该数据源的口令不由 tributary 保管：agent 配置指定了文件或环境变量", "在所指定的地方修改"}},
 	"PREFLIGHT_FILE": {
 		english: {"the file for --from isn't what the script of this source prints", "print the script again (tributary preflight sql), run it as its first lines say, and give the file that it has written"},
 		chinese: {"--from 的文件不是该数据源脚本的输出", "用 tributary preflight sql 重新输出脚本，按脚本开头的说明执行，再给出所得的文件"}},

@@ -84,6 +84,8 @@ type Source struct {
 	Database string `yaml:"database"`
 	User     string `yaml:"user"`
 	Secret   `yaml:",inline"`
+	// Sealed is a file that has the password encrypted, instead of Secret.
+	Sealed   string            `yaml:"password_sealed"`
 	TLS      TLS               `yaml:"tls"`
 	Tables   []string          `yaml:"tables"`
 	Datasets map[string]string `yaml:"datasets"`
@@ -101,6 +103,8 @@ type Source struct {
 	Takes bool `yaml:"-"`
 	// Verify compares tables with the stores again and again.
 	Verify Verifying `yaml:"verify"`
+
+	key string // the file that opens Sealed
 }
 
 // Keyless says what is done with the source's tables that have no primary key.
@@ -119,6 +123,9 @@ type Agent struct {
 	Sources     []Source      `yaml:"sources"`
 	// Joined is the folder that `tributary join` has made; empty for an agent without hub.
 	Joined string `yaml:"joined"`
+	// PasswordKey is the file of the key that opens the sealed passwords of sources. One that
+	// systemd gives as a credential counts before it.
+	PasswordKey string `yaml:"password_key"`
 }
 
 // StoreDB is a worker's store.
@@ -211,7 +218,7 @@ func Load(name string, into interface{ Check() error }) error {
 
 // keys are what each struct knows, for the suggestion.
 var keys = map[string][]string{
-	"Agent":       {"name", "org", "log", "data_dir", "partitions", "codec", "stop_timeout", "http", "sources", "joined"},
+	"Agent":       {"name", "org", "log", "data_dir", "partitions", "codec", "stop_timeout", "http", "sources", "joined", "password_key"},
 	"Worker":      {"name", "log", "orgs", "group", "data_dir", "held", "stop_timeout", "http", "registry", "store"},
 	"Hub":         {"http", "log", "orgs", "stores", "accounts", "state", "data_dir", "names", "tls", "agents", "partitions", "rights", "alarms"},
 	"Alarms":      {"late", "freshness", "retention", "after", "calm", "webhooks", "mail", "report"},
@@ -225,7 +232,7 @@ var keys = map[string][]string{
 	"Log":         {"brokers", "embedded", "durability", "tls", "sasl"},
 	"TLS":         {"mode", "ca_file", "cert_file", "key_file", "server_name", "legacy"},
 	"SASL":        {"mechanism", "user", "password_file", "password_env"},
-	"Source": {"name", "engine", "host", "port", "database", "user", "password_file", "password_env", "tls", "tables",
+	"Source": {"name", "engine", "host", "port", "database", "user", "password_file", "password_env", "password_sealed", "tls", "tables",
 		"datasets", "keys", "append", "partition", "first_start", "load", "fuse", "warn", "verify"},
 	"Fuse":      {"size", "age"},
 	"Warn":      {"left", "held"},
@@ -281,8 +288,9 @@ func (a *Agent) Check() error {
 		all = append(all, missing("sources", atLeastOne))
 	}
 	seen := map[string]bool{}
-	for i, s := range a.Sources {
-		where := fmt.Sprintf("sources[%d]", i)
+	for i := range a.Sources {
+		a.Sources[i].key = a.PasswordKey
+		s, where := a.Sources[i], fmt.Sprintf("sources[%d]", i)
 		if !orgCode.MatchString(s.Name) || seen[s.Name] {
 			all = append(all, wrong(fmt.Sprintf("%s.name %q", where, s.Name), nameCodes))
 		}
@@ -318,7 +326,7 @@ func (a *Agent) Check() error {
 		if s.Partition < 0 || int(s.Partition) >= a.Partitions {
 			all = append(all, wrong(fmt.Sprintf("%s.partition %d", where, s.Partition), outside, 0, a.Partitions-1))
 		}
-		all = append(all, s.Secret.check(where), s.TLS.check(where, s.Host), s.Load.check(where), s.Fuse.check(where, s.Engine), s.Warn.check(where), s.Verify.check(where))
+		all = append(all, s.checkPassword(where), s.TLS.check(where, s.Host), s.Load.check(where), s.Fuse.check(where, s.Engine), s.Warn.check(where), s.Verify.check(where))
 	}
 	return errors.Join(all...)
 }

@@ -21,6 +21,10 @@ const (
 	codeMissing = "CONFIG_MISSING"
 	codeValue   = "CONFIG_VALUE"
 	codeSecret  = "CONFIG_SECRET"
+	// What is wrong with an encrypted password.
+	codeKeyFile  = "PASSWORD_KEY_FILE"
+	codeKeyOther = "PASSWORD_KEY_OTHER"
+	codeDamaged  = "PASSWORD_DAMAGED"
 	// codePlaintext: a password would go over the network for everybody to read.
 	codePlaintext = "CONFIG_PLAINTEXT"
 )

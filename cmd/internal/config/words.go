@@ -20,12 +20,16 @@ var (
 	asIs   = words{"%v", "%v"}
 	atLine = words{"line %d", "第 %d 行"}
 
-	cantRead       = words{"the file can't be read: %v", "无法读取文件：%v"}
-	notYAML        = words{"not valid YAML: %s", "不是有效的 YAML：%s"}
-	unknown        = words{"unknown key %q, the nearest known one is %q", "未知的键 %q，最接近的已知键是 %q"}
-	passwordInFile = words{"a password doesn't stand in the file: use password_file or password_env", "口令不写在文件中：使用 password_file 或 password_env"}
-	oneSecret      = words{"set one of password_file and password_env", "password_file 与 password_env 须设置其中一个，且只能一个"}
-	variableUnset  = words{"the variable %s isn't set", "环境变量 %s 未设置"}
+	cantRead        = words{"the file can't be read: %v", "无法读取文件：%v"}
+	notYAML         = words{"not valid YAML: %s", "不是有效的 YAML：%s"}
+	unknown         = words{"unknown key %q, the nearest known one is %q", "未知的键 %q，最接近的已知键是 %q"}
+	passwordInFile  = words{"a password doesn't stand in the file: use password_file or password_env", "口令不写在文件中：使用 password_file 或 password_env"}
+	oneSecret       = words{"set one of password_file and password_env", "password_file 与 password_env 须设置其中一个，且只能一个"}
+	noKey           = words{"it isn't the file of a key, or not as it was written", "不是密钥文件，或内容已改变"}
+	otherKey        = words{"the password was sealed with another key than that of %s", "该口令是用另一把密钥加密的，而不是 %s 中的密钥"}
+	damagedPassword = words{"it isn't as it was written, or is another source's", "内容已改变，或属于另一个数据源"}
+	keyOfSealed     = words{"password_sealed needs the key with which the password was sealed", "使用 password_sealed 须指明加密口令所用的密钥"}
+	variableUnset   = words{"the variable %s isn't set", "环境变量 %s 未设置"}
 
 	aDuration = words{"a duration with its unit is wanted, such as 10s", "应为带单位的时长，例如 10s"}
 	aNumber   = words{"a whole number within its range is wanted", "应为取值范围内的整数"}
