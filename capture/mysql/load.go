@@ -363,24 +363,28 @@ func (l *loader) rows(plan *rowimage.TextPlan, r *snapshot.Request) (c *snapshot
 		return nil, false, fmt.Errorf("%w: %w: %w", snapshot.ErrTable, capture.ErrConnection, err) // altered since it was described
 	}
 	m, n := r.Fresh(), len(r.Table.Columns)
-	c = &snapshot.Chunk{Rows: m.Rows}
+	c = &snapshot.Chunk{Rows: m.Rows, Coded: m.Coded, Decode: func(b []byte, m *snapshot.Memory) (event.Row, error) {
+		row := event.Row{Op: event.Read, Table: r.Table, After: m.Image(n)}
+		var err error
+		row.Anomalies, err = decode.Row(b, row.After, &m.Arena)
+		return row, err
+	}}
 	for {
 		b, err := l.in.row()
 		if err != nil {
 			return nil, false, err
 		}
 		if b == nil {
-			c.Finish(r, false)
-			return c, true, nil
+			return c, true, c.Finish(r, false)
 		}
 		m.Expect(len(b))
-		row := event.Row{Op: event.Read, Table: r.Table, After: m.Image(n)}
-		if row.Anomalies, err = decode.Row(m.Arena.Copy(b), row.After, &m.Arena); err != nil {
+		if err := c.Take(m.Arena.Copy(b), r, m); err != nil {
 			return nil, false, err
 		}
-		c.Rows = append(c.Rows, row)
-		if c.Bytes += len(b) + n*snapshot.SlotBytes; c.Bytes >= r.Bytes && len(c.Rows) < r.Rows {
-			c.Finish(r, true)
+		if c.Bytes += len(b) + n*snapshot.SlotBytes; c.Bytes >= r.Bytes && c.Len() < r.Rows {
+			if err := c.Finish(r, true); err != nil {
+				return nil, false, err
+			}
 			free, err = l.in.leave()
 			return c, free, err
 		}

@@ -257,8 +257,7 @@ func (l *loader) rows(ctx context.Context, r *snapshot.Request) (*snapshot.Chunk
 	case failed != nil:
 		return nil, connection("read table "+r.Table.ID(), failed)
 	}
-	c.Finish(r, full)
-	return c, nil
+	return c, c.Finish(r, full)
 }
 
 // selectSQL reads a chunk in the order of the key.

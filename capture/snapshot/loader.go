@@ -99,6 +99,9 @@ type Loader struct {
 	pace    int
 	seg     event.Segment // the part of a chunk that is being handed out
 	rest    []event.Row   // of the chunk, in no part yet
+	coded   [][]byte      // instead, those that aren't decoded yet
+	codedOf *chunk        // whose they are
+	images  Memory        // what those of a part are decoded into
 	end     event.Segment // what the last part says beside its rows
 	lent    *Memory       // what the chunk lies in
 	pump    *pump
@@ -121,6 +124,8 @@ type Loader struct {
 	added   []string  // tables that the reader delivers besides those of its patterns
 	tasks   []*task   // in the order in which they were asked for
 	spare   []*Memory // of chunks that were handed out
+	// decoded are tables whose rows are decoded when they are read, because of one that can't be.
+	decoded map[string]bool
 	// ordered are stopped tables that a person wants to be read again once the reader
 	// delivers them.
 	ordered map[string]bool
@@ -136,7 +141,7 @@ func New(o Options) (*Loader, error) {
 	if err := o.fill(); err != nil {
 		return nil, err
 	}
-	return &Loader{o: o, ordered: map[string]bool{}, wake: make(chan struct{}, 1), work: make(chan struct{}, 1), limit: limiter{rate: o.Rate}, started: make(chan struct{})}, nil
+	return &Loader{o: o, ordered: map[string]bool{}, decoded: map[string]bool{}, images: images(), wake: make(chan struct{}, 1), work: make(chan struct{}, 1), limit: limiter{rate: o.Rate}, started: make(chan struct{})}, nil
 }
 
 // Start implements capture.Reader.
@@ -218,14 +223,14 @@ func (l *Loader) Close() error {
 		l.cancel = nil
 	}
 	l.inside, l.settled, l.turn, l.asked, l.owing = false, false, false, false, false
-	l.pace, l.rest, l.lent, l.spare = 0, nil, nil, nil
+	l.pace, l.rest, l.coded, l.codedOf, l.lent, l.spare = 0, nil, nil, nil, nil, nil
 	return l.o.Reader.Close()
 }
 
 // Next implements capture.Reader.
 func (l *Loader) Next(ctx context.Context) (*event.Segment, error) {
 	for {
-		if len(l.rest) > 0 {
+		if l.parts() {
 			select { // the stream stands still meanwhile: the next chunks are read while this one is written
 			case c := <-l.begins:
 				l.begin(c)
@@ -233,7 +238,7 @@ func (l *Loader) Next(ctx context.Context) (*event.Segment, error) {
 				l.read(c)
 			default:
 			}
-			return l.part(), nil
+			return l.part()
 		}
 		l.back()
 		// A chunk after each transaction at most, so that neither waits for the other's end.

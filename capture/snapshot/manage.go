@@ -288,8 +288,8 @@ func (l *Loader) load(ctx context.Context, t *task, src Source) error {
 		if err != nil {
 			return err
 		}
-		size.adapt(len(res.Rows), res.Bytes, took)
-		l.limit.took(ctx, len(res.Rows))
+		size.adapt(res.Len(), res.Bytes, took)
+		l.limit.took(ctx, res.Len())
 	}
 	return nil
 }

@@ -18,8 +18,9 @@ const (
 type Memory struct {
 	// Arena has the bytes of values.
 	Arena event.Arena
-	// Rows is empty, to be appended to.
-	Rows []event.Row
+	// Rows and Coded are empty, to be appended to.
+	Rows  []event.Row
+	Coded [][]byte
 
 	slabs [][]event.Value
 	slab  int // the one that is being used, beyond the last one if there is none
@@ -40,7 +41,8 @@ func (r *Request) Fresh() *Memory {
 		}
 	}
 	clear(m.Rows[:cap(m.Rows)])
-	m.Rows = m.Rows[:0]
+	clear(m.Coded[:cap(m.Coded)])
+	m.Rows, m.Coded = m.Rows[:0], m.Coded[:0]
 	m.Arena.Reset()
 	m.slab, m.used, m.fat = 0, 0, false
 	return m
@@ -68,12 +70,40 @@ func (m *Memory) Expect(n int) { m.fat = m.fat || n > fatRow }
 // SlotBytes is what an image's slot counts in a chunk's size beside the bytes of its value.
 const SlotBytes = 40
 
-// Finish notes where the chunk ends. cut says that it is full, and there was more.
-func (c *Chunk) Finish(r *Request, cut bool) {
+// Take appends a coded row, or what it is decoded to in m if that is asked for.
+func (c *Chunk) Take(coded []byte, r *Request, m *Memory) error {
+	if r.Coded {
+		c.Coded = append(c.Coded, coded)
+		return nil
+	}
+	row, err := c.Decode(coded, m)
+	if err == nil {
+		c.Rows = append(c.Rows, row)
+	}
+	return err
+}
+
+// Len is the number of the chunk's rows.
+func (c *Chunk) Len() int { return len(c.Rows) + len(c.Coded) }
+
+// Finish notes where the chunk ends. cut says that it is full, and there was more. The
+// error is Decode's.
+func (c *Chunk) Finish(r *Request, cut bool) error {
 	if n := len(c.Rows); n > 0 {
 		c.Last = keyValues(r.Table, c.Rows[n-1].After)
+	} else if n = len(c.Coded); n > 0 {
+		m := r.Memory
+		if m == nil {
+			m = &Memory{}
+		}
+		last, err := c.Decode(c.Coded[n-1], m)
+		if err != nil {
+			return err
+		}
+		c.Last = keyValues(r.Table, last.After)
 	}
-	c.End = !cut && (r.Keys != nil || len(c.Rows) < r.Rows)
+	c.End = !cut && (r.Keys != nil || c.Len() < r.Rows)
+	return nil
 }
 
 // lend gives memory for a chunk that is about to be read.
@@ -97,5 +127,5 @@ func (l *Loader) back() {
 	if len(l.spare) < l.o.Parallel*l.o.Ahead {
 		l.spare = append(l.spare, l.lent)
 	}
-	l.lent = nil
+	l.lent, l.codedOf = nil, nil
 }

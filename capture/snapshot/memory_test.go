@@ -3,6 +3,7 @@ package snapshot
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"math/rand/v2"
 	"testing"
 
@@ -18,7 +19,9 @@ type worn struct {
 	table *schema.Table
 	lent  map[*Memory]bool
 	keys  []int64 // of chunks' ends, as they were given
-	last  [][]event.Value
+	// decodes says that it leaves no row as it was sent.
+	decodes bool
+	last    [][]event.Value
 }
 
 const wornRows, wornChunk = 30_000, 1000
@@ -35,13 +38,23 @@ func (s *worn) Read(_ context.Context, r Request) (*Chunk, error) {
 	if r.After != nil {
 		from = r.After[0].Int() + 1
 	}
-	c := &Chunk{Rows: m.Rows, High: event.Place{File: 1}}
-	for id := from; id < min(from+wornChunk, wornRows); id++ {
+	c := &Chunk{Rows: m.Rows, Coded: m.Coded, High: event.Place{File: 1}, Decode: func(b []byte, m *Memory) (event.Row, error) {
+		id := int64(binary.BigEndian.Uint64(b))
 		after := m.Image(3)
-		after[0], after[1], after[2] = event.Signed(id), event.Signed(2*id), event.Raw(m.Arena.Copy(bytes.Repeat([]byte{byte(id)}, 40)))
-		c.Rows = append(c.Rows, event.Row{Op: event.Read, Table: s.table, After: after})
+		after[0], after[1], after[2] = event.Signed(id), event.Signed(2*id), event.Raw(m.Arena.Copy(b[8:]))
+		return event.Row{Op: event.Read, Table: s.table, After: after}, nil
+	}}
+	r.Coded = r.Coded && !s.decodes
+	for id := from; id < min(from+wornChunk, wornRows); id++ {
+		coded := append(m.Arena.Take(48)[:0], make([]byte, 8)...)
+		binary.BigEndian.PutUint64(coded, uint64(id))
+		if err := c.Take(append(coded, bytes.Repeat([]byte{byte(id)}, 40)...), &r, m); err != nil {
+			return nil, err
+		}
 	}
-	c.Finish(&r, false)
+	if err := c.Finish(&r, false); err != nil {
+		return nil, err
+	}
 	c.End = from+wornChunk >= wornRows
 	s.last = append(s.last, c.Last)
 	s.keys = append(s.keys, c.Last[0].Int())
@@ -51,10 +64,16 @@ func (s *worn) Read(_ context.Context, r Request) (*Chunk, error) {
 // TestMemoryComesBack: a load of many chunks lies in the memory of a few, rows are whole
 // while they are handed out, and a chunk's last key outlives it.
 func TestMemoryComesBack(t *testing.T) {
+	for _, decodes := range []bool{false, true} {
+		testMemory(t, decodes)
+	}
+}
+
+func testMemory(t *testing.T, decodes bool) {
 	s := newServer(rand.New(rand.NewPCG(1, 1)), 0)
 	table := modelTable()
 	table.Columns[2].Type = schema.Type{Kind: schema.Bytes}
-	src := &worn{table: table, lent: map[*Memory]bool{}}
+	src := &worn{table: table, lent: map[*Memory]bool{}, decodes: decodes}
 	l, err := New(Options{Reader: &stream{s: s}, Open: func(context.Context) (Source, error) { return src, nil }, First: true})
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package snapshot
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -221,13 +222,20 @@ func (s *server) Read(_ context.Context, r Request) (*Chunk, error) {
 		most = min(most, 1+s.rng.IntN(3))
 	}
 	m := r.Fresh()
-	c := &Chunk{Rows: m.Rows, High: high}
-	for _, id := range ids[:min(len(ids), most)] {
+	c := &Chunk{Rows: m.Rows, Coded: m.Coded, High: high, Decode: func(b []byte, m *Memory) (event.Row, error) {
+		id := int64(binary.BigEndian.Uint64(b))
 		after := m.Image(3)
 		copy(after, image(id, seen[id]))
-		c.Rows = append(c.Rows, event.Row{Op: event.Read, Table: s.table, After: after})
+		return event.Row{Op: event.Read, Table: s.table, After: after}, nil
+	}}
+	for _, id := range ids[:min(len(ids), most)] {
+		if err := c.Take(binary.BigEndian.AppendUint64(nil, uint64(id)), &r, m); err != nil {
+			return nil, err
+		}
 	}
-	c.Finish(&r, false)
+	if err := c.Finish(&r, false); err != nil {
+		return nil, err
+	}
 	c.End = len(ids) <= most
 	s.goOn()
 	return c, nil

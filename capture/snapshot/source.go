@@ -62,12 +62,21 @@ type Request struct {
 	Delivered Delivered
 	// Memory is what the chunk is to lie in, see Fresh; nil for memory of its own.
 	Memory *Memory
+	// Coded says that the rows may be left as the server sent them, see Chunk.Coded.
+	Coded bool
 }
 
 // Chunk is what was read: rows in the order of the key, as one view shows them.
 // It is the caller's, as long as the memory isn't used for another one.
 type Chunk struct {
 	Rows []event.Row // Op is event.Read, images are whole
+	// Coded are the rows in the server's own form, if the source leaves them so; Rows is
+	// empty then. They are decoded when they are about to be written: their images take
+	// several times as much memory, and would have left the processor's caches by then.
+	Coded [][]byte
+	// Decode gives one of them as a row in m, whose values may point into the coded one. It is
+	// called by one goroutine, which isn't the source's.
+	Decode func(coded []byte, m *Memory) (event.Row, error)
 	// Bytes is the size of the rows, SlotBytes for each column included.
 	Bytes int
 	// Last is the key of the last row, beside the chunk's memory; nil if there is none.

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/schema"
 	"github.com/tributary-cdc/tributary/stream/event"
 )
@@ -144,6 +143,7 @@ func (l *Loader) begin(c *chunk) {
 	c.from = len(t.win.changes)
 	c.req.Delivered = Delivered{Place: l.place, Txns: slices.Clone(l.recent), Unnamed: t.Added}
 	c.req.Memory = l.lend()
+	c.req.Coded = c.req.Keys == nil && t.Check == nil && !l.decoded[t.Table]
 	t.flight = append(t.flight, c)
 }
 
@@ -203,7 +203,13 @@ func (l *Loader) emit() (*event.Segment, error) {
 		if c.res == nil || c.res.High.Compare(l.place) > 0 {
 			continue
 		}
-		rows, ok, err := overlay(c.req.Table, c.res.Rows, t.win.changes[c.from:])
+		changes := t.win.changes[c.from:]
+		if len(changes) > 0 {
+			if err := l.decode(c); err != nil {
+				return nil, err
+			}
+		}
+		rows, ok, err := overlay(c.req.Table, c.res.Rows, changes)
 		if err != nil {
 			return nil, fmt.Errorf("chunk of table %s: %w", t.Table, err)
 		}
@@ -220,10 +226,11 @@ func (l *Loader) emit() (*event.Segment, error) {
 			}
 			checks = append(checks, check)
 		}
-		l.arrived(t, c, len(rows))
+		l.arrived(t, c, len(rows)+len(c.res.Coded))
 		if l.lent = c.req.Memory; l.lent != nil {
-			l.lent.Rows = c.res.Rows
+			l.lent.Rows, l.lent.Coded = c.res.Rows, c.res.Coded
 		}
+		l.coded, l.codedOf = c.res.Coded, c
 		if t.Check != nil && !t.Check.Repair {
 			rows = nil
 		}
@@ -242,6 +249,7 @@ func (l *Loader) emit() (*event.Segment, error) {
 func (t *task) end(l *Loader) func(event.Position) ([]event.Load, []event.Check) {
 	return func(event.Position) ([]event.Load, []event.Check) {
 		t.Phase, t.Ended = Loaded, time.Now()
+		l.images = images()
 		signal(t.moved)
 		if t.Check != nil {
 			l.o.Logger.Info("table handed out for its verification", "table", t.Table, "verification", t.Check.ID, "rows", t.Rows)
@@ -314,30 +322,10 @@ func (l *Loader) transaction(rows []event.Row, about func(event.Position) ([]eve
 	if l.end.State, err = l.encodeLocked(); err != nil {
 		return nil, err
 	}
-	first := l.part()
+	first, err := l.part()
+	if err != nil {
+		return nil, err
+	}
 	first.First, first.Checks = true, checks
 	return first, nil
-}
-
-// part gives the next part of what is being handed out. It is cut when it is wanted, so
-// that its rows are near when they are written.
-func (l *Loader) part() *event.Segment {
-	n, size := 0, 0
-	for n < len(l.rest) && size < capture.SegmentBytes {
-		size += rowSize(&l.rest[n])
-		n++
-	}
-	l.seg = event.Segment{Txn: l.end.Txn}
-	if n == len(l.rest) {
-		l.seg = l.end
-	}
-	l.seg.Rows, l.rest = l.rest[:n], l.rest[n:]
-	return &l.seg
-}
-
-func rowSize(r *event.Row) (n int) {
-	for i := range r.After {
-		n += len(r.After[i].B) + 16
-	}
-	return n
 }
