@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -17,9 +16,6 @@ import (
 // formats are the settings of all sessions: values have one form whatever the server's are.
 var formats = map[string]string{"DateStyle": "ISO, YMD", "TimeZone": "UTC", "IntervalStyle": "iso_8601", "bytea_output": "hex", "extra_float_digits": "3"}
 
-// readBuffer holds what one read of a session's socket brings; pgx itself asks for 8 KiB.
-const readBuffer = 64 << 10
-
 // config is what a session is opened with. The environment's PGSSL variables don't count.
 func (r *Reader) config(encrypted *tls.Config) (*pgx.ConnConfig, error) {
 	cfg, err := pgx.ParseConfig("sslmode=disable application_name=tributary connect_timeout=5")
@@ -34,6 +30,9 @@ func (r *Reader) config(encrypted *tls.Config) (*pgx.ConnConfig, error) {
 	return cfg, nil
 }
 
+// tapped names a session's tap among what is kept with it.
+const tapped = "tap"
+
 // connect opens a session for SQL. The error isn't classified.
 func (r *Reader) connect(ctx context.Context) (*pgx.Conn, error) {
 	return peer.Connect(r.o.TLS, r.o.Host, func(encrypted *tls.Config) (*pgx.Conn, error) {
@@ -41,10 +40,16 @@ func (r *Reader) connect(ctx context.Context) (*pgx.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		cfg.BuildFrontend = func(from io.Reader, to io.Writer) *pgproto3.Frontend { // loads read much
-			return pgproto3.NewFrontend(bufio.NewReaderSize(from, readBuffer), to)
+		var t *tap
+		cfg.BuildFrontend = func(from io.Reader, to io.Writer) *pgproto3.Frontend {
+			t = newTap(from)
+			return pgproto3.NewFrontend(t, to)
 		}
-		return pgx.ConnectConfig(ctx, cfg)
+		c, err := pgx.ConnectConfig(ctx, cfg)
+		if err == nil {
+			c.PgConn().CustomData()[tapped] = t
+		}
+		return c, err
 	})
 }
 

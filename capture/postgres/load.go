@@ -221,6 +221,9 @@ func (v *view) shows(xid uint32) bool {
 // stay: about what a new one costs.
 const mostLeft = 1 << 20
 
+// errFull ends a session whose answer is too long to be read for nothing.
+var errFull = errors.New("the chunk is full")
+
 // rows reads the chunk's rows, each value in the form that costs both sides least. A chunk
 // that is full long before its rows are all ends the connection.
 func (l *loader) rows(ctx context.Context, r *snapshot.Request) (*snapshot.Chunk, error) {
@@ -228,26 +231,29 @@ func (l *loader) rows(ctx context.Context, r *snapshot.Request) (*snapshot.Chunk
 	if err != nil {
 		return nil, err
 	}
-	ctx, cut := context.WithCancel(ctx)
-	defer cut()
-	rd := newRowReader(r)
-	c, left, full := &snapshot.Chunk{Rows: rd.m.Rows}, 0, false
-	answer := l.r.sql.PgConn().ExecParams(ctx, sql, nil, nil, nil, rd.formats)
-	for err == nil && answer.NextRow() {
+	session := l.r.sql.PgConn()
+	from, ok := session.CustomData()[tapped].(*tap)
+	if !ok {
+		return nil, errors.New("a session whose rows can't be taken")
+	}
+	plan, m := planRows(r.Table), r.Fresh()
+	c, left, full := &snapshot.Chunk{Rows: m.Rows, Coded: m.Coded, Decode: plan.row}, 0, false
+	from.rows = func(b []byte) error {
+		size := len(b) + len(plan.columns)*snapshot.SlotBytes
 		if full {
-			if left += rd.size(answer.Values()); left > mostLeft {
-				cut()
-				break
+			if left += size; left > mostLeft {
+				return errFull
 			}
-			continue
+			return nil
 		}
-		err = rd.row(answer.Values(), c)
-		full = c.Bytes >= r.Bytes && len(c.Rows) < r.Rows
+		m.Expect(len(b))
+		err = c.Take(m.Arena.Copy(b), r, m)
+		c.Bytes += size
+		full = c.Bytes >= r.Bytes && c.Len() < r.Rows
+		return err
 	}
-	if err != nil {
-		cut()
-	}
-	_, failed := answer.Close()
+	_, failed := session.ExecParams(ctx, sql, nil, nil, nil, plan.formats).Close()
+	from.rows = nil
 	switch pe := (*pgconn.PgError)(nil); {
 	case err != nil:
 		return nil, err

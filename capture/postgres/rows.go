@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -12,10 +13,10 @@ import (
 	"github.com/tributary-cdc/tributary/stream/event"
 )
 
-// rowReader makes rows of what the server sends.
-type rowReader struct {
-	r       *snapshot.Request
-	m       *snapshot.Memory
+// rowPlan makes rows of what the server sends. It doesn't change, so that several goroutines
+// may use it.
+type rowPlan struct {
+	table   *schema.Table
 	columns []answered
 	formats []int16 // of the columns, as the server wants to know them
 }
@@ -26,66 +27,72 @@ type answered struct {
 	kind schema.Kind
 }
 
-func newRowReader(r *snapshot.Request) *rowReader {
-	rd := &rowReader{r: r, m: r.Fresh()}
-	for i := range r.Table.Columns {
-		c := answered{kind: r.Table.Columns[i].Type.Kind}
+func planRows(t *schema.Table) *rowPlan {
+	p := &rowPlan{table: t}
+	for i := range t.Columns {
+		c := answered{kind: t.Columns[i].Type.Kind}
 		if c.form = formOf(c.kind); c.form == asBinary {
-			rd.formats = append(rd.formats, pgx.BinaryFormatCode)
+			p.formats = append(p.formats, pgx.BinaryFormatCode)
 		} else {
-			rd.formats = append(rd.formats, pgx.TextFormatCode)
+			p.formats = append(p.formats, pgx.TextFormatCode)
 		}
-		rd.columns = append(rd.columns, c)
+		p.columns = append(p.columns, c)
 	}
-	return rd
+	return p
 }
 
-// size is what a row takes.
-func (rd *rowReader) size(values [][]byte) (n int) {
-	for _, v := range values {
-		n += len(v) + snapshot.SlotBytes
+// row decodes the body of a DataRow (PostgreSQL manual, "Message Formats") into a row in m,
+// whose values may point into it. Values that their type can't hold are NULL with an anomaly.
+func (p *rowPlan) row(b []byte, m *snapshot.Memory) (event.Row, error) {
+	t := p.table
+	row := event.Row{Op: event.Read, Table: t}
+	if len(b) < 2 || int(binary.BigEndian.Uint16(b)) != len(p.columns) {
+		return row, fmt.Errorf("row of table %s that begins with %x, want %d columns: %w", t.ID(), b[:min(len(b), 2)], len(p.columns), pgoutput.ErrMalformed)
 	}
-	return n
+	row.After, b = m.Image(len(p.columns)), b[2:]
+	for i := range p.columns {
+		if len(b) < 4 {
+			return row, p.short(i)
+		}
+		size := int32(binary.BigEndian.Uint32(b))
+		if b = b[4:]; size == -1 {
+			row.After[i] = event.NullValue
+			continue
+		}
+		if size < 0 || int(size) > len(b) {
+			return row, p.short(i)
+		}
+		value := b[:size:size]
+		b = b[size:]
+		if p.columns[i].form == copied {
+			row.After[i] = event.Raw(value)
+			continue
+		}
+		if err := p.value(i, value, m, &row); err != nil {
+			return row, fmt.Errorf("column %q of table %s: %w", t.Columns[i].Name, t.ID(), err)
+		}
+	}
+	if len(b) != 0 {
+		return row, fmt.Errorf("%d bytes behind a row of table %s: %w", len(b), t.ID(), pgoutput.ErrMalformed)
+	}
+	return row, nil
 }
 
-// row appends a row to the chunk. Values that their type can't hold are NULL with an
-// anomaly.
-func (rd *rowReader) row(values [][]byte, c *snapshot.Chunk) error {
-	t := rd.r.Table
-	if len(values) != len(rd.columns) {
-		return fmt.Errorf("row of table %s with %d columns, want %d: %w", t.ID(), len(values), len(rd.columns), pgoutput.ErrMalformed)
+// value reads what isn't its own text.
+func (p *rowPlan) value(i int, b []byte, m *snapshot.Memory, row *event.Row) (err error) {
+	column, v := &p.columns[i], &row.After[i]
+	if column.form == asText {
+		*v, err = parse(&p.table.Columns[i].Type, b, &m.Arena)
+		return err
 	}
-	size := rd.size(values)
-	rd.m.Expect(size)
-	after := rd.m.Image(len(values))
-	var anomalies []event.Anomaly
-	for i, b := range values {
-		v, column := &after[i], &rd.columns[i]
-		if b == nil {
-			*v = event.NullValue
-			continue
-		}
-		if column.form == copied {
-			*v = event.Raw(rd.m.Arena.Copy(b))
-			continue
-		}
-		var err error
-		if column.form == asBinary {
-			if err = parseBinary(column.kind, b, v); err == nil && v.B != nil {
-				v.B = rd.m.Arena.Copy(b)
-			}
-		} else {
-			*v, err = parse(&t.Columns[i].Type, b, &rd.m.Arena)
-		}
-		if errors.Is(err, errBeyond) && column.form == asBinary {
-			*v, err = event.NullValue, nil
-			anomalies = append(anomalies, event.Anomaly{Column: i, Raw: binaryText(column.kind, b)})
-		}
-		if err != nil {
-			return fmt.Errorf("column %q of table %s: %w", t.Columns[i].Name, t.ID(), err)
-		}
+	if err = parseBinary(column.kind, b, v); err == nil || !errors.Is(err, errBeyond) {
+		return err
 	}
-	c.Rows = append(c.Rows, event.Row{Op: event.Read, Table: t, After: after, Anomalies: anomalies})
-	c.Bytes += size
+	*v = event.NullValue
+	row.Anomalies = append(row.Anomalies, event.Anomaly{Column: i, Raw: binaryText(column.kind, b)})
 	return nil
+}
+
+func (p *rowPlan) short(i int) error {
+	return fmt.Errorf("row of table %s ends within column %q: %w", p.table.ID(), p.table.Columns[i].Name, pgoutput.ErrMalformed)
 }
