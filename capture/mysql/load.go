@@ -363,11 +363,10 @@ func (l *loader) rows(plan *rowimage.TextPlan, r *snapshot.Request) (c *snapshot
 		return nil, false, fmt.Errorf("%w: %w: %w", snapshot.ErrTable, capture.ErrConnection, err) // altered since it was described
 	}
 	m, n := r.Fresh(), len(r.Table.Columns)
-	c = &snapshot.Chunk{Rows: m.Rows, Coded: m.Coded, Decode: func(b []byte, m *snapshot.Memory) (event.Row, error) {
-		row := event.Row{Op: event.Read, Table: r.Table, After: m.Image(n)}
-		var err error
-		row.Anomalies, err = decode.Row(b, row.After, &m.Arena)
-		return row, err
+	c = &snapshot.Chunk{Rows: m.Rows, Coded: m.Coded, Decode: func(b []byte, m *snapshot.Memory) (image []event.Value, anomalies []event.Anomaly, err error) {
+		image = m.Image(n)
+		anomalies, err = decode.Row(b, image, &m.Arena)
+		return image, anomalies, err
 	}}
 	for {
 		b, err := l.in.row()

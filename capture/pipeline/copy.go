@@ -30,7 +30,7 @@ type reader struct {
 	heartbeat time.Time
 	told      time.Time // the newest moment of an until record; at first when reading began
 	key       []byte
-	value     []byte
+	headers   []byte // of the table's records
 }
 
 // run reads until ctx ends, which is no error, or the source fails.
@@ -148,6 +148,7 @@ func (r *reader) rowsInto(b *batch, seg *event.Segment, rows []event.Row) ([]eve
 	if err != nil {
 		return nil, err
 	}
+	var last *schema.Table
 	for i := range rows {
 		if b.records.Size() >= r.box.limit {
 			return rows[i:], nil
@@ -165,17 +166,30 @@ func (r *reader) rowsInto(b *batch, seg *event.Segment, rows []event.Row) ([]eve
 		if r.key, err = r.p.enc.AppendKey(r.key[:0], row); err != nil {
 			return nil, fmt.Errorf("transaction at %s: %w", seg.Txn.Position, err)
 		}
-		if r.value, err = r.p.enc.AppendValue(r.value[:0], &seg.Txn, row, r.rows-1); err != nil {
-			return nil, fmt.Errorf("transaction at %s: %w", seg.Txn.Position, err)
+		if row.Table != last {
+			last, r.headers = row.Table, log.AppendHeaders(r.headers[:0], r.p.enc.Headers(row.Table, position)...)
 		}
-		if len(r.value) > r.p.opts.MaxRecord {
-			return nil, &capture.Coded{Code: "ROW_TOO_LARGE", Hint: "leave the table out of the source's tables",
-				Err: fmt.Errorf("the row of %s in table %s with the key %s at %s takes %d bytes, more than %d", source, row.Table.ID(), envelope.KeyText(row), seg.Txn.Position, len(r.value), r.p.opts.MaxRecord)}
+		size, err := b.records.AddValue(r.key, r.headers, func(dst []byte) ([]byte, error) { return r.valueInto(dst, seg, row) })
+		if err != nil {
+			return nil, err
 		}
-		b.records.Add(r.key, r.value, r.p.enc.Headers(row.Table, position)...)
-		b.sent.add(row.Table, len(r.key)+len(r.value))
+		b.sent.add(row.Table, len(r.key)+size)
 	}
 	return nil, nil
+}
+
+// valueInto appends a row's value, unless it is too large.
+func (r *reader) valueInto(dst []byte, seg *event.Segment, row *event.Row) ([]byte, error) {
+	at := len(dst)
+	dst, err := r.p.enc.AppendValue(dst, &seg.Txn, row, r.rows-1)
+	if err != nil {
+		return nil, fmt.Errorf("transaction at %s: %w", seg.Txn.Position, err)
+	}
+	if size := len(dst) - at; size > r.p.opts.MaxRecord {
+		return nil, &capture.Coded{Code: "ROW_TOO_LARGE", Hint: "leave the table out of the source's tables",
+			Err: fmt.Errorf("the row of %s in table %s with the key %s at %s takes %d bytes, more than %d", r.p.opts.Source.ID, row.Table.ID(), envelope.KeyText(row), seg.Txn.Position, size, r.p.opts.MaxRecord)}
+	}
+	return dst, nil
 }
 
 func (r *reader) commit(b *batch, seg *event.Segment) {

@@ -41,56 +41,58 @@ func planRows(t *schema.Table) *rowPlan {
 	return p
 }
 
-// row decodes the body of a DataRow (PostgreSQL manual, "Message Formats") into a row in m,
+// row decodes the body of a DataRow (PostgreSQL manual, "Message Formats") into an image in m,
 // whose values may point into it. Values that their type can't hold are NULL with an anomaly.
-func (p *rowPlan) row(b []byte, m *snapshot.Memory) (event.Row, error) {
+func (p *rowPlan) row(b []byte, m *snapshot.Memory) (image []event.Value, anomalies []event.Anomaly, err error) {
 	t := p.table
-	row := event.Row{Op: event.Read, Table: t}
 	if len(b) < 2 || int(binary.BigEndian.Uint16(b)) != len(p.columns) {
-		return row, fmt.Errorf("row of table %s that begins with %x, want %d columns: %w", t.ID(), b[:min(len(b), 2)], len(p.columns), pgoutput.ErrMalformed)
+		return nil, nil, fmt.Errorf("row of table %s that begins with %x, want %d columns: %w", t.ID(), b[:min(len(b), 2)], len(p.columns), pgoutput.ErrMalformed)
 	}
-	row.After, b = m.Image(len(p.columns)), b[2:]
+	image, b = m.Image(len(p.columns)), b[2:]
 	for i := range p.columns {
 		if len(b) < 4 {
-			return row, p.short(i)
+			return nil, nil, p.short(i)
 		}
 		size := int32(binary.BigEndian.Uint32(b))
 		if b = b[4:]; size == -1 {
-			row.After[i] = event.NullValue
+			image[i] = event.NullValue
 			continue
 		}
 		if size < 0 || int(size) > len(b) {
-			return row, p.short(i)
+			return nil, nil, p.short(i)
 		}
 		value := b[:size:size]
 		b = b[size:]
 		if p.columns[i].form == copied {
-			row.After[i] = event.Raw(value)
+			image[i] = event.Raw(value)
 			continue
 		}
-		if err := p.value(i, value, m, &row); err != nil {
-			return row, fmt.Errorf("column %q of table %s: %w", t.Columns[i].Name, t.ID(), err)
+		beyond, err := p.value(i, value, m, &image[i])
+		if err != nil {
+			return nil, nil, fmt.Errorf("column %q of table %s: %w", t.Columns[i].Name, t.ID(), err)
+		}
+		if beyond {
+			anomalies = append(anomalies, event.Anomaly{Column: i, Raw: binaryText(p.columns[i].kind, value)})
 		}
 	}
 	if len(b) != 0 {
-		return row, fmt.Errorf("%d bytes behind a row of table %s: %w", len(b), t.ID(), pgoutput.ErrMalformed)
+		return nil, nil, fmt.Errorf("%d bytes behind a row of table %s: %w", len(b), t.ID(), pgoutput.ErrMalformed)
 	}
-	return row, nil
+	return image, anomalies, nil
 }
 
-// value reads what isn't its own text.
-func (p *rowPlan) value(i int, b []byte, m *snapshot.Memory, row *event.Row) (err error) {
-	column, v := &p.columns[i], &row.After[i]
-	if column.form == asText {
+// value reads what isn't its own text. It reports a value that is NULL because its type
+// can't hold it.
+func (p *rowPlan) value(i int, b []byte, m *snapshot.Memory, v *event.Value) (beyond bool, err error) {
+	if p.columns[i].form == asText {
 		*v, err = parse(&p.table.Columns[i].Type, b, &m.Arena)
-		return err
+		return false, err
 	}
-	if err = parseBinary(column.kind, b, v); err == nil || !errors.Is(err, errBeyond) {
-		return err
+	if err = parseBinary(p.columns[i].kind, b, v); errors.Is(err, errBeyond) {
+		*v = event.NullValue
+		return true, nil
 	}
-	*v = event.NullValue
-	row.Anomalies = append(row.Anomalies, event.Anomaly{Column: i, Raw: binaryText(column.kind, b)})
-	return nil
+	return false, err
 }
 
 func (p *rowPlan) short(i int) error {

@@ -14,13 +14,14 @@ func (l *Loader) part() (*event.Segment, error) {
 	if len(l.coded) > 0 {
 		m := (&Request{Memory: &l.images}).Fresh()
 		for len(l.coded) > 0 && size < capture.SegmentBytes {
-			row, err := l.row(l.codedOf, l.coded[0], m)
+			b := l.coded[0]
+			m.Expect(len(b))
+			after, anomalies, err := l.codedOf.res.Decode(b, m)
 			if err != nil {
-				return nil, err
+				return nil, l.undecoded(l.codedOf, err)
 			}
-			m.Expect(len(l.coded[0]))
-			size += len(l.coded[0]) + slotBytes*len(row.After)
-			m.Rows, l.coded = append(m.Rows, row), l.coded[1:]
+			size += len(b) + slotBytes*len(after)
+			m.Rows, l.coded = append(m.Rows, event.Row{Op: event.Read, Table: l.codedOf.req.Table, After: after, Anomalies: anomalies}), l.coded[1:]
 		}
 		rows, n = m.Rows, len(m.Rows)
 	} else {
@@ -57,24 +58,20 @@ func rowSize(r *event.Row) (n int) {
 // decode has a chunk's rows decoded at once, for changes to be laid over them.
 func (l *Loader) decode(c *chunk) error {
 	for _, b := range c.res.Coded {
-		row, err := l.row(c, b, c.req.Memory)
+		after, anomalies, err := c.res.Decode(b, c.req.Memory)
 		if err != nil {
-			return err
+			return l.undecoded(c, err)
 		}
-		c.res.Rows = append(c.res.Rows, row)
+		c.res.Rows = append(c.res.Rows, event.Row{Op: event.Read, Table: c.req.Table, After: after, Anomalies: anomalies})
 	}
 	c.res.Coded = c.res.Coded[:0]
 	return nil
 }
 
-// row decodes a row of a chunk. One that can't be stops its table, as it does where rows are
-// decoded when they are read: that is how the chunk is read again once the reader has
+// undecoded is about a row that can't be decoded. It stops its table, as it does where rows
+// are decoded when they are read: that is how the chunk is read again once the reader has
 // started anew.
-func (l *Loader) row(c *chunk, b []byte, m *Memory) (event.Row, error) {
-	row, err := c.res.Decode(b, m)
-	if err != nil {
-		l.decoded[c.task.Table] = true
-		err = fmt.Errorf("chunk of table %s: %w: %w", c.task.Table, capture.ErrConnection, err)
-	}
-	return row, err
+func (l *Loader) undecoded(c *chunk, err error) error {
+	l.decoded[c.task.Table] = true
+	return fmt.Errorf("chunk of table %s: %w: %w", c.task.Table, capture.ErrConnection, err)
 }

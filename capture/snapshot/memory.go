@@ -76,9 +76,9 @@ func (c *Chunk) Take(coded []byte, r *Request, m *Memory) error {
 		c.Coded = append(c.Coded, coded)
 		return nil
 	}
-	row, err := c.Decode(coded, m)
+	after, anomalies, err := c.Decode(coded, m)
 	if err == nil {
-		c.Rows = append(c.Rows, row)
+		c.Rows = append(c.Rows, event.Row{Op: event.Read, Table: r.Table, After: after, Anomalies: anomalies})
 	}
 	return err
 }
@@ -96,11 +96,11 @@ func (c *Chunk) Finish(r *Request, cut bool) error {
 		if m == nil {
 			m = &Memory{}
 		}
-		last, err := c.Decode(c.Coded[n-1], m)
+		last, _, err := c.Decode(c.Coded[n-1], m)
 		if err != nil {
 			return err
 		}
-		c.Last = keyValues(r.Table, last.After)
+		c.Last = keyValues(r.Table, last)
 	}
 	c.End = !cut && (r.Keys != nil || c.Len() < r.Rows)
 	return nil

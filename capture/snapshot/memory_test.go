@@ -38,11 +38,11 @@ func (s *worn) Read(_ context.Context, r Request) (*Chunk, error) {
 	if r.After != nil {
 		from = r.After[0].Int() + 1
 	}
-	c := &Chunk{Rows: m.Rows, Coded: m.Coded, High: event.Place{File: 1}, Decode: func(b []byte, m *Memory) (event.Row, error) {
+	c := &Chunk{Rows: m.Rows, Coded: m.Coded, High: event.Place{File: 1}, Decode: func(b []byte, m *Memory) ([]event.Value, []event.Anomaly, error) {
 		id := int64(binary.BigEndian.Uint64(b))
 		after := m.Image(3)
 		after[0], after[1], after[2] = event.Signed(id), event.Signed(2*id), event.Raw(m.Arena.Copy(b[8:]))
-		return event.Row{Op: event.Read, Table: s.table, After: after}, nil
+		return after, nil, nil
 	}}
 	r.Coded = r.Coded && !s.decodes
 	for id := from; id < min(from+wornChunk, wornRows); id++ {

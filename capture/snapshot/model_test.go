@@ -222,11 +222,11 @@ func (s *server) Read(_ context.Context, r Request) (*Chunk, error) {
 		most = min(most, 1+s.rng.IntN(3))
 	}
 	m := r.Fresh()
-	c := &Chunk{Rows: m.Rows, Coded: m.Coded, High: high, Decode: func(b []byte, m *Memory) (event.Row, error) {
+	c := &Chunk{Rows: m.Rows, Coded: m.Coded, High: high, Decode: func(b []byte, m *Memory) ([]event.Value, []event.Anomaly, error) {
 		id := int64(binary.BigEndian.Uint64(b))
 		after := m.Image(3)
 		copy(after, image(id, seen[id]))
-		return event.Row{Op: event.Read, Table: s.table, After: after}, nil
+		return after, nil, nil
 	}}
 	for _, id := range ids[:min(len(ids), most)] {
 		if err := c.Take(binary.BigEndian.AppendUint64(nil, uint64(id)), &r, m); err != nil {

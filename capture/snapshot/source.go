@@ -74,9 +74,9 @@ type Chunk struct {
 	// empty then. They are decoded when they are about to be written: their images take
 	// several times as much memory, and would have left the processor's caches by then.
 	Coded [][]byte
-	// Decode gives one of them as a row in m, whose values may point into the coded one. It is
-	// called by one goroutine, which isn't the source's.
-	Decode func(coded []byte, m *Memory) (event.Row, error)
+	// Decode gives the image of one of them in m, whose values may point into what is coded,
+	// and its anomalies. It is called by one goroutine, which isn't the source's.
+	Decode func(coded []byte, m *Memory) ([]event.Value, []event.Anomaly, error)
 	// Bytes is the size of the rows, SlotBytes for each column included.
 	Bytes int
 	// Last is the key of the last row, beside the chunk's memory; nil if there is none.

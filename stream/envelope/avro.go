@@ -68,26 +68,36 @@ func (s *scan) fixed(n int) []byte {
 	return v
 }
 
-// putValue appends the column's union: null, or its value.
-func putValue(b []byte, k schema.Kind, v event.Value) []byte {
-	if v.State != event.Present {
-		return append(b, 0)
+// put is how a present value of a column is written.
+type put uint8
+
+const (
+	putAsBytes put = iota
+	putAsLong
+	putAsBool
+	putAsFloat
+	putAsDouble
+	putAsDigits
+)
+
+// putsOf gives a table's, by column.
+func putsOf(t *schema.Table) []put {
+	out := make([]put, len(t.Columns))
+	for i := range out {
+		switch k := t.Columns[i].Type.Kind; {
+		case k == schema.Bool:
+			out[i] = putAsBool
+		case k == schema.Float32:
+			out[i] = putAsFloat
+		case k == schema.Float64:
+			out[i] = putAsDouble
+		case k == schema.Uint64:
+			out[i] = putAsDigits
+		case k.Numeric():
+			out[i] = putAsLong
+		}
 	}
-	b = append(b, 2)
-	switch k {
-	case schema.Bool:
-		return append(b, byte(v.N&1))
-	case schema.Float32:
-		return binary.LittleEndian.AppendUint32(b, uint32(v.N))
-	case schema.Float64:
-		return binary.LittleEndian.AppendUint64(b, v.N)
-	case schema.Uint64:
-		return putUint64(b, v.N)
-	}
-	if k.Numeric() {
-		return putLong(b, int64(v.N))
-	}
-	return putBytes(b, v.B)
+	return out
 }
 
 // putUint64 writes the decimal digits as an Avro string, because Avro's long is signed.
@@ -120,16 +130,44 @@ func (s *scan) uint64() (n uint64) {
 	return n
 }
 
-// putImage appends the union of null and an image.
-func putImage(b []byte, t *schema.Table, image []event.Value) []byte {
+// putImage appends the union of null and an image, whose columns are unions of null and
+// their values. It reports whether any is absent.
+func putImage(b []byte, puts []put, image []event.Value) (_ []byte, absent bool) {
 	if image == nil {
-		return append(b, 0)
+		return append(b, 0), false
 	}
 	b = append(b, 2)
-	for i := range t.Columns {
-		b = putValue(b, t.Columns[i].Type.Kind, image[i])
+	for i := range puts {
+		v := &image[i]
+		if v.State != event.Present {
+			absent = absent || v.State == event.Absent
+			b = append(b, 0)
+			continue
+		}
+		switch puts[i] {
+		case putAsLong:
+			if n := v.N<<1 ^ uint64(int64(v.N)>>63); n < 0x80 {
+				b = append(b, 2, byte(n))
+			} else {
+				b = binary.AppendUvarint(append(b, 2), n)
+			}
+		case putAsBool:
+			b = append(b, 2, byte(v.N&1))
+		case putAsFloat:
+			b = binary.LittleEndian.AppendUint32(append(b, 2), uint32(v.N))
+		case putAsDouble:
+			b = binary.LittleEndian.AppendUint64(append(b, 2), v.N)
+		case putAsDigits:
+			b = putUint64(append(b, 2), v.N)
+		default:
+			if n := len(v.B); n < 0x40 {
+				b = append(append(b, 2, byte(n<<1)), v.B...)
+			} else {
+				b = putBytes(append(b, 2), v.B)
+			}
+		}
 	}
-	return b
+	return b, absent
 }
 
 // image reads an image into dst, reusing its memory. It returns nil for null.
@@ -230,11 +268,8 @@ var forms = func() (f [256]form) {
 }()
 
 // putAbsent appends a bit per column: first those of before, then of after, each
-// image beginning at a new byte, lowest bit first. Nothing absent is no byte.
+// image beginning at a new byte, lowest bit first. Nothing absent would be no byte.
 func putAbsent(b []byte, row *event.Row) []byte {
-	if !anyAbsent(row.Before) && !anyAbsent(row.After) {
-		return append(b, 0)
-	}
 	n := (len(row.Before)+7)/8 + (len(row.After)+7)/8
 	b = putLong(b, int64(n))
 	at := len(b)
@@ -248,15 +283,6 @@ func putAbsent(b []byte, row *event.Row) []byte {
 		at += (len(image) + 7) / 8
 	}
 	return b
-}
-
-func anyAbsent(image []event.Value) bool {
-	for i := range image {
-		if image[i].State == event.Absent {
-			return true
-		}
-	}
-	return false
 }
 
 func (s *scan) absent(row *event.Row) {

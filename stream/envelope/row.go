@@ -20,6 +20,7 @@ type Encoder struct {
 	policy string
 	codec  Codec
 	tables map[*schema.Table]*bound
+	last   *bound // of the table asked for last
 
 	// The stamp block of the last transaction and table, copied while both stay.
 	block    []byte
@@ -31,7 +32,9 @@ type Encoder struct {
 
 // bound is a table version with its id.
 type bound struct {
+	of   *schema.Table
 	id   uint32
+	puts []put        // of Avro, by column
 	head [idSize]byte // the id, as the header of a JSON record
 	plan *plan        // of JSON
 }
@@ -44,17 +47,25 @@ func NewEncoder(src event.Source, policy string, codec Codec) *Encoder {
 
 // BindTable tells the schema id of a table version, before its first row.
 func (e *Encoder) BindTable(t *schema.Table, id uint32) {
-	b := &bound{id: id}
+	b := &bound{of: t, id: id, puts: putsOf(t)}
 	binary.BigEndian.PutUint32(b.head[:], id)
 	if e.codec == JSON {
 		b.plan = newPlan(t)
 	}
-	e.tables[t] = b
+	e.tables[t], e.last = b, nil
+}
+
+// bound finds a table version; nil if it hasn't been told.
+func (e *Encoder) bound(t *schema.Table) *bound {
+	if e.last == nil || e.last.of != t {
+		e.last = e.tables[t]
+	}
+	return e.last
 }
 
 // Bound returns the schema id of a table version, if it has been told.
 func (e *Encoder) Bound(t *schema.Table) (uint32, bool) {
-	if b := e.tables[t]; b != nil {
+	if b := e.bound(t); b != nil {
 		return b.id, true
 	}
 	return 0, false
@@ -64,7 +75,7 @@ func (e *Encoder) Bound(t *schema.Table) (uint32, bool) {
 // transaction's. They are valid until the next call.
 func (e *Encoder) Headers(t *schema.Table, position []byte) []log.Header {
 	e.headers[1].Value = position
-	if b := e.tables[t]; e.codec == JSON && b != nil {
+	if b := e.bound(t); e.codec == JSON && b != nil {
 		e.headers[2].Value = b.head[:]
 		return e.headers
 	}
@@ -128,7 +139,7 @@ func AppendKeyValue(dst []byte, k schema.Kind, v event.Value) []byte {
 // bound. Images must have as many slots as the table has columns.
 func (e *Encoder) AppendValue(dst []byte, txn *event.Txn, row *event.Row, order int) ([]byte, error) {
 	t := row.Table
-	b := e.tables[t]
+	b := e.bound(t)
 	if b == nil {
 		return dst, fmt.Errorf("table %s has no schema id", t.ID())
 	}
@@ -141,9 +152,11 @@ func (e *Encoder) AppendValue(dst []byte, txn *event.Txn, row *event.Row, order 
 		return e.appendJSON(dst, b.plan, txn, row, order)
 	}
 	dst = binary.BigEndian.AppendUint32(append(dst, 0), b.id)
-	dst = putImage(dst, t, row.Before)
-	dst = putImage(dst, t, row.After)
-	dst = putAbsent(dst, row)
+	dst, some := putImage(dst, b.puts, row.Before)
+	dst, more := putImage(dst, b.puts, row.After)
+	if dst = append(dst, 0); some || more {
+		dst = putAbsent(dst[:len(dst)-1], row)
+	}
 	if n := len(row.Anomalies); n > 0 {
 		dst = putLong(dst, int64(n))
 		for _, a := range row.Anomalies {

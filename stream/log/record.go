@@ -3,6 +3,7 @@ package log
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 )
 
 // Header is one record header. A nil Value is a null; an empty one isn't.
@@ -55,15 +56,53 @@ func (r *Records) Add(key, value []byte, headers ...Header) {
 	d = binary.AppendVarint(d, int64(r.count))
 	d = appendBytes(d, key)
 	d = appendBytes(d, value)
-	d = binary.AppendVarint(d, int64(len(headers)))
-	for _, h := range headers {
-		d = binary.AppendVarint(d, int64(len(h.Key)))
-		d = append(d, h.Key...)
-		d = appendBytes(d, h.Value)
-	}
-	r.data = d
+	r.data = AppendHeaders(d, headers...)
 	r.count++
 	r.current = false
+}
+
+// AppendHeaders appends headers as a record carries them, for records that have the same.
+func AppendHeaders(dst []byte, headers ...Header) []byte {
+	dst = binary.AppendVarint(dst, int64(len(headers)))
+	for _, h := range headers {
+		dst = binary.AppendVarint(dst, int64(len(h.Key)))
+		dst = append(dst, h.Key...)
+		dst = appendBytes(dst, h.Value)
+	}
+	return dst
+}
+
+// AddValue is Add for a value that f appends in its place, so that it isn't copied, and for
+// headers of AppendHeaders. It gives the value's size. With an error nothing is added.
+func (r *Records) AddValue(key, headers []byte, f func(dst []byte) ([]byte, error)) (size int, err error) {
+	start := len(r.data)
+	// What lies behind a length decides how many bytes that takes: two, mostly.
+	d := append(r.data, 0, 0, 0, 0)
+	d = binary.AppendVarint(d, int64(r.count))
+	d = appendBytes(d, key)
+	d = append(d, 0, 0)
+	at := len(d)
+	if d, err = f(d); err != nil {
+		return 0, err
+	}
+	size = len(d) - at
+	d = putLengthBefore(d, at, size)
+	d = append(d, headers...)
+	r.data = putLengthBefore(d, start+2, len(d)-start-2)
+	r.count++
+	r.current = false
+	return size, nil
+}
+
+// putLengthBefore puts a length into the two bytes before at, and moves what is behind if it
+// takes another number of them.
+func putLengthBefore(d []byte, at, length int) []byte {
+	if length >= 1<<6 && length < 1<<13 {
+		d[at-2], d[at-1] = byte(length<<1)|0x80, byte(length>>6)
+		return d
+	}
+	var text [binary.MaxVarintLen64]byte
+	return slices.Replace(d, at-2, at, text[:binary.PutVarint(text[:], int64(length))]...)
 }
 
 // Pack keeps what f appends for the records, until Add or Reset: an appender's own form,

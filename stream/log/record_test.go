@@ -55,6 +55,29 @@ func TestRecordsAreTheGoldenBytes(t *testing.T) {
 	}
 }
 
+// TestValuesInTheirPlace: a value that is appended in its place gives the bytes of one that
+// was made before, whatever number of bytes its lengths take, and one that can't be made none.
+func TestValuesInTheirPlace(t *testing.T) {
+	headers := []Header{{"source", []byte("s")}, {"h", nil}}
+	encoded := AppendHeaders(nil, headers...)
+	var want, got Records
+	for _, n := range []int{0, 1, 40, 63, 64, 100, 8170, 8191, 8192, 1 << 20, 5} {
+		for _, key := range [][]byte{nil, []byte("k"), make([]byte, 70)} {
+			value := bytes.Repeat([]byte{byte(n)}, n)
+			want.Add(key, value, headers...)
+			if size, err := got.AddValue(key, encoded, func(dst []byte) ([]byte, error) { return append(dst, value...), nil }); err != nil || size != n {
+				t.Errorf("a value of %d bytes is one of %d, %v", n, size, err)
+			}
+			if _, err := got.AddValue(key, encoded, func(dst []byte) ([]byte, error) { return append(dst, 1, 2, 3), ErrCorrupt }); !errors.Is(err, ErrCorrupt) {
+				t.Errorf("a value that can't be made: %v", err)
+			}
+		}
+	}
+	if got.Count() != want.Count() || !bytes.Equal(got.Data(), want.Data()) {
+		t.Errorf("%d records of %d bytes, want %d of %d", got.Count(), got.Size(), want.Count(), want.Size())
+	}
+}
+
 // same tells null and empty apart.
 func same(a, b []byte) bool { return bytes.Equal(a, b) && (a == nil) == (b == nil) }
 
