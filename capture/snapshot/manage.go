@@ -211,7 +211,7 @@ func (l *Loader) describe(ctx context.Context, t *task, src Source) error {
 
 // load reads a table's chunks until all of it is handed out.
 func (l *Loader) load(ctx context.Context, t *task, src Source) error {
-	size := pace{rows: 500, max: l.o.Bytes, target: l.o.Target}
+	pace := pace{rows: 500, max: l.o.Bytes, target: l.o.Target}
 	here := false // described on this connection: what another one knew of the table isn't known here
 	for ctx.Err() == nil {
 		l.mu.Lock()
@@ -222,7 +222,7 @@ func (l *Loader) load(ctx context.Context, t *task, src Source) error {
 		described := here && t.table != nil
 		var c *chunk
 		if described {
-			c = l.next(t, l.limit.most(size.rows))
+			c = l.next(t, l.limit.most(pace.rows))
 		}
 		open, change := l.o.Hours.Open(time.Now())
 		l.mu.Unlock()
@@ -266,6 +266,10 @@ func (l *Loader) load(ctx context.Context, t *task, src Source) error {
 		if errors.Is(err, errVoid) {
 			continue
 		}
+		rows, size := 0, 0 // once it is handed over, it is no longer ours
+		if err == nil {
+			rows, size = res.Len(), res.Bytes
+		}
 		l.mu.Lock()
 		c.res, c.err = res, err
 		if err == nil && c.turn == t.turn && c.req.Keys == nil {
@@ -288,8 +292,8 @@ func (l *Loader) load(ctx context.Context, t *task, src Source) error {
 		if err != nil {
 			return err
 		}
-		size.adapt(res.Len(), res.Bytes, took)
-		l.limit.took(ctx, res.Len())
+		pace.adapt(rows, size, took)
+		l.limit.took(ctx, rows)
 	}
 	return nil
 }
