@@ -75,7 +75,7 @@ type Chunk struct {
 	// several times as much memory, and would have left the processor's caches by then.
 	Coded [][]byte
 	// Decode gives the image of one of them in m, whose values may point into what is coded,
-	// and its anomalies. It is called by one goroutine, which isn't the source's.
+	// and its anomalies. Any goroutine may call it, also while the source reads on.
 	Decode func(coded []byte, m *Memory) ([]event.Value, []event.Anomaly, error)
 	// Bytes is the size of the rows, SlotBytes for each column included.
 	Bytes int
