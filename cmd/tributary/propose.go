@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 
 	persons "github.com/tributary-cdc/tributary/capture/sample"
 	"github.com/tributary-cdc/tributary/cmd/columns"
+	"github.com/tributary-cdc/tributary/cmd/hub/authority"
 	"github.com/tributary-cdc/tributary/cmd/hub/desk"
 	"github.com/tributary-cdc/tributary/cmd/hub/joined"
 	"github.com/tributary-cdc/tributary/cmd/hub/refusal"
@@ -27,6 +29,7 @@ type sourceText struct {
 	group, propose, proposeLong, standing, dry, fetch, list, otherOrg, leaves, fields, sent, none  string
 	kept, namesOnly, column, personal, why, share, nothing, byNames, notRead, sampled              string
 	table, dataset, rows, bytes, source, state, decided, topic, version, output, noTables, retired string
+	offline, wrote, assign, assignLong                                                             string
 	states                                                                                         map[string]string
 }
 
@@ -41,6 +44,10 @@ var sourceTexts = map[language]sourceText{
 		kept: "what has left is kept in %s", namesOnly: "look at no row: personal data by the names and comments of columns only", column: "column", personal: "personal data", why: "why", share: "share of values",
 		nothing: "No column is suspected to hold personal data.", byNames: "No row was looked at.", notRead: "Of %d tables no row could be looked at: they are empty, or reading took too long or isn't allowed.", sampled: "%d rows of %d tables were looked at.",
 		fetch: "get what the agent's sources were granted, and keep it", list: "list the agent's requests", otherOrg: "the agent's file is of org %s, the agent has joined for %s", leaves: "The hub is told of %s (%s, %s):", fields: "Findings: %s",
+		offline: "write the request to `FILE` instead of sending it", wrote: "%s: give it to the hub's operator, whose page of requests takes it; after the approval run tributary source assign with the file that comes back",
+		assign: "take the assignment file of an agent without connection",
+		assignLong: "Verifies that the hub has signed the file for this agent, and keeps it as if it had been fetched. The hub's\n" +
+			"operator gets it on the page of the request. One that is older than what the agent has is refused.",
 		sent: "request %d waits for an approver of the hub; see tributary source list", none: "nothing yet", table: "table", dataset: "dataset", rows: "rows", bytes: "bytes", source: "source", state: "state", decided: "decided by", topic: "topic and partition", version: "version",
 		output: "`FORMAT` of the result: table or json", noTables: "the source has no table that the patterns take", retired: "retired",
 		states: map[string]string{state.Pending: "waits", state.Approved: "approved", state.Partly: "approved in part", state.Turned: "refused"},
@@ -54,6 +61,10 @@ var sourceTexts = map[language]sourceText{
 		kept: "所提交的内容已保存在 %s", namesOnly: "不查看任何数据行，仅凭列名和注释判断个人信息", column: "列", personal: "个人信息", why: "依据", share: "所占比例",
 		nothing: "没有发现可能含有个人信息的列。", byNames: "未查看任何数据行。", notRead: "有 %d 张表未能查看数据行：表为空、读取超时或没有权限。", sampled: "共查看 %d 行，涉及 %d 张表。",
 		fetch: "获取并保存本 agent 各数据源的分配单", list: "列出本 agent 的申请", otherOrg: "agent 配置属于机构 %s，而 agent 加入的是 %s", leaves: "将告知 hub 数据源 %s（%s，%s）：", fields: "检查结果：%s",
+		offline: "把申请写入文件 `FILE`，不通过网络发送", wrote: "%s：请交给 hub 的操作员，由其在“登记申请”页提交；批准后用 tributary source assign 读入带回的文件",
+		assign: "读入没有网络连接的 agent 的分配单文件",
+		assignLong: "验证文件由 hub 为本 agent 签名，并像 fetch 那样保存。文件由 hub 的操作员在申请页下载；\n" +
+			"比 agent 现有内容更旧的文件会被拒绝。",
 		sent: "申请 %d 等待 hub 审批，见 tributary source list", none: "暂无", table: "表", dataset: "数据集", rows: "行数", bytes: "字节", source: "数据源", state: "状态", decided: "审批人", topic: "主题与分区", version: "版本",
 		output: "结果的格式 `FORMAT`：table（表格）或 json", noTables: "没有表与数据源的匹配规则相符", retired: "已停止归集",
 		states: map[string]string{state.Pending: "待审批", state.Approved: "已批准", state.Partly: "部分批准", state.Turned: "已拒绝"},
@@ -76,10 +87,11 @@ func sourceCommand(usage catalogue, lang language) *cobra.Command {
 		return m, err
 	}
 	propose := &cobra.Command{Use: "propose AGENT SOURCE", Short: say.propose, Long: say.proposeLong, Args: usage.takes("AGENT", "SOURCE"),
-		Example: "tributary source propose agent.yml xueji\ntributary source propose agent.yml xueji --standing check --dry-run"}
+		Example: "tributary source propose agent.yml xueji\ntributary source propose agent.yml xueji --standing check --dry-run\ntributary source propose agent.yml xueji --offline request.json"}
 	standing := propose.Flags().String("standing", string(catalog.Authoritative), say.standing)
 	dry := propose.Flags().Bool("dry-run", false, say.dry)
 	names := propose.Flags().Bool("names-only", false, say.namesOnly)
+	offline := propose.Flags().String("offline", "", say.offline)
 	propose.RunE = func(c *cobra.Command, args []string) error {
 		if err := usage.oneOf(c, "--standing", *standing, string(catalog.Authoritative), string(catalog.Check)); err != nil {
 			return err
@@ -103,6 +115,9 @@ func sourceCommand(usage catalogue, lang language) *cobra.Command {
 		}
 		if *dry {
 			return nil
+		}
+		if *offline != "" {
+			return say.letter(c.OutOrStdout(), m, p, *offline)
 		}
 		r, kept, err := m.Propose(c.Context(), *p)
 		if err != nil {
@@ -140,8 +155,36 @@ func sourceCommand(usage catalogue, lang language) *cobra.Command {
 		}
 		return say.print(c.OutOrStdout(), say.granted(g))
 	}}
-	root.AddCommand(propose, list, fetch, reportCommand(usage, lang, format), addCommand(usage, lang, dir), passwordCommand(usage, lang))
+	assign := &cobra.Command{Use: "assign FILE", Short: say.assign, Long: say.assignLong, Args: usage.takes("FILE"), Example: "tributary source assign assignments-330106.1.json\ntributary source assign assignments-330106.1.json --output json", RunE: func(c *cobra.Command, args []string) error {
+		m, err := open(c)
+		if err != nil {
+			return err
+		}
+		b, err := os.ReadFile(args[0])
+		if err != nil {
+			return &problem{code: "CONFIG_FILE", words: err.Error(), class: errUsage}
+		}
+		g, err := m.Assign(b)
+		if err != nil || *format == "json" {
+			return cmp.Or(err, printIf(err == nil, c.OutOrStdout(), g))
+		}
+		return say.print(c.OutOrStdout(), say.granted(g))
+	}}
+	root.AddCommand(propose, list, fetch, assign, reportCommand(usage, lang, format), addCommand(usage, lang, dir), passwordCommand(usage, lang))
 	return root
+}
+
+// letter writes a proposal to a file that a person brings to the hub.
+func (say sourceText) letter(out io.Writer, m *joined.Member, p *state.Proposal, file string) error {
+	b, kept, err := m.Letter(*p)
+	if err != nil {
+		return err
+	}
+	if err := authority.WriteNew(file, append(b, '\n')); err != nil {
+		return &problem{code: "FILE_NOT_WRITTEN", words: err.Error()}
+	}
+	_, err = fmt.Fprintf(out, say.kept+"\n"+say.wrote+"\n", kept, file)
+	return err
 }
 
 func printIf(ok bool, out io.Writer, v any) error {

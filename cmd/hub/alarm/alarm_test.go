@@ -268,6 +268,7 @@ func TestOneAlarmPerCause(t *testing.T) {
 type book struct {
 	found  []Alarm
 	next   *Message
+	told   []int64
 	report *Report
 	sent   map[string]bool
 }
@@ -292,7 +293,12 @@ func (b *book) UnsentReport(_ context.Context, to string, _ time.Time) error {
 	delete(b.sent, to)
 	return nil
 }
+func (b *book) SentReport(context.Context, string, time.Time) error  { return nil }
 func (b *book) Untold(_ context.Context, _ string, m *Message) error { b.next = m; return nil }
+func (b *book) Told(_ context.Context, _ string, m *Message) error {
+	b.told = append(b.told, m.ID)
+	return nil
+}
 
 // TestKeeper: what doesn't hold is no alarm, nothing is known before all states have been
 // read, and a message that isn't taken is sent again, without the address in any error.
@@ -331,14 +337,14 @@ func TestKeeper(t *testing.T) {
 	w.readings[0].CaughtUp = false
 	look(time.Hour)
 	w.readings[0].CaughtUp = true
-	if look(0); len(b.found) != 0 || len(got) != 1 || b.next == nil {
+	if look(0); len(b.found) != 0 || len(got) != 1 || b.next == nil || len(b.told) != 0 {
 		t.Errorf("at first: %+v, %d messages", b.found, len(got))
 	}
 	if look(14 * time.Second); len(b.found) != 0 {
 		t.Errorf("too early: %+v", b.found)
 	}
 	answer = `{"errcode": 0, "errmsg": "ok"}`
-	if look(2 * time.Second); len(b.found) != 1 || b.found[0].Kind != Lag || b.next != nil {
+	if look(2 * time.Second); len(b.found) != 1 || b.found[0].Kind != Lag || b.next != nil || len(b.told) != 1 {
 		t.Errorf("it has held: %+v, %+v", b.found, b.next)
 	}
 	last := got[len(got)-1]

@@ -16,13 +16,16 @@ type Book interface {
 	KeepAlarms(ctx context.Context, found []Alarm) error
 	// Certificates gives the agents that aren't shut out.
 	Certificates(ctx context.Context) ([]Agent, error)
-	// TakeMessage gives what a webhook is to be told next, nil for nothing, and notes it as
-	// told; Untold takes that back.
+	// TakeMessage gives what a webhook is to be told next, nil for nothing, for long enough to
+	// send it. Told notes that it was taken, Untold gives it back; after neither it is given
+	// again.
 	TakeMessage(ctx context.Context, webhook string) (*Message, error)
+	Told(ctx context.Context, webhook string, m *Message) error
 	Untold(ctx context.Context, webhook string, m *Message) error
 	// DueReport gives the report of a shift that a webhook or a mail server hasn't been sent
-	// yet, nil if it has, and notes it as sent; UnsentReport takes that back.
+	// yet, nil if it has, in the same way; SentReport notes it, UnsentReport gives it back.
 	DueReport(ctx context.Context, to string, from, until time.Time) (*Report, error)
+	SentReport(ctx context.Context, to string, until time.Time) error
 	UnsentReport(ctx context.Context, to string, until time.Time) error
 }
 
@@ -140,7 +143,7 @@ func (k *Keeper) tell(ctx context.Context, c channel) error {
 	if err := c.Tell(ctx, *m); k.note(c, err) {
 		return k.o.Book.Untold(context.WithoutCancel(ctx), c.ID(), m)
 	}
-	return nil
+	return k.o.Book.Told(context.WithoutCancel(ctx), c.ID(), m)
 }
 
 // reportWithin is how long after the end of a shift its report is still sent.
@@ -159,7 +162,7 @@ func (k *Keeper) report(ctx context.Context, c channel, now time.Time) error {
 	if err := c.Report(ctx, r); k.note(c, err) {
 		return k.o.Book.UnsentReport(context.WithoutCancel(ctx), c.ID(), until)
 	}
-	return nil
+	return k.o.Book.SentReport(context.WithoutCancel(ctx), c.ID(), until)
 }
 
 // note logs when a channel begins or ceases to refuse, and says whether it refuses.

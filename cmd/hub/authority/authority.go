@@ -195,6 +195,7 @@ func PEM(der []byte) []byte {
 type Issued struct {
 	Serial string
 	PEM    []byte
+	Key    []byte // for which it is, PKIX in DER
 	Begins time.Time
 	Ends   time.Time
 }
@@ -237,7 +238,11 @@ func (a *Authority) Agent(request []byte, agent, org string) (Issued, error) {
 	if err != nil {
 		return Issued{}, fmt.Errorf("issue a certificate: %w", err)
 	}
-	return Issued{Serial: Serial(t), PEM: PEM(der), Begins: t.NotBefore, Ends: t.NotAfter}, nil
+	public, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		return Issued{}, fmt.Errorf("issue a certificate: %w", err)
+	}
+	return Issued{Serial: Serial(t), PEM: PEM(der), Key: public, Begins: t.NotBefore, Ends: t.NotAfter}, nil
 }
 
 // Serial gives a certificate's number as it is kept.
@@ -275,10 +280,13 @@ func (a *Authority) Server(names []string) (*tls.Certificate, error) {
 	return &tls.Certificate{Certificate: [][]byte{der, a.cert.Raw}, PrivateKey: key, Leaf: leaf}, nil
 }
 
-// purpose keeps signatures of assignments apart from whatever else the key may sign.
-const purpose = "tributary assignments v1\n"
+// The purposes keep signatures apart from whatever else a key may sign.
+const (
+	purpose       = "tributary assignments v1\n"
+	letterPurpose = "tributary letter of an agent v1\n"
+)
 
-func digest(b []byte) []byte {
+func digest(purpose string, b []byte) []byte {
 	h := sha256.New()
 	_, _ = h.Write([]byte(purpose)) // never fails
 	_, _ = h.Write(b)
@@ -287,11 +295,22 @@ func digest(b []byte) []byte {
 
 // Sign signs what agents are granted.
 func (a *Authority) Sign(b []byte) ([]byte, error) {
-	return ecdsa.SignASN1(rand.Reader, a.key, digest(b))
+	return ecdsa.SignASN1(rand.Reader, a.key, digest(purpose, b))
 }
 
 // Verify reports whether the authority of a certificate signed b.
 func Verify(cert *x509.Certificate, b, signature []byte) bool {
 	key, ok := cert.PublicKey.(*ecdsa.PublicKey)
-	return ok && ecdsa.VerifyASN1(key, digest(b), signature)
+	return ok && ecdsa.VerifyASN1(key, digest(purpose, b), signature)
+}
+
+// SignLetter signs with an agent's key what it has a person bring to its hub.
+func SignLetter(key *ecdsa.PrivateKey, b []byte) ([]byte, error) {
+	return ecdsa.SignASN1(rand.Reader, key, digest(letterPurpose, b))
+}
+
+// VerifyLetter reports whether the agent of a certificate signed b.
+func VerifyLetter(cert *x509.Certificate, b, signature []byte) bool {
+	key, ok := cert.PublicKey.(*ecdsa.PublicKey)
+	return ok && ecdsa.VerifyASN1(key, digest(letterPurpose, b), signature)
 }

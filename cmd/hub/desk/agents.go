@@ -236,7 +236,20 @@ func agentAssignments(d *Desk, r *http.Request, by state.By, a *state.Agent) (an
 	if a.LogUser != "" && !slices.ContainsFunc(sources, func(s state.Assignment) bool { return s.LetGo == nil }) {
 		d.idle(r.Context(), by, a.ID)
 	}
-	login, err := d.logLogin(a, r.TLS.PeerCertificates[0].PublicKey)
+	return d.signed(a, sources, r.TLS.PeerCertificates[0].PublicKey)
+}
+
+// grants gives the assignments of an agent whose key is known, signed.
+func (d *Desk) grants(ctx context.Context, a *state.Agent, key any) (*Granted, error) {
+	sources, err := d.o.State.Assignments(ctx, a.ID)
+	if err != nil {
+		return nil, err
+	}
+	return d.signed(a, sources, key)
+}
+
+func (d *Desk) signed(a *state.Agent, sources []state.Assignment, key any) (*Granted, error) {
+	login, err := d.logLogin(a, key)
 	if err != nil {
 		return nil, err
 	}
@@ -248,5 +261,5 @@ func agentAssignments(d *Desk, r *http.Request, by state.By, a *state.Agent) (an
 	if err != nil {
 		return nil, errors.Join(errors.New("sign assignments"), err)
 	}
-	return Granted{Payload: b, Signature: signature}, nil
+	return &Granted{Payload: b, Signature: signature}, nil
 }

@@ -181,8 +181,11 @@ func (d *Desk) guarded(next http.Handler) http.Handler {
 			return
 		}
 		limit := int64(maxBody)
-		if r.URL.Path == orgsPath {
+		switch r.URL.Path {
+		case orgsPath:
 			limit = maxOrgFile
+		case requestsPath:
+			limit = maxLetter
 		}
 		if r.Method != http.MethodGet { // whoever sends slowly is cut off
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(maxSending)) // a test's recorder has none

@@ -101,6 +101,14 @@ var attempts = map[string]func(w *world, org string) attempt{
 	"GET /api/requests/{id}": func(w *world, org string) attempt {
 		return attempt{fmt.Sprintf("/api/requests/%d", w.proposal(org)), nil}
 	},
+	"POST /api/requests": func(w *world, org string) attempt {
+		w.n++
+		a, cert := w.join(org)
+		return attempt{"/api/requests", map[string]any{"letter": w.letter(cert, Told{Agent: a.ID, Made: w.clock(), Proposal: state.Proposal{Name: fmt.Sprint("s", w.n), Engine: "mysql", Standing: catalog.Check, Tables: []state.ProposedTable{{Table: "a.b", Dataset: "b"}}}})}}
+	},
+	"GET /api/agents/{agent}/assignments": func(w *world, org string) attempt {
+		return attempt{"/api/agents/" + w.agent(org).ID + "/assignments", nil}
+	},
 	"POST /api/requests/{id}/approve": func(w *world, org string) attempt {
 		return attempt{fmt.Sprintf("/api/requests/%d/approve", w.proposal(org)), map[string]any{"tables": []string{"a.b"}}}
 	},
@@ -123,7 +131,7 @@ var own = []string{"POST /api/session", "POST /api/session/end", "POST /api/setu
 func TestDesk(t *testing.T) {
 	db := servers.Postgres(t, nil)
 	for name, f := range map[string]func(*testing.T, servers.DB){
-		"security": testSecurity, "live": testLive, "states": testStates, "scale": testScale, "sessions": testSessions, "forms": testForms, "agents": testAgents, "way": testWay, "pages": testPages, "login": testLogin, "bodies": testBodies, "ended": testEnded, "browser": testBrowser,
+		"security": testSecurity, "live": testLive, "states": testStates, "scale": testScale, "sessions": testSessions, "forms": testForms, "agents": testAgents, "way": testWay, "pages": testPages, "login": testLogin, "bodies": testBodies, "letters": testLetters, "ended": testEnded, "browser": testBrowser,
 	} {
 		t.Run(name, func(t *testing.T) { f(t, db) })
 	}

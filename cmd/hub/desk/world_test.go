@@ -94,6 +94,24 @@ func (w *world) join(org string) (*state.Agent, *tls.Certificate) {
 	return &a, &tls.Certificate{Certificate: [][]byte{block.Bytes}, PrivateKey: w.key}
 }
 
+// letter gives what an agent has signed with the world's key.
+func (w *world) letter(cert *tls.Certificate, told any) string {
+	w.t.Helper()
+	payload, err := json.Marshal(told)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	signature, err := authority.SignLetter(w.key, payload)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	b, err := json.Marshal(Letter{Payload: payload, Signature: signature, Certificate: string(authority.PEM(cert.Certificate[0]))})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return string(b)
+}
+
 func (w *world) agent(org string) *state.Agent {
 	a, _ := w.join(org)
 	return a

@@ -314,18 +314,23 @@ func (m *Member) Renew(ctx context.Context) error {
 // the house for that; it stands there before they do.
 func (m *Member) Propose(ctx context.Context, p state.Proposal) (r state.Request, kept string, err error) {
 	b, err := json.Marshal(p)
+	if err == nil {
+		kept, err = m.keepSent(p.Name, b)
+	}
 	if err != nil {
 		return r, "", err
 	}
+	return r, kept, m.call(ctx, http.MethodPost, "/agent/requests", json.RawMessage(b), &r)
+}
+
+// keepSent keeps what leaves the house for a source.
+func (m *Member) keepSent(source string, b []byte) (name string, err error) {
 	dir := filepath.Join(m.dir, sentFolder)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return r, "", err
+		return "", err
 	}
-	kept = filepath.Join(dir, url.PathEscape(p.Name)+m.now().UTC().Format("-20060102-150405.000000000.json"))
-	if err := authority.WriteNew(kept, b); err != nil {
-		return r, "", err
-	}
-	return r, kept, m.call(ctx, http.MethodPost, "/agent/requests", json.RawMessage(b), &r)
+	name = filepath.Join(dir, url.PathEscape(source)+m.now().UTC().Format("-20060102-150405.000000000.json"))
+	return name, authority.WriteNew(name, b)
 }
 
 // Requests gives those that the agent has made, the newest first.

@@ -257,8 +257,18 @@ func (s *State) Maintenances(ctx context.Context, scopes []string) ([]Maintenanc
 		WHERE `+inScope(1)+` AND o.ends > $2 ORDER BY o.ended IS NOT NULL, o.starts, o.id LIMIT 200`, scopes, s.o.Now().AddDate(0, 0, -7))
 }
 
+// leases are until when a hub has a message or a report to send; empty once it was taken.
+const leases = `
+ALTER TABLE tributary.hub_alarm_told ADD leased timestamptz;
+ALTER TABLE tributary.hub_report_sent ADD leased timestamptz;
+`
+
+// Lease is how long a hub has for sending what it has taken, longer than any sending lasts.
+// Then it is taken to be dead, and another sends it.
+const Lease = 2 * time.Minute
+
 // TakeMessage gives the oldest alarm of which a webhook hasn't been told yet that it has come,
-// or is over, and notes that it is told; nil if there is none. Of several hubs one gets it.
+// or is over, for the time of a lease; nil if there is none. Of several hubs one gets it.
 // What is silenced or in maintenance waits, and isn't told of if it is over before.
 func (s *State) TakeMessage(ctx context.Context, webhook string) (m *alarm.Message, err error) {
 	err = s.within(ctx, func(tx pgx.Tx) error {
@@ -266,13 +276,14 @@ func (s *State) TakeMessage(ctx context.Context, webhook string) (m *alarm.Messa
 		var a alarm.Message
 		err := tx.QueryRow(ctx, `WITH next AS (
 				SELECT o.*, false AS over, o.opened AS at FROM tributary.hub_alarm o WHERE o.closed IS NULL AND (o.silenced_until IS NULL OR o.silenced_until <= $2) AND NOT `+inWindow(2)+` AND NOT `+inHoliday(2)+`
-					AND NOT EXISTS (SELECT FROM tributary.hub_alarm_told t WHERE t.alarm = o.id AND t.webhook = $1 AND NOT t.over)
+					AND NOT EXISTS (SELECT FROM tributary.hub_alarm_told t WHERE t.alarm = o.id AND t.webhook = $1 AND NOT t.over AND (t.leased IS NULL OR t.leased > $2))
 				UNION ALL SELECT o.*, true, o.closed FROM tributary.hub_alarm o WHERE o.closed > $3
-					AND EXISTS (SELECT FROM tributary.hub_alarm_told t WHERE t.alarm = o.id AND t.webhook = $1 AND NOT t.over)
-					AND NOT EXISTS (SELECT FROM tributary.hub_alarm_told t WHERE t.alarm = o.id AND t.webhook = $1 AND t.over)
+					AND EXISTS (SELECT FROM tributary.hub_alarm_told t WHERE t.alarm = o.id AND t.webhook = $1 AND NOT t.over AND (t.leased IS NULL OR t.leased <= $2))
+					AND NOT EXISTS (SELECT FROM tributary.hub_alarm_told t WHERE t.alarm = o.id AND t.webhook = $1 AND t.over AND (t.leased IS NULL OR t.leased > $2))
 				ORDER BY at, id LIMIT 1),
-			told AS (INSERT INTO tributary.hub_alarm_told (alarm, webhook, over, at) SELECT id, $1, over, $2 FROM next ON CONFLICT DO NOTHING RETURNING alarm)
-			SELECT n.id, n.kind, n.object, n.org, n.code, n.detail, n.at, n.over, cardinality(n.sources) + n.more FROM next n JOIN told ON told.alarm = n.id`, webhook, now, now.AddDate(0, 0, -1)).
+			told AS (INSERT INTO tributary.hub_alarm_told AS t (alarm, webhook, over, at, leased) SELECT id, $1, over, $2, $4 FROM next
+				ON CONFLICT (alarm, webhook, over) DO UPDATE SET at = excluded.at, leased = excluded.leased WHERE t.leased <= excluded.at RETURNING alarm)
+			SELECT n.id, n.kind, n.object, n.org, n.code, n.detail, n.at, n.over, cardinality(n.sources) + n.more FROM next n JOIN told ON told.alarm = n.id`, webhook, now, now.AddDate(0, 0, -1), now.Add(Lease)).
 			Scan(&a.ID, &a.Kind, &a.Object, &a.Org, &a.Code, &a.Detail, &a.At, &a.Over, &a.Sources)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil
@@ -284,6 +295,12 @@ func (s *State) TakeMessage(ctx context.Context, webhook string) (m *alarm.Messa
 		return nil, err
 	}
 	return m, nil
+}
+
+// Told notes that a webhook has taken a message.
+func (s *State) Told(ctx context.Context, webhook string, m *alarm.Message) error {
+	_, err := s.pool.Exec(ctx, `UPDATE tributary.hub_alarm_told SET leased = NULL WHERE alarm = $1 AND webhook = $2 AND over = $3`, m.ID, webhook, m.Over)
+	return failed(err)
 }
 
 // Untold gives a message back that a webhook didn't take.

@@ -41,6 +41,7 @@ func testAlarms(t *testing.T, db servers.DB) {
 			if m == nil {
 				break
 			}
+			ok(t, r.Told(t.Context(), hook, m))
 			got += fmt.Sprintf("%s %s %v %d;", m.Kind, m.Object, m.Over, m.Sources)
 		}
 		if got != want {
@@ -162,6 +163,7 @@ func testCalendar(t *testing.T, db servers.DB) {
 			if ok(t, err); m == nil {
 				break
 			}
+			ok(t, r.Told(t.Context(), hook, m))
 			got += fmt.Sprintf("%s %s;", m.Kind, m.Object)
 		}
 		if got != want {

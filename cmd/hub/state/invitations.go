@@ -144,7 +144,7 @@ func (s *State) Join(ctx context.Context, by By, scopes []string, secret, name s
 }
 
 func (s *State) issued(ctx context.Context, tx pgx.Tx, by By, a *Agent, cert authority.Issued, action string) error {
-	if _, err := tx.Exec(ctx, `INSERT INTO tributary.hub_certificate VALUES ($1, $2, $3, $4)`, cert.Serial, a.ID, cert.Begins, cert.Ends); err != nil {
+	if _, err := tx.Exec(ctx, `INSERT INTO tributary.hub_certificate (serial, agent, begins, ends, key) VALUES ($1, $2, $3, $4, $5)`, cert.Serial, a.ID, cert.Begins, cert.Ends, cert.Key); err != nil {
 		return err
 	}
 	return note(ctx, tx, by, Entry{Action: action, Org: a.Org, Path: a.Path, Object: a.ID, Detail: "certificate " + cert.Serial})
@@ -161,8 +161,20 @@ func (s *State) Renew(ctx context.Context, by By, a *Agent, issue Issue) (cert a
 
 const agentColumns = `a.id, a.org, o.name, o.path, a.name, a.joined, a.sponsor, a.revoked, a.reason, (SELECT max(c.ends) FROM tributary.hub_certificate c WHERE c.agent = a.id), a.seen, a.log_user, a.log_round`
 
-// AgentOf gives the agent of a certificate. A revoked one is refused.
+// AgentOf gives the agent of a certificate, which is seen by that. A revoked one is refused.
 func (s *State) AgentOf(ctx context.Context, serial string) (*Agent, error) {
+	a, err := s.Certified(ctx, serial)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.pool.Exec(ctx, `UPDATE tributary.hub_agent SET seen = $2 WHERE id = $1 AND (seen IS NULL OR seen < $3)`, a.ID, s.o.Now(), s.o.Now().Add(-usedIsNotedBy)); err != nil {
+		return nil, failed(err)
+	}
+	return a, nil
+}
+
+// Certified gives the agent of a certificate, wherever it is. A revoked one is refused.
+func (s *State) Certified(ctx context.Context, serial string) (*Agent, error) {
 	found, err := list[Agent](ctx, s, `SELECT `+agentColumns+` FROM tributary.hub_certificate k JOIN tributary.hub_agent a ON a.id = k.agent JOIN tributary.hub_org o ON o.code = a.org WHERE k.serial = $1`, serial)
 	switch {
 	case err != nil:
@@ -171,9 +183,6 @@ func (s *State) AgentOf(ctx context.Context, serial string) (*Agent, error) {
 		return nil, refusal.New(refusal.Denied, "CERTIFICATE_UNKNOWN", "%s", serial)
 	case found[0].Revoked != nil:
 		return nil, refusal.New(refusal.Denied, "CERTIFICATE_REVOKED", "%s", found[0].Reason)
-	}
-	if _, err := s.pool.Exec(ctx, `UPDATE tributary.hub_agent SET seen = $2 WHERE id = $1 AND (seen IS NULL OR seen < $3)`, found[0].ID, s.o.Now(), s.o.Now().Add(-usedIsNotedBy)); err != nil {
-		return nil, failed(err)
 	}
 	return &found[0], nil
 }

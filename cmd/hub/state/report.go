@@ -73,11 +73,13 @@ func (s *State) Report(ctx context.Context, scopes []string, from, until time.Ti
 func (s *State) DueReport(ctx context.Context, to string, from, until time.Time) (*alarm.Report, error) {
 	due := false
 	if err := s.within(ctx, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, `INSERT INTO tributary.hub_report_sent (channel, until, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, to, until, s.o.Now())
+		now := s.o.Now()
+		tag, err := tx.Exec(ctx, `INSERT INTO tributary.hub_report_sent AS t (channel, until, at, leased) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (channel, until) DO UPDATE SET at = excluded.at, leased = excluded.leased WHERE t.leased <= excluded.at`, to, until, now, now.Add(Lease))
 		if due = tag.RowsAffected() == 1; err != nil || !due {
 			return err
 		}
-		_, err = tx.Exec(ctx, `DELETE FROM tributary.hub_report_sent WHERE at < $1`, s.o.Now().Add(-reportsNoted))
+		_, err = tx.Exec(ctx, `DELETE FROM tributary.hub_report_sent WHERE at < $1`, now.Add(-reportsNoted))
 		return err
 	}); err != nil || !due {
 		return nil, err
@@ -87,6 +89,12 @@ func (s *State) DueReport(ctx context.Context, to string, from, until time.Time)
 		return nil, errors.Join(err, s.UnsentReport(context.WithoutCancel(ctx), to, until))
 	}
 	return r, nil
+}
+
+// SentReport implements alarm.Book.
+func (s *State) SentReport(ctx context.Context, to string, until time.Time) error {
+	_, err := s.pool.Exec(ctx, `UPDATE tributary.hub_report_sent SET leased = NULL WHERE channel = $1 AND until = $2`, to, until)
+	return failed(err)
 }
 
 // UnsentReport implements alarm.Book.

@@ -17,7 +17,12 @@ import (
 
 // Propose puts a proposal of an agent into the inbox. The source is one of the agent's own
 // org, and no other agent's.
-func (s *State) Propose(ctx context.Context, by By, a *Agent, p Proposal) (r Request, err error) {
+func (s *State) Propose(ctx context.Context, by By, a *Agent, p Proposal) (Request, error) {
+	return s.propose(ctx, by, a, p, "", func(pgx.Tx, *Request) error { return nil })
+}
+
+// propose does it with whatever else belongs to the same transaction. how stands in the audit.
+func (s *State) propose(ctx context.Context, by By, a *Agent, p Proposal, how string, and func(pgx.Tx, *Request) error) (r Request, err error) {
 	if err := p.check(); err != nil {
 		return r, err
 	}
@@ -62,7 +67,10 @@ func (s *State) Propose(ctx context.Context, by By, a *Agent, p Proposal) (r Req
 			id, a.Org, a.ID, a.Sponsor, content, r.Made).Scan(&r.ID); err != nil {
 			return err
 		}
-		return note(ctx, tx, by, Entry{Action: "request.create", Org: a.Org, Path: a.Path, Object: id, Detail: fmt.Sprintf("request %d, %s, %d tables", r.ID, p.Standing, len(p.Tables))})
+		if err := and(tx, &r); err != nil {
+			return err
+		}
+		return note(ctx, tx, by, Entry{Action: "request.create", Org: a.Org, Path: a.Path, Object: id, Detail: fmt.Sprintf("%srequest %d, %s, %d tables", how, r.ID, p.Standing, len(p.Tables))})
 	})
 	return r, err
 }

@@ -25,6 +25,9 @@ var ofHub = map[string]map[language.Language]explanation{
 	"AGENTS_NOT_SERVED": {
 		english: {"the hub doesn't listen for agents, so that nobody can join", "set agents and names in the hub's file"},
 		chinese: {"hub 未开放 agent 接入，无法邀请", "在 hub 配置文件中设置 agents 和 names"}},
+	"AGENT_KEY_UNKNOWN": {
+		english: {"the hub doesn't know the agent's key, so that it can seal no password for it", "the agent's certificate is from an older version of the hub: let the agent renew it (tributary certificate renew), or join anew by an invitation"},
+		chinese: {"hub 不知道该 agent 的公钥，无法为其加密口令", "该 agent 的证书由旧版 hub 签发：请在 agent 处续签（tributary certificate renew），或凭新的邀请重新加入"}},
 	"AGENT_NAME": {
 		english: {"this can't be an agent's name", "1 to 120 visible characters"},
 		chinese: {"agent 名称无效", "应为 1 至 120 个可见字符"}},
@@ -79,6 +82,9 @@ var ofHub = map[string]map[language.Language]explanation{
 	"GRANT_FORGED": {
 		english: {"the assignment isn't signed by the agent's hub; it isn't used", "fetch it again: tributary source fetch"},
 		chinese: {"分配单不是由本 agent 的 hub 签发，不予采用", "重新获取：tributary source fetch"}},
+	"GRANT_OLDER": {
+		english: {"the assignment file is older than what the agent has", "have a new one made on the hub's page of the request"},
+		chinese: {"分配单文件比 agent 现有的更旧", "在 hub 的申请页重新下载分配单文件"}},
 	"HOLIDAY_UNKNOWN": {
 		english: {"there are no such days in your part of the tree", "see the school calendar"},
 		chinese: {"您的管辖范围内没有该校历条目", "查看“校历”页"}},
@@ -118,6 +124,15 @@ var ofHub = map[string]map[language.Language]explanation{
 	"INVITATION_WITHDRAWN": {
 		english: {"the hub's operator has withdrawn the invitation", "ask for a new one"},
 		chinese: {"hub 的操作员已撤回该邀请", "请操作员重新发出邀请"}},
+	"LETTER_FORGED": {
+		english: {"the file isn't what an agent of this hub has signed", "use the file as tributary source propose --offline has written it, of an agent that has joined this hub"},
+		chinese: {"该文件不是本 hub 的 agent 所签名的内容", "使用 tributary source propose --offline 生成的原文件，且该 agent 已加入本 hub"}},
+	"LETTER_INVALID": {
+		english: {"the file isn't a request of an agent", "give the file that tributary source propose --offline has written, by a program of the hub's version"},
+		chinese: {"该文件不是 agent 的申请文件", "使用 tributary source propose --offline 生成的文件，程序版本应与 hub 相同"}},
+	"LETTER_USED": {
+		english: {"this file has been brought already", "see the inbox; for another request have the agent write a new file"},
+		chinese: {"该文件已提交过", "查看收件箱；如需再次申请，请在 agent 处重新生成文件"}},
 	"LINK_INVALID": {
 		english: {"the link has been used, is too old, or was never made", "ask an administrator for a new one; a new hub prints one at each start until it has an administrator"},
 		chinese: {"链接已使用、已过期或不存在", "请管理员重新生成；新部署的 hub 在设置管理员之前，每次启动都会输出一个新链接"}},

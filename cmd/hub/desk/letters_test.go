@@ -1,0 +1,105 @@
+package desk
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tributary-cdc/tributary/cmd/hub/account"
+	"github.com/tributary-cdc/tributary/cmd/hub/authority"
+	"github.com/tributary-cdc/tributary/cmd/hub/state"
+	"github.com/tributary-cdc/tributary/schema/catalog"
+	"github.com/tributary-cdc/tributary/test/servers"
+)
+
+// testLetters: a letter counts as what its agent has signed, once, whoever brings it, and its
+// request waits as any other; whatever else is in one is refused and changes nothing.
+func testLetters(t *testing.T, db servers.DB) {
+	w := newWorld(t, db)
+	op := w.person("bringer", account.Grant{Role: account.Operator, Org: "330106"})
+	ap := w.person("judge", account.Grant{Role: account.Approver, Org: "330106"})
+	a, cert := w.join("330106")
+	b, certB := w.join("330203")
+	p := state.Proposal{Name: "xueji", Engine: "mysql", Standing: catalog.Authoritative, Tables: []state.ProposedTable{{Table: "a.<script>😀'\"", Dataset: "b"}}}
+	good := w.letter(cert, Told{Agent: a.ID, Made: w.clock().Add(-20 * 24 * time.Hour), Proposal: p})
+	forged := func(f func(*Letter)) string {
+		t.Helper()
+		var l Letter
+		if err := json.Unmarshal([]byte(good), &l); err != nil {
+			t.Fatal(err)
+		}
+		f(&l)
+		text, err := json.Marshal(l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	other, err := authority.Open(authority.Options{Dir: t.TempDir(), Keep: func(der []byte) ([]byte, error) { return der, nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	strange, err := other.Agent([]byte(w.request()), a.ID, a.Org)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := w.print(db)
+	for name, tt := range map[string]struct {
+		letter, code string
+		status       int
+	}{
+		"nothing":             {"", "LETTER_INVALID", http.StatusBadRequest},
+		"another file":        {"{}", "LETTER_INVALID", http.StatusBadRequest},
+		"changed":             {forged(func(l *Letter) { l.Payload = []byte(strings.Replace(string(l.Payload), "xueji", "renshi", 1)) }), "LETTER_FORGED", http.StatusForbidden},
+		"no signature":        {forged(func(l *Letter) { l.Signature = nil }), "LETTER_FORGED", http.StatusForbidden},
+		"no certificate":      {forged(func(l *Letter) { l.Certificate = "x" }), "LETTER_INVALID", http.StatusBadRequest},
+		"another authority":   {forged(func(l *Letter) { l.Certificate = string(strange.PEM) }), "LETTER_FORGED", http.StatusForbidden},
+		"speaks for another":  {w.letter(cert, Told{Agent: b.ID, Made: w.clock(), Proposal: p}), "LETTER_FORGED", http.StatusForbidden},
+		"beyond the bringer":  {w.letter(certB, Told{Agent: b.ID, Made: w.clock(), Proposal: p}), "AGENT_UNKNOWN", http.StatusNotFound},
+		"a clock ahead":       {w.letter(cert, Told{Agent: a.ID, Made: w.clock().Add(time.Hour), Proposal: p}), "CLOCK_WRONG", http.StatusBadRequest},
+		"a field more":        {w.letter(cert, map[string]any{"agent": a.ID, "made": w.clock(), "proposal": p, "org": "330203"}), "LETTER_INVALID", http.StatusBadRequest},
+		"what nobody can ask": {w.letter(cert, Told{Agent: a.ID, Made: w.clock()}), "REQUEST_INVALID", http.StatusBadRequest},
+	} {
+		if body := op.want(tt.status, tt.code, http.MethodPost, "/api/requests", map[string]any{"letter": tt.letter}); w.print(db) != before {
+			t.Errorf("%s changes something: %s", name, body)
+		}
+	}
+	asked := data[state.Request](t, op.want(http.StatusOK, "", http.MethodPost, "/api/requests", map[string]any{"letter": good}))
+	if asked.Source != "330106-xueji" || asked.Agent != a.ID || asked.Sponsor != sponsor || asked.State != state.Pending {
+		t.Errorf("%+v", asked)
+	}
+	op.want(http.StatusConflict, "REQUEST_PENDING", http.MethodPost, "/api/requests", map[string]any{"letter": good})
+	if _, body, _ := op.do(http.MethodGet, "/api/agents/"+a.ID+"/assignments", nil); w.carried(body).Sources == nil || len(w.carried(body).Sources) != 0 {
+		t.Errorf("%s", body)
+	}
+	ap.want(http.StatusOK, "", http.MethodPost, fmt.Sprintf("/api/requests/%d/approve", asked.ID), map[string]any{"tables": []string{p.Tables[0].Table}})
+	op.want(http.StatusConflict, "LETTER_USED", http.MethodPost, "/api/requests", map[string]any{"letter": good})
+	_, body, _ := op.do(http.MethodGet, "/api/agents/"+a.ID+"/assignments", nil)
+	if g := w.carried(body); g.Agent != a.ID || len(g.Sources) != 1 || g.Sources[0].Tables[p.Tables[0].Table] != "b" {
+		t.Errorf("%+v", g)
+	}
+	if err := w.state.Revoke(t.Context(), state.By{Name: sponsor}, []string{""}, a.ID, "stolen"); err != nil {
+		t.Fatal(err)
+	}
+	op.want(http.StatusForbidden, "CERTIFICATE_REVOKED", http.MethodPost, "/api/requests", map[string]any{"letter": w.letter(cert, Told{Agent: a.ID, Made: w.clock(), Proposal: p})})
+	op.want(http.StatusConflict, "CERTIFICATE_REVOKED", http.MethodGet, "/api/agents/"+a.ID+"/assignments", nil)
+	w.pass(authority.AgentHolds + time.Hour)
+	back := w.login("bringer")
+	back.want(http.StatusForbidden, "CERTIFICATE_ENDED", http.MethodPost, "/api/requests", map[string]any{"letter": good})
+}
+
+// carried gives what a file of assignments says, as its agent takes it.
+func (w *world) carried(body string) (g Grants) {
+	w.t.Helper()
+	var signed Granted
+	if err := json.Unmarshal([]byte(body), &signed); err != nil || !authority.Verify(w.auth.Certificate(), signed.Payload, signed.Signature) {
+		w.t.Fatalf("%s: %v", body, err)
+	}
+	if err := json.Unmarshal(signed.Payload, &g); err != nil {
+		w.t.Fatal(err)
+	}
+	return g
+}
