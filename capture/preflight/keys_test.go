@@ -41,6 +41,7 @@ func keysMaria(t *testing.T, m *maria) {
 	}
 	logs := with(capture.Keyless{Append: []string{"unkeyed.*"}})
 	wants(t, logs, preflight.Advice, "TABLE_APPEND", "half")
+	gone(t, o, "TABLE_APPEND", "") // without that configuration
 	none(t, logs, "TABLE_NO_KEY", "")
 	for _, table := range []string{"whole", "student"} {
 		none(t, logs, "TABLE_APPEND", table)
@@ -97,6 +98,7 @@ func keysPostgres(t *testing.T, e *elephant) {
 	}
 	logs := with(capture.Keyless{Append: []string{"unkeyed.log"}})
 	wants(t, logs, preflight.Advice, "TABLE_APPEND", "log")
+	gone(t, o, "TABLE_APPEND", "") // without that configuration
 	repairs(t, logs, finding{code: "TABLE_NO_KEY", severity: preflight.Refuses, part: "unkeyed.log REPLICA IDENTITY DEFAULT"}, e.run)
 
 	wants(t, with(capture.Keyless{Keys: map[string][]string{"unkeyed.named": {"k", "nowhere"}}}), preflight.Refuses, "TABLE_KEY_REFUSED", `no column "nowhere"`)

@@ -42,12 +42,19 @@ func TestMariaDBOddSettings(t *testing.T) {
 	m.run(t, more)
 	restarts(t, o, preflight.Refuses, "MYSQL_REPLICA_LOG", "OFF", "log_slave_updates = ON")
 
+	for _, sql := range []string{"XA START 'x'", "INSERT INTO odd.student VALUES (1, 'x')", "XA END 'x'", "XA PREPARE 'x'", "XA ROLLBACK 'x'"} {
+		m.run(t, sql)
+	}
+	wants(t, o, preflight.Harms, "MYSQL_XA", "Com_xa_prepare = 1")
+
 	m.otherwise(t, map[string]string{"log-slave-updates": "ON"})
 	o = m.source(t, "odd")
 	m.run(t, more)
-	if r := look(t, o); found(r, "MYSQL_REPLICA_LOG", "") != nil || len(r.Unseen) > 0 {
+	if r := look(t, o); len(r.Unseen) > 0 {
 		t.Errorf("%+v, not seen %+v", r.Findings, r.Unseen)
 	}
+	gone(t, o, "MYSQL_REPLICA_LOG", "")
+	gone(t, o, "MYSQL_XA", "") // the server counts from its start
 	byRole(t, m, "FOR", o)
 }
 

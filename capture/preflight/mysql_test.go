@@ -199,6 +199,7 @@ func others(t *testing.T, m *maria) {
 		return preflight.Options{MySQL: &c}
 	}
 	wants(t, vary(func(c *mysql.Options) { c.Password = "wrong" }), preflight.Refuses, "MYSQL_LOGIN", "")
+	gone(t, o, "MYSQL_LOGIN", "")
 	wants(t, vary(func(c *mysql.Options) { c.Source.Engine = "other" }), preflight.Harms, "SOURCE_ENGINE", m.product)
 	gone(t, o, "SOURCE_ENGINE", "")
 	wants(t, vary(func(c *mysql.Options) { c.Tables = append(c.Tables, "other.teach*") }), preflight.Refuses, "MYSQL_NO_TABLE", "other.teach*")

@@ -206,6 +206,7 @@ func reloaded(t *testing.T, o preflight.Options, code, part string) *preflight.F
 	for deadline := time.Now().Add(limit); ; {
 		f := found(look(t, o), code, part)
 		if (f != nil) == (part != "") {
+			proven(code, f == nil)
 			return f
 		}
 		if time.Now().After(deadline) {
@@ -223,6 +224,7 @@ func otherPostgres(t *testing.T, e *elephant) {
 		return preflight.Options{Postgres: &c}
 	}
 	wants(t, vary(func(c *postgres.Options) { c.Password = "wrong" }), preflight.Refuses, "PG_ACCESS", "")
+	gone(t, o, "PG_ACCESS", "")
 	wants(t, vary(func(c *postgres.Options) { c.Tables = append(c.Tables, "other.teach*") }), preflight.Refuses, "PG_NO_TABLE", "other.teach*")
 	e.run(t, "CREATE TABLE other.teacher (id int PRIMARY KEY)")
 	gone(t, vary(func(c *postgres.Options) { c.Tables = append(c.Tables, "other.teach*") }), "PG_NO_TABLE", "")

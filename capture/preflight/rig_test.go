@@ -47,6 +47,7 @@ func wants(t *testing.T, o preflight.Options, severity preflight.Severity, code,
 	if f.Severity != severity {
 		t.Errorf("%s is %s, want %s", code, f.Severity, severity)
 	}
+	proven(code, false)
 	return f
 }
 
@@ -56,6 +57,7 @@ func gone(t *testing.T, o preflight.Options, code, part string) {
 	if f := found(look(t, o), code, part); f != nil {
 		t.Fatalf("after its repair: %+v", f)
 	}
+	proven(code, true)
 }
 
 // repairs finds what a case provoked, runs the repair, looks again, takes the repair
