@@ -29,6 +29,7 @@ func TestReader(t *testing.T) {
 func testReader(t *testing.T, db servers.DB) {
 	for name, f := range map[string]func(*testing.T, *rig){
 		"attack 2, held commits":          testAttack2,
+		"attack 3, asynchronous commit":   testAttack3,
 		"load while rows are written":     testRaces,
 		"keys":                            testKeys,
 		"a table is added":                testAdd,
