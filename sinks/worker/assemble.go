@@ -59,6 +59,8 @@ type flow struct {
 	source   string
 	applied  event.Position // of the last complete transaction, applied or waiting to be
 	stored   event.Position // of the last one that the store has
+	proof    log.Offset     // of its commit record; -1 if unknown
+	doubted  bool           // records came that don't count since the log was held against that
 	untils   []envelope.Until
 	producer log.Producer
 	open     log.Offset // of the latest open record; -1 if unknown
@@ -126,7 +128,7 @@ func (a *assembler) reuse(t *txn) {
 func newAssembler(known []Progress, s spool) *assembler {
 	a := &assembler{flows: map[string]*flow{}, now: time.Now, spool: s}
 	for _, p := range known {
-		a.flows[p.Source] = &flow{source: p.Source, applied: p.Applied, stored: p.Applied, producer: p.Producer, open: p.Open, kept: p.Commit, gap: p.Gap}
+		a.flows[p.Source] = &flow{source: p.Source, applied: p.Applied, stored: p.Applied, proof: p.Commit, producer: p.Producer, open: p.Open, kept: p.Commit, gap: p.Gap}
 	}
 	return a
 }
@@ -141,7 +143,7 @@ func (a *assembler) record(b *log.Batch, o log.Offset, r *log.Record) error {
 	}
 	f := a.flows[string(name)]
 	if f == nil {
-		f = &flow{source: string(name), producer: log.NoProducer, open: -1, kept: -1}
+		f = &flow{source: string(name), producer: log.NoProducer, open: -1, kept: -1, proof: -1}
 		a.flows[f.source] = f
 	}
 	if f.gap && class != envelope.ControlRecord { // only a repair counts
@@ -186,6 +188,7 @@ func (a *assembler) counted(f *flow, b *log.Batch) bool {
 	}
 	if b.Producer != f.producer {
 		a.counts.Fenced++
+		f.doubted = true
 		return false
 	}
 	return true

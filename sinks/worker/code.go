@@ -21,6 +21,7 @@ var codes = []struct {
 	{ErrStoreAway, "STORE_UNREACHABLE"},
 	{ErrOutcomeUnknown, "STORE_UNREACHABLE"}, // it claims again and looks
 	{envelope.ErrMalformed, "LOG_MALFORMED"},
+	{errReplaced, "TOPIC_REPLACED"},
 }
 
 // CodeOf gives the stable code of an error of a worker or of the log, empty if it

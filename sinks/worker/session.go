@@ -3,10 +3,8 @@ package worker
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
-	"github.com/tributary-cdc/tributary/stream/envelope"
 	"github.com/tributary-cdc/tributary/stream/log"
 )
 
@@ -29,6 +27,7 @@ type session struct {
 	told     time.Time  // when the store was told what it has of its sources
 	damaged  log.Offset // nothing is well before what lies here has been read; -1 for none
 	counted  Counts     // what the worker knows of asm's counts
+	proved   time.Time  // when the log was last held against what the store has of it
 
 	looked    time.Time // when what a person may have accepted was asked for
 	stopped   bool      // some table was stopped then
@@ -119,6 +118,9 @@ func (s *session) loop(reading, ctx context.Context, from log.Offset) error {
 			return s.until(ctx, next, err)
 		}
 		from = next
+		if err := s.prove(reading); err != nil {
+			return err
+		}
 		// With a backlog the next records come, and are merged, while these are written.
 		// Without one they are waited for afterwards, so that a group holds all there is by then.
 		backlog := size >= prefetchFrom
@@ -247,72 +249,6 @@ func (s *session) take(batches []log.Batch, from log.Offset) (next log.Offset, s
 		from = b.Last + 1
 	}
 	return from, size, nil
-}
-
-// begin proves that the log still holds what was applied from it, and says where to read.
-func (s *session) begin(ctx context.Context, known []Progress) (log.Offset, error) {
-	first, end, err := s.fetch.Bounds(ctx)
-	if err != nil {
-		return 0, err
-	}
-	from := first
-	for _, p := range known {
-		f := s.asm.flows[p.Source]
-		if p.ReadFrom > end { // of another log, which is told below, or was
-			f.producer, f.open = log.NoProducer, -1
-		} else {
-			from = max(from, p.ReadFrom)
-		}
-		if p.Commit < first { // the open record may be gone as well
-			f.producer = log.NoProducer
-		}
-		if p.Gap || p.Commit < first { // retention has passed it: the next commit's prev decides
-			continue
-		}
-		if err := s.verify(ctx, p, f, end); err != nil {
-			return 0, err
-		}
-	}
-	return min(from, end), s.flushGaps(ctx)
-}
-
-// verify reads the source's last applied commit again. Another record in its
-// place means that the topic isn't the one that was read.
-func (s *session) verify(ctx context.Context, p Progress, f *flow, end log.Offset) error {
-	replaced := func() error {
-		f.producer, f.open, f.kept = log.NoProducer, -1, -1
-		err := s.asm.lost(f, p.Commit, "TOPIC_REPLACED", fmt.Sprintf("offset %d doesn't hold the commit %s any more", p.Commit, p.Applied))
-		s.asm.gaps[len(s.asm.gaps)-1].Replaced = true
-		return err
-	}
-	if p.Commit >= end {
-		return replaced()
-	}
-	batches, err := s.fetch.Fetch(ctx, p.Commit, s.w.o.Wait)
-	if err != nil {
-		return err
-	}
-	found := false
-	for i := range batches {
-		err := batches[i].Each(func(o log.Offset, r *log.Record) error {
-			if o != p.Commit {
-				return nil
-			}
-			if class, source := envelope.Classify(r); class != envelope.ControlRecord || string(source) != p.Source {
-				return nil
-			}
-			c, err := envelope.ParseControl(r)
-			found = err == nil && c.Commit != nil && c.Commit.Txn.Position == p.Applied
-			return err
-		})
-		if err != nil && !errors.Is(err, envelope.ErrMalformed) {
-			return err
-		}
-	}
-	if !found {
-		return replaced()
-	}
-	return nil
 }
 
 // flushGaps records the gaps of sources of which everything before is in the store.

@@ -58,7 +58,8 @@ func (f *flow) reached() *Reached {
 // stored notes what a batch has brought into the store.
 func (s *session) stored(b *Batch) {
 	for i := range b.Steps {
-		s.asm.flows[b.Steps[i].Source.ID].stored = b.Steps[i].To
+		f := s.asm.flows[b.Steps[i].Source.ID]
+		f.stored, f.proof = b.Steps[i].To, b.Steps[i].Commit
 	}
 }
 

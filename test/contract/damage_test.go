@@ -48,7 +48,8 @@ func damaged(r *rig, before int) {
 	a.must(a.append(func(rec *log.Records) { rec.Add([]byte("k"), []byte("a damaged record")) }))
 	a.txn(2, before+1)
 	flip := servers.NewFlip("a damaged record")
-	w := r.workWith(r.connect(flip.Dial), 0, 1)
+	flipped := r.connect(flip.Dial)
+	w := r.workWith(func(p log.Partition) log.Fetcher { return flipped.Fetcher(p, 0) }, 0, 1)
 	r.await("the stop", func() bool { return status(w, r.part(0)).State == worker.Failed })
 	st := status(w, r.part(0))
 	if st.Next != bad || st.Code != "LOG_CORRUPT" || !strings.Contains(st.Error, fmt.Sprintf("batch at offset %d: checksum", bad)) {

@@ -193,10 +193,10 @@ func (a *applying) seen() []worker.State {
 // work starts a worker on the partitions; it ends with the test, or by stop.
 func (r *rig) work(partitions ...int32) *applying {
 	r.Helper()
-	return r.workWith(r.client, partitions...)
+	return r.workWith(func(p log.Partition) log.Fetcher { return r.client.Fetcher(p, 0) }, partitions...)
 }
 
-func (r *rig) workWith(c *kafka.Client, partitions ...int32) *applying {
+func (r *rig) workWith(fetcher func(log.Partition) log.Fetcher, partitions ...int32) *applying {
 	r.Helper()
 	st, err := postgres.New(postgres.Options{Host: store.Host, Port: store.Port, Database: r.database, User: store.User, Password: store.Password})
 	if err != nil {
@@ -213,7 +213,7 @@ func (r *rig) workWith(c *kafka.Client, partitions ...int32) *applying {
 		}
 	}
 	a.Worker, err = worker.New(worker.Options{Store: st, Schemas: schemas.New(r.client), Name: "w", Wait: 100 * time.Millisecond, AskEvery: 200 * time.Millisecond, OnChange: changed,
-		Fetcher: func(p log.Partition) log.Fetcher { return c.Fetcher(p, 0) }, Logger: slog.New(slog.NewTextHandler(&r.log, nil))})
+		Fetcher: fetcher, Logger: slog.New(slog.NewTextHandler(&r.log, nil))})
 	if err != nil {
 		r.Fatal(err)
 	}
