@@ -68,6 +68,13 @@ type Reader interface {
 	Close() error
 }
 
+// Waiter is what a Reader may be besides: one that tells what its Start waits for.
+type Waiter interface {
+	// Waiting gives what keeps Start from going on, with a code and what to do; nil while
+	// nothing is known to. It may be called at any time, and blocks for nothing.
+	Waiting() error
+}
+
 // Action is what a supervisor does about an error.
 type Action uint8
 
@@ -180,7 +187,7 @@ func ActionOf(err error) Action {
 	case errors.Is(err, ErrConnection), errors.Is(err, log.ErrUnavailable), errors.Is(err, log.ErrUnknownOutcome):
 		return Retry
 	case errors.Is(err, ErrAccess), errors.Is(err, ErrSettings), errors.Is(err, ErrNoFirstStart), errors.Is(err, ErrMoved),
-		errors.Is(err, log.ErrTopicConfig), errors.Is(err, log.ErrNotDurable), errors.Is(err, log.ErrUnknownTopic),
+		errors.Is(err, log.ErrTopicConfig), errors.Is(err, log.ErrNotDurable), errors.Is(err, log.ErrSizeBound), errors.Is(err, log.ErrUnknownTopic),
 		errors.Is(err, log.ErrLogin), errors.Is(err, log.ErrForbidden):
 		return AskOperator
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tributary-cdc/tributary/stream/event"
 	"github.com/tributary-cdc/tributary/stream/log"
@@ -36,6 +37,7 @@ var class = map[string]struct {
 	"log.ErrTooLarge":         {log.ErrTooLarge, StopSource, "LOG_BATCH_TOO_LARGE"},
 	"log.ErrUnknownTopic":     {log.ErrUnknownTopic, AskOperator, "TOPIC_MISSING"},
 	"log.ErrTopicConfig":      {log.ErrTopicConfig, AskOperator, "TOPIC_SETTINGS"},
+	"log.ErrSizeBound":        {log.ErrSizeBound, AskOperator, "TOPIC_SIZE_BOUND"},
 	"log.ErrNotDurable":       {log.ErrNotDurable, AskOperator, "LOG_NOT_DURABLE"},
 	"log.ErrBadPartition":     {log.ErrBadPartition, StopSource, ""},
 	"log.ErrLogin":            {log.ErrLogin, AskOperator, "LOG_LOGIN"},
@@ -102,6 +104,19 @@ func TestUnknownStops(t *testing.T) {
 	}
 	if code, hint := CodeOf(err); code != "" || hint != "" {
 		t.Errorf("code %q, hint %q", code, hint)
+	}
+}
+
+// TestNextEpoch: a later epoch is later, also where the clock was set back or stands still.
+func TestNextEpoch(t *testing.T) {
+	now := uint32(time.Now().Unix())
+	if got := NextEpoch(7, 9); got < now {
+		t.Errorf("after 9 comes %d, before now", got)
+	}
+	for _, last := range []uint32{now + 1_000_000, now + 1_000_001} {
+		if got := NextEpoch(last-1, last); got != last+1 {
+			t.Errorf("after %d, ahead of the clock, comes %d", last, got)
+		}
 	}
 }
 

@@ -93,6 +93,12 @@ func (p *Pipeline) Status() Status {
 	p.status.mu.Lock()
 	defer p.status.mu.Unlock()
 	c := p.status.cur
+	if w, ok := p.opts.Reader.(capture.Waiter); ok && (c.State == Starting || c.State == Retrying) {
+		if err := w.Waiting(); err != nil {
+			c.State, c.Error, c.NeedsPerson = Starting, err.Error(), false
+			c.Code, c.Hint = capture.CodeOf(err)
+		}
+	}
 	c.Stopped = slices.Clone(c.Stopped)
 	return c
 }

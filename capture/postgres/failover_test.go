@@ -220,10 +220,10 @@ func TestFailoverLosesTransactions(t *testing.T) {
 	}
 }
 
-// TestSetBack: a server comes back from a copy of its files that is older than what was
+// TestAttack22SetBack: a server comes back from a copy of its files that is older than what was
 // read, and has written on beyond that place before the reader looks. Only what stands in
 // the place of the last transaction tells.
-func TestSetBack(t *testing.T) {
+func TestAttack22SetBack(t *testing.T) {
 	for name, others := range map[string]int{"another transaction": 40, "nothing there": 0} {
 		t.Run(name, func(t *testing.T) {
 			db := servers.PostgresPrograms(t, nil)

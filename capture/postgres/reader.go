@@ -105,7 +105,8 @@ type Reader struct {
 	stateAt  time.Time
 	// stateSize is that of the last state, in bytes.
 	stateSize int
-	pace      atomic.Int64    // milliseconds between two idle segments; 0 for a second
+	pace      atomic.Int64 // milliseconds between two idle segments; 0 for a second
+	waits     waiting
 	done      <-chan struct{} // of the context whose end interrupts reading
 	unwatch   func() bool
 }
@@ -144,6 +145,14 @@ func New(o Options) (*Reader, error) {
 	return &Reader{o: o, relations: map[uint32]*relation{}}, nil
 }
 
+// accessHints say what to do where the server lets somebody not in, by SQLSTATE (manual,
+// appendix A).
+var accessHints = map[string]string{
+	"28P01": "correct user and password of the source; the server tells neither from the other, nor a user without a password or whose time is over (VALID UNTIL)",
+	"28000": "the message names what is missing: a line for user, database and address in pg_hba.conf (for the stream as well; a hostssl line wants tls in the agent's file), or LOGIN: ALTER ROLE ... LOGIN",
+	"42501": "GRANT what the message names to the capture user; it needs REPLICATION and SELECT on the tables",
+}
+
 // connection gives an error of the server or the network its class.
 func connection(what string, err error) error {
 	if e, ok := errors.AsType[*peer.Error](err); ok {
@@ -151,10 +160,10 @@ func connection(what string, err error) error {
 	}
 	var pe *pgconn.PgError
 	if errors.As(err, &pe) {
+		if hint := accessHints[pe.Code]; hint != "" {
+			return &capture.Coded{Code: "PG_ACCESS", Hint: hint, Err: fmt.Errorf("%s: %w: %w", what, capture.ErrAccess, err)}
+		}
 		switch {
-		case strings.HasPrefix(pe.Code, "28"), pe.Code == "42501":
-			return &capture.Coded{Code: "PG_ACCESS", Hint: "GRANT what the message names to the capture user; it needs REPLICATION and SELECT on the tables",
-				Err: fmt.Errorf("%s: %w: %w", what, capture.ErrAccess, err)}
 		case strings.HasPrefix(pe.Code, "57"), strings.HasPrefix(pe.Code, "08"), strings.HasPrefix(pe.Code, "53"), pe.Code == "55006":
 			return fmt.Errorf("%s: %w: %w", what, capture.ErrConnection, err)
 		}

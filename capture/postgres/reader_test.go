@@ -63,14 +63,15 @@ func testReader(t *testing.T, db servers.DB) {
 		"no table matches":                testNoTable,
 		"gap: slot dropped":               testSlotDropped,
 		"gap: no state":                   testNoState,
-		"gap: slot made again":            testSlotAgain,
-		"gap: slot advanced by hand":      testSlotAdvanced,
+		"attack 22, slot made again":      testSlotAgain,
+		"attack 22, slot advanced":        testSlotAdvanced,
 		"gap: another server":             testOtherServer,
-		"gap: log ends before our mark":   testLogReset,
+		"attack 22, log ends before us":   testLogReset,
 		"table changed while away":        testChangedAway,
 		"attack 29, DDL in a transaction": testAttack29,
 		"tables come and go":              testTables,
 		"a stopped table again":           testRestartTable,
+		"a slot that waits":               testSlotWaits,
 		"fuse":                            testFuse,
 		"fuse of somebody else's slot":    testFuseOfOthers,
 		"fuse, killed before the drop":    testFuseKilled,
@@ -408,14 +409,16 @@ func (g *rig) refuses(code string, texts ...string) {
 
 func testWrongPassword(t *testing.T, g *rig) {
 	g.o.Password = "not-the-password-8Jx"
-	g.refuses("PG_ACCESS", "password authentication failed")
+	g.refuses("PG_ACCESS", "password authentication failed", "correct user and password")
 }
 
 func testNoReplication(t *testing.T, g *rig) {
 	role := g.o.Database
 	run(t, g.sql, `CREATE TABLE s (id int PRIMARY KEY); CREATE ROLE `+role+` LOGIN PASSWORD 'role-password-1'`)
 	g.o.User, g.o.Password = role, "role-password-1"
-	g.refuses("PG_ACCESS", "REPLICATION")
+	g.refuses("PG_ACCESS", "REPLICATION", "GRANT")
+	run(t, g.sql, `ALTER ROLE `+role+` NOLOGIN`)
+	g.refuses("PG_ACCESS", "not permitted to log in", "LOGIN")
 }
 
 func testNoTable(t *testing.T, g *rig) {

@@ -137,15 +137,6 @@ func (r *Reader) first(ctx context.Context, id pglogrepl.IdentifySystemResult) e
 	return r.begin(id, uint64(lsn))
 }
 
-// createSlot makes the slot. Where the server knows how, standbys may keep it.
-func (r *Reader) createSlot(ctx context.Context) (pglogrepl.CreateReplicationSlotResult, error) {
-	if r.version < failoverSlots {
-		return pglogrepl.CreateReplicationSlot(ctx, r.conn, r.o.Slot, "pgoutput",
-			pglogrepl.CreateReplicationSlotOptions{Mode: pglogrepl.LogicalReplication, SnapshotAction: "NOEXPORT_SNAPSHOT"})
-	}
-	return pglogrepl.ParseCreateReplicationSlot(r.conn.Exec(ctx, "CREATE_REPLICATION_SLOT "+pgx.Identifier{r.o.Slot}.Sanitize()+" LOGICAL pgoutput (SNAPSHOT 'nothing', FAILOVER)"))
-}
-
 // repair begins anew with a slot of its own, on whatever server. What was added stays so.
 func (r *Reader) repair(ctx context.Context, id pglogrepl.IdentifySystemResult, res capture.Resume) error {
 	var old state

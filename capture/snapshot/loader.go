@@ -215,6 +215,14 @@ func before(p event.Place) event.Place { return event.Place{File: p.File, Offset
 // Ack implements capture.Reader.
 func (l *Loader) Ack(p event.Place) { l.o.Reader.Ack(p) }
 
+// Waiting implements capture.Waiter.
+func (l *Loader) Waiting() error {
+	if w, ok := l.o.Reader.(capture.Waiter); ok {
+		return w.Waiting()
+	}
+	return nil
+}
+
 // Close implements capture.Reader.
 func (l *Loader) Close() error {
 	if l.cancel != nil {

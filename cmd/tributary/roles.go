@@ -112,7 +112,7 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var topics readiness
+	var topics, size readiness
 	topics.set(errors.New("the topics of " + c.Org + " haven't been checked yet"))
 	g := errgroup.Group{}
 	var orders http.Handler = parts.loaders
@@ -126,7 +126,11 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 	g.Go(func() error {
 		return serve(ctx, ln, handler(answers{
 			status: func() report {
-				return report{Role: "agent", Name: c.Name, Sources: statuses(), Loads: parts.loaders.progress(), Added: parts.loaders.added(), Rooms: watch.rooms(), Legacy: legacy(&c)}
+				r := report{Role: "agent", Name: c.Name, Sources: statuses(), Loads: parts.loaders.progress(), Added: parts.loaders.added(), Rooms: watch.rooms(), Legacy: legacy(&c)}
+				if err := size.get(); err != nil {
+					r.Warning, r.WarningCode = err.Error(), log.CodeOf(err)
+				}
+				return r
 			},
 			ready:   func() error { return errors.Join(topics.get(), agentReady(statuses())) },
 			figures: []prometheus.Collector{agentMetrics(statuses), loadMetrics(parts.loaders.progress), said.metrics(), watch.metrics()},
@@ -137,7 +141,7 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 	watch.run(ctx) // whether the log is there or not
 	defer watch.group.Wait()
 	defer cancel()
-	if err := awaitTopics(ctx, client, &c, &topics, l); err != nil {
+	if err := awaitTopics(ctx, client, &c, &topics, &size, l); err != nil {
 		if ctx.Err() != nil { // asked to stop while the log was away
 			err = nil
 		}
@@ -267,8 +271,8 @@ func newReader(src event.Source, s config.Source, password string, l *slog.Logge
 }
 
 // awaitTopics makes and checks the org's topics, as soon as the log answers. Until
-// then ready says why it doesn't.
-func awaitTopics(ctx context.Context, client *kafka.Client, c *config.Agent, ready *readiness, l *slog.Logger) error {
+// then ready says why it doesn't; size is told if the changes are bounded by their size.
+func awaitTopics(ctx context.Context, client *kafka.Client, c *config.Agent, ready, size *readiness, l *slog.Logger) error {
 	o := kafka.TopicOptions{Partitions: c.Partitions, Replication: 1}
 	if c.Log.Durability == config.Replicated {
 		o.Replication = 3
@@ -280,6 +284,13 @@ func awaitTopics(ctx context.Context, client *kafka.Client, c *config.Agent, rea
 		}
 		if err == nil && c.Log.Durability == config.Replicated {
 			err = client.CheckDurable(ctx, c.Org)
+		}
+		if err == nil {
+			if err = client.CheckRetention(ctx, c.Org); errors.Is(err, log.ErrSizeBound) {
+				l.Warn("topics", "org", c.Org, "code", log.CodeOf(err), "err", err)
+				size.set(err)
+				err = nil
+			}
 		}
 		ready.set(err)
 		if err != nil {

@@ -64,7 +64,10 @@ func (t *topicCheck) check(ctx context.Context, org string) bool {
 	if t.durable && (err == nil || errors.Is(err, log.ErrTopicConfig)) {
 		err = errors.Join(err, t.client.CheckDurable(ctx, org))
 	}
-	if err != nil && !errors.Is(err, log.ErrTopicConfig) && !errors.Is(err, log.ErrNotDurable) {
+	if told(err) {
+		err = errors.Join(err, t.client.CheckRetention(ctx, org))
+	}
+	if !told(err) {
 		if ctx.Err() == nil && !t.silent[org] { // an account without DESCRIBE_CONFIGS, or topics that nobody has made yet
 			t.silent[org] = true
 			t.log.Info("the topics' settings can't be checked, looking again", "org", org, "code", log.CodeOf(err), "err", err)
@@ -83,6 +86,11 @@ func (t *topicCheck) check(ctx context.Context, org string) bool {
 		t.changed()
 	}
 	return true
+}
+
+// told reports whether an answer came, be it that something is wrong.
+func told(err error) bool {
+	return err == nil || errors.Is(err, log.ErrTopicConfig) || errors.Is(err, log.ErrNotDurable) || errors.Is(err, log.ErrSizeBound)
 }
 
 // of gives what is wrong with an org's topics; nil if nothing is known.

@@ -293,6 +293,21 @@ func TestAttack21TopicSettings(t *testing.T) {
 	}
 }
 
+// TestBoundedBySize: it is told, and is no reason to refuse the topic.
+func TestBoundedBySize(t *testing.T) {
+	contract(t, func(t *testing.T, b backend) {
+		servers.CreateTopic(t, b.addr, b.changes.Topic, map[string]string{"message.timestamp.type": "LogAppendTime", "retention.bytes": "1073741824"})
+		c := b.ready(t) // makes the other three
+		if err := c.CheckTopics(t.Context(), b.org); err != nil {
+			t.Errorf("refused: %v", err)
+		}
+		err := c.CheckRetention(t.Context(), b.org)
+		if !errors.Is(err, log.ErrSizeBound) || log.CodeOf(err) != "TOPIC_SIZE_BOUND" || !strings.Contains(err.Error(), b.changes.Topic) || strings.Contains(err.Error(), kafka.Schemas(b.org)) {
+			t.Errorf("%v, want ErrSizeBound of the changes alone", err)
+		}
+	})
+}
+
 func TestDamagedBatchIsRefused(t *testing.T) {
 	contract(t, func(t *testing.T, b backend) {
 		c := b.ready(t)

@@ -182,6 +182,19 @@ func (c *Client) CheckDurable(ctx context.Context, org string) error {
 	}, "min.insync.replicas")
 }
 
+// CheckRetention tells of a topic of changes that is bounded by its size, whose oldest
+// records may go before anybody has read them. The error wraps log.ErrSizeBound and names topic
+// and value.
+func (c *Client) CheckRetention(ctx context.Context, org string) error {
+	const key = "retention.bytes"
+	return c.eachTopic(ctx, org, func(name string, have map[string]string) []error {
+		if size := have[key]; name != Changes(org) || size == "" || strings.HasPrefix(size, "-") {
+			return nil
+		}
+		return []error{fmt.Errorf("topic %s: %s is %q, wanted -1: more than that at once, or while a worker is away, is deleted unread: %w", name, key, have[key], log.ErrSizeBound)}
+	}, key)
+}
+
 // eachTopic holds the settings of an org's topics against a rule.
 func (c *Client) eachTopic(ctx context.Context, org string, check func(name string, have map[string]string) []error, names ...string) error {
 	req := &kafkago.DescribeConfigsRequest{}

@@ -17,6 +17,7 @@ var codes = []struct {
 	{ErrTooLarge, "LOG_BATCH_TOO_LARGE"},
 	{ErrNotDurable, "LOG_NOT_DURABLE"},
 	{ErrTopicConfig, "TOPIC_SETTINGS"},
+	{ErrSizeBound, "TOPIC_SIZE_BOUND"},
 	{ErrLogin, "LOG_LOGIN"},
 	{ErrForbidden, "LOG_ACL"},
 	{ErrUnknownTopic, "TOPIC_MISSING"},

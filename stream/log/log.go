@@ -89,6 +89,9 @@ var (
 	// ErrNotDurable: one broker's loss would take acknowledged records with it, and
 	// nobody has declared that this is wanted.
 	ErrNotDurable = errors.New("log isn't durable")
+	// ErrSizeBound: a topic deletes records by its size, whoever hasn't read them. It is
+	// told, and stops nobody.
+	ErrSizeBound = errors.New("topic is bounded by its size")
 	// ErrLogin: the broker doesn't know the user, the password or the mechanism. Only a
 	// person can help; asking again is safe.
 	ErrLogin = errors.New("login refused by the log")

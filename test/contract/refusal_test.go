@@ -69,6 +69,44 @@ func TestAgentRefusesTheLog(t *testing.T) {
 	}
 }
 
+// TestAgentTellsOfTheLog: changes that are bounded by their size are told in the agent's log
+// and status, and refuse nothing: the agent goes on to its source.
+func TestAgentTellsOfTheLog(t *testing.T) {
+	bin, r, dir := program.Build(t), newRig(t, false, 1), t.TempDir()
+	servers.DeleteTopic(t, r.addr, kafka.Changes(r.org))
+	servers.CreateTopic(t, r.addr, kafka.Changes(r.org), map[string]string{"message.timestamp.type": "LogAppendTime", "retention.bytes": "1073741824"})
+	p := &local.Process{Name: "agent", Path: bin, Args: []string{"agent", "--config", agentFile(r, dir, "single", int(store.Port), program.Write(t, filepath.Join(dir, "secret"), "not the password\n"))}, Out: filepath.Join(dir, "out")}
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Kill() }) // it has ended if all is well
+	said := func() string {
+		b, err := os.ReadFile(p.Out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	r.await("the warning, and the source", func() bool {
+		return served.MatchString(said()) && strings.Contains(said(), "code=TOPIC_SIZE_BOUND") && strings.Contains(said(), "code=PG_ACCESS")
+	})
+	address := served.FindStringSubmatch(said())[1]
+	for lang, want := range map[string]string{"en": "bounded by its size", "zh-CN": "变更主题按大小保留"} {
+		out, err := exec.CommandContext(t.Context(), bin, "status", address, "--lang", lang).CombinedOutput()
+		if ee, ok := errors.AsType[*exec.ExitError](err); !ok || ee.ExitCode() != 1 || !strings.Contains(string(out), "[TOPIC_SIZE_BOUND]") || !strings.Contains(string(out), want) {
+			t.Errorf("status ended with %v:\n%s", err, out)
+		}
+	}
+	if err := p.Signal(syscall.SIGTERM); err != nil {
+		t.Error(err)
+	}
+	select {
+	case <-p.Done():
+	case <-time.After(20 * time.Second):
+		t.Error("the agent doesn't end")
+	}
+}
+
 // awkward is a password that every kind of quoting would show in another form.
 const awkward = `p@s's "w0:r/d?#%20&=+;\x`
 

@@ -31,6 +31,7 @@ func TestWorkerTellsOfTheLog(t *testing.T) {
 		"one broker, not declared": {"", nil, []string{"[LOG_NOT_DURABLE]", `min.insync.replicas is "1"`}},
 		"too little retention":     {", durability: single", map[string]string{"message.timestamp.type": "LogAppendTime", "retention.ms": "3600000"}, []string{"[TOPIC_SETTINGS]", `retention.ms is "3600000"`}},
 		"create time":              {", durability: single", map[string]string{"message.timestamp.type": "CreateTime"}, []string{"[TOPIC_SETTINGS]", "message.timestamp.type", "LogAppendTime"}},
+		"bounded by its size":      {", durability: single", map[string]string{"message.timestamp.type": "LogAppendTime", "retention.bytes": "1073741824"}, []string{"[TOPIC_SIZE_BOUND]", `retention.bytes is "1073741824"`}},
 		"both":                     {"", map[string]string{"message.timestamp.type": "CreateTime"}, []string{"[LOG_NOT_DURABLE]", "message.timestamp.type", "min.insync.replicas"}},
 		"well":                     {", durability: single", nil, nil},
 	} {

@@ -140,6 +140,9 @@ var explanations = map[string]map[language.Language]explanation{
 	"PG_SLOT": {
 		english: {"the replication slot can't be created", "a slot of this name may be left: SELECT pg_drop_replication_slot(…); or max_replication_slots is reached"},
 		chinese: {"无法创建复制槽", "可能有同名旧槽：SELECT pg_drop_replication_slot(…)；或已达 max_replication_slots"}},
+	"PG_SLOT_WAITS": {
+		english: {"the server makes the replication slot once the transactions that were open before it have ended, in whichever of its databases", "the text beside the code names them, since when they are open, and the statement that ends each; until then the server keeps its log and dead rows for the slot"},
+		chinese: {"须等此前已打开的事务（不论在哪个数据库）全部结束，服务器才会建好复制槽", "代码旁的文字列出这些事务、开始时间和结束它们的语句；在此之前服务器会为该槽保留日志和死行"}},
 	"PG_STANDBY": {
 		english: {"tables can't be loaded from a standby", "give the primary's address"},
 		chinese: {"不能从备库装载表", "改用主库的地址"}},
@@ -227,6 +230,9 @@ var explanations = map[string]map[language.Language]explanation{
 	"TOPIC_SETTINGS": {
 		english: {"a topic's settings would break a promise", "set what the error names: kafka-configs.sh --alter --entity-type topics"},
 		chinese: {"主题的设置会使承诺无法兑现", "按错误中所说修改：kafka-configs.sh --alter --entity-type topics"}},
+	"TOPIC_SIZE_BOUND": {
+		english: {"the topic of changes is bounded by its size: a burst, or a store that is away for long, ends in a gap, because what is beyond that size is deleted unread", "kafka-configs.sh --alter --entity-type topics --entity-name TOPIC --add-config retention.bytes=-1, and bound it by retention.ms"},
+		chinese: {"变更主题按大小保留：超出部分未读也会被删除，突发写入或汇聚库长时间不可用会造成缺口", "kafka-configs.sh --alter --entity-type topics --entity-name 主题 --add-config retention.bytes=-1，改由 retention.ms 限制"}},
 	"TYPE_UNSUPPORTED": {
 		english: {"a column has a type that can't be carried yet", "leave the table out, or change the column"},
 		chinese: {"某列的类型暂不支持", "不采集该表，或更改该列"}},
