@@ -181,6 +181,45 @@ func TestEventsWithoutPosition(t *testing.T) {
 	}
 }
 
+// TestTableIDsBeginAnew: a server that was started again gives its table ids out again, so
+// none of before counts in a new file.
+func TestTableIDsBeginAnew(t *testing.T) {
+	for name, raw := range map[string][]byte{
+		"another file":              wire(replication.ROTATE_EVENT, 0, []byte("\x04\x00\x00\x00\x00\x00\x00\x00b.000002")),
+		"description of the events": wire(replication.FORMAT_DESCRIPTION_EVENT, 0, make([]byte, 80)),
+	} {
+		r := &Reader{idSize: 6, state: state{Base: "b"}, maps: map[uint64]*relation{1: {}}, relations: map[string]*relation{}}
+		r.newParser()
+		e, err := headed(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = r.event(&e) // the description is too short to be one
+		if len(r.maps) != 0 {
+			t.Errorf("%s: the tables of before are still known by their ids", name)
+		}
+	}
+}
+
+// TestUnknownEvents: an event that isn't known may hold rows. It stops the source, unless the
+// server says itself that nobody needs it.
+func TestUnknownEvents(t *testing.T) {
+	for flags, want := range map[uint16]error{0: capture.ErrUnsupported, replication.LOG_EVENT_IGNORABLE_F: nil} {
+		r := &Reader{maps: map[uint64]*relation{}, relations: map[string]*relation{}}
+		e, err := headed(wire(200, 100, make([]byte, 9)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.Flags = flags
+		if err := r.event(&e); !errors.Is(err, want) {
+			t.Errorf("flags %d: %v, want %v", flags, err, want)
+		}
+		if want != nil && capture.ActionOf(want) != capture.StopSource {
+			t.Error("it doesn't stop the source")
+		}
+	}
+}
+
 // FuzzEvent shows that no event makes the reader panic.
 func FuzzEvent(f *testing.F) {
 	query := append([]byte{1, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 0}, "db\x00BEGIN"...)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/tributary-cdc/tributary/capture"
@@ -17,7 +18,7 @@ func TestReader(t *testing.T) {
 		db.Part(t, servers.Parts[0])
 		testReader(t, db)
 		// Not on the emulated 5.7, whose places aren't those of SHOW BINLOG EVENTS.
-		t.Run("restart within another log", func(t *testing.T) { testOtherEvents(t, newRig(t, db, "another_log")) })
+		t.Run("attack 22, restart within another log", func(t *testing.T) { testOtherEvents(t, newRig(t, db, "another_log")) })
 	})
 }
 
@@ -34,6 +35,7 @@ func testReader(t *testing.T, db servers.DB) {
 	for name, f := range map[string]func(*testing.T, *rig){
 		"values":                      testValues,
 		"values without metadata":     bare(testValues),
+		"server in another time zone": testTimeZone,
 		"character sets":              testCharsets,
 		"attack 1, held commits":      testAttack1,
 		"load while rows are written": testRaces,
@@ -99,7 +101,7 @@ func testReader(t *testing.T, db servers.DB) {
 		"missing REPLICATION CLIENT": func(t *testing.T, g *rig) { testMissingGrant(t, g, "SELECT, REPLICATION SLAVE") },
 		"binlog_format":              testBinlogFormat,
 		"lost events":                testIncident,
-		"XA":                         testXA,
+		"attack 33, XA":              testXA,
 	} {
 		n++
 		t.Run(name, func(t *testing.T) { f(t, newRig(t, db, fmt.Sprintf("db%d", n))) })
@@ -110,7 +112,7 @@ func TestGaps(t *testing.T) { each(t, testGaps) }
 
 // testGaps loses continuity in every way, each on a server of its own.
 func testGaps(t *testing.T, start servers.Starter) {
-	for code, f := range map[string]func(*rig){
+	for name, f := range map[string]func(*rig){
 		"BINLOG_PURGED": func(g *rig) {
 			g.run("FLUSH BINARY LOGS")
 			g.run("FLUSH BINARY LOGS")
@@ -118,7 +120,7 @@ func testGaps(t *testing.T, start servers.Starter) {
 				g.run("PURGE BINARY LOGS TO '" + files[len(files)-1] + "'") // without effect while the old reader's thread lives
 			}
 		},
-		"LOG_RESET": func(g *rig) {
+		"attack 22, LOG_RESET": func(g *rig) {
 			if g.maria() {
 				g.run("RESET MASTER")
 			} else {
@@ -130,8 +132,9 @@ func testGaps(t *testing.T, start servers.Starter) {
 		},
 		"OTHER_SERVER": func(g *rig) { g.run("SET GLOBAL server_id = 77"); g.again() },
 	} {
-		t.Run(code, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			code := name[strings.LastIndexByte(name, ' ')+1:]
 			g := newRig(t, start(t, nil), "gap")
 			g.run("CREATE TABLE s (id int PRIMARY KEY)")
 			res := g.first()

@@ -2,6 +2,7 @@ package mysql_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/tributary-cdc/tributary/stream/event"
 	"github.com/tributary-cdc/tributary/test/values"
@@ -18,6 +19,30 @@ func testValues(t *testing.T, g *rig) {
 	g.first()
 	for _, group := range values.For(g.query("SELECT VERSION()")[0]) {
 		g.values(&group)
+	}
+}
+
+// testTimeZone has a server whose clock is that of China: an instant is the instant, whoever
+// looks, and a civil time what was written, by stream and by load.
+func testTimeZone(t *testing.T, g *rig) {
+	g.run("SET GLOBAL time_zone = '+08:00'")
+	defer g.run("SET GLOBAL time_zone = 'SYSTEM'")
+	g.again()
+	g.run("CREATE TABLE s (id int PRIMARY KEY, t timestamp(3) NULL, d datetime(3))")
+	g.first()
+	g.run("INSERT INTO s VALUES (1, '2026-09-01 06:00:00.5', '2026-09-01 06:00:00.5')")
+	row := g.rowOf()
+	if row == nil {
+		return
+	}
+	civil := time.Date(2026, 9, 1, 6, 0, 0, 500_000_000, time.UTC)
+	for way, r := range map[string]*event.Row{"stream": row, "load": &g.loaded("s").Rows[0]} {
+		if got, want := r.After[1].Int(), civil.Add(-8*time.Hour).UnixMicro(); got != want {
+			t.Errorf("by %s the instant is %s, want %s", way, time.UnixMicro(got).UTC(), time.UnixMicro(want).UTC())
+		}
+		if got := r.After[2].Int(); got != civil.UnixMicro() {
+			t.Errorf("by %s the civil time is %s, want %s", way, time.UnixMicro(got).UTC(), civil)
+		}
 	}
 }
 

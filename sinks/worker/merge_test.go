@@ -73,7 +73,7 @@ func apply(t *rapid.T, before model, c TableChange) model {
 
 // Any history of one table, merged and applied at once, ends as it does step by
 // step: moves, chains, swaps through a third key, absent columns, truncates.
-func TestMergeEqualsSequence(t *testing.T) {
+func TestAttack28MergeEqualsSequence(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		start := model{}
 		for k := range int64(rapid.IntRange(0, 4).Draw(r, "rows")) {

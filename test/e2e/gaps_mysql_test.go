@@ -40,14 +40,14 @@ func gapsOfMySQL(t *testing.T, engine string, start servers.Starter) {
 			x.run(other, "DROP DATABASE other", "SET GLOBAL max_binlog_stmt_cache_size = 1073741824", "SET GLOBAL binlog_stmt_cache_size = 32768")
 			x.change()
 		}},
-		{name: "log made anew", code: "LOG_RESET", lose: func(x *gapRig) {
+		{name: "attack 22, log made anew", code: "LOG_RESET", lose: func(x *gapRig) {
 			x.change()
 			x.run(x.source, reset)
 			for range 50 { // beyond the place where reading was
 				x.change()
 			}
 		}},
-		{name: "backup restored and written on", code: "LOG_RESET", lose: restored(60)},
+		{name: "attack 22, backup restored and written on", code: "LOG_RESET", lose: restored(60)},
 		{name: "another server", code: "GTID_UNKNOWN", lose: func(x *gapRig) {
 			other := start(x.whole, map[string]string{"server-id": "77"})
 			x.make(other)

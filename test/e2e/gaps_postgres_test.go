@@ -31,12 +31,12 @@ func TestGapsOfPostgres(t *testing.T) {
 			x.slot("SELECT pg_drop_replication_slot(slot_name)")
 			x.change()
 		}},
-		{name: "slot made again", code: "SLOT_AHEAD", lose: func(x *gapRig) {
+		{name: "attack 22, slot made again", code: "SLOT_AHEAD", lose: func(x *gapRig) {
 			x.slot("SELECT pg_drop_replication_slot(slot_name)")
 			x.change()
 			x.run(x.source, "SELECT pg_create_logical_replication_slot('tributary_330106_xueji', 'pgoutput')")
 		}},
-		{name: "slot moved ahead", code: "SLOT_AHEAD", lose: func(x *gapRig) {
+		{name: "attack 22, slot moved ahead", code: "SLOT_AHEAD", lose: func(x *gapRig) {
 			x.change()
 			x.slot("SELECT pg_replication_slot_advance(slot_name, pg_current_wal_lsn())")
 		}},
@@ -48,8 +48,8 @@ func TestGapsOfPostgres(t *testing.T) {
 			}
 			x.run(x.source, "ALTER SYSTEM RESET max_slot_wal_keep_size", "SELECT pg_reload_conf()")
 		}},
-		{name: "backup restored", code: "LOG_RESET", lose: restored(0)},
-		{name: "backup restored, and written on", code: "LOG_RESET", lose: restored(40)},
+		{name: "attack 22, backup restored", code: "LOG_RESET", lose: restored(0)},
+		{name: "attack 22, backup restored and written on", code: "LOG_RESET", lose: restored(40)},
 		{name: "another server", code: "OTHER_SERVER", lose: func(x *gapRig) {
 			other := servers.PostgresPrograms(x.whole, nil)
 			x.make(other)
