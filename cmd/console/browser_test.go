@@ -10,6 +10,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"github.com/tributary-cdc/tributary/cmd/internal/language"
 	"github.com/tributary-cdc/tributary/sinks/postgres"
 	"github.com/tributary-cdc/tributary/stream/event"
 	"github.com/tributary-cdc/tributary/stream/status"
@@ -90,6 +91,14 @@ func lookAt(t *testing.T, v *browser.Tab, lang, name string) {
 	base = serve(t, Options{Board: board, Stores: stores, Every: 50 * time.Millisecond})
 	v.Run(chromedp.Navigate(base+"/?lang="+lang), connected)
 	v.Audit(name + " trouble")
+	board, stores = sample(false)
+	board.readings = []status.Reading{{Topic: "tributary.330106.status", Org: "330106", CaughtUp: true}, {Topic: "tributary.330109.status", Org: "330109", Missing: true, Error: "no such topic"}}
+	v.Run(chromedp.Navigate(serve(t, Options{Board: board, Stores: stores})+"/?lang="+lang), connected,
+		v.Is(`document.getElementById("summary").querySelector(".good") !== null && document.getElementById("lag").innerText.includes("330109") && document.querySelector(".problems") === null`))
+	v.Audit(name + " one org without sources")
+	v.Run(chromedp.Navigate(serve(t, Options{Board: &known{readings: []status.Reading{{Topic: "tributary.330109.status", Org: "330109", Missing: true, Error: "no such topic"}}}})+"/?lang="+lang), connected,
+		v.Is(fmt.Sprintf(`document.getElementById("lag").innerText.includes(%q) && document.querySelector(".problems") === null`, texts[map[string]language.Language{"zh-CN": language.Chinese, "en": language.English}[lang]].Nothing)))
+	v.Audit(name + " nothing registered")
 	v.Run(chromedp.Navigate(serve(t, Options{Board: &known{}})+"/?lang="+lang), connected)
 	v.Audit(name + " empty")
 }

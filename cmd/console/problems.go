@@ -58,7 +58,7 @@ func (c *Console) problems(part Part, records []status.Record, lang language.Lan
 		byTone[p.Tone] = append(byTone[p.Tone], p)
 	}
 	for _, r := range c.o.Board.Readings() {
-		if r.Error != "" && part.sees(r.Org) {
+		if r.Error != "" && !r.Missing && part.sees(r.Org) {
 			add(problem{Tone: bad, Where: r.Topic, What: t.Generic["unread"][0], Do: t.Generic["unread"][1], Error: r.Error})
 		}
 	}

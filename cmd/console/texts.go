@@ -10,6 +10,7 @@ type words struct {
 	Title, Tagline, Skip, Live, Paused, Lost, Pause, Resume, Other, NoScript, Desk string
 
 	AllWell, Trouble, NoRecords, NoRecordsDo string
+	Nothing, NothingDo, Unmade               string
 
 	Attention, What, Do, Detail, Tables string
 
@@ -34,6 +35,7 @@ var texts = map[language.Language]words{
 		Pause: "暂停更新", Resume: "继续更新", Other: "English", Desk: "登记与审批", NoScript: "浏览器未启用脚本，请手动刷新页面查看最新状态。",
 
 		AllWell: "一切正常", Trouble: "项需要关注", NoRecords: "还没有任何数据源的状态",
+		Nothing: "尚未登记任何数据源", NothingDo: "在“邀请与 agent”页邀请区县的 agent；其 DBA 提交登记申请，获批并启动 agent 后，状态会出现在这里。不用账号的 hub：用 tributary agent --config FILE 启动 agent。", Unmade: "尚未登记数据源的机构：",
 		NoRecordsDo: "agent 启动并连上日志后，状态会在几秒内出现在这里。用 tributary agent --config FILE 启动它。",
 
 		Attention: "需要关注", What: "情况", Do: "处理", Detail: "原文", Tables: "已停止的表",
@@ -73,6 +75,7 @@ var texts = map[language.Language]words{
 		Pause: "Pause updates", Resume: "Resume updates", Other: "中文", Desk: "Register", NoScript: "Scripts are off in this browser: reload the page to see the present state.",
 
 		AllWell: "All is well", Trouble: "to look at", NoRecords: "No source has reported yet",
+		Nothing: "Nothing is registered yet", NothingDo: "Invite a district's agent on the page “Invitations and agents”; its DBA proposes a source, and once that is approved and the agent runs its state is here. A hub without accounts: start an agent with tributary agent --config FILE.", Unmade: "Nothing is registered yet for",
 		NoRecordsDo: "Once an agent runs and reaches the log, its sources are here within seconds. Start one with tributary agent --config FILE.",
 
 		Attention: "Needs attention", What: "What", Do: "To do", Detail: "In its words", Tables: "Stopped tables",

@@ -31,6 +31,10 @@ type view struct {
 	Tone    string
 	Summary string
 	Empty   bool // nobody has reported yet
+	// Unmade are orgs that have no topics yet, since nothing is registered for them; Nothing
+	// says that these are all.
+	Unmade  []string
+	Nothing bool
 	Trouble []problem
 	Stores  []string
 	Flows   []flow
@@ -82,6 +86,7 @@ func (c *Console) look(ctx context.Context, lang language.Language) *view {
 	part := partOf(ctx)
 	records := c.records(part)
 	v := &view{T: t, Empty: len(records) == 0, Stores: c.storeNames(records)}
+	v.unmade(c.o.Board.Readings(), part)
 	v.Trouble = c.problems(part, records, lang, now)
 	v.Flows = flows(records, v.Stores, t, now)
 	v.Loads, v.MoreLoads = loads(records, lang, now)
@@ -93,6 +98,24 @@ func (c *Console) look(ctx context.Context, lang language.Language) *view {
 	v.Trouble = append(v.Trouble, v.Failed...)
 	v.sum(t)
 	return v
+}
+
+// unmade notes orgs without topics, at most 20 by name.
+func (v *view) unmade(topics []status.Reading, part Part) {
+	seen, missing := 0, 0
+	for _, r := range topics {
+		if !part.sees(r.Org) {
+			continue
+		}
+		seen++
+		if !r.Missing {
+			continue
+		}
+		if missing++; missing <= maxPlaces {
+			v.Unmade = append(v.Unmade, cmp.Or(r.Org, r.Topic))
+		}
+	}
+	v.Nothing = v.Empty && missing > 0 && missing == seen
 }
 
 // sum says how all is, in one line.
@@ -107,6 +130,8 @@ func (v *view) sum(t words) {
 	switch {
 	case len(v.Trouble) > 0:
 		v.Summary = fmt.Sprintf("%d %s", len(v.Trouble), t.Trouble)
+	case v.Nothing:
+		v.Tone, v.Summary = quiet, t.Nothing
 	case v.Empty:
 		v.Tone, v.Summary = quiet, t.NoRecords
 	default:

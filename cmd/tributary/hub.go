@@ -176,7 +176,7 @@ func (h *hubParts) withAccounts(ctx context.Context, out io.Writer) (served []li
 		return nil, err
 	}
 	served = append(served, listener{ln: web})
-	if h.watch, err = watch.New(watch.Options{Board: h.board, Register: h.state, Stores: h.stores, Late: c.Alarms.Late, Promised: c.Alarms.Freshness, Logger: h.log,
+	if h.watch, err = watch.New(watch.Options{Board: h.board, Register: h.state, Stores: h.stores, Late: c.Alarms.Late, Unheard: c.Alarms.Unheard, Promised: c.Alarms.Freshness, Logger: h.log,
 		OnOrg: func(org string) { h.board.Follow(statusTopic(org)) }}); err != nil {
 		return served, err
 	}
@@ -336,7 +336,7 @@ func hubReady(topics []status.Reading) error {
 	var all []error
 	for _, t := range topics {
 		switch {
-		case t.CaughtUp:
+		case t.CaughtUp, t.Missing: // an org that sends nothing yet
 		case t.Error != "":
 			all = append(all, fmt.Errorf("topic %s: %s", t.Topic, t.Error))
 		default:

@@ -10,6 +10,7 @@ import (
 	"github.com/tributary-cdc/tributary/capture/pipeline"
 	"github.com/tributary-cdc/tributary/sinks/worker"
 	"github.com/tributary-cdc/tributary/stream/log"
+	"github.com/tributary-cdc/tributary/stream/status"
 )
 
 func TestReady(t *testing.T) {
@@ -29,6 +30,9 @@ func TestReady(t *testing.T) {
 		"stands by":           {workerReady(nil, nil), ""},
 		"no member":           {workerReady(errors.New("not a member"), nil), "not a member"},
 		"store away":          {workerReady(nil, []worker.PartitionStatus{{Partition: p, State: worker.Retrying, Error: "store unavailable"}}), p.String() + " is retrying: store unavailable"},
+		"a hub":               {hubReady([]status.Reading{{CaughtUp: true}, {Missing: true, Error: "no such topic"}}), ""},
+		"a hub's log away":    {hubReady([]status.Reading{{CaughtUp: true}, {Topic: "t", Error: "unavailable"}}), "topic t: unavailable"},
+		"a hub that begins":   {hubReady([]status.Reading{{Topic: "t"}}), "isn't read to its end yet"},
 		"claimed by another":  {workerReady(nil, []worker.PartitionStatus{{Partition: p, State: worker.Failed, Error: "claim lost"}}), "claim lost"},
 		"one is claimed only": {workerReady(nil, []worker.PartitionStatus{{Partition: p, State: worker.Applying}, {Partition: log.Partition{Topic: p.Topic, Index: 1}, State: worker.Starting}}), "/1 is starting"},
 	} {

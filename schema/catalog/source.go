@@ -3,6 +3,7 @@ package catalog
 import (
 	"slices"
 	"strings"
+	"time"
 )
 
 // Standing is what a source is for a dataset.
@@ -83,4 +84,6 @@ type Registered struct {
 	Table    string
 	Dataset  string
 	Retired  bool // the source sends it no more
+	// Approved is when the source was last approved, or given to its agent.
+	Approved time.Time
 }

@@ -60,6 +60,9 @@ type Reading struct {
 	Org string
 	// Error says why it can't be read now; empty if it can.
 	Error string
+	// Missing says that the topic isn't there and hasn't been since the Board began, which is no
+	// fault of an org that sends nothing yet; Error says so, too.
+	Missing bool
 	// CaughtUp says that everything up to the topic's end was read once.
 	CaughtUp bool
 	// Forged is when a record was read last that speaks for another org, zero if none was, and
@@ -311,6 +314,6 @@ func (b *Board) reading(p log.Partition, err error) {
 	if (t.Error == "") != (text == "") {
 		b.o.Logger.Info("status topic", "topic", p.Topic, "err", err)
 	}
-	t.Error = text
+	t.Error, t.Missing = text, errors.Is(err, log.ErrUnknownTopic) && !t.CaughtUp
 	b.topics[p] = t
 }

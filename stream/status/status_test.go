@@ -367,6 +367,39 @@ func TestFailingWritesAreCounted(t *testing.T) {
 	})
 }
 
+// TestMissingTopic: a topic that nobody has made yet is told apart from one that can't be read,
+// and from one that was there.
+func TestMissingTopic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		board := m.board(t, 4000, "330106")
+		ctx, cancel := context.WithCancel(t.Context())
+		var reading sync.WaitGroup
+		reading.Go(func() { board.Run(ctx) })
+		for _, step := range []struct {
+			err            error
+			told, missing  bool
+			readToItsEnd   bool
+			whatItIsLikely string
+		}{
+			{log.ErrUnknownTopic, true, true, false, "not made yet"},
+			{log.ErrUnavailable, true, false, false, "the log is away"},
+			{log.ErrUnknownTopic, true, true, false, "still not made"},
+			{nil, false, false, true, "made"},
+			{log.ErrUnknownTopic, true, false, true, "deleted"},
+		} {
+			m.set(step.err, false)
+			<-time.After(5 * time.Second)
+			synctest.Wait()
+			if r := board.Readings()[0]; (r.Error != "") != step.told || r.Missing != step.missing || r.CaughtUp != step.readToItsEnd {
+				t.Errorf("%s: %+v", step.whatItIsLikely, r)
+			}
+		}
+		cancel()
+		reading.Wait()
+	})
+}
+
 // TestBoardIsBounded: what goes beyond the limit is dropped and counted, an end and a
 // new topic free the room, and a failing log is told.
 func TestBoardIsBounded(t *testing.T) {

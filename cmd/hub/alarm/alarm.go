@@ -107,6 +107,7 @@ func Find(s *watch.Snapshot, agents []Agent, rules Rules) []Alarm {
 	}
 	f.logs()
 	f.agents()
+	f.unheard()
 	for i := range s.Stores {
 		f.store(i)
 		f.slow(i)
@@ -214,6 +215,37 @@ func (f *finder) agents() {
 			f.mute(x)
 		}
 	}
+}
+
+// unheardCode is that of a source from which nothing has come since it was approved.
+const unheardCode = "SOURCE_UNHEARD"
+
+// unheard tells sources that were approved and have never reported. Those of an agent from
+// which nothing at all has come are one cause.
+func (f *finder) unheard() {
+	overdue, all := map[string][]*watch.Source{}, map[string]int{}
+	for _, x := range f.sources {
+		if !f.dead[x.ID] && x.Agent != "" {
+			all[x.Agent]++
+			if x.Overdue {
+				overdue[x.Agent] = append(overdue[x.Agent], x)
+			}
+		}
+	}
+	for agent, sources := range overdue {
+		if n := len(sources); n > 1 && n == all[agent] {
+			x := sources[0]
+			f.add(Alarm{Kind: Silence, Object: ofAgent + " " + agent, Org: x.Org.Code, Path: x.Org.Path, Code: unheardCode, Detail: approved(x)}, sources)
+			continue
+		}
+		for _, x := range sources {
+			f.add(Alarm{Kind: Silence, Object: ofSource + " " + x.ID, Org: x.Org.Code, Path: x.Org.Path, Code: unheardCode, Detail: approved(x)}, nil)
+		}
+	}
+}
+
+func approved(x *watch.Source) string {
+	return x.Approved.UTC().Format("2006-01-02 15:04 UTC") + ", agent " + x.Agent
 }
 
 func since(r *status.Record) string { return r.Written.UTC().Format("2006-01-02 15:04:05 UTC") }

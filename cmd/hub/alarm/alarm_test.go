@@ -29,6 +29,7 @@ type world struct {
 	readings []status.Reading
 	away     map[string]error
 	retired  string // a source
+	approved []catalog.Registered
 	troubles map[string][]postgres.Trouble
 	w        *watch.Watch
 }
@@ -55,7 +56,7 @@ func (w *world) Orgs(context.Context, []string) ([]catalog.Org, error) {
 }
 func (w *world) Registered(context.Context) ([]catalog.Registered, error) {
 	if w.retired == "" {
-		return nil, nil
+		return w.approved, nil
 	}
 	return []catalog.Registered{{Source: w.retired, Org: "330106", Standing: catalog.Authoritative, Table: "a.b", Dataset: "b", Retired: true}}, nil
 }
@@ -355,6 +356,77 @@ func TestKeeper(t *testing.T) {
 	h := &Webhook{Name: "duty", Form: WeCom, URL: robot.URL + "/?key=hidden"}
 	if err := h.Post(t.Context(), http.DefaultClient, Message{Kind: Gap}); err == nil || strings.Contains(err.Error(), "hidden") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestUnheard: a source that was approved and never reports is an alarm after a day, with words
+// of its own, one for an agent of which nothing has come; the first report ends it, and so does
+// whatever else explains it.
+func TestUnheard(t *testing.T) {
+	w := newWorld(t)
+	approve := func(name, agent string) {
+		w.approved = append(w.approved, catalog.Registered{Source: "330106-" + name, Org: "330106", Agent: agent, Standing: catalog.Authoritative, Table: "a.b", Dataset: name, Approved: w.now})
+	}
+	found := func(want string) {
+		t.Helper()
+		var got []string
+		for i := range w.records {
+			w.records[i].Written = w.now
+		}
+		for _, a := range Find(w.look(), nil, Rules{}) {
+			got = append(got, fmt.Sprintf("%s %s %s %d", a.Kind, a.Object, a.Code, len(a.Sources)))
+		}
+		if text := strings.Join(got, ";"); text != want {
+			t.Errorf("%q, want %q", text, want)
+		}
+	}
+	report := func(name string) {
+		w.records = append(w.records, status.Record{Kind: status.OfSource, Org: "330106", Source: "330106-" + name, Program: "agent-330106", State: "streaming", Written: w.now, Within: 10})
+	}
+	approve("a", "330106.1") // which reports
+	approve("late", "330106.1")
+	approve("x", "330106.2")
+	approve("y", "330106.2")
+	w.now = w.now.Add(24 * time.Hour)
+	found("")
+	w.now = w.now.Add(time.Second)
+	const late = "silence source 330106-late SOURCE_UNHEARD 0"
+	found("silence agent 330106.2 SOURCE_UNHEARD 2;" + late)
+	for _, x := range w.look().Sources {
+		if x.Overdue != (x.Tone == watch.Bad) || x.Overdue && x.State != watch.Unheard {
+			t.Errorf("%s: %s %s", x.ID, x.Tone, x.State)
+		}
+	}
+	report("x")
+	found(late + ";silence source 330106-y SOURCE_UNHEARD 0")
+	report("y")
+	w.readings[0].Error = "topic not found"
+	found("silence log 330106  6") // nobody knows
+	w.readings[0].Error = ""
+	report("late")
+	found("")
+	for _, lang := range []language.Language{language.English, language.Chinese} {
+		words := WordsOf(Silence, unheardCode, lang)
+		m := Message{Kind: Silence, Code: unheardCode, Object: "source 330106-late", At: w.now}
+		if words.Name == Words(Silence, lang).Name || words.Who == "" || !strings.Contains(m.Text(lang), words.What) || !strings.Contains(m.Text(lang), words.Do) {
+			t.Errorf("%+v: %s", words, m.Text(lang))
+		}
+	}
+}
+
+// TestNothingRegistered: an org whose topics nobody has made yet is no silence while nothing is
+// registered for it; one with sources is.
+func TestNothingRegistered(t *testing.T) {
+	w := newWorld(t)
+	w.records = slices.DeleteFunc(w.records, func(r status.Record) bool { return r.Org == "330108" })
+	w.readings[1] = status.Reading{Topic: "tributary.330108.status", Org: "330108", Error: "topic not found", Missing: true}
+	if s := w.look(); !s.Ready || len(s.Unread) != 0 || len(Find(s, nil, Rules{})) != 0 {
+		t.Errorf("%v, %+v, %+v", s.Ready, s.Unread, Find(s, nil, Rules{}))
+	}
+	w.approved = []catalog.Registered{{Source: "330108-a", Org: "330108", Agent: "330108.1", Standing: catalog.Authoritative, Table: "a.b", Dataset: "b", Approved: w.now}}
+	all := Find(w.look(), nil, Rules{})
+	if len(all) != 1 || all[0].Kind != Silence || all[0].Object != "log 330108" {
+		t.Errorf("%+v", all)
 	}
 }
 

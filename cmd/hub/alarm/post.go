@@ -61,7 +61,7 @@ const maxMessage = 4000
 
 // title says in a line what has come or gone.
 func (m *Message) title(lang language.Language) string {
-	title, over := Words(m.Kind, lang).Name+" · "+Object(m.Object, lang), "Over: "
+	title, over := WordsOf(m.Kind, m.Code, lang).Name+" · "+Object(m.Object, lang), "Over: "
 	if lang == language.Chinese {
 		over = "已恢复："
 	}
@@ -73,7 +73,7 @@ func (m *Message) title(lang language.Language) string {
 
 // Text gives a message as markdown.
 func (m *Message) Text(lang language.Language) string {
-	w := Words(m.Kind, lang)
+	w := WordsOf(m.Kind, m.Code, lang)
 	who, do, behind, page := "By: ", "To do: ", "%d sources stand behind it", "Details"
 	if lang == language.Chinese {
 		who, do, behind, page = "处理人：", "处理：", "影响 %d 个数据源", "查看详情"
@@ -109,7 +109,7 @@ func (h *Webhook) body(m Message) ([]byte, error) {
 	if h.Page != "" {
 		m.URL = fmt.Sprintf("%s/alarms/%d", h.Page, m.ID)
 	}
-	return h.formed(Words(m.Kind, h.Language).Name, m.Text(h.Language), m)
+	return h.formed(WordsOf(m.Kind, m.Code, h.Language).Name, m.Text(h.Language), m)
 }
 
 // formed gives a text as the form wants it, or a value as it is.

@@ -26,6 +26,24 @@ type Explanation struct {
 	Who  string // does it
 }
 
+// WordsOf explain an alarm by its code where that means something else than its kind does.
+func WordsOf(k Kind, code string, lang language.Language) Explanation {
+	if code != unheardCode {
+		return Words(k, lang)
+	}
+	if lang == language.Chinese {
+		return unheardWords[1]
+	}
+	return unheardWords[0]
+}
+
+var unheardWords = [2]Explanation{
+	{"Never heard of", "It was approved, and nothing has been heard of it since. Nothing is collected of it, and what is complete waits for it.",
+		"See whether the agent runs, has its assignment (tributary source fetch; without a connection tributary source assign) and reaches the log. If it is to send nothing, an approver retires the source on its page.", "The district whose agent it is, with the hub's operators"},
+	{"从未上报", "已获批准，但至今没有任何消息。尚未归集其数据，“完整至”也在等待它。",
+		"检查 agent 是否在运行、是否已取得分配单（tributary source fetch；没有网络连接时用 tributary source assign）、能否连上日志。如不再需要，由审批人在数据源页停止归集。", "该 agent 所属区县，会同汇聚平台运维"},
+}
+
 // Words explain a kind.
 func Words(k Kind, lang language.Language) Explanation {
 	if lang == language.Chinese {

@@ -75,7 +75,7 @@ func loadAlarm(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &alarmView{Alarm: a, Words: alarm.Words(a.Kind, c.lang), Mine: a.Closed == nil && c.session.May(account.Tend, a.Path), Now: c.d.o.Now()}
+	v := &alarmView{Alarm: a, Words: alarm.WordsOf(a.Kind, a.Code, c.lang), Mine: a.Closed == nil && c.session.May(account.Tend, a.Path), Now: c.d.o.Now()}
 	s := c.watched()
 	for _, id := range a.Sources {
 		if x := s.Source(scopes, id); x != nil {

@@ -46,6 +46,11 @@ func (v *treeView) Pager(page int) string {
 	return v.Link("page", strconv.Itoa(page))
 }
 
+// Unfiltered says that all of the reader's part of the tree is looked at.
+func (v *treeView) Unfiltered() bool {
+	return v.Query.Get("q") == "" && v.Query.Get("state") == "" && v.Query.Get("tone") == ""
+}
+
 // Next and Before are the numbers of neighbours.
 func (v *treeView) Next() int   { return v.Page + 1 }
 func (v *treeView) Before() int { return v.Page - 1 }

@@ -11,8 +11,8 @@ import (
 // Registered gives the tables of all approved sources, by source and table, those
 // of retired ones included.
 func (s *State) Registered(ctx context.Context) ([]catalog.Registered, error) {
-	return list[catalog.Registered](ctx, s, `SELECT s.id, s.org, o.name, o.path, s.engine, s.agent, s.standing, f."table", f.dataset, s.retired IS NOT NULL
-		FROM tributary.hub_feed f JOIN tributary.hub_source s ON s.id = f.source JOIN tributary.hub_org o ON o.code = s.org ORDER BY s.id, f."table"`)
+	return list[catalog.Registered](ctx, s, `SELECT s.id, s.org, o.name, o.path, s.engine, s.agent, s.standing, f."table", f.dataset, s.retired IS NOT NULL, greatest(s.since, r.decided, s.handed_over)
+		FROM tributary.hub_feed f JOIN tributary.hub_source s ON s.id = f.source JOIN tributary.hub_org o ON o.code = s.org JOIN tributary.hub_request r ON r.id = s.request ORDER BY s.id, f."table"`)
 }
 
 // Certificates implements alarm.Book.

@@ -8,7 +8,7 @@ import (
 
 // States beside those of the records.
 const (
-	Unheard = "unheard" // registered, and nobody has ever reported
+	Unheard = "unheard" // registered, and nobody has ever reported; bad once that is overdue
 	Silent  = "silent"  // its program has said nothing for too long
 	Late    = "late"    // the lag is longer than it may be
 	Partial = "partial" // tables have stopped, rows are missing, or something warns
@@ -19,6 +19,9 @@ const (
 func (w *Watch) judge(x *Source, now time.Time) {
 	rates := w.made.ratesOf(x.ID)
 	x.LogTone, x.State = toneOf(x.Log, now)
+	if x.Overdue = x.Log == nil && !x.Approved.IsZero() && !x.Retired && now.Sub(x.Approved) > w.o.Unheard; x.Overdue {
+		x.LogTone = Bad
+	}
 	x.Tone = x.LogTone
 	x.Promised = w.promised(x)
 	log, restarted := &rates[0], false

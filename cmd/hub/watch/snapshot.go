@@ -84,6 +84,10 @@ type Source struct {
 	Agent   string // as it is registered; empty if it isn't
 	Feeds   []catalog.Registered
 	Retired bool // it is to say nothing any more
+	// Approved is when it was last approved, or given to its agent; zero if it isn't registered.
+	Approved time.Time
+	// Overdue says that nobody has ever reported, and somebody should have by now.
+	Overdue bool
 	Tone    Tone
 	State   string         // of the worst part
 	Log     *status.Record // nil if its agent has never reported
@@ -219,9 +223,13 @@ func (w *Watch) snapshot() *Snapshot {
 		s.StoreErrors = append(s.StoreErrors, text)
 	}
 	s.Ready = m.registerErr == nil && m.asked
+	busy := map[string]bool{} // orgs with registered sources
+	for _, feeds := range m.known.sources {
+		busy[feeds[0].Org] = true
+	}
 	for _, r := range w.o.Board.Readings() {
 		s.Ready = s.Ready && (r.CaughtUp || r.Error != "")
-		if r.Error != "" {
+		if r.Error != "" && (!r.Missing || busy[r.Org]) { // approvals make topics: before the first one there are none
 			s.Unread = append(s.Unread, r)
 		}
 		if now.Sub(r.Forged) < forgedFor {
@@ -230,7 +238,7 @@ func (w *Watch) snapshot() *Snapshot {
 	}
 	for id, feeds := range m.known.sources {
 		x := s.source(id, feeds[0].Org)
-		x.Engine, x.Agent, x.Feeds, x.Retired = feeds[0].Engine, feeds[0].Agent, feeds, feeds[0].Retired
+		x.Engine, x.Agent, x.Feeds, x.Retired, x.Approved = feeds[0].Engine, feeds[0].Agent, feeds, feeds[0].Retired, feeds[0].Approved
 	}
 	for _, r := range w.o.Board.Newest() {
 		switch r.Kind {

@@ -52,6 +52,8 @@ type Options struct {
 	Late time.Duration
 	// Promised is the lag by dataset beyond which one of its sources isn't well. Default Late.
 	Promised map[string]time.Duration
+	// Unheard is how long after its approval a source may say nothing at all. Default 24h.
+	Unheard time.Duration
 	// OnOrg is called for each org with registered sources, again and again, so that its
 	// states are followed. It must not block. Default nothing.
 	OnOrg func(org string)
@@ -75,12 +77,12 @@ func New(o Options) (*Watch, error) {
 	for _, d := range []struct {
 		v     *time.Duration
 		usual time.Duration
-	}{{&o.Every, 2 * time.Second}, {&o.AskEvery, 5 * time.Second}, {&o.Late, time.Minute}} {
+	}{{&o.Every, 2 * time.Second}, {&o.AskEvery, 5 * time.Second}, {&o.Late, time.Minute}, {&o.Unheard, 24 * time.Hour}} {
 		if *d.v == 0 {
 			*d.v = d.usual
 		}
 		if *d.v < 0 {
-			return nil, errors.New("watch options: Every, AskEvery and Late must not be below 0")
+			return nil, errors.New("watch options: Every, AskEvery, Late and Unheard must not be below 0")
 		}
 	}
 	if o.OnOrg == nil {

@@ -214,6 +214,9 @@ var ofHub = map[string]map[language.Language]explanation{
 	"SOURCE_RETIRED": {
 		english: {"the source is retired: nothing is read of it any more", "take it out of the agent's file; to collect it again, propose it again"},
 		chinese: {"该数据源已停止归集", "从 agent 配置中删去该数据源；如需重新归集，请重新申请"}},
+	"SOURCE_UNHEARD": {
+		english: {"never heard of since approval: no agent has ever reported this source", "see whether the agent has fetched its assignment, runs, and reaches the log"},
+		chinese: {"批准以来从未上报：没有任何 agent 上报过该数据源", "检查 agent 是否已取得分配单、是否在运行、能否连上日志"}},
 	"SPEAKS_FOR_ANOTHER": {
 		english: {"the agent speaks for another agent, org or source than its own; the hub's operators have been told", "an agent proposes and reports sources of its own org only; who it is stands in its certificate"},
 		chinese: {"该 agent 以其他 agent、机构或数据源的名义请求；已告警", "agent 只能登记和上报本机构的数据源；其身份以证书为准"}},

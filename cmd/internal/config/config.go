@@ -221,7 +221,7 @@ var keys = map[string][]string{
 	"Agent":       {"name", "org", "log", "data_dir", "partitions", "codec", "stop_timeout", "http", "sources", "joined", "password_key"},
 	"Worker":      {"name", "log", "orgs", "group", "data_dir", "held", "stop_timeout", "http", "registry", "store"},
 	"Hub":         {"http", "log", "orgs", "stores", "accounts", "state", "data_dir", "names", "tls", "agents", "partitions", "rights", "alarms"},
-	"Alarms":      {"late", "freshness", "retention", "after", "calm", "webhooks", "mail", "report"},
+	"Alarms":      {"late", "unheard", "freshness", "retention", "after", "calm", "webhooks", "mail", "report"},
 	"Mail":        {"name", "host", "port", "tls", "ca_file", "user", "password_file", "password_env", "from", "to", "language"},
 	"Report":      {"at", "zone"},
 	"Webhook":     {"name", "form", "password_file", "password_env", "sign_file", "language"},

@@ -50,6 +50,8 @@ type Alarms struct {
 	Late time.Duration `yaml:"late"`
 	// Freshness is the lag by dataset beyond which its sources aren't well, instead of Late.
 	Freshness map[string]time.Duration `yaml:"freshness"`
+	// Unheard is how long after its approval a source may say nothing at all. Default 24h.
+	Unheard time.Duration `yaml:"unheard"`
 	// Retention is the time to a loss of a source's log below which there is an alarm.
 	// Default 24h.
 	Retention time.Duration `yaml:"retention"`
@@ -172,8 +174,8 @@ func (h *Hub) Check() error {
 
 func (a *Alarms) check() error {
 	var all []error
-	if a.Late < 0 || a.Retention < 0 || a.After < 0 || a.Calm < 0 {
-		all = append(all, wrong(fmt.Sprintf("alarms: late %s, retention %s, after %s, calm %s", a.Late, a.Retention, a.After, a.Calm), belowZero))
+	if a.Late < 0 || a.Unheard < 0 || a.Retention < 0 || a.After < 0 || a.Calm < 0 {
+		all = append(all, wrong(fmt.Sprintf("alarms: late %s, unheard %s, retention %s, after %s, calm %s", a.Late, a.Unheard, a.Retention, a.After, a.Calm), belowZero))
 	}
 	for _, dataset := range slices.Sorted(maps.Keys(a.Freshness)) {
 		if f := a.Freshness[dataset]; f <= 0 {
