@@ -68,6 +68,20 @@ type Console struct {
 //go:embed assets
 var assets embed.FS
 
+// Stylesheet gives how pages of this product look, for others of its pages.
+func Stylesheet() []byte { return asset("style.css") }
+
+// Icon gives the product's sign (SVG).
+func Icon() []byte { return asset("icon.svg") }
+
+func asset(name string) []byte {
+	b, err := assets.ReadFile("assets/" + name)
+	if err != nil {
+		panic(err) // it is part of the program
+	}
+	return b
+}
+
 // New checks the options. It starts nothing.
 func New(o Options) (*Console, error) {
 	if o.Board == nil {

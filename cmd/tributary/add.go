@@ -25,6 +25,7 @@ type addText struct {
 	short, long, name, engine, host, port, database, user, passwordFile, tables, firstStart                                      string
 	askName, askEngine, askHost, askPort, askDatabase, askUser, askPassword, askTables, askFirst                                 string
 	wrong, badName, taken, oneOf, badPort, empty, twoParts, intro, found, nothing, added, kept, ownFile, next, later, unanswered string
+	page, open, other                                                                                                            string
 }
 
 var addTexts = map[language]addText{
@@ -34,6 +35,7 @@ var addTexts = map[language]addText{
 			"the source as preflight does, and writes it into the file AGENT. The password is kept encrypted in\n" +
 			"the agent's data_dir, its key beside the file AGENT unless systemd gives it; it is never sent. Nothing leaves the house for this.\n" +
 			"Then tributary source propose asks the hub. The file keeps its comments.",
+		page: "by a page in the browser of this machine instead of questions; it prints the page's link", open: "open this link in a browser of this machine; it lets one browser in, once:", other: "--page asks everything itself: leave the other flags out",
 		name: "the source's `NAME`: letters, digits, - and _", engine: "`ENGINE`: mysql, mariadb or postgres", host: "`HOST` of the server", port: "`PORT` of the server; default 3306, PostgreSQL 5432", database: "`DATABASE`, for PostgreSQL only", user: "the server's `USER`",
 		passwordFile: "`FILE` that has the password, instead of asking for it; it stays as it is", tables: "`PATTERN` of tables, as xueji.*; may stand several times", firstStart: "load: read what the tables hold and what changes meanwhile; now: begin at the present end (`HOW`)",
 		askName: "Name of the source, as xueji", askEngine: "Engine: mysql, mariadb or postgres", askHost: "Host of the server", askPort: "Port", askDatabase: "Database", askUser: "User", askPassword: "Password (not shown)",
@@ -47,6 +49,7 @@ var addTexts = map[language]addText{
 		long: "未用选项给出的内容在终端逐项询问；随后连接数据库，列出各表的行数和大小，按 preflight 检查，\n" +
 			"并写入配置文件 AGENT。口令加密保存在 agent 的 data_dir 中，密钥位于配置文件旁（或由 systemd 提供），不会发送。\n" +
 			"此过程中没有任何内容离开本机。之后用 tributary source propose 向 hub 申请。文件中的注释保持不变。",
+		page: "不在终端询问，改用本机浏览器中的页面；会输出页面链接", open: "请在本机浏览器中打开以下链接；只允许一个浏览器使用一次：", other: "--page 会自行询问全部内容，请勿同时使用其他选项",
 		name: "数据源名称 `NAME`：字母、数字、- 和 _", engine: "数据库类型 `ENGINE`：mysql、mariadb 或 postgres", host: "服务器地址 `HOST`", port: "服务器端口 `PORT`；默认 3306，PostgreSQL 为 5432", database: "数据库 `DATABASE`，仅用于 PostgreSQL", user: "服务器的用户 `USER`",
 		passwordFile: "含有口令的文件 `FILE`，不再询问；文件保持原样", tables: "表的匹配规则 `PATTERN`，如 xueji.*；可多次使用", firstStart: "load：读取表中已有数据及其间的变更；now：从当前末尾开始（`HOW`）",
 		askName: "数据源名称，如 xueji", askEngine: "数据库类型：mysql、mariadb 或 postgres", askHost: "服务器地址", askPort: "端口", askDatabase: "数据库", askUser: "用户", askPassword: "口令（不显示）",
@@ -70,6 +73,7 @@ type addition struct {
 	file         *editedAgent
 	s            newSource
 	passwordFile string
+	typed        *string // a password that isn't kept yet
 	q            *questions
 	c            *cobra.Command
 }
@@ -77,7 +81,7 @@ type addition struct {
 func addCommand(usage catalogue, lang language, dir *string) *cobra.Command {
 	say := addTexts[lang]
 	c := &cobra.Command{Use: "add AGENT", Short: say.short, Long: say.long, Args: usage.takes("AGENT"),
-		Example: "tributary source add agent.yml\ntributary source add agent.yml --name xueji --engine mariadb --host 10.1.2.3 --user tributary --password-file xueji.password --tables 'xueji.*' --first-start load"}
+		Example: "tributary source add agent.yml\ntributary source add agent.yml --name xueji --engine mariadb --host 10.1.2.3 --user tributary --password-file xueji.password --tables 'xueji.*' --first-start load\ntributary source add agent.yml --page"}
 	var s newSource
 	flags := c.Flags()
 	flags.StringVar(&s.Name, "name", "", say.name)
@@ -89,6 +93,7 @@ func addCommand(usage catalogue, lang language, dir *string) *cobra.Command {
 	flags.StringVar(&s.FirstStart, "first-start", "", say.firstStart)
 	flags.StringArrayVar(&s.Tables, "tables", nil, say.tables)
 	password := flags.String("password-file", "", say.passwordFile)
+	page := flags.Bool("page", false, say.page)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		for flag, known := range map[string][]string{"engine": engines, "first-start": firstStarts} {
 			if value := flags.Lookup(flag).Value.String(); value != "" {
@@ -100,6 +105,9 @@ func addCommand(usage catalogue, lang language, dir *string) *cobra.Command {
 		file, err := openEdited(args[0])
 		if err != nil {
 			return err
+		}
+		if *page {
+			return servePage(c, usage, lang, file, *dir)
 		}
 		a := &addition{say: say, lang: lang, file: file, s: s, passwordFile: *password, c: c, q: newQuestions(c.InOrStdin(), c.ErrOrStderr(), say.wrong)}
 		err = a.run(c.Context(), *dir)
@@ -327,13 +335,26 @@ func (a *addition) choose(r *checked) error {
 	})
 }
 
+// source gives the source as the agent would have it, and the agent.
+func (a *addition) source(dir string) (*config.Source, *config.Agent, error) {
+	_, agent, err := a.file.with(a.s, a.joinedFolder(dir))
+	if err != nil {
+		return nil, nil, err
+	}
+	src := &agent.Sources[len(agent.Sources)-1]
+	src.Typed = a.typed
+	return src, agent, nil
+}
+
 // check looks at the source as it would stand in the file.
 func (a *addition) check(ctx context.Context, s newSource, dir string) (*checked, error) {
 	_, agent, err := a.file.with(s, a.joinedFolder(dir))
 	if err != nil {
 		return nil, err
 	}
-	results, err := lookAt(ctx, agent, []config.Source{agent.Sources[len(agent.Sources)-1]}, nil, a.lang)
+	src := agent.Sources[len(agent.Sources)-1]
+	src.Typed = a.typed
+	results, err := lookAt(ctx, agent, []config.Source{src}, nil, a.lang)
 	if err != nil {
 		return nil, err
 	}

@@ -32,16 +32,17 @@ type editedAgent struct {
 
 // newSource is a source as it is written into the file.
 type newSource struct {
-	Name         string   `yaml:"name"`
-	Engine       string   `yaml:"engine"`
-	Host         string   `yaml:"host"`
-	Port         uint16   `yaml:"port"`
-	Database     string   `yaml:"database,omitempty"`
-	User         string   `yaml:"user"`
-	PasswordFile string   `yaml:"password_file,omitempty"`
-	Sealed       string   `yaml:"password_sealed,omitempty"`
-	Tables       []string `yaml:"tables"`
-	FirstStart   string   `yaml:"first_start"`
+	Name         string            `yaml:"name"`
+	Engine       string            `yaml:"engine"`
+	Host         string            `yaml:"host"`
+	Port         uint16            `yaml:"port"`
+	Database     string            `yaml:"database,omitempty"`
+	User         string            `yaml:"user"`
+	PasswordFile string            `yaml:"password_file,omitempty"`
+	Sealed       string            `yaml:"password_sealed,omitempty"`
+	Datasets     map[string]string `yaml:"datasets,omitempty"`
+	Tables       []string          `yaml:"tables"`
+	FirstStart   string            `yaml:"first_start"`
 }
 
 func openEdited(name string) (*editedAgent, error) {

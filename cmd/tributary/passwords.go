@@ -43,19 +43,27 @@ var passwordTexts = map[language]passwordText{
 // secretsFolder is where encrypted passwords stand, in the agent's data folder.
 const secretsFolder = "secrets"
 
-// keyOf gives the file of the key for an agent's passwords, and makes it unless it is there.
-// It lies beside the agent's file: a copy of the data folder doesn't have it.
+// keyFile gives where the key for an agent's passwords lies, or is to lie: beside the agent's
+// file, since a copy of the data folder must not have it. given says that systemd gives it.
+func (f *editedAgent) keyFile() (name string, given bool, err error) {
+	if name = sealed.Credentials(); name != "" {
+		return name, true, nil
+	}
+	if f.PasswordKey != "" {
+		return f.PasswordKey, false, nil
+	}
+	beside, err := filepath.Abs(f.name)
+	f.newKey = beside + ".key"
+	return f.newKey, false, err
+}
+
+// keyOf gives the key, and makes it unless it is there.
 func (f *editedAgent) keyOf() (*sealed.Key, error) {
-	name := sealed.Credentials()
-	if name == "" {
-		if name = f.PasswordKey; name == "" {
-			beside, err := filepath.Abs(f.name)
-			if err != nil {
-				return nil, err
-			}
-			name = beside + ".key"
-			f.newKey = name
-		}
+	name, given, err := f.keyFile()
+	if err != nil {
+		return nil, err
+	}
+	if !given {
 		if _, err := os.Stat(name); errors.Is(err, os.ErrNotExist) {
 			text, err := sealed.NewKey()
 			if err == nil {

@@ -121,6 +121,16 @@ func New(o Options) (*Desk, error) {
 // static are the files that pages load.
 var static = map[string]string{"desk.css": "text/css; charset=utf-8", "confirm.js": "text/javascript; charset=utf-8", "live.js": "text/javascript; charset=utf-8"}
 
+// Stylesheet gives how forms and lists look, for others of this product's pages, on top of the
+// console's.
+func Stylesheet() []byte {
+	b, err := assets.ReadFile("assets/desk.css")
+	if err != nil {
+		panic(err) // it is part of the program
+	}
+	return b
+}
+
 // Handler answers people. Whatever isn't a page or the API of the desk goes to rest, for
 // those who may see something of the tree, in a context that says what (console.Within).
 func (d *Desk) Handler(rest http.Handler) http.Handler {

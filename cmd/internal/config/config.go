@@ -104,6 +104,10 @@ type Source struct {
 	// Verify compares tables with the stores again and again.
 	Verify Verifying `yaml:"verify"`
 
+	// Typed is a password that stands nowhere yet; it counts before all others, and isn't part of
+	// a file.
+	Typed *string `yaml:"-"`
+
 	key string // the file that opens Sealed
 }
 

@@ -10,6 +10,9 @@ import (
 
 // Password gives the source's password, wherever it is. It never stands in an error.
 func (s *Source) Password() (string, error) {
+	if s.Typed != nil {
+		return *s.Typed, nil
+	}
 	if s.Sealed == "" {
 		return s.Secret.Read()
 	}
