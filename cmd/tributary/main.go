@@ -19,6 +19,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tributary-cdc/tributary/cmd/internal/codes"
 	"github.com/tributary-cdc/tributary/cmd/internal/config"
 	languages "github.com/tributary-cdc/tributary/cmd/internal/language"
 )
@@ -157,6 +158,12 @@ func configCommand(say catalogue, lang language) *cobra.Command {
 			if err := config.Load(file, into); err != nil {
 				return err
 			}
+			if w, ok := into.(warner); ok {
+				for _, f := range w.Warnings() {
+					_, do := codes.Explain(f.Code, lang)
+					_, _ = fmt.Fprintf(c.ErrOrStderr(), "[%s] %s\n  %s%s\n", f.Code, f.In(lang), say.toDo, do) // nobody may be left to read it
+				}
+			}
 			_, err = fmt.Fprintln(c.OutOrStdout(), valid)
 			return err
 		}}, &cobra.Command{Use: "example " + all, Short: say.example, Args: say.takes(all), ValidArgs: roles,
@@ -172,6 +179,16 @@ func configCommand(say catalogue, lang language) *cobra.Command {
 			return err
 		}})
 	return c
+}
+
+// warner is a configuration that may be valid and yet not wise.
+type warner interface{ Warnings() []*config.Finding }
+
+// warned logs what is valid and yet not wise.
+func warned(c warner, l *slog.Logger) {
+	for _, f := range c.Warnings() {
+		l.Warn("configuration", "code", f.Code, "finding", f.Error())
+	}
 }
 
 // listen takes the address of the configuration's http, before anything else starts.

@@ -44,6 +44,25 @@ func TestExamplesAreValid(t *testing.T) {
 	}
 }
 
+// TestExposed: a file whose status others can read is valid, and said to be so, in both languages.
+func TestExposed(t *testing.T) {
+	for _, role := range []string{"agent", "worker"} {
+		_, text, _ := call("config", "example", role)
+		for addr, want := range map[string]bool{"127.0.0.1:8061": false, "'[::1]:8061'": false, "localhost:8061": false, "0.0.0.0:8061": true, "':8061'": true, "10.1.2.3:8061": true, "'[::]:8061'": true} {
+			file := filepath.Join(t.TempDir(), role+".yml")
+			if err := os.WriteFile(file, []byte(regexp.MustCompile(`(?m)^http: .*$`).ReplaceAllString(text, "http: "+addr)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			for tag, words := range map[string]string{"en": "without TLS", "zh-CN": "没有 TLS"} {
+				code, out, errs := call("config", "check", role, file, "--lang", tag)
+				if code != 0 || out == "" || (errs != "") != want || want && (!strings.Contains(errs, "[CONFIG_EXPOSED] http ") || !strings.Contains(errs, words)) {
+					t.Errorf("%s at %s: exit %d, %s%s", role, addr, code, out, errs)
+				}
+			}
+		}
+	}
+}
+
 func TestCatalogueIsWhole(t *testing.T) {
 	for lang, c := range texts {
 		v := reflect.ValueOf(c)

@@ -61,6 +61,7 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 	if os.Getenv("GOGC") == "" { // rows leave no garbage, so that collecting twice as often costs nothing
 		debug.SetGCPercent(50)
 	}
+	warned(&c, l)
 	member, retired, err := granted(&c, l)
 	freed := newReleased(&c, retired, l)
 	if err != nil {

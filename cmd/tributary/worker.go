@@ -29,6 +29,7 @@ func runWorker(ctx context.Context, file string, _ io.Writer, l *slog.Logger) er
 	if err := config.Load(file, &c); err != nil {
 		return err
 	}
+	warned(&c, l)
 	if c.DataDir != "" {
 		if err := worker.CleanSpool(c.DataDir); err != nil {
 			return fmt.Errorf("data_dir: %w", err)

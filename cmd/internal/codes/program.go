@@ -8,6 +8,9 @@ var ofProgram = map[string]map[language.Language]explanation{
 	"ADDRESS_IN_USE": {
 		english: {"the address is in use by another program", "give another address in the file, or port 0 for a free one; see whether the program runs twice"},
 		chinese: {"该地址正被另一个程序使用", "在配置文件中换一个地址，或用端口 0 任选一个空闲端口；检查本程序是否重复启动"}},
+	"CONFIG_EXPOSED": {
+		english: {"status, metrics and profiles can be read from other machines, without TLS and without login", "set http to a loopback address; where Prometheus comes from another machine let a proxy with TLS stand before it, or bound who reaches the port (firewall, IPAddressAllow= of the unit)"},
+		chinese: {"状态、指标和性能剖析可从其他机器读取，没有 TLS 也无需登录", "把 http 设为本机回环地址；Prometheus 在其他机器上时，在前面放置带 TLS 的代理，或限制可访问该端口的地址（防火墙、服务的 IPAddressAllow=）"}},
 	"CONFIG_FILE": {
 		english: {"a configuration file can't be read", "check its name and its rights"},
 		chinese: {"无法读取配置文件", "检查文件名与读取权限"}},

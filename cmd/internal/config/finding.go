@@ -21,6 +21,8 @@ const (
 	codeMissing = "CONFIG_MISSING"
 	codeValue   = "CONFIG_VALUE"
 	codeSecret  = "CONFIG_SECRET"
+	// codeExposed: others can reach what has no TLS and no login.
+	codeExposed = "CONFIG_EXPOSED"
 	// What is wrong with an encrypted password.
 	codeKeyFile  = "PASSWORD_KEY_FILE"
 	codeKeyOther = "PASSWORD_KEY_OTHER"
