@@ -104,6 +104,7 @@ func TestLook(t *testing.T) {
 				t.Errorf("%v", got[student])
 			}
 			keyOf(t, h.options)
+			wide(t, h)
 			if missing, err := Missing(t.Context(), h.options, ids); err != nil || !slices.Equal(missing, []string{"xueji.gone"}) {
 				t.Errorf("%q, %v", missing, err)
 			}
@@ -122,6 +123,28 @@ func keyOf(t *testing.T, o Options) {
 	got, err := s.describe(t.Context(), map[string]bool{student: true})
 	if err != nil || !slices.Equal(got[student].key, []string{"part", "id"}) {
 		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// wide: the columns of a table with as many as a server takes are all named and judged.
+func wide(t *testing.T, h *house) {
+	t.Helper()
+	n, engine := 1600, "" // PostgreSQL takes no more
+	if h.options.MySQL != nil {
+		n, engine = 2000, " ENGINE MyISAM"
+	}
+	columns := make([]string, n)
+	for i := range columns {
+		columns[i] = fmt.Sprintf(`"lxdh%d" smallint`, i)
+	}
+	h.run(`CREATE TABLE "xueji"."wide" (` + strings.Join(columns, ", ") + ")" + engine)
+	got, err := Columns(t.Context(), h.options, []string{"xueji.wide", "xueji.plain", "xueji.gone"})
+	if err != nil || len(got) != 2 || len(got["xueji.wide"]) != n || got["xueji.wide"][n-1] != fmt.Sprintf("lxdh%d", n-1) || !slices.Equal(got["xueji.plain"], []string{"id", "kcmc"}) {
+		t.Errorf("%d tables, %d columns, %v, %v", len(got), len(got["xueji.wide"]), got["xueji.plain"], err)
+	}
+	seen, err := Look(t.Context(), h.options, []string{"xueji.wide"})
+	if err != nil || len(seen["xueji.wide"].Hints) != n {
+		t.Errorf("%d of %d are suspected, %v", len(seen["xueji.wide"].Hints), n, err)
 	}
 }
 
