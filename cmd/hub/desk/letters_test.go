@@ -23,7 +23,7 @@ func testLetters(t *testing.T, db servers.DB) {
 	ap := w.person("judge", account.Grant{Role: account.Approver, Org: "330106"})
 	a, cert := w.join("330106")
 	b, certB := w.join("330203")
-	p := state.Proposal{Name: "xueji", Engine: "mysql", Standing: catalog.Authoritative, Tables: []state.ProposedTable{{Table: "a.<script>😀'\"", Dataset: "b"}}}
+	p := state.Proposal{Name: "fresh", Engine: "mysql", Standing: catalog.Authoritative, Tables: []state.ProposedTable{{Table: "a.<script>😀'\"", Dataset: "b"}}}
 	good := w.letter(cert, Told{Agent: a.ID, Made: w.clock().Add(-20 * 24 * time.Hour), Proposal: p})
 	forged := func(f func(*Letter)) string {
 		t.Helper()
@@ -53,7 +53,7 @@ func testLetters(t *testing.T, db servers.DB) {
 	}{
 		"nothing":             {"", "LETTER_INVALID", http.StatusBadRequest},
 		"another file":        {"{}", "LETTER_INVALID", http.StatusBadRequest},
-		"changed":             {forged(func(l *Letter) { l.Payload = []byte(strings.Replace(string(l.Payload), "xueji", "renshi", 1)) }), "LETTER_FORGED", http.StatusForbidden},
+		"changed":             {forged(func(l *Letter) { l.Payload = []byte(strings.Replace(string(l.Payload), "fresh", "renshi", 1)) }), "LETTER_FORGED", http.StatusForbidden},
 		"no signature":        {forged(func(l *Letter) { l.Signature = nil }), "LETTER_FORGED", http.StatusForbidden},
 		"no certificate":      {forged(func(l *Letter) { l.Certificate = "x" }), "LETTER_INVALID", http.StatusBadRequest},
 		"another authority":   {forged(func(l *Letter) { l.Certificate = string(strange.PEM) }), "LETTER_FORGED", http.StatusForbidden},
@@ -68,14 +68,24 @@ func testLetters(t *testing.T, db servers.DB) {
 		}
 	}
 	asked := data[state.Request](t, op.want(http.StatusOK, "", http.MethodPost, "/api/requests", map[string]any{"letter": good}))
-	if asked.Source != "330106-xueji" || asked.Agent != a.ID || asked.Sponsor != sponsor || asked.State != state.Pending {
+	if asked.Source != "330106-fresh" || asked.Agent != a.ID || asked.Sponsor != sponsor || asked.State != state.Pending {
 		t.Errorf("%+v", asked)
 	}
 	op.want(http.StatusConflict, "REQUEST_PENDING", http.MethodPost, "/api/requests", map[string]any{"letter": good})
 	if _, body, _ := op.do(http.MethodGet, "/api/agents/"+a.ID+"/assignments", nil); w.carried(body).Sources == nil || len(w.carried(body).Sources) != 0 {
 		t.Errorf("%s", body)
 	}
+	shows := func(to *client, path, want string) {
+		t.Helper()
+		w.look()
+		if status, page, _ := to.do(http.MethodGet, path, nil); status != http.StatusOK || !strings.Contains(page, want) {
+			t.Errorf("%s: %d %s", path, status, page)
+		}
+	}
+	shows(w.person("beside", account.Grant{Role: account.Operator, Org: "330108"}), "/tree?lang=en", "Nothing is registered yet")
 	ap.want(http.StatusOK, "", http.MethodPost, fmt.Sprintf("/api/requests/%d/approve", asked.ID), map[string]any{"tables": []string{p.Tables[0].Table}})
+	shows(op, "/sources/330106-fresh?lang=en", "never heard of since its approval, ")
+	shows(op, "/sources/330106-fresh?lang=zh-CN", "从未上报（批准于 ")
 	op.want(http.StatusConflict, "LETTER_USED", http.MethodPost, "/api/requests", map[string]any{"letter": good})
 	_, body, _ := op.do(http.MethodGet, "/api/agents/"+a.ID+"/assignments", nil)
 	if g := w.carried(body); g.Agent != a.ID || len(g.Sources) != 1 || g.Sources[0].Tables[p.Tables[0].Table] != "b" {

@@ -122,6 +122,7 @@ var catalogue = map[string][2]string{
 	"tree.health": {"Health", "状况"}, "tree.sources": {"Sources", "数据源"}, "tree.lag": {"Lag", "延迟"}, "tree.rate": {"Rows/s", "行/秒"}, "tree.behind": {"Backlog, rows", "积压行数"}, "tree.catchup": {"Caught up in", "预计追平"}, "tree.word": {"Last error", "最近错误"},
 	"tree.well": {"all well", "全部正常"}, "tree.nosource": {"no source", "无数据源"}, "tree.more": {"%d more orgs aren't listed: look for them by name.", "还有 %d 个机构未列出，请按名称查找。"},
 	"tree.list": {"Sources", "数据源"}, "tree.list.note": {"%d found, the worst first. A dash means that it isn't known, or that nothing has flowed in the last minute.", "共 %d 个，问题最严重的在前。“—”表示未知，或近一分钟没有变更。"},
+	"unheard.since": {" since its approval, %s, agent %s", "（批准于 %s，agent 为 %s）"}, "unheard.do": {"See whether the agent has fetched its assignment, runs, and reaches the log.", "检查 agent 是否已取得分配单、是否在运行、能否连上日志。"},
 	"tree.unregistered": {"Nothing is registered yet", "尚未登记任何数据源"}, "tree.unregistered.do": {"An operator invites an agent; its DBA proposes a source, an approver decides, and it is here at once.", "由操作员邀请 agent，其 DBA 提交申请，审批人批准后，数据源即出现在这里。"},
 	"tree.none": {"No source fits", "没有符合条件的数据源"}, "tree.none.do": {"Change the filter. A source appears once its request is approved or its agent reports.", "请更改条件。申请获批或 agent 上报后，数据源会出现在这里。"},
 	"tree.pages": {"Pages of the list", "列表分页"}, "tree.page": {"page %d of %d", "第 %d 页，共 %d 页"}, "tree.next": {"Next", "下一页"}, "tree.before": {"Back", "上一页"},
