@@ -125,18 +125,34 @@ func (r *Reader) altered(t []token, database string, names, known []string, text
 	}
 	for _, name := range known {
 		// A column that comes back is NULL in all rows; the store still has what it held.
-		again := slices.ContainsFunc(a.added, func(c string) bool { return slices.Contains(r.state.Gone[name], c) })
-		for _, c := range a.gone {
-			if r.state.Gone == nil {
-				r.state.Gone = map[string][]string{}
-			}
-			if !slices.Contains(r.state.Gone[name], c) {
-				r.state.Gone[name] = append(r.state.Gone[name], c)
-			}
-		}
-		r.alter(event.Alteration{Table: name, Reason: text, Reread: !a.quiet || again || len(names) > 1})
+		r.lost(name, a.gone...)
+		again := slices.ContainsFunc(a.added, func(c string) bool {
+			return slices.Contains(r.state.Gone[name], c) || slices.Contains(r.state.Gone[name], anyColumn) || r.state.Gone[anyTable] != nil
+		})
+		// Rows of before may have got a default that this statement has made.
+		early := r.txn.Position.Place.Compare(r.state.Filled[name]) < 0
+		r.alter(event.Alteration{Table: name, Reason: text, Reread: !a.quiet || again || early || len(names) > 1})
 	}
 	return nil
+}
+
+// What stands in the state for columns that nobody knows: those of a table that had the
+// name before, and of all tables those that they lost in a gap.
+const (
+	anyColumn = "*"
+	anyTable  = "*"
+)
+
+// lost notes columns that the store may have, and the table hasn't.
+func (r *Reader) lost(name string, columns ...string) {
+	for _, c := range columns {
+		if r.state.Gone == nil {
+			r.state.Gone = map[string][]string{}
+		}
+		if !slices.Contains(r.state.Gone[name], c) {
+			r.state.Gone[name] = append(r.state.Gone[name], c)
+		}
+	}
 }
 
 // indexed follows a change of a table's indexes, which may give its rows another key.
@@ -173,6 +189,7 @@ func (r *Reader) created(name string, what effect) error {
 		}
 		return err
 	case what == replaces && there:
+		r.lost(name, anyColumn)
 		ok, err := r.traced(name)
 		if err == nil && ok {
 			r.alter(event.Alteration{Table: name, Reason: "the table was created anew", Reread: true})
@@ -191,11 +208,14 @@ func (r *Reader) arrives(name, reason string) {
 		r.deliver(name, reason)
 		return
 	}
+	r.lost(name, anyColumn)
 	r.alter(event.Alteration{Table: name, Reason: reason, Reread: true})
 }
 
-// deliver delivers a stopped table again, and has it read.
+// deliver delivers a stopped table again, and has it read. Nobody has followed meanwhile
+// what columns it lost.
 func (r *Reader) deliver(name, reason string) {
+	r.lost(name, anyColumn)
 	r.state.Stopped = slices.DeleteFunc(r.state.Stopped, func(s event.TableStop) bool { return s.Table == name })
 	delete(r.relations, name)
 	r.alter(event.Alteration{Table: name, Reason: reason, Reread: true, Resumed: true})

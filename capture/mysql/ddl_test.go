@@ -87,6 +87,7 @@ func testChanged(t *testing.T, g *rig) {
 		{"ALTER TABLE moving CHANGE note remark varchar(9) CHARACTER SET gbk", true, "(2, 5, '学')", "n uint64, id int32, remark string(9)", "2 5 学"},
 		{"ALTER TABLE moving DROP n", false, "(6, 'z')", "id int32, remark string(9)", "6 z"},
 		{"ALTER TABLE moving ADD note int", true, "(7, 'z', 7)", "id int32, remark string(9), note int32", "7 z 7"}, // the store has a note
+		{"ALTER TABLE moving DROP note, ADD note int", true, "(71, 'z', 7)", "id int32, remark string(9), note int32", "71 z 7"},
 		{"ALTER TABLE moving DROP note, ADD k int NOT NULL DEFAULT 1, DROP PRIMARY KEY, ADD PRIMARY KEY (id, k)", true, "(8, 'z', 8)", "id int32, remark string(9), k int32", "8 z 8"},
 		{"ALTER TABLE moving COMMENT 'x', FORCE", false, "(9, 'z', 9)", "id int32, remark string(9), k int32", "9 z 9"},
 	} {
@@ -160,6 +161,10 @@ func testTables(t *testing.T, g *rig) {
 	g.alters("s", "RENAME", true, true)
 	g.run("INSERT INTO s VALUES (5)")
 	g.comes("s", "id int32", "5")
+	g.run("ALTER TABLE s ADD n int") // the store has an n, of the table that had the name
+	g.alters("s", "ADD n", true, false)
+	g.run("INSERT INTO s VALUES (51, 1)")
+	g.comes("s", "id int32, n int32", "51 1")
 	g.run("CREATE TABLE s_fresh (id int PRIMARY KEY)")
 	g.run("INSERT INTO s_fresh VALUES (6)")
 	g.comes("s_fresh", "id int32", "6")

@@ -50,7 +50,9 @@ func (r *Reader) doubt(rel *relation, row *event.Row) bool {
 }
 
 // defaults asks the catalogue what columns become that an image leaves out, and which ones
-// MariaDB computes when they are read. It may stop the table.
+// MariaDB computes when they are read. It may stop the table. The catalogue may be newer
+// than the row: until reading has come to where the log ended then, a statement that alters
+// the table has it read again (see altered).
 func (r *Reader) defaults(rel *relation) error {
 	rows, err := r.query("read the defaults of "+rel.name, `SELECT COLUMN_NAME, COALESCE(COLUMN_DEFAULT, ''), COLUMN_DEFAULT IS NULL, IS_NULLABLE, EXTRA
 		FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION`, rel.table.Database, rel.table.Name)
@@ -78,6 +80,14 @@ func (r *Reader) defaults(rel *relation) error {
 			rel.filled[i], rel.raw[i] = v, anomaly
 		}
 	}
+	until, _, err := r.end()
+	if err != nil {
+		return err
+	}
+	if r.state.Filled == nil {
+		r.state.Filled = map[string]event.Place{}
+	}
+	r.state.Filled[rel.name], r.owed = until, true
 	return nil
 }
 

@@ -35,9 +35,13 @@ type state struct {
 	// from it yet: where its log goes on only the GTIDs tell.
 	Joining bool              `json:"joining,omitempty"`
 	Stopped []event.TableStop `json:"stopped,omitempty"`
-	// Gone are the columns that tables have lost, by "database.table", in lower case.
-	Gone  map[string][]string `json:"gone,omitempty"`
-	Added []string            `json:"added,omitempty"` // tables beside those of the patterns
+	// Gone are the columns that tables have lost, by "database.table", in lower case; those
+	// of another table that had the name before are anyColumn.
+	Gone map[string][]string `json:"gone,omitempty"`
+	// Filled are the tables whose rows have got defaults of the catalogue, each with the
+	// log's end when that was read, until reading has passed it.
+	Filled map[string]event.Place `json:"filled,omitempty"`
+	Added  []string               `json:"added,omitempty"` // tables beside those of the patterns
 	// Patterns are the patterns, by four bytes each: there may be one per table.
 	Patterns []byte `json:"patterns,omitempty"`
 	// Defined are the definitions of tables that the log doesn't describe, see definitions.pack.
@@ -317,6 +321,7 @@ func (r *Reader) repair(res capture.Resume) error {
 		return err
 	}
 	r.state.Epoch, r.state.Added = capture.NextEpoch(old.Epoch, res.Last.Epoch), old.Added
+	r.lost(anyTable, anyColumn)
 	return nil
 }
 

@@ -51,6 +51,7 @@ func testReader(t *testing.T, db servers.DB) {
 		"table without transactions":  testMyISAM,
 		"minimal images":              testMinimal,
 		"minimal inserts":             testMinimalInsert,
+		"a default of later":          testLaterDefault,
 		"virtual columns":             testVirtual,
 		"compressed in zlib's frame":  testZlibFrames,
 		"fractions of before 10.1":    testOldFractions,

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/go-mysql-org/go-mysql/replication"
@@ -268,6 +269,7 @@ func (r *Reader) encodeState() ([]byte, error) {
 	if r.gtids != nil {
 		r.state.GTIDs = r.gtids.String()
 	}
+	maps.DeleteFunc(r.state.Filled, func(_ string, until event.Place) bool { return until.Compare(r.at) <= 0 })
 	var err error
 	if r.state.Defined, err = r.defs.pack(); err != nil {
 		return nil, err
