@@ -31,7 +31,7 @@ func (r *Reader) addTables(ctx context.Context) error {
 	}
 	for _, name := range fresh {
 		if f := now[name]; f != nil {
-			r.state.Shapes[name] = f.shape
+			r.state.Shapes[name] = f.worn(true)
 		}
 	}
 	for id, old := range r.relations {

@@ -101,6 +101,8 @@ func testChanged(t *testing.T, g *rig) {
 		{"ALTER n TYPE bigint USING 2 * n", "another file", true, "(6, 'y', 6)", "id int32, note string, n int64: 6 y 6", true},
 		{"ALTER n DROP NOT NULL", "altered", false, "(7, 'y', NULL)", "id int32, note string, n int64: 7 y ~", false},
 		{"RENAME note TO remark", "renamed", true, "(8, 'y', 8)", "id int32, remark string, n int64: 8 y 8", false},
+		{"ADD note varchar(5)", "added", true, "(81, 'y', 8, 'z')", "id int32, remark string, n int64, note string: 81 y 8 z", false}, // the store has a note
+		{"DROP note", "dropped", true, "(82, 'y', 8)", "id int32, remark string, n int64: 82 y 8", false},
 		{"DROP n", "dropped", true, "(9, 'y')", "id int32, remark string: 9 y", false},
 		{"ADD n int", "added", true, "(10, 'y', 10)", "id int32, remark string, n int32: 10 y 10", false}, // the store has an n
 		{"DROP CONSTRAINT moving_pkey, ALTER remark SET NOT NULL, ADD PRIMARY KEY (remark, id)", "altered", false, "(11, 'z', 11)", "id int32, remark string, n int32: 11 z 11", false},
@@ -198,6 +200,9 @@ func testTables(t *testing.T, g *rig) {
 	run(t, g.sql, `ALTER PUBLICATION "`+publication+`" ADD TABLE s`)
 	run(t, g.sql, `INSERT INTO s VALUES (4)`)
 	g.meets("s altered, the publication has got it, reread true, resumed true", "s id int32: 4")
+	run(t, g.sql, `ALTER TABLE s ADD n int`) // the store has an n, of the table that had the name
+	run(t, g.sql, `INSERT INTO s VALUES (5, 5)`)
+	g.meets("s altered, columns were added, reread true, resumed false", "s id int32, n int32: 5 5")
 }
 
 // testRestartTable delivers a stopped table again when a person says so.

@@ -154,7 +154,7 @@ func (r *Reader) repair(ctx context.Context, id pglogrepl.IdentifySystemResult, 
 	if err := r.first(ctx, id); err != nil {
 		return err
 	}
-	r.state.Epoch, r.state.Added = capture.NextEpoch(old.Epoch, res.Last.Epoch), old.Added
+	r.state.Epoch, r.state.Added, r.repaired = capture.NextEpoch(old.Epoch, res.Last.Epoch), old.Added, true
 	return nil
 }
 

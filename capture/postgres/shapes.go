@@ -30,6 +30,10 @@ type shape struct {
 	// of the catalogue they come from.
 	Columns uint32 `json:"c"`
 	Changes uint32 `json:"x"`
+	// Worn says that the store may have columns that the table hasn't, and whose names new
+	// ones may take: those of another table that had the name, of a column that was
+	// renamed, or of before a gap.
+	Worn bool `json:"w,omitempty"`
 }
 
 // found is a table as the catalogue has it now.
@@ -124,6 +128,19 @@ func (f *found) upTo(last int) (columns, changes uint32) {
 	return sums[0], sums[1]
 }
 
+// worn gives the shape to remember.
+func (f *found) worn(yes bool) shape {
+	s := f.shape
+	s.Worn = yes
+	return s
+}
+
+// replaces reports whether the store may have columns of what a table was, and it hasn't.
+func (f *found) replaces(was shape) bool {
+	columns, _ := f.upTo(was.Last)
+	return was.Worn || f.OID != was.OID || columns != was.Columns
+}
+
 // differs says how a table differs from what it was, empty if it doesn't, and whether
 // rows of before may have other values, or be gone. With blind a TRUNCATE shows by the
 // table's file only.
@@ -131,7 +148,7 @@ func (f *found) differs(was shape, blind bool) (how string, reread bool) {
 	columns, changes := f.upTo(was.Last)
 	quiet := true
 	for i, number := range f.numbers {
-		quiet = quiet && (int(number) <= was.Last || f.plain[i] && !f.dropped)
+		quiet = quiet && (int(number) <= was.Last || f.plain[i] && !f.dropped && !was.Worn)
 	}
 	switch {
 	case f.OID != was.OID:
@@ -171,7 +188,7 @@ func (r *Reader) look(ctx context.Context, oid uint32) (changed bool, err error)
 		if r.state.Shapes == nil { // a first start
 			r.state.Shapes = map[string]shape{}
 			for name, f := range now {
-				r.state.Shapes[name] = f.shape
+				r.state.Shapes[name] = f.worn(r.repaired)
 			}
 		}
 		if err := r.missing(ctx, now); err != nil {
@@ -194,7 +211,7 @@ func (r *Reader) look(ctx context.Context, oid uint32) (changed bool, err error)
 			}
 		}
 		delete(r.pending, name)
-		r.state.Shapes[name] = now[name].shape
+		r.state.Shapes[name] = now[name].worn(!known || now[name].replaces(was))
 		if how == "" {
 			continue
 		}
