@@ -299,7 +299,7 @@ func acceptedLosses(t *testing.T, b *bench) {
 		w := l.source(1, 1, shape("s1", "n int32"))
 		w.apply(change(event.Create, 1, 70000), change(event.Create, 2, 2))
 		narrow := shape("s1", "n int16")
-		narrow.Key = []int{1}
+		narrow.Key, narrow.Columns[0].Nullable = []int{1}, true
 		w.become(2, narrow)
 		a.await(t, "s1", w.apply(change(event.Update, 20, 2), change(event.Create, 3, 3)))
 		haltedBy(t, c, `column "n": int32 → int16; key: (id) → (n)`)
@@ -308,6 +308,8 @@ func acceptedLosses(t *testing.T, b *bench) {
 		if got := texts(t, c, "SELECT id || '|' || n FROM ods.pupil ORDER BY id"); !slices.Equal(got, []string{"1|70000", "3|3", "20|2"}) {
 			t.Errorf("rows %q", got)
 		}
+		a.await(t, "s1", w.apply(change(event.Create, nil, 4))) // what was the key may be NULL now
+		whole(t, c)
 	})
 }
 

@@ -312,7 +312,7 @@ func (h home) compare(ctx context.Context, tx pgx.Tx, t *schema.Table, f followi
 				return nil, err
 			}
 		case t.IsKey(i):
-			return nil, refuse("key column %q is missing", col.Name)
+			return nil, refuse("key column %q is missing: DROP TABLE it, then tributary table reread %s %s makes it again, with its rows", col.Name, t.Source, t.ID())
 		case f.rule == EvolutionIgnore && !f.accepted:
 			left = append(left, i)
 		case f.lost(col.Name) && !f.accepted:
@@ -352,14 +352,14 @@ func (h home) compareKeys(ctx context.Context, tx pgx.Tx, t *schema.Table, f fol
 	case !found:
 		return refuse("no primary key, wanted %v", want)
 	case !slices.Equal(is, want):
-		return h.rekey(ctx, tx, t, f, func(why string) error { return refuse("primary key is %v, wanted %v%s", is, want, why) })
+		return h.rekey(ctx, tx, t, f, is, func(why string) error { return refuse("primary key is %v, wanted %v%s", is, want, why) })
 	}
 	return nil
 }
 
-// rekey gives the table another primary key, if a person has accepted that and no other
+// rekey gives the table another primary key than it has (is), if a person has accepted that and no other
 // source has rows in it.
-func (h home) rekey(ctx context.Context, tx pgx.Tx, t *schema.Table, f following, refuse func(why string) error) error {
+func (h home) rekey(ctx context.Context, tx pgx.Tx, t *schema.Table, f following, is []string, refuse func(why string) error) error {
 	var alone bool
 	var constraint string
 	err := tx.QueryRow(ctx, `SELECT NOT EXISTS (SELECT FROM tributary.target WHERE schema = $1 AND name = $2 AND source <> $3), (SELECT conname::text FROM pg_constraint WHERE conrelid = $4::regclass AND contype = 'p')`,
@@ -374,7 +374,14 @@ func (h home) rekey(ctx context.Context, tx pgx.Tx, t *schema.Table, f following
 	for _, name := range h.primary(t) {
 		keys = append(keys, ident(name))
 	}
-	_, err = tx.Exec(ctx, "ALTER TABLE "+h.ident()+" DROP CONSTRAINT "+ident(constraint)+", ADD PRIMARY KEY ("+strings.Join(keys, ", ")+")")
+	change := "ALTER TABLE " + h.ident() + " DROP CONSTRAINT " + ident(constraint) + ", ADD PRIMARY KEY (" + strings.Join(keys, ", ") + ")"
+	for _, name := range is { // what was in the key may be NULL from now on, or be gone
+		ours := func(l lineageColumn) bool { return l.name == name }
+		if !slices.Contains(h.primary(t), name) && name != placed && !slices.ContainsFunc(lineage, ours) {
+			change += ", ALTER COLUMN " + ident(name) + " DROP NOT NULL"
+		}
+	}
+	_, err = tx.Exec(ctx, change)
 	var pe *pgconn.PgError
 	if errors.As(err, &pe) && refusesData(pe.Code) { // rows of before have no value there, or the same one
 		return refuse(": " + pe.Message)
