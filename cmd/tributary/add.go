@@ -358,9 +358,22 @@ func (a *addition) check(ctx context.Context, s newSource, dir string) (*checked
 	if err != nil {
 		return nil, err
 	}
-	r := &results[0]
-	if r.err != nil {
-		return nil, &problem{code: "SOURCE_UNREACHABLE", words: r.Error, class: errUnreachable}
+	return &results[0], results[0].reached()
+}
+
+// reached gives why a look at a source hasn't come as far as its server: it isn't there, or it
+// lets the user not in, which preflight tells as a finding.
+func (r *checked) reached() error {
+	switch {
+	case r.err != nil:
+		return &problem{code: "SOURCE_UNREACHABLE", words: r.Error, class: errUnreachable}
+	case r.Server == "" && len(r.Findings) > 0:
+		f := r.Findings[0]
+		p := &problem{code: f.Code, words: f.Found}
+		if len(f.Repairs) > 0 {
+			p.hint = cmp.Or(f.Repairs[0].Agent, f.Repairs[0].SQL)
+		}
+		return p
 	}
-	return r, nil
+	return nil
 }

@@ -97,6 +97,9 @@ func byPage(t *testing.T, db servers.DB, dir string) {
 	if page := post("/server", with("port", "1")); !strings.Contains(page, "SOURCE_UNREACHABLE") {
 		t.Errorf("%s", page)
 	}
+	if page := post("/server", with("password", "wrong")); !strings.Contains(page, `role="alert"`) || strings.Contains(page, "xueji.student") {
+		t.Errorf("a wrong password: %s", page)
+	}
 	page := post("/server", server)
 	for _, want := range []string{"xueji.student", "sfzjh", "xueji.score", "SOURCE_TLS", "Repair script"} {
 		if !strings.Contains(page, want) {
@@ -137,6 +140,20 @@ func byPage(t *testing.T, db servers.DB, dir string) {
 	s := c.Sources[0]
 	if password, err := s.Password(); err != nil || password != db.Password || len(s.Tables) != 1 || s.Tables[0] != "xueji.student" || s.Datasets["xueji.student"] != "pupil" || s.FirstStart != "load" || s.Sealed == "" {
 		t.Errorf("%+v, %v", s, err)
+	}
+	sealed, err := os.ReadFile(s.Sealed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errs := call("source", "password", agent, "xueji", "--password-file", file(t, "wrong", "wrong\n")); code == 0 || out != "" {
+		t.Errorf("a password that doesn't log in is taken: %s%s", out, errs)
+	}
+	if again, err := os.ReadFile(s.Sealed); err != nil || string(again) != string(sealed) {
+		t.Errorf("it has replaced the one before: %v", err)
+	}
+	well(t, "source", "password", agent, "xueji", "--password-file", file(t, "right", db.Password+"\n"))
+	if password, err := s.Password(); err != nil || password != db.Password {
+		t.Errorf("after the change: %v", err)
 	}
 	b, err := os.ReadFile(agent)
 	if err != nil || !strings.HasPrefix(string(b), "# kept\n") || strings.Contains(string(b), db.Password) {

@@ -210,8 +210,8 @@ func (say passwordText) change(c *cobra.Command, lang language, file *editedAgen
 	if err != nil {
 		return err
 	}
-	if results[0].err != nil {
-		return &problem{code: "SOURCE_UNREACHABLE", words: results[0].Error, class: errUnreachable}
+	if err := results[0].reached(); err != nil {
+		return err
 	}
 	text, _, err := file.withSealed(s.Name, kept)
 	if err != nil {
