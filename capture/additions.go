@@ -12,14 +12,29 @@ type Additions struct {
 	waits atomic.Bool
 	mu    sync.Mutex
 	taken []string // delivered, in order
-	fresh []string // asked for
+	asked []asked
+}
+
+// asked is what somebody wants of a table.
+type asked struct {
+	table string
+	leave bool
 }
 
 // Add asks for a table.
 func (a *Additions) Add(table string) {
+	a.ask(asked{table: table})
+}
+
+// Remove asks that a table be left, which was added.
+func (a *Additions) Remove(table string) {
+	a.ask(asked{table: table, leave: true})
+}
+
+func (a *Additions) ask(what asked) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.fresh = append(a.fresh, table)
+	a.asked = append(a.asked, what)
 	a.waits.Store(true)
 }
 
@@ -27,26 +42,38 @@ func (a *Additions) Add(table string) {
 func (a *Additions) Reset(taken []string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.taken, a.fresh = slices.Clone(taken), nil
+	a.taken, a.asked = slices.Clone(taken), nil
 	a.waits.Store(false)
 }
 
-// Take gives the tables that are delivered from here on and weren't before. It costs
-// next to nothing while nobody has asked.
-func (a *Additions) Take() (fresh []string) {
+// Take gives the tables that are delivered from here on and weren't before, and those that
+// were and aren't. It costs next to nothing while nobody has asked.
+func (a *Additions) Take() (fresh, left []string) {
 	if !a.waits.Load() {
-		return nil
+		return nil, nil
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, t := range a.fresh {
-		if !slices.Contains(a.taken, t) {
-			a.taken, fresh = append(a.taken, t), append(fresh, t)
+	before := slices.Clone(a.taken)
+	for _, x := range a.asked {
+		a.taken = slices.DeleteFunc(a.taken, func(t string) bool { return t == x.table })
+		if !x.leave {
+			a.taken = append(a.taken, x.table)
 		}
 	}
-	a.fresh = nil
+	a.asked = nil
 	a.waits.Store(false)
-	return fresh
+	return without(a.taken, before), without(before, a.taken)
+}
+
+// without gives those of tables that aren't among others.
+func without(tables, others []string) (out []string) {
+	for _, t := range tables {
+		if !slices.Contains(others, t) {
+			out = append(out, t)
+		}
+	}
+	return out
 }
 
 // Has reports whether a table is delivered.

@@ -7,7 +7,7 @@ import (
 
 func TestAdditions(t *testing.T) {
 	var a Additions
-	if got := a.Take(); got != nil || a.Has("d.a") {
+	if got, left := a.Take(); got != nil || left != nil || a.Has("d.a") {
 		t.Errorf("nobody asked, %v", got)
 	}
 	a.Reset([]string{"d.a"})
@@ -17,18 +17,28 @@ func TestAdditions(t *testing.T) {
 	if a.Has("d.b") {
 		t.Error("delivered before it was taken up")
 	}
-	if got := a.Take(); !slices.Equal(got, []string{"d.b"}) {
+	if got, left := a.Take(); !slices.Equal(got, []string{"d.b"}) || left != nil {
 		t.Errorf("taken up %v, want d.b once", got)
 	}
-	if got := a.Take(); got != nil {
+	if got, left := a.Take(); got != nil || left != nil {
 		t.Errorf("taken up again: %v", got)
 	}
 	if got := a.List(); !slices.Equal(got, []string{"d.a", "d.b"}) {
 		t.Errorf("delivered %v", got)
 	}
+	a.Remove("d.a")
+	a.Remove("d.none")
+	a.Add("d.c")
+	a.Remove("d.c")
+	if !a.Has("d.a") {
+		t.Error("left before that was taken up")
+	}
+	if got, left := a.Take(); got != nil || !slices.Equal(left, []string{"d.a"}) || a.Has("d.a") {
+		t.Errorf("taken up %v, left %v; want d.a left", got, left)
+	}
 	a.Add("d.c")
 	a.Reset(nil)
-	if got := a.Take(); got != nil || a.Has("d.a") {
+	if got, left := a.Take(); got != nil || left != nil || a.Has("d.a") {
 		t.Errorf("a start from another state delivers %v", got)
 	}
 }

@@ -66,6 +66,25 @@ func testAdd(t *testing.T, g *rig) {
 	if got := f.Loader.Added(); !slices.Equal(got, []string{table}) {
 		t.Errorf("added are %q", got)
 	}
+	if err := f.Loader.Remove(t.Context(), g.name+".a"); !errors.Is(err, snapshot.ErrNotAdded) {
+		t.Errorf("remove a table of the patterns: %v", err)
+	}
+	if err := f.Loader.Remove(t.Context(), table); err != nil {
+		t.Fatal(err)
+	}
+	f.Until(m, loadtest.Removed("x"))
+	g.run("UPDATE x SET v = 'passed over' WHERE k = 3")
+	g.run("INSERT INTO a VALUES (-3, 'last')")
+	f.Until(m, func(*event.Segment) bool { return m["-3"] == "last" })
+	if m["3"] != "again" || len(f.Loader.Added()) > 0 {
+		t.Errorf("a removed table: row 3 is %q, added are %q", m["3"], f.Loader.Added())
+	}
+	f.Add(table)
+	f.Until(m, loadtest.Ended("x"))
+	g.run("UPDATE x SET v = 'back' WHERE k = 4")
+	f.Until(m, func(*event.Segment) bool { return m["4"] == "back" })
+	delete(m, "-3")
+	m.Compare(t, g.query("SELECT k FROM x ORDER BY k"), g.query("SELECT v FROM x ORDER BY k"))
 }
 
 // testAddHeld adds a table while a commit of it is in the log, was passed over, and can't

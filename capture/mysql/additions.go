@@ -7,17 +7,33 @@ import (
 	"slices"
 
 	"github.com/tributary-cdc/tributary/capture/snapshot"
+	"github.com/tributary-cdc/tributary/stream/event"
 )
 
 // Add implements snapshot.Adder. Include has seen to it that the name is as the server keeps it.
 func (r *Reader) Add(table string) { r.additions.Add(table) }
 
-// addTables takes up tables that were added, between two transactions, and hands out the
-// state that says so.
+// Remove implements snapshot.Adder.
+func (r *Reader) Remove(table string) { r.additions.Remove(table) }
+
+// Configured implements snapshot.Adder.
+func (r *Reader) Configured(table string) bool { return Wanted(r.o.Tables, table, r.caseless) }
+
+// addTables takes up tables that were added, and leaves those that were removed, between
+// two transactions, and hands out the state that says so.
 func (r *Reader) addTables() error {
-	fresh := r.additions.Take()
-	if len(fresh) == 0 {
+	fresh, left := r.additions.Take()
+	if len(fresh)+len(left) == 0 {
 		return nil
+	}
+	for _, name := range left {
+		if r.Configured(name) {
+			continue
+		}
+		delete(r.known, name)
+		delete(r.relations, name)
+		r.forget(name)
+		r.state.Stopped = slices.DeleteFunc(r.state.Stopped, func(s event.TableStop) bool { return s.Table == name })
 	}
 	for _, name := range fresh {
 		r.known[name] = true

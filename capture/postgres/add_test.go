@@ -74,6 +74,27 @@ func added(t *testing.T, g *rig, beside bool) {
 	if got := f.Loader.Added(); len(got) != 1 || got[0] != g.o.Database+".other.x" {
 		t.Errorf("added are %q", got)
 	}
+	if !beside {
+		return
+	}
+	if err := f.Loader.Remove(t.Context(), g.o.Database+".public.a"); !errors.Is(err, snapshot.ErrNotAdded) {
+		t.Errorf("remove a table of the patterns: %v", err)
+	}
+	if err := f.Loader.Remove(t.Context(), g.o.Database+".other.x"); err != nil {
+		t.Fatal(err)
+	}
+	f.Until(m, loadtest.Removed("x"))
+	run(t, g.sql, "UPDATE other.x SET v = 'passed over' WHERE k = 3; INSERT INTO a VALUES (-2, 'last')")
+	f.Until(m, func(*event.Segment) bool { return m["-2"] == "last" })
+	if m["3"] != "again" || len(f.Loader.Added()) > 0 {
+		t.Errorf("a removed table: row 3 is %q, added are %q", m["3"], f.Loader.Added())
+	}
+	f.Add(g.o.Database + ".other.x")
+	f.Until(m, loadtest.Ended("x"))
+	run(t, g.sql, "UPDATE other.x SET v = 'back' WHERE k = 4")
+	f.Until(m, func(*event.Segment) bool { return m["4"] == "back" })
+	delete(m, "-2")
+	m.Compare(t, g.texts("SELECT k::text FROM other.x ORDER BY k"), g.texts("SELECT v FROM other.x ORDER BY k"))
 }
 
 // testAddOfOthers adds a table of a publication that belongs to somebody else: the load

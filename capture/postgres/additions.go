@@ -11,18 +11,31 @@ import (
 
 	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/capture/snapshot"
+	"github.com/tributary-cdc/tributary/stream/event"
 )
 
 // Add implements snapshot.Adder.
 func (r *Reader) Add(table string) { r.additions.Add(table) }
 
-// addTables takes up tables that were added, between two transactions, and hands out the
-// state that says so. The server doesn't describe a table twice, so one that it has
+// Remove implements snapshot.Adder. The publication stays as it is.
+func (r *Reader) Remove(table string) { r.additions.Remove(table) }
+
+// Configured implements snapshot.Adder.
+func (r *Reader) Configured(table string) bool {
+	name, ok := strings.CutPrefix(table, r.o.Database+".")
+	return ok && capture.Matches(r.o.Tables, name)
+}
+
+// addTables takes up tables that were added, and leaves those that were removed, between
+// two transactions, and hands out the state that says so. The server doesn't describe a table twice, so one that it has
 // described, and nobody had asked for, is looked at again.
 func (r *Reader) addTables(ctx context.Context) error {
-	fresh := r.additions.Take()
-	if len(fresh) == 0 {
+	fresh, left := r.additions.Take()
+	if len(fresh)+len(left) == 0 {
 		return nil
+	}
+	for _, name := range left {
+		r.leave(name)
 	}
 	r.state.Added = r.additions.List()
 	now, err := r.shapes(ctx, 0) // as they are now they will be loaded
@@ -43,6 +56,22 @@ func (r *Reader) addTables(ctx context.Context) error {
 		}
 	}
 	return r.idle()
+}
+
+// leave passes a table over from here on.
+func (r *Reader) leave(table string) {
+	name := strings.TrimPrefix(table, r.o.Database+".")
+	if r.Configured(table) {
+		return
+	}
+	delete(r.state.Shapes, table)
+	delete(r.suspects, table)
+	r.state.Stopped = slices.DeleteFunc(r.state.Stopped, func(s event.TableStop) bool { return s.Table == table })
+	for id, old := range r.relations {
+		if old.said.Namespace+"."+old.said.Name == name {
+			r.relations[id] = &relation{name: name, said: old.said}
+		}
+	}
 }
 
 // errNotAdded rolls back.

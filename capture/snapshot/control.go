@@ -30,6 +30,8 @@ var (
 	ErrAppend = errors.New("rows without a key can't be loaded, the log of changes begins with the first one that is delivered (append mode)")
 	// ErrNotStarted: nobody knows yet what is captured.
 	ErrNotStarted = errors.New("the source isn't being read yet: see tributary status")
+	// ErrNotAdded: only what an order has added can be left by one.
+	ErrNotAdded = errors.New("no order has added the table, or the patterns have it: take it out of the source's tables in the configuration")
 	// ErrFixed: the reader can't take further tables.
 	ErrFixed = errors.New("this reader takes no further tables")
 )
@@ -136,6 +138,37 @@ func (l *Loader) Add(ctx context.Context, table string) error {
 	return nil
 }
 
+// Remove orders that a table which was added be left: from one place of the stream on none
+// of its changes is delivered, and the log says so there. A load or a verification of it
+// ends. Added again it is loaded again. The order is durable once Logged has a place for it.
+func (l *Loader) Remove(ctx context.Context, table string) error {
+	adder, ok := l.o.Reader.(Adder)
+	if !ok {
+		return ErrFixed
+	}
+	wait(ctx, startWithin, l.started)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !slices.Contains(l.added, table) || l.configured[table] {
+		return fmt.Errorf("table %s: %w", table, ErrNotAdded)
+	}
+	p := progress{Progress: Progress{Table: table, Phase: Removed, Error: errRemoved.Error()}}
+	for _, t := range l.tasks {
+		if t.Table == table {
+			t.again()
+			t.Phase, p.Dataset = Canceled, t.Dataset // whoever reads it ends
+			signal(t.moved)
+		}
+	}
+	delete(l.ordered, table)
+	l.replace(p)
+	adder.Remove(table)
+	return nil
+}
+
+// errRemoved: the table stays in the store as it was.
+var errRemoved = errors.New("removed by an order: its changes since then are missing until it is added again")
+
 // startWithin is how long an order waits for the durable state: one that comes right after
 // the program's start finds which tables were added.
 const startWithin = 10 * time.Second
@@ -189,10 +222,15 @@ func (l *Loader) order(p progress) error {
 		return err
 	}
 	p.Phase = Queued
+	l.replace(p)
+	return nil
+}
+
+// replace puts what a person has ordered in the place of the table's last load.
+func (l *Loader) replace(p progress) {
 	l.tasks = slices.DeleteFunc(l.tasks, func(t *task) bool { return t.Table == p.Table })
 	l.tasks = append(l.tasks, &task{progress: p, ordered: &p})
 	l.nudge()
-	return nil
 }
 
 // nudge wakes whoever hands out and whoever reads.

@@ -121,9 +121,11 @@ type Loader struct {
 	stopped map[string]bool
 	// keyless are tables in append mode, as far as any was seen.
 	keyless map[string]bool
-	added   []string  // tables that the reader delivers besides those of its patterns
-	tasks   []*task   // in the order in which they were asked for
-	spare   []*Memory // of chunks that were handed out
+	added   []string // tables that the reader delivers besides those of its patterns
+	// configured are those of them that the patterns have by now.
+	configured map[string]bool
+	tasks      []*task   // in the order in which they were asked for
+	spare      []*Memory // of chunks that were handed out
 	// decoded are tables whose rows are decoded when they are read, because of one that can't be.
 	decoded map[string]bool
 	// ordered are stopped tables that a person wants to be read again once the reader
@@ -326,7 +328,7 @@ func (l *Loader) busy() (busy, listed bool) {
 	busy = !listed
 	open, _ := l.o.Hours.Open(time.Now())
 	for _, t := range l.tasks { // outside the hours nothing begins, but what is under way ends
-		busy = busy || t.owes || t.active() && (open || t.Since.IsZero() || len(t.flight) > 0 || t.Read && len(t.Keys) == 0)
+		busy = busy || t.owes || t.Phase == Removed && t.Since.IsZero() || t.active() && (open || t.Since.IsZero() || len(t.flight) > 0 || t.Read && len(t.Keys) == 0)
 	}
 	l.mu.Unlock()
 	pace := 0

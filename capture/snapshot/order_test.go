@@ -46,7 +46,10 @@ type choosy struct {
 	additions capture.Additions
 }
 
-func (c *choosy) Add(table string) { c.additions.Add(table) }
+func (c *choosy) Add(table string)         { c.additions.Add(table) }
+func (c *choosy) Remove(table string)      { c.additions.Remove(table) }
+func (c *choosy) Configured(string) bool   { return false }
+func (c *choosy) Captures(tab string) bool { return c.additions.Has(tab) }
 
 func (c *choosy) state() []byte {
 	b, err := json.Marshal(readerState{Added: c.additions.List()})
@@ -62,7 +65,7 @@ func (c *choosy) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 }
 
 func (c *choosy) Next(ctx context.Context) (*event.Segment, error) {
-	if c.additions.Take() != nil {
+	if fresh, left := c.additions.Take(); len(fresh)+len(left) > 0 {
 		return &event.Segment{Kind: event.Idle, Restart: c.place(), State: c.state()}, nil
 	}
 	seg, err := c.stream.Next(ctx)

@@ -42,7 +42,7 @@ func (l *Loader) mended() bool {
 			return false
 		}
 		switch t.Phase {
-		case Loaded, Unloaded, Canceled:
+		case Loaded, Unloaded, Canceled, Removed:
 			return false
 		case Failed: // one that never began can't be read at all
 			return !t.Since.IsZero()

@@ -30,7 +30,14 @@ func (l *Loader) resume(durable []progress) {
 			again.decide(Paused)
 		}
 		l.tasks = append(l.tasks, again)
-		if adder, ok := l.o.Reader.(Adder); ok && !l.delivered(again) {
+	}
+	adder, ok := l.o.Reader.(Adder)
+	for _, t := range l.tasks { // what the reader hasn't taken up, as its state says
+		switch {
+		case !ok || !t.Since.IsZero() || l.delivered(t):
+		case t.Phase == Removed:
+			adder.Remove(t.Table)
+		default:
 			adder.Add(t.Table)
 		}
 	}
@@ -40,10 +47,16 @@ func (l *Loader) resume(durable []progress) {
 // old, and isn't whole once they are back, until all of each is read again.
 func (l *Loader) out() {
 	c, ok := l.o.Reader.(Capturer)
-	for _, t := range l.tasks {
-		if ok && !t.Out && !c.Captures(t.Table) {
+	for _, t := range l.tasks { // those that are to be added, or were removed, are another matter
+		if ok && !t.Out && t.Phase != Removed && l.delivered(t) && !c.Captures(t.Table) {
 			t.Out, t.Error = true, errOut.Error()
 			l.o.Logger.Warn("table isn't captured any more", "table", t.Table, "err", t.Error)
+		}
+	}
+	l.configured = map[string]bool{}
+	if adder, ok := l.o.Reader.(Adder); ok {
+		for _, table := range l.added {
+			l.configured[table] = adder.Configured(table)
 		}
 	}
 }

@@ -111,6 +111,12 @@ type Adder interface {
 	// the table; a reader that starts from such a state delivers it as well. It may be
 	// called at any time, blocks for nothing, and is forgotten by a start from another state.
 	Add(table string)
+	// Remove makes the reader pass over a table that was added, in the same way: the Idle
+	// segment's list "added" doesn't have it any more.
+	Remove(table string)
+	// Configured reports whether the reader's patterns have a table. It is called between
+	// Start and Next.
+	Configured(table string) bool
 }
 
 // Capturer is what a capture.Reader may be besides: one that tells which tables it delivers.

@@ -29,6 +29,9 @@ const (
 	// Unloaded is a table in append mode, which can't be loaded: its log begins with the
 	// first change that is delivered.
 	Unloaded Phase = "unloaded"
+	// Removed is a table that was added and that a person has left: its changes aren't
+	// delivered from Since on.
+	Removed Phase = "removed"
 )
 
 // Progress is a table's load, for people.

@@ -45,8 +45,14 @@ type chunk struct {
 
 func (t *task) active() bool { return t.Phase == Queued || t.Phase == Loading }
 
-// delivered reports whether the stream delivers the table.
-func (l *Loader) delivered(t *task) bool { return !t.Added || slices.Contains(l.added, t.Table) }
+// delivered reports whether the stream delivers the table, or passes it over if that is
+// what was ordered.
+func (l *Loader) delivered(t *task) bool {
+	if t.Phase == Removed {
+		return !slices.Contains(l.added, t.Table)
+	}
+	return !t.Added || slices.Contains(l.added, t.Table)
+}
 
 // load says that the load begins or ends.
 func (t *task) load(phase event.LoadPhase) event.Load {
@@ -171,14 +177,17 @@ func (l *Loader) emit() (*event.Segment, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	first := l.repair == repairOrdered && l.listed
-	if fresh := l.fresh(); len(fresh) > 0 || first { // before any change of them comes
+	if fresh := l.fresh(); len(fresh) > 0 || first { // before any change of them comes, or is passed over
 		return l.mark(first, repairBegun, event.RepairBegun, func(p event.Position) (loads []event.Load, checks []event.Check) {
 			for _, t := range fresh {
 				t.Since, t.Begun = p, time.Now()
 				signal(t.moved)
-				if t.Check != nil {
+				switch {
+				case t.Check != nil:
 					checks = append(checks, t.checkBegun())
-				} else {
+				case t.Phase == Removed:
+					loads = append(loads, t.load(event.TableRemoved))
+				default:
 					loads = append(loads, t.load(event.LoadBegun))
 				}
 			}
@@ -266,7 +275,7 @@ func (t *task) end(l *Loader) func(event.Position) ([]event.Load, []event.Check)
 // delivered even if its load rests or was cancelled, so the store must know that it isn't whole.
 func (l *Loader) fresh() (out []*task) {
 	for _, t := range l.tasks {
-		if t.Since.IsZero() && (t.active() || t.Added) && l.delivered(t) {
+		if t.Since.IsZero() && (t.active() || t.Added || t.Phase == Removed) && l.delivered(t) {
 			out = append(out, t)
 		}
 	}

@@ -12,13 +12,13 @@ const (
 
 // catalogue is every text for people, once per language.
 type catalogue struct {
-	root, lang, config, agent, worker, hub, log, configs, check, checkLong, example, valid, validAs, version string
-	trace, traceLong, status, statusLong, output, explain, registry, foreign                                 string
-	table, tableAgent, tableReread, tablePause, tableResume, tableCancel, ordered                            string
-	tableAdd, tableAddLong, tableRereadLong, tablePart, tableKeep, orderedOnly, wrongPart, partMissing       string
-	tableAccept, tableAcceptLong, workerAt, tableAccepted, tableRereadToo, halted, haltedHeld                string
-	gap, gapRepair, gapRepairLong, gapBounds                                                                 string
-	fieldLoad, loadEstimate, loadSpeed, loadLeft, loadResumes, fieldAdded, fieldLeft, fieldVerify            string
+	root, lang, config, agent, worker, hub, log, configs, check, checkLong, example, valid, validAs, version                         string
+	trace, traceLong, status, statusLong, output, explain, registry, foreign                                                         string
+	table, tableAgent, tableReread, tablePause, tableResume, tableCancel, ordered                                                    string
+	tableAdd, tableAddLong, tableRemove, tableRemoveLong, tableRereadLong, tablePart, tableKeep, orderedOnly, wrongPart, partMissing string
+	tableAccept, tableAcceptLong, workerAt, tableAccepted, tableRereadToo, halted, haltedHeld                                        string
+	gap, gapRepair, gapRepairLong, gapBounds                                                                                         string
+	fieldLoad, loadEstimate, loadSpeed, loadLeft, loadResumes, fieldAdded, fieldLeft, fieldVerify                                    string
 
 	helpOf, helpFlag, completion, usageHead, verb, commandsHead, flagsHead, examplesHead, moreHelp, seeHelp, defaultValue string
 	unknownCommand, missingVerb, unknownFlag, missingFlag, flagWithoutValue, wrongFlagValue, badFlag                      string
@@ -66,6 +66,10 @@ var texts = map[language]catalogue{
 			"It stays captured over restarts and on another machine: the log keeps it with the source's progress.\n" +
 			"On PostgreSQL the publication must hold it: it is put there, or the statement for a DBA is shown.\n" +
 			"TABLE is DATABASE.TABLE, on PostgreSQL DATABASE.SCHEMA.TABLE.",
+		tableRemove: "stop capturing a table that was added",
+		tableRemoveLong: "From one place of the stream on no change of the table is delivered; log and store name that place. Its rows stay\n" +
+			"in the store, as of then. Added again, it is loaded again. A table of the patterns is taken out of the configuration instead.\n" +
+			"On PostgreSQL it stays in the publication; ALTER PUBLICATION NAME DROP TABLE TABLE takes it out.",
 		tableRereadLong: "Reads a captured table again while its changes go on. Rows that don't exist at the source any more\n" +
 			"leave the store. With --where-key only a part of it is read, and nothing outside is touched.\n" +
 			"TABLE is DATABASE.TABLE, on PostgreSQL DATABASE.SCHEMA.TABLE.",
@@ -130,6 +134,10 @@ var texts = map[language]catalogue{
 			"重启后、换机器后仍然有效：它与数据源的进度一起保存在日志中。\n" +
 			"PostgreSQL 的发布（publication）必须包含该表：程序会加入它，无权限时给出供 DBA 执行的语句。\n" +
 			"TABLE 为 库名.表名，PostgreSQL 为 库名.模式名.表名。",
+		tableRemove: "停止采集一张另加的表",
+		tableRemoveLong: "从数据流的某一处起，不再发送该表的变更；日志与汇聚库都记下这一处。其行按当时的样子留在汇聚库中。\n" +
+			"再次添加时会重新装载。配置的模式所包含的表，请从配置中去掉。\n" +
+			"PostgreSQL 上该表仍留在发布（publication）中，可用 ALTER PUBLICATION 名称 DROP TABLE 表名 移出。",
 		tableRereadLong: "在变更继续的同时重新读取一张已采集的表。源端已不存在的行会从汇聚库移除。\n" +
 			"使用 --where-key 时只读取一部分，其余的行不受影响。\n" +
 			"TABLE 为 库名.表名，PostgreSQL 为 库名.模式名.表名。",

@@ -102,7 +102,7 @@ func TestRefusals(t *testing.T) {
 		code   string
 	}{
 		{snapshot.ErrBusy, http.StatusConflict, "LOAD_REFUSED"}, {snapshot.ErrStopped, http.StatusConflict, "LOAD_REFUSED"}, {snapshot.ErrCaptured, http.StatusConflict, "LOAD_REFUSED"},
-		{snapshot.ErrIncomplete, http.StatusConflict, "LOAD_REFUSED"}, {snapshot.ErrFixed, http.StatusConflict, "LOAD_REFUSED"},
+		{snapshot.ErrNotAdded, http.StatusConflict, "LOAD_REFUSED"}, {snapshot.ErrIncomplete, http.StatusConflict, "LOAD_REFUSED"}, {snapshot.ErrFixed, http.StatusConflict, "LOAD_REFUSED"},
 		{snapshot.ErrBadBounds, http.StatusBadRequest, "RANGE_INVALID"},
 		{snapshot.ErrUnknown, http.StatusNotFound, "LOAD_UNKNOWN"}, {snapshot.ErrNotCaptured, http.StatusNotFound, "LOAD_UNKNOWN"}, {snapshot.ErrTable, http.StatusNotFound, "LOAD_UNKNOWN"},
 		{capture.ErrConnection, http.StatusServiceUnavailable, "SOURCE_UNREACHABLE"},

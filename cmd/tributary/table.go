@@ -19,7 +19,8 @@ import (
 
 // orders are what a person may want of a table's load.
 var orders = map[string]func(context.Context, loading, string, url.Values) error{
-	"add": func(ctx context.Context, l loading, table string, _ url.Values) error { return l.Add(ctx, table) },
+	"add":    func(ctx context.Context, l loading, table string, _ url.Values) error { return l.Add(ctx, table) },
+	"remove": func(ctx context.Context, l loading, table string, _ url.Values) error { return l.Remove(ctx, table) },
 	"reread": func(ctx context.Context, l loading, table string, q url.Values) error {
 		text := q.Get("where_key")
 		if text == "" {
@@ -59,7 +60,7 @@ func refusedOrder(err error) (status int, t trouble) {
 		}
 		return http.StatusConflict, t
 	}
-	for _, e := range []error{snapshot.ErrBusy, snapshot.ErrStopped, snapshot.ErrCaptured, snapshot.ErrIncomplete, snapshot.ErrFixed, snapshot.ErrAppend, snapshot.ErrNotStarted} {
+	for _, e := range []error{snapshot.ErrBusy, snapshot.ErrStopped, snapshot.ErrCaptured, snapshot.ErrNotAdded, snapshot.ErrIncomplete, snapshot.ErrFixed, snapshot.ErrAppend, snapshot.ErrNotStarted} {
 		if errors.Is(err, e) {
 			t.Code = "LOAD_REFUSED"
 			return http.StatusConflict, t
@@ -143,7 +144,7 @@ const orderHeader = "X-Tributary-Order"
 
 func tableCommand(say catalogue) *cobra.Command {
 	root := say.group(&cobra.Command{Use: "table", Short: say.table, Example: "tributary table add 330106-xueji xueji.student\ntributary table accept 330106-xueji xueji.student"})
-	for _, order := range []struct{ name, short, long string }{{"add", say.tableAdd, say.tableAddLong}, {"reread", say.tableReread, say.tableRereadLong},
+	for _, order := range []struct{ name, short, long string }{{"add", say.tableAdd, say.tableAddLong}, {"remove", say.tableRemove, say.tableRemoveLong}, {"reread", say.tableReread, say.tableRereadLong},
 		{"pause", say.tablePause, ""}, {"resume", say.tableResume, ""}, {"cancel", say.tableCancel, ""}} {
 		c := &cobra.Command{Use: order.name + " SOURCE TABLE", Short: order.short, Long: order.long, Args: say.takes("SOURCE", "TABLE"),
 			Example: fmt.Sprintf("tributary table %[1]s 330106-xueji xueji.student\ntributary table %[1]s 330108-renshi renshi.public.teacher --agent http://127.0.0.1:8071", order.name)}

@@ -93,7 +93,9 @@ func (a *applying) repair(b *worker.Batch, st *worker.Step) {
 		a.queue.Queue(`UPDATE tributary.gap SET repaired_from = $2, repair_began_at = clock_timestamp() WHERE source = $1 AND closed_at IS NULL`, st.Source.ID, st.To.String())
 		var loaded []string
 		for _, l := range b.Loads {
-			loaded = append(loaded, l.Table)
+			if l.Phase == event.LoadBegun {
+				loaded = append(loaded, l.Table)
+			}
 		}
 		// What stands in the store and isn't read again stays as it is, and says so.
 		a.queue.Queue(`INSERT INTO tributary.anomaly (batch, source, dataset, code, rows, first_position, detail)

@@ -43,22 +43,29 @@ func (a *applying) loads(ctx context.Context, loads []worker.Load) error {
 				l.Source, l.Table, l.Since.String(), l.Sweep)
 			continue
 		}
-		if l.Phase == event.LoadBegun {
+		if l.Phase != event.LoadEnded {
+			state, why := "loading", "the table is read again"
+			if l.Phase == event.TableRemoved {
+				state, why = "removed", "the table isn't captured any more"
+			}
 			if l.Ordered {
 				a.queue.Queue(forgetVersion, l.Source, l.Table)
 			}
 			// The order to read a stopped table again accepts what has stopped it.
-			a.queue.Queue(`INSERT INTO tributary.table_state AS s (source, "table", state, since_position, error, batch, sweep) VALUES ($1, $2, 'loading', $3, '', $4, $5)
-				ON CONFLICT (source, "table") DO UPDATE SET state = 'loading', since_position = excluded.since_position, error = '', batch = excluded.batch,
+			a.queue.Queue(`INSERT INTO tributary.table_state AS s (source, "table", state, since_position, error, batch, sweep) VALUES ($1, $2, $7, $3, '', $4, $5)
+				ON CONFLICT (source, "table") DO UPDATE SET state = excluded.state, since_position = excluded.since_position, error = '', batch = excluded.batch,
 				since = now(), sweep = excluded.sweep, remedy = NULL, reread = false, held_rows = 0, held_bytes = 0, load_since = NULL, load_part = NULL,
 				accepted_at = CASE WHEN $6 AND s.state = 'halted' THEN coalesce(s.accepted_at, now()) ELSE s.accepted_at END`,
-				l.Source, l.Table, l.Since.String(), a.id, l.Sweep, l.Ordered)
+				l.Source, l.Table, l.Since.String(), a.id, l.Sweep, l.Ordered, state)
 			a.queue.Queue(`DELETE FROM tributary.held WHERE source = $1 AND "table" = $2`, l.Source, l.Table) // all of it comes again
-			if err := a.abandon(ctx, l.Source, l.Table, "the table is read again"); err != nil {
+			if err := a.abandon(ctx, l.Source, l.Table, why); err != nil {
 				return err
 			}
 			a.queue.Queue(`DELETE FROM tributary.quarantine WHERE source = $1 AND "table" = $2`, l.Source, l.Table) // all of it comes again
-			if l.Dataset == "" {                                                                                    // an older agent didn't know it yet
+			if l.Phase == event.TableRemoved {
+				a.queue.Queue(unhalted, l.Source)
+			}
+			if l.Dataset == "" || l.Phase == event.TableRemoved { // an older agent didn't know the dataset yet
 				continue
 			}
 			h := a.store.home(l.Source, l.Dataset) // as does what stands elsewhere

@@ -79,6 +79,33 @@ func loadEndsHalt(x *fixture) {
 	}
 }
 
+// tableLeft: a table that isn't captured any more keeps its rows, is neither stopped nor
+// loaded, and is loaded again like any other.
+func tableLeft(x *fixture) {
+	x.apply(worker.TableChange{Upserts: []worker.NetRow{made(1, "a", "one"), made(2, "b", "two")}})
+	b := x.batch(worker.TableChange{})
+	b.Halts = []worker.Halt{{Source: x.table.Source, Table: x.table.ID(), Since: b.Steps[0].To, Error: "altered"}}
+	if err := x.store.Apply(x.Context(), b); err != nil {
+		x.Fatal(err)
+	}
+	x.at = b.Steps[0].To
+	x.load(event.Load{Phase: event.TableRemoved, Since: x.later()}, worker.TableChange{})
+	other := x.h.Open(x.T)
+	if r, err := other.Recall(x.Context(), x.take(other)); err != nil || len(r.Halts)+len(r.Loads) != 0 {
+		x.Errorf("a table that was left: halts %+v, loads %+v, %v", r.Halts, r.Loads, err)
+	}
+	x.claim = x.take(x.store)
+	x.want("1|a|one", "2|b|two")
+	l := event.Load{Phase: event.LoadBegun, Since: x.later(), Sweep: true}
+	x.load(l, worker.TableChange{})
+	if got := x.loading(); len(got) != 1 {
+		x.Errorf("loads %+v, want one", got)
+	}
+	l.Phase = event.LoadEnded
+	x.load(l, worker.TableChange{Loading: true, Upserts: []worker.NetRow{{Op: event.Read, Values: []event.Value{event.Signed(2), text("b"), text("two")}}}})
+	x.want("2|b|two")
+}
+
 // haltWhileLoaded: a table that stops during its load stays stopped, and the load's end
 // takes no row away.
 func haltWhileLoaded(x *fixture) {

@@ -30,7 +30,9 @@ func (u *builder) loads(b *Batch, t *txn) {
 				}
 			}
 		default:
-			u.loading[k] = l
+			if u.loading[k] = l; l.Phase == event.TableRemoved {
+				delete(u.loading, k)
+			}
 			if l.Range == nil { // what was missing because the table, or a key, had stopped comes again
 				delete(u.refused, k)
 				delete(u.recorded, k)

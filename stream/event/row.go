@@ -149,9 +149,11 @@ type LoadPhase uint8
 const (
 	LoadBegun LoadPhase = iota // rows may be missing from here on, and changes come for missing ones
 	LoadEnded                  // all of the table is in the log
+	// TableRemoved: a person has left the table. No change of it comes from here on.
+	TableRemoved
 )
 
-// Load says that a table's load begins or ends.
+// Load says that a table's load begins or ends, or that the table isn't captured any more.
 type Load struct {
 	Table   string // schema.Table.ID
 	Dataset string // the store's table

@@ -233,7 +233,7 @@ func (x *ordered) status() (s agentStatus) {
 }
 
 // TestOrdersOutliveKills adds tables that the patterns leave out, lets loads rest and end,
-// and reads parts of spoilt tables again, while they are written and the agent is killed: an order that was
+// leaves tables and adds them again, and reads parts of spoilt tables again, while they are written and the agent is killed: an order that was
 // answered is carried out, and a table that was added stays captured.
 func TestOrdersOutliveKills(t *testing.T) {
 	x := newOrdered(t)
@@ -264,6 +264,7 @@ func TestOrdersOutliveKills(t *testing.T) {
 	}
 	x.whole()
 	x.decisions()
+	x.removals()
 	x.answers() // a program that has just begun doesn't hear SIGTERM yet
 	if !x.agent.Signal(syscall.SIGTERM) || !x.agent.Clean() {
 		t.Error("the agent didn't stop cleanly")
@@ -317,6 +318,32 @@ func (x *ordered) decisions() {
 				})
 			}
 		}
+	}
+	x.whole()
+}
+
+// removals leaves both tables and adds them again; the agent is killed right after each
+// answer, and what is written in between is brought by the second load.
+func (x *ordered) removals() {
+	x.t.Helper()
+	for _, g := range growing {
+		x.order("remove", g[0], g[1])
+		x.kill()
+	}
+	for _, g := range growing {
+		await(x.t, g[1]+" removed", func() bool {
+			var state string
+			err := x.store.QueryRow(context.Background(), `SELECT state FROM tributary.table_state WHERE source = $1 AND "table" = $2`, g[0], g[1]).Scan(&state)
+			return err == nil && state == "removed" && len(x.status().Added[g[0]]) == 0
+		})
+	}
+	for _, g := range growing {
+		await(x.t, g[1]+" among what the store lacks", func() bool {
+			var by string
+			return x.store.QueryRow(context.Background(), `SELECT coalesce(held_by, '') FROM tributary.complete_until WHERE source = $1 AND $2 = ANY(held_tables)`, g[0], g[1]).Scan(&by) == nil && by == "missing"
+		})
+		x.order("add", g[0], g[1])
+		x.kill()
 	}
 	x.whole()
 }

@@ -229,10 +229,15 @@ func (f *Feed) Until(m Image, wanted func(*event.Segment) bool) {
 }
 
 // Ended wants the end of a table's load.
-func Ended(table string) func(*event.Segment) bool {
+func Ended(table string) func(*event.Segment) bool { return about(table, event.LoadEnded) }
+
+// Removed waits for the place from which on a table isn't captured any more.
+func Removed(table string) func(*event.Segment) bool { return about(table, event.TableRemoved) }
+
+func about(table string, phase event.LoadPhase) func(*event.Segment) bool {
 	return func(seg *event.Segment) bool {
 		for _, l := range seg.Loads {
-			if l.Phase == event.LoadEnded && strings.HasSuffix(l.Table, "."+table) {
+			if l.Phase == phase && strings.HasSuffix(l.Table, "."+table) {
 				return true
 			}
 		}

@@ -42,8 +42,8 @@ var ofProgram = map[string]map[language.Language]explanation{
 		english: {"a gap of the source is being repaired already", "see tributary status for how far it is"},
 		chinese: {"该数据源的缺口已在修复中", "用 tributary status 查看进度"}},
 	"LOAD_REFUSED": {
-		english: {"the load of a table can't be ordered now", "see tributary status: a load is under way, or the table has stopped"},
-		chinese: {"现在不能下达该表的装载指令", "查看 tributary status：装载正在进行，或该表已停止"}},
+		english: {"the load of a table can't be ordered now", "see tributary status: a load is under way, the table has stopped, or one that is to be removed wasn't added by an order"},
+		chinese: {"现在不能下达该表的装载指令", "查看 tributary status：装载正在进行、该表已停止，或要移除的表并非由命令添加"}},
 	"LOAD_UNKNOWN": {
 		english: {"the source has no such table, or no such load", "check the table's name, database or schema included; see tributary status"},
 		chinese: {"该数据源没有这张表，或没有这项装载", "检查表名（含数据库或模式名）；查看 tributary status"}},
