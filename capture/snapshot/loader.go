@@ -162,7 +162,7 @@ func (l *Loader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 		res.Since = append(s.Since, res.Since...)
 	}
 	if res.Repair { // nothing that was read counts any more
-		s = state{Reader: s.Reader, Repair: repairOrdered}
+		s = state{Reader: s.Reader, Repair: repairOrdered, Tables: s.Tables}
 		res.Since = nil
 	}
 	l.origin, l.last, l.place = s.Origin, res.Last, res.Restart
@@ -184,6 +184,7 @@ func (l *Loader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 	l.mu.Lock()
 	if res.Repair {
 		l.tasks, l.ordered = nil, map[string]bool{}
+		s.Tables = l.unrepaired(s.Tables)
 	}
 	l.repair = s.Repair
 	l.listed = s.Listed || first && !l.o.First && !res.Repair

@@ -21,6 +21,26 @@ func (l *Loader) Repairing() bool {
 	return l.repair != ""
 }
 
+// unrepaired gives the tables that a repair doesn't read, because they aren't captured any
+// more: what the stores have of them stays as old as it is.
+func (l *Loader) unrepaired(all []progress) (out []progress) {
+	c, ok := l.o.Reader.(Capturer)
+	for _, p := range all {
+		if !ok || c.Captures(p.Table) || p.Added && p.Since.IsZero() {
+			continue
+		}
+		if p.Phase != Loaded && p.Phase != Removed { // none of it goes on
+			p.Phase = Canceled
+		}
+		p.Keys, p.Check = nil, nil
+		if p.Out = true; p.Error == "" {
+			p.Error = errOut.Error()
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
 // mark makes a transaction without rows. If a repair has come to one of its ends it says so.
 func (l *Loader) mark(end bool, next repair, phase event.RepairPhase, about func(event.Position) ([]event.Load, []event.Check)) (*event.Segment, error) {
 	if !end {

@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -106,6 +107,57 @@ func TestRepairReadsAllAgain(t *testing.T) {
 		}
 	}
 }
+
+// TestRepairWithoutATable: a table that isn't captured any more when a gap is repaired stays
+// among the missing ones over the repair, and holds it up no longer than what is captured.
+func TestRepairWithoutATable(t *testing.T) {
+	for name, p := range map[string]progress{
+		"taken out with the repair": {Progress: Progress{Phase: Loaded, Since: event.Position{Epoch: 1}}},
+		"while it was loaded":       {Progress: Progress{Phase: Loading, Since: event.Position{Epoch: 1}}},
+		"taken out before":          {Progress: Progress{Phase: Loaded, Since: event.Position{Epoch: 1}, Error: "out"}, Out: true},
+		"removed":                   {Progress: Progress{Phase: Removed, Since: event.Position{Epoch: 1}, Error: "out"}},
+	} {
+		p.Table = "d.gone"
+		s := newServer(rand.New(rand.NewPCG(3, 12)), 20)
+		l, err := New(Options{Reader: &leaving{renewed: renewed{stream: stream{s: s}}}, Open: func(context.Context) (Source, error) { return open(s, false), nil }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, err := json.Marshal(state{Reader: []byte("s"), Listed: true, Tables: []progress{p, {Progress: Progress{Table: s.table.ID(), Phase: Loaded}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		res := capture.Resume{Last: event.Position{Epoch: 9, Place: event.Place{File: 7, Offset: 1}, Index: 3}, Restart: event.Place{File: 7, Offset: 2}, State: before, Repair: true}
+		if _, err := l.Start(t.Context(), res); err != nil {
+			t.Fatal(err)
+		}
+		res.Repair = false
+		for ended, n := false, 0; !ended; n++ {
+			seg, err := l.Next(t.Context())
+			if err != nil || n > 1000 {
+				t.Fatalf("%s: segment %d: %v", name, n, err)
+			}
+			kept(&res, seg)
+			ended = seg.Repair == event.RepairEnded
+		}
+		for range 2 { // and once more from what is durable
+			if missing, all := l.Missing(); all || len(missing) != 1 || missing[0] != p.Table {
+				t.Errorf("%s: missing are %q, %t", name, missing, all)
+			}
+			if _, err := l.Start(t.Context(), res); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// leaving is a stream that has one table of its server only.
+type leaving struct{ renewed }
+
+func (r *leaving) Captures(table string) bool { return table == r.s.table.ID() }
 
 // TestRepairWaitsForFailures: a table whose load has failed keeps the gap open until it is
 // read again, or a person gives it up; one that can't be read at all doesn't.
