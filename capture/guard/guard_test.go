@@ -119,7 +119,9 @@ func TestFuseBySize(t *testing.T) {
 // that in which no agent ran.
 func TestFuseByAge(t *testing.T) {
 	b := newBench(t, guard.Fuse{Age: 48 * time.Hour})
-	b.after(0, 0)
+	if s := b.after(0, 0); s.Left != nil || s.SafeBy != "fuse.age" || !s.Safe.Equal(b.now.Add(48*time.Hour)) { // all is read, and reading may stop now
+		t.Errorf("%+v", s)
+	}
 	b.after(1000*time.Hour, 0) // nothing was written
 	b.s.room.At.Offset++
 	b.after(47*time.Hour, 1)
@@ -182,7 +184,7 @@ func TestBounds(t *testing.T) {
 	b.s.room.Kept = false
 	b.s.room.Ages = []guard.AgeBound{{Name: "expire", Limit: 10 * 24 * time.Hour, Repair: "SET expire"}}
 	b.after(0, 0)
-	if s := b.after(time.Hour, 0); s.LeftBy != "expire" || *s.Left != 240*3600 || codes(s) != "" {
+	if s := b.after(time.Hour, 0); s.LeftBy != "expire" || *s.Left != 240*3600 || codes(s) != "" || s.SafeBy != "expire" || !s.Safe.Equal(b.now.Add(240*time.Hour)) {
 		t.Errorf("%+v", s)
 	}
 	b.after(100*time.Hour, 1)

@@ -18,8 +18,13 @@ type Status struct {
 	Waiting float64 `json:"waiting_seconds"`
 	// Left is after how many seconds something of what has not been read will be lost if
 	// all goes on like this, LeftBy is by which bound; absent if no bound is known.
-	Left     *float64  `json:"left_seconds,omitempty"`
-	LeftBy   string    `json:"left_by,omitempty"`
+	Left   *float64 `json:"left_seconds,omitempty"`
+	LeftBy string   `json:"left_by,omitempty"`
+	// Safe is until when the source may go unread from the look on, by the same reckoning,
+	// SafeBy by which bound; zero and empty if no bound is known. The fuse's time counts as
+	// if the server wrote on at once.
+	Safe     time.Time `json:"safe_until,omitzero"`
+	SafeBy   string    `json:"safe_by,omitempty"`
 	Warnings []Warning `json:"warnings,omitempty"`
 }
 
@@ -85,6 +90,10 @@ func (g *Guard) judge(r Room, now time.Time) Status {
 	if first != nil {
 		left := first.left.Seconds()
 		s.Left, s.LeftBy = &left, first.name
+		s.Safe, s.SafeBy = now.Add(first.left), first.name
+	}
+	if f := g.o.Fuse.Age; f > 0 && r.Kept && r.Behind == 0 && (first == nil || f < first.left) {
+		s.Safe, s.SafeBy = now.Add(f), "fuse.age"
 	}
 	if r.Urgent && !byCode(s.Warnings)[warnShort] {
 		s.Warnings = append(s.Warnings, Warning{Code: warnShort, Text: fmt.Sprintf("wal_status = %s: the server may remove at any moment what has not been read; it holds %s for the slot", r.Status, Bytes(r.Held))})

@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"context"
 	"math/rand/v2"
 	"time"
 )
@@ -17,16 +16,4 @@ func (b *backoff) reset() { b.cur = 0 }
 func (b *backoff) next() time.Duration {
 	b.cur = min(max(2*b.cur, 200*time.Millisecond), b.max)
 	return b.cur/2 + rand.N(b.cur/2+1)
-}
-
-// sleep waits and reports false if ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }

@@ -64,6 +64,9 @@ type Options struct {
 	// FirstStart is the operator's order to begin at the source's present end if
 	// nothing is known about it.
 	FirstStart bool
+	// Paused has the source not be read before Resume is called: a person's order that
+	// outlives the program.
+	Paused bool
 
 	// BatchBytes bounds a batch before compression, 64 KiB to 16 MiB. Larger batches
 	// raise throughput and memory (two are held). Default 1 MiB.
@@ -220,19 +223,27 @@ func New(opts Options) (*Pipeline, error) {
 	if err := opts.fill(); err != nil {
 		return nil, err
 	}
-	p := &Pipeline{opts: opts, enc: envelope.NewEncoder(opts.Source, opts.Policy, opts.Codec), repair: repair{wake: make(chan struct{}, 1)}}
-	p.status.set(func(s *Status) { s.Source, s.State = opts.Source.ID, Starting })
+	p := &Pipeline{opts: opts, enc: envelope.NewEncoder(opts.Source, opts.Policy, opts.Codec), repair: repair{wake: make(chan struct{}, 1), paused: opts.Paused}}
+	p.status.set(func(s *Status) {
+		if s.Source, s.State = opts.Source.ID, Starting; opts.Paused {
+			s.State = Paused
+		}
+	})
 	return p, nil
 }
 
 // Run copies transactions to the log until ctx ends, or until nothing but a new start
 // can help: it then returns the error (see capture.ActionOf). Lost connections to source
 // and log are repaired with capped, jittered backoff; in a gap it waits for the order to
-// repair it. Once ctx ends it reads no more, writes and acknowledges what it holds, and
+// repair it, and while a person wants the source to rest for the order to go on. Once ctx ends it reads no more, writes and acknowledges what it holds, and
 // returns nil.
 func (p *Pipeline) Run(ctx context.Context) error {
 	backoff := newBackoff(p.opts.MaxBackoff)
 	for {
+		if !p.rest(ctx) {
+			p.state(Stopped, nil)
+			return nil
+		}
 		session, end := p.repair.session(ctx)
 		progressed, err := p.session(session)
 		interrupted := session.Err() != nil
@@ -263,7 +274,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 				about = append(about, "code", code, "hint", hint)
 			}
 			p.opts.Logger.Warn("source interrupted, trying again", about...)
-			if !sleep(ctx, pause) {
+			if !p.wait(ctx, pause) {
 				p.state(Stopped, nil)
 				return nil
 			}

@@ -23,10 +23,11 @@ var (
 // repairer is what a reader may be besides: one that knows whether a repair goes on.
 type repairer interface{ Repairing() bool }
 
-// repair is a person's order to repair a gap, until the log has it.
+// repair is a person's order to repair a gap, until the log has it, and one not to read.
 type repair struct {
 	mu        sync.Mutex
 	order     bool
+	paused    bool
 	interrupt context.CancelFunc // of the session that goes on
 	wake      chan struct{}      // capacity 1
 }
@@ -48,7 +49,9 @@ func (r *repair) logged() {
 func (r *repair) session(ctx context.Context) (session context.Context, end func()) {
 	session, cancel := context.WithCancel(ctx)
 	r.mu.Lock()
-	r.interrupt = cancel
+	if r.interrupt = cancel; r.paused { // since it was looked at
+		cancel()
+	}
 	r.mu.Unlock()
 	return session, func() {
 		r.mu.Lock()
@@ -91,10 +94,7 @@ func (p *Pipeline) Repair(stores bool) error {
 	if r.interrupt != nil {
 		r.interrupt()
 	}
-	select {
-	case r.wake <- struct{}{}:
-	default:
-	}
+	r.signal()
 	return nil
 }
 

@@ -18,6 +18,7 @@ const (
 	Streaming State = "streaming"
 	Repairing State = "repairing" // a gap is being closed: all tables are read again
 	Retrying  State = "retrying"
+	Paused    State = "paused" // a person wants it not to be read for now
 	InGap     State = "gap"
 	Fenced    State = "fenced"
 	Failed    State = "failed"

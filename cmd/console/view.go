@@ -205,7 +205,7 @@ func pillOf(r *status.Record, t words, now time.Time) pill {
 		state, tone = "silent", bad
 	case r.NeedsPerson || state == "gap" || state == "fenced" || state == "failed":
 		tone = bad
-	case state == "stopped" || state == "waiting":
+	case state == "stopped" || state == "waiting" || state == "paused":
 		tone = quiet
 	case (state == "streaming" || state == "applying") && len(r.Stopped) == 0 && r.Skipped == 0 && len(r.Warnings) == 0:
 		tone = good

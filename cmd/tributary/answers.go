@@ -22,6 +22,8 @@ type answers struct {
 	orders http.Handler
 	// repairs takes the order to repair a gap; nil for none.
 	repairs http.Handler
+	// rests takes the orders to pause and to resume a source; nil for none.
+	rests *pauses
 }
 
 // handler answers health checks, the status as JSON, metrics, and profiles.
@@ -47,6 +49,10 @@ func handler(a answers) http.Handler {
 	}
 	if a.repairs != nil {
 		mux.Handle("POST /api/sources/{source}/gap/repair", a.repairs)
+	}
+	if a.rests != nil {
+		mux.Handle("POST /api/sources/{source}/pause", a.rests.take(true))
+		mux.Handle("POST /api/sources/{source}/resume", a.rests.take(false))
 	}
 	mux.HandleFunc("GET /api/status", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")

@@ -75,7 +75,7 @@ func (gs *guards) over(all []pipeline.Status) []pipeline.Status {
 	for i := range all {
 		s := &all[i]
 		g := gs.of[s.Source]
-		if g == nil || s.State != pipeline.Retrying && s.State != pipeline.Starting {
+		if g == nil || s.State != pipeline.Retrying && s.State != pipeline.Starting && s.State != pipeline.Paused {
 			continue
 		}
 		gap := g.Blown()
@@ -124,6 +124,9 @@ func (gs *guards) metrics() collector {
 		for id, s := range gs.rooms() {
 			if s.Left != nil {
 				gauge(out, roomLeft, *s.Left, id)
+			}
+			if !s.Safe.IsZero() {
+				gauge(out, roomSafe, float64(s.Safe.UnixMilli())/1000, id)
 			}
 			gauge(out, roomHeld, float64(s.Held), id)
 			gauge(out, roomBehind, float64(s.Behind), id)

@@ -17,6 +17,7 @@ type catalogue struct {
 	table, tableAgent, tableReread, tablePause, tableResume, tableCancel, ordered                                                    string
 	tableAdd, tableAddLong, tableRemove, tableRemoveLong, tableRereadLong, tablePart, tableKeep, orderedOnly, wrongPart, partMissing string
 	tableAccept, tableAcceptLong, workerAt, tableAccepted, tableRereadToo, halted, haltedHeld                                        string
+	sourcePause, sourcePauseLong, sourceResume, sourcePaused, sourceSafe, sourceSafeFuse, sourceResumed                              string
 	gap, gapRepair, gapRepairLong, gapBounds                                                                                         string
 	fieldLoad, loadEstimate, loadSpeed, loadLeft, loadResumes, fieldAdded, fieldLeft, fieldVerify                                    string
 
@@ -66,7 +67,15 @@ var texts = map[language]catalogue{
 			"It stays captured over restarts and on another machine: the log keeps it with the source's progress.\n" +
 			"On PostgreSQL the publication must hold it: it is put there, or the statement for a DBA is shown.\n" +
 			"TABLE is DATABASE.TABLE, on PostgreSQL DATABASE.SCHEMA.TABLE.",
-		tableRemove: "stop capturing a table that was added",
+		sourcePause: "don't read a source of this machine's agent until it is resumed", sourceResume: "go on reading a source that was paused, where it stopped",
+		sourcePauseLong: "Reading ends, loads included, and so do the connections that read. What was read is written. The order stands in the\n" +
+			"agent's data_dir: it outlives the agent, and needs neither the hub nor the log. The source's server keeps what isn't\n" +
+			"read by its own bounds, and by the fuse: the answer says until when. The agent goes on watching that.",
+		sourcePaused:   "paused; by what is known nothing bounds how long, see tributary status",
+		sourceSafe:     "paused; safe until %s, then the server may remove what has not been read (%s)",
+		sourceSafeFuse: "paused; safe until %s, then the fuse (%s)",
+		sourceResumed:  "resumed; it goes on where it stopped",
+		tableRemove:    "stop capturing a table that was added",
 		tableRemoveLong: "From one place of the stream on no change of the table is delivered; log and store name that place. Its rows stay\n" +
 			"in the store, as of then. Added again, it is loaded again. A table of the patterns is taken out of the configuration instead.\n" +
 			"On PostgreSQL it stays in the publication; ALTER PUBLICATION NAME DROP TABLE TABLE takes it out.",
@@ -134,7 +143,15 @@ var texts = map[language]catalogue{
 			"重启后、换机器后仍然有效：它与数据源的进度一起保存在日志中。\n" +
 			"PostgreSQL 的发布（publication）必须包含该表：程序会加入它，无权限时给出供 DBA 执行的语句。\n" +
 			"TABLE 为 库名.表名，PostgreSQL 为 库名.模式名.表名。",
-		tableRemove: "停止采集一张另加的表",
+		sourcePause: "暂停采集本机 agent 的一个数据源，直到恢复", sourceResume: "恢复采集已暂停的数据源，从停下处继续",
+		sourcePauseLong: "停止读取（包括装载），断开读取用的连接；已读取的内容会写完。命令保存在 agent 的 data_dir 中：agent 重启后\n" +
+			"仍然有效，不需要 hub，也不需要日志。源库按自己的限制和 fuse 保留未读取的内容：回答会说明安全到何时。\n" +
+			"agent 会继续关注这一点。",
+		sourcePaused:   "已暂停；就目前所知没有时间限制，见 tributary status",
+		sourceSafe:     "已暂停；在 %s 之前安全，此后源库可能删除尚未读取的内容（%s）",
+		sourceSafeFuse: "已暂停；在 %s 之前安全，此后触发 fuse（%s）",
+		sourceResumed:  "已恢复，从停下处继续",
+		tableRemove:    "停止采集一张另加的表",
 		tableRemoveLong: "从数据流的某一处起，不再发送该表的变更；日志与汇聚库都记下这一处。其行按当时的样子留在汇聚库中。\n" +
 			"再次添加时会重新装载。配置的模式所包含的表，请从配置中去掉。\n" +
 			"PostgreSQL 上该表仍留在发布（publication）中，可用 ALTER PUBLICATION 名称 DROP TABLE 表名 移出。",

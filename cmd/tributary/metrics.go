@@ -47,6 +47,7 @@ var (
 	loadLeft     = metric("source_load_left_seconds", "How long the rest of the loads takes at that speed. Absent if that can't be told.", "source")
 
 	roomLeft   = metric("source_log_left_seconds", "Until something of the source's log that has not been read is lost, at the present rate. Absent if no bound is known.", "source")
+	roomSafe   = metric("source_log_safe_timestamp_seconds", "Until when the source may go unread, paused or not, before something is lost or its fuse blows, at the present rate. Absent if no bound is known.", "source")
 	roomHeld   = metric("source_log_held_bytes", "WAL that a PostgreSQL server keeps for the source's slot.", "source")
 	roomBehind = metric("source_log_behind_bytes", "The source's log behind the place up to which it was read.", "source")
 	roomWarn   = metric("source_log_warning", "1 for each warning about the source's log: SOURCE_LOG_SHORT, SLOT_HOLDS_WAL, FUSE_BLOWN.", "source", "code")

@@ -34,7 +34,7 @@ func agentReady(sources []pipeline.Status) error {
 	var all []error
 	for _, s := range sources {
 		switch {
-		case s.State == pipeline.Streaming || s.State == pipeline.Repairing || s.NeedsPerson:
+		case s.State == pipeline.Streaming || s.State == pipeline.Repairing || s.State == pipeline.Paused || s.NeedsPerson:
 		case s.Error != "":
 			all = append(all, fmt.Errorf("source %s is %s: %s", s.Source, s.State, s.Error))
 		default:

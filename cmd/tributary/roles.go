@@ -83,25 +83,26 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 	pipes := make([]*pipeline.Pipeline, len(c.Sources))
 	watch := &guards{of: map[string]*guard.Guard{}, stops: map[string]context.CancelFunc{}}
 	gone := &absent{l: l, of: map[string][]string{}}
+	loads := loaders{}
+	rests := newPauses(home, watch, loads)
 	statuses := func() []pipeline.Status {
 		out := make([]pipeline.Status, len(pipes))
 		for i, p := range pipes {
 			out[i] = p.Status()
 		}
-		return gone.over(watch.over(out))
+		return gone.over(rests.over(watch.over(out)))
 	}
 	times := newTimes()
 	book, err := openLedger(c.DataDir, time.Now, l)
 	if err != nil {
 		return err
 	}
-	loads := loaders{}
 	said, err := newRecords(c.Log, func() []status.Record { return watch.records(loads.records(agentRecords(&c, statuses(), times))) }, l)
 	if err != nil {
 		return err
 	}
 	defer said.close()
-	parts := agentParts{client: client, versions: schemas.New(client), config: &c, name: c.Name + "/" + home.id, points: client.LatestBy(kafka.Checkpoints(c.Org), pipeline.NewerCheckpoint), said: said, times: times, book: book, log: l, loaders: loads, home: home, guards: watch}
+	parts := agentParts{client: client, versions: schemas.New(client), config: &c, name: c.Name + "/" + home.id, points: client.LatestBy(kafka.Checkpoints(c.Org), pipeline.NewerCheckpoint), said: said, times: times, book: book, log: l, loaders: loads, home: home, guards: watch, rests: rests}
 	for i, s := range c.Sources {
 		if pipes[i], err = parts.pipeline(s); err != nil {
 			return fmt.Errorf("source %s-%s: %w", c.Org, s.Name, err)
@@ -136,6 +137,7 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 			ready:   func() error { return errors.Join(topics.get(), agentReady(statuses())) },
 			figures: []prometheus.Collector{agentMetrics(statuses), loadMetrics(parts.loaders.progress), said.metrics(), watch.metrics()},
 			orders:  orders,
+			rests:   rests,
 			repairs: repairs{parts.loaders, func(ctx context.Context, source string) (bool, error) { return storeInGap(ctx, client, c.Org, source) }},
 		}), l)
 	})
@@ -209,6 +211,7 @@ type agentParts struct {
 	loaders  loaders
 	home     *home
 	guards   *guards
+	rests    *pauses
 }
 
 func (a *agentParts) pipeline(s config.Source) (*pipeline.Pipeline, error) {
@@ -232,9 +235,13 @@ func (a *agentParts) pipeline(s config.Source) (*pipeline.Pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
+	resting, err := a.rests.recall(src.ID)
+	if err != nil {
+		return nil, err
+	}
 	part := log.Partition{Topic: kafka.Changes(c.Org), Index: s.Partition}
 	pipe, err = pipeline.New(pipeline.Options{
-		Source: src, Agent: a.name, Version: version, Reader: reader, FirstStart: s.FirstStart != "", Force: s.Takes, StopTimeout: c.StopTimeout, Codec: codec, Logger: a.log,
+		Source: src, Agent: a.name, Version: version, Reader: reader, FirstStart: s.FirstStart != "", Force: s.Takes, Paused: resting, StopTimeout: c.StopTimeout, Codec: codec, Logger: a.log,
 		Log: client.Producer(kafka.ProducerOptions{Partition: part, TransactionalID: kafka.Prefix + c.Org + "." + src.ID,
 			Compression: kafka.LZ4, KeepsState: !c.Log.Embedded}),
 		Tail: client.Fetcher(part, 1<<20), Partition: part, Checkpoints: a.points, Schemas: a.versions.Publisher(kafka.Schemas(c.Org)),

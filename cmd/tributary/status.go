@@ -125,7 +125,7 @@ func (r *report) well() bool {
 		return false
 	}
 	for _, s := range r.Sources {
-		if s.State != pipeline.Streaming && s.State != pipeline.Starting && s.State != pipeline.Repairing || len(s.Stopped) > 0 {
+		if s.State != pipeline.Streaming && s.State != pipeline.Paused && s.State != pipeline.Starting && s.State != pipeline.Repairing || len(s.Stopped) > 0 {
 			return false
 		}
 	}

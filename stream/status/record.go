@@ -38,7 +38,7 @@ type Record struct {
 	Store   string `json:"store,omitempty"`  // not of OfSource
 	Program string `json:"program"`          // the agent's or worker's name
 	Version string `json:"version"`          // of the program
-	// State is the pipeline's (starting, streaming, retrying, gap, fenced, failed,
+	// State is the pipeline's (starting, streaming, retrying, paused, gap, fenced, failed,
 	// stopped) or the worker's (starting, applying, retrying, gap, failed, waiting,
 	// stopped).
 	State string `json:"state"`

@@ -76,7 +76,7 @@ data_dir: %s
 log: {brokers: ["127.0.0.1:%d"], embedded: true}
 http: 127.0.0.1:%d
 sources:
-  - {name: renshi, engine: postgres, host: 127.0.0.1, port: %d, database: renshi, user: postgres, password_file: %s, tables: ["public.*"], first_start: load, load: {rows_per_second: 3000}}
+  - {name: renshi, engine: postgres, host: 127.0.0.1, port: %d, database: renshi, user: postgres, password_file: %s, tables: ["public.*"], first_start: load, fuse: {age: 12h}, load: {rows_per_second: 3000}}
   - {name: xueji, engine: mariadb, host: 127.0.0.1, port: %d, user: root, password_file: %s, tables: ["xueji.person"], first_start: load, load: {rows_per_second: 3000},
      datasets: {xueji.person: m_person, xueji.score: m_score}}
 `, filepath.Join(dir, "agent"), logPort, x.port, db.Port, secret("pg", db.Password), maria.Port, secret("maria", maria.Password))
@@ -218,7 +218,12 @@ type agentStatus struct {
 		Left     float64 `json:"seconds_left"`
 		Part     string  `json:"part"`
 	} `json:"loads"`
-	Added map[string][]string `json:"added_tables"`
+	Added   map[string][]string `json:"added_tables"`
+	Sources []struct {
+		Source string `json:"source"`
+		State  string `json:"state"`
+		Code   string `json:"code"`
+	} `json:"sources"`
 }
 
 func (x *ordered) status() (s agentStatus) {
@@ -233,7 +238,8 @@ func (x *ordered) status() (s agentStatus) {
 }
 
 // TestOrdersOutliveKills adds tables that the patterns leave out, lets loads rest and end,
-// leaves tables and adds them again, and reads parts of spoilt tables again, while they are written and the agent is killed: an order that was
+// leaves tables and adds them again, lets the sources
+// rest, and reads parts of spoilt tables again, while they are written and the agent is killed: an order that was
 // answered is carried out, and a table that was added stays captured.
 func TestOrdersOutliveKills(t *testing.T) {
 	x := newOrdered(t)
@@ -265,6 +271,7 @@ func TestOrdersOutliveKills(t *testing.T) {
 	x.whole()
 	x.decisions()
 	x.removals()
+	x.rests()
 	x.answers() // a program that has just begun doesn't hear SIGTERM yet
 	if !x.agent.Signal(syscall.SIGTERM) || !x.agent.Clean() {
 		t.Error("the agent didn't stop cleanly")
@@ -320,6 +327,64 @@ func (x *ordered) decisions() {
 		}
 	}
 	x.whole()
+}
+
+// rests pauses the sources, which the answer says is safe for a while, over a kill of the
+// agent, and resumes them. What is written meanwhile isn't read before.
+func (x *ordered) rests() {
+	x.t.Helper()
+	for n, order := range []string{"pause", "resume"} {
+		for k, want := range []string{"then the fuse (fuse.age)", "binlog_expire_logs_seconds"} {
+			if n > 0 {
+				want = "resumed; "
+			}
+			said := ""
+			await(x.t, order+": "+want, func() bool { // once its guard has looked
+				x.answers()
+				out, err := exec.CommandContext(x.t.Context(), x.bin, "source", order, growing[k][0], "--lang=en", "--agent", fmt.Sprintf("http://127.0.0.1:%d", x.port)).CombinedOutput()
+				said = string(out)
+				return err == nil && strings.Contains(said, want)
+			})
+			if n == 0 && !strings.HasPrefix(said, "paused; safe until 20") {
+				x.t.Errorf("%s: %s", order, said)
+			}
+		}
+		if n == 0 {
+			x.kill()
+		}
+		state := []string{"paused", "streaming"}[n]
+		for _, g := range growing {
+			await(x.t, g[0]+" "+state, func() bool {
+				for _, s := range x.status().Sources {
+					if s.Source == g[0] {
+						return s.State == state && (s.Code == "SOURCE_PAUSED") == (n == 0)
+					}
+				}
+				return false
+			})
+		}
+		if n > 0 {
+			continue
+		}
+		mustExec(x.t, x.source, `INSERT INTO person VALUES (-1, 'while it rests')`)
+		place := func() (at string) {
+			if err := x.store.QueryRow(context.Background(), `SELECT string_agg(applied, ' ' ORDER BY source) FROM tributary.progress`).Scan(&at); err != nil {
+				x.t.Fatal(err)
+			}
+			return at
+		}
+		await(x.t, "a store that stands still, although both sources are written", func() bool {
+			before := place()
+			for range 3 { // the agent answers, so it lives
+				x.status()
+			}
+			return place() == before
+		})
+	}
+	await(x.t, "what was written while the source rested", func() bool {
+		var v string
+		return x.store.QueryRow(context.Background(), `SELECT v FROM ods.person WHERE id = -1`).Scan(&v) == nil
+	})
 }
 
 // removals leaves both tables and adds them again; the agent is killed right after each

@@ -117,7 +117,7 @@ func toneOf(r *status.Record, now time.Time) (Tone, string) {
 		return Bad, Silent
 	case r.State == "gap" || r.State == "fenced" || r.State == "failed" || r.NeedsPerson:
 		return Bad, r.State
-	case r.State == "stopped" || r.State == "waiting":
+	case r.State == "stopped" || r.State == "waiting" || r.State == "paused":
 		return Quiet, r.State
 	case r.State != "streaming" && r.State != "applying":
 		return Wait, r.State

@@ -32,6 +32,9 @@ var ofProgram = map[string]map[language.Language]explanation{
 	"DATA_DIR_IN_USE": {
 		english: {"another process works in the data folder", "stop it, or give this one a folder of its own: data_dir"},
 		chinese: {"另一个进程正在使用该数据目录", "停止那个进程，或用 data_dir 为本程序另设目录"}},
+	"DATA_DIR_WRITE": {
+		english: {"the agent can't write its data folder, so the order was not taken", "make room on the disk, or correct the folder's rights; then give the order again"},
+		chinese: {"agent 无法写入数据目录，命令未生效", "腾出磁盘空间或更正目录权限，然后再次下达"}},
 	"DATASET_UNKNOWN": {
 		english: {"no table of the file's orgs belongs to the dataset", "check its name and the file's orgs; a table is known once its agent has written a row of it"},
 		chinese: {"该文件所列机构中没有属于此数据集的表", "检查数据集名称和文件中的 orgs；agent 写过某张表的行之后，该表才为人所知"}},
