@@ -93,7 +93,8 @@ func TestHeldRows(t *testing.T) {
 		rule postgres.Evolution
 		f    func(*testing.T, *bench)
 	}{{"held and accepted", postgres.EvolutionHalt, heldRows}, {"beyond the limit", postgres.EvolutionHalt, beyondTheLimit},
-		{"a load ends behind a large transaction", postgres.EvolutionHalt, endsBehindLarge}, {"only what is wanted", postgres.EvolutionHalt, onlyWhatIsWanted},
+		{"a load ends behind a large transaction", postgres.EvolutionHalt, endsBehindLarge},
+		{"halted by what has it read again", postgres.EvolutionHalt, haltedAndReread}, {"only what is wanted", postgres.EvolutionHalt, onlyWhatIsWanted},
 		{"accepted losses", postgres.EvolutionFollow, acceptedLosses}, {"ignored columns", postgres.EvolutionIgnore, ignoredColumns}} {
 		databases.rule = part.rule
 		t.Run(part.name, func(t *testing.T) { part.f(t, databases) })
@@ -218,8 +219,8 @@ func endsBehindLarge(t *testing.T, b *bench) {
 	h, c := b.fresh(t)
 	s, l := h.Open(t), newWritten()
 	w := l.source(1, 1, shape("s1", "name string"))
-	w.apply(change(event.Create, 1, "a"), change(event.Create, 2, "gone by now"))
-	load := event.Load{Table: "xueji.pupil", Dataset: "pupil", Since: place1(w.at + 1), Sweep: true}
+	w.apply(change(event.Create, 1, "a"))
+	load := event.Load{Table: "xueji.pupil", Dataset: "pupil", Since: place1(w.at + 1)}
 	w.loads(load)
 	w.apply(change(event.Read, 1, "a"))
 	w.become(2, shape("s1", "name string", "n int64"))
@@ -232,6 +233,45 @@ func endsBehindLarge(t *testing.T, b *bench) {
 	whole(t, c)
 	if got := texts(t, c, "SELECT name || ' ' || count(*) FROM ods.pupil GROUP BY name ORDER BY name"); !slices.Equal(got, []string{"a 1", "b 10"}) {
 		t.Errorf("rows %q", got)
+	}
+}
+
+// haltedAndReread: a statement that changes a table's shape, and has all of it read again,
+// stops it; nothing of the load is kept, and the order to read it again lets it go on.
+func haltedAndReread(t *testing.T, b *bench) {
+	for name, o := range map[string]worker.Options{"batches": {}, "pieces": {BatchRows: 7}} {
+		t.Run(name, func(t *testing.T) {
+			h, c := b.fresh(t)
+			s, l := h.Open(t), newWritten()
+			o.SpoolDir = t.TempDir()
+			w := l.source(1, 1, shape("s1", "name string"))
+			w.apply(change(event.Create, 1, "a"), change(event.Create, 2, "gone by now"))
+			a := apply(t, l, s, o)
+			load := event.Load{Table: "xueji.pupil", Dataset: "pupil", Since: place1(w.at + 1), Sweep: true}
+			w.loads(load)
+			w.become(2, shape("s1", "name string", "n int64"))
+			w.apply(change(event.Update, 1, "b", 1)) // of the stream
+			w.apply(many(50, 100, func(i int) event.Row { return change(event.Read, i, "r", i) })...)
+			load.Phase = event.LoadEnded
+			a.await(t, "s1", w.loads(load))
+			haltedBy(t, c, `new column "n": int64`)
+			want := []string{"halted|t|0|0|0|tributary table reread s1 xueji.pupil"}
+			if got := texts(t, c, "SELECT concat_ws('|', state, reread, held_rows, held_bytes, (SELECT count(*) FROM tributary.held), remedy) FROM tributary.table_state"); !slices.Equal(got, want) {
+				t.Errorf("state %q, want %q", got, want)
+			}
+			load = event.Load{Table: "xueji.pupil", Dataset: "pupil", Since: place1(w.at + 1), Sweep: true, Ordered: true}
+			w.loads(load)
+			w.apply(change(event.Read, 1, "b", 1))
+			load.Phase = event.LoadEnded
+			a.await(t, "s1", w.loads(load))
+			if got := pupils(t, c, "true"); fmt.Sprint(got) != `[{"n": 1, "id": 1, "name": "b"}]` {
+				t.Errorf("after the load %q", got)
+			}
+			whole(t, c)
+			if err := a.stop(); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 

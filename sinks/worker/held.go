@@ -109,6 +109,9 @@ func (u *builder) hold(b *Batch, st *Step, t *txn, table *schema.Table, c *chang
 	h := u.heldOf(k)
 	h.Rows++
 	h.Bytes += int64(len(c.value))
+	// The rows of all of a table aren't kept twice: an order to read it again, which accepts
+	// what has stopped it, brings them.
+	h.Over = h.Over || loading && l.Sweep && l.Range == nil
 	u.keep(h, out)
 	return nil
 }
