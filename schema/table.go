@@ -53,6 +53,27 @@ func (t *Table) Column(name string) int {
 	return slices.IndexFunc(t.Columns, func(c Column) bool { return c.Name == name })
 }
 
+// Without gives the table without some of its columns, and which columns of it are kept, by
+// index; names that it hasn't, and columns of its key, are passed over. It gives the table
+// itself, and nil, if there is nothing to leave out.
+func (t *Table) Without(names []string) (rest *Table, keep []int) {
+	copied := *t
+	copied.Columns, copied.Key = nil, nil
+	for i, c := range t.Columns {
+		if slices.Contains(names, c.Name) && !t.IsKey(i) {
+			continue
+		}
+		keep, copied.Columns = append(keep, i), append(copied.Columns, c)
+	}
+	if len(keep) == len(t.Columns) {
+		return t, nil
+	}
+	for _, k := range t.Key {
+		copied.Key = append(copied.Key, slices.Index(keep, k))
+	}
+	return &copied, keep
+}
+
 // IsKey reports whether column i is part of the key.
 func (t *Table) IsKey(i int) bool { return slices.Contains(t.Key, i) }
 

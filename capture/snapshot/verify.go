@@ -18,11 +18,15 @@ type Verification struct {
 	At time.Time `json:"at"`
 	// Repair has the stores mend what differs. The rows then go through the log as well.
 	Repair bool `json:"repair,omitempty"`
+	// Without are columns that aren't compared, because a store leaves them out, by table.
+	Without map[string][]string `json:"-"`
 }
 
 // verification is what a task must know of its order.
 type verification struct {
 	Verification
+	// Columns are the table's own of Without.
+	Columns []string `json:"without,omitempty"`
 	// Told says that the log has the end of one that was given up.
 	Told bool `json:"told,omitempty"`
 }
@@ -44,7 +48,7 @@ func (l *Loader) Verify(ctx context.Context, table string, v Verification) error
 }
 
 func verifying(table, dataset string, v Verification) progress {
-	return progress{Progress: Progress{Table: table, Verify: v.ID}, Dataset: dataset, Check: &verification{Verification: v}}
+	return progress{Progress: Progress{Table: table, Verify: v.ID}, Dataset: dataset, Check: &verification{Verification: v, Columns: v.Without[table]}}
 }
 
 // Unverified is a table that an order couldn't have compared.
@@ -96,7 +100,7 @@ func (t *task) check(phase event.CheckPhase) event.Check {
 // checkBegun says who has asked.
 func (t *task) checkBegun() event.Check {
 	c := t.check(event.CheckBegun)
-	c.By, c.At = t.Check.By, t.Check.At
+	c.By, c.At, c.Without = t.Check.By, t.Check.At, t.Check.Columns
 	return c
 }
 
@@ -120,16 +124,25 @@ func (t *task) giveUp() event.Check {
 // checkRows makes a chunk's rows into its check.
 func (t *task) checkRows(c *chunk, rows []event.Row) (event.Check, error) {
 	out := t.check(event.CheckRows)
-	out.Schema, out.Rows = c.req.Table, make([]event.CheckedRow, len(rows))
+	out.Schema, out.Without, out.Rows = c.req.Table, t.Check.Columns, make([]event.CheckedRow, len(rows))
 	var d envelope.Digester
 	var keys []byte
+	compared, keep := out.Schema.Without(out.Without)
+	kept := make([]event.Value, len(keep))
 	for i := range rows {
 		at := len(keys)
 		var err error
 		if keys, err = envelope.AppendKeyColumns(keys, out.Schema, rows[i].After); err != nil {
 			return out, err
 		}
-		out.Rows[i] = event.CheckedRow{Key: keys[at:len(keys):len(keys)], Digest: d.Row(out.Schema, rows[i].After)}
+		image := rows[i].After
+		if keep != nil {
+			for to, from := range keep {
+				kept[to] = image[from]
+			}
+			image = kept
+		}
+		out.Rows[i] = event.CheckedRow{Key: keys[at:len(keys):len(keys)], Digest: d.Row(compared, image)}
 	}
 	return out, nil
 }

@@ -31,6 +31,7 @@ type verification struct {
 	source, table string
 	agent, file   string
 	repair        bool
+	without       []string
 	rows          int
 	format        string
 }
@@ -43,6 +44,7 @@ func verifyCommand(say catalogue, lang language) *cobra.Command {
 	f.StringVar(&v.agent, "agent", "http://127.0.0.1:8061", say.tableAgent)
 	f.StringVar(&v.file, "store", "", v.text.store)
 	f.BoolVar(&v.repair, "repair", false, v.text.repair)
+	f.StringArrayVar(&v.without, "without", nil, v.text.without)
 	last := f.Bool("last", false, v.text.last)
 	f.IntVar(&v.rows, "rows", 20, v.text.rows)
 	f.StringVar(&v.format, "output", "table", say.output)
@@ -56,6 +58,9 @@ func verifyCommand(say catalogue, lang language) *cobra.Command {
 		}
 		if err := say.address(c, "--agent", v.agent); err != nil {
 			return err
+		}
+		if len(v.without) > 0 && v.table == "" {
+			return wrongUsage(c, "USAGE_FLAG", "%s", v.text.whichTable)
 		}
 		if *last && v.file == "" {
 			return wrongUsage(c, "USAGE_FLAG", say.missingFlag, "--store FILE")
@@ -96,6 +101,18 @@ func (v *verification) order(ctx context.Context, out, notes io.Writer, store *p
 	if v.repair {
 		q.Set("repair", "true")
 	}
+	if store != nil { // what has no place there can't be compared
+		left, err := store.LeftOut(ctx)
+		if err != nil {
+			return errors.Join(err, store.Close())
+		}
+		for table, names := range left[v.source] {
+			q[withoutOf+table] = names
+		}
+	}
+	if len(v.without) > 0 {
+		q[withoutOf+v.table] = v.without
+	}
 	var got verifying
 	if err := post(ctx, v.agent, []string{"api/sources", v.source, "verify"}, q, &got); err != nil {
 		return err
@@ -121,6 +138,9 @@ func (v *verification) order(ctx context.Context, out, notes io.Writer, store *p
 	}
 	return v.print(out, verified{ID: got.ID, Tables: found, Refused: got.Refused})
 }
+
+// withoutOf begins the parameter that names columns of a table which aren't compared.
+const withoutOf = "without."
 
 // asker names the person for those who read the record later.
 func asker() string {

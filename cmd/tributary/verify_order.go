@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/tributary-cdc/tributary/capture/snapshot"
@@ -38,6 +39,12 @@ func newVerification(by string, repair bool) snapshot.Verification {
 func (l loading) orderVerification(ctx context.Context, r *http.Request) (out verifying, err error) {
 	q := r.URL.Query()
 	v := newVerification(q.Get("by"), q.Get("repair") == "true")
+	v.Without = map[string][]string{}
+	for name, columns := range q {
+		if table, ok := strings.CutPrefix(name, withoutOf); ok {
+			v.Without[table] = columns
+		}
+	}
 	out.ID = v.ID
 	if table := q.Get("table"); table != "" {
 		if err := l.Verify(ctx, table, v); err != nil {

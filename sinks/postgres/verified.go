@@ -34,6 +34,19 @@ func (s *Store) Verifications(ctx context.Context, w Wanted) (found []verify.Rep
 	return found, nil
 }
 
+// LeftOut gives the columns of sources' tables without a place in the store, by source and
+// table.
+func (s *Store) LeftOut(ctx context.Context) (found map[string]map[string][]string, err error) {
+	err = s.briefly(ctx, func(c *pgx.Conn) error {
+		found, err = leftOut(ctx, c)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read which columns are left out: %w", classify(err, false))
+	}
+	return found, nil
+}
+
 // unequal gives the tables of each source of which the last verification that has come to an
 // end has found a difference that stands.
 func unequal(ctx context.Context, c *pgx.Conn) (map[string][]string, error) {

@@ -45,6 +45,8 @@ type builder struct {
 	// heldBefore are what earlier pieces of the same transaction have.
 	heldBefore map[tableKey]HeldLimit
 
+	parts map[part]*schema.Table // versions without the columns that a verification leaves aside
+
 	lineage
 }
 

@@ -13,7 +13,14 @@ const checkBytes = 256 << 10
 // gives the rest of the rows.
 func AddCheck(r *log.Records, source string, c *Check) (rest []event.CheckedRow) {
 	b := putBytes(putBytes(append(make([]byte, 0, 128), byte(c.Phase)), c.ID), c.Table)
-	b = append(putPosition(putBytes(b, c.Dataset), c.Since), bit(c.Repair))
+	part := len(c.Without) > 0 && c.Phase <= event.CheckRows
+	b = append(putPosition(putBytes(b, c.Dataset), c.Since), bit(c.Repair)+2*bit(part))
+	if part {
+		b = putLong(b, int64(len(c.Without)))
+		for _, name := range c.Without {
+			b = putBytes(b, name)
+		}
+	}
 	switch c.Phase {
 	case event.CheckBegun:
 		b = putLong(putBytes(b, c.By), c.At.UnixMicro())
@@ -41,8 +48,13 @@ func (s *scan) check() *Check {
 	c := &Check{}
 	c.Phase, c.ID, c.Table, c.Dataset, c.Since = event.CheckPhase(s.fixed(1)[0]), s.text(), s.text(), s.text(), s.position()
 	how := s.fixed(1)[0]
-	if c.Repair = how == 1; how > 1 {
+	if c.Repair = how&1 != 0; how > 3 || how > 1 && c.Phase > event.CheckRows {
 		s.fail("check")
+	}
+	if how > 1 {
+		for range s.count("columns") {
+			c.Without = append(c.Without, s.text())
+		}
 	}
 	switch c.Phase {
 	case event.CheckBegun:

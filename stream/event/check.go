@@ -24,6 +24,9 @@ type Check struct {
 	// By and At tell who has asked, and when. Of CheckBegun.
 	By string
 	At time.Time
+	// Without are columns that the digests don't cover, since a store leaves them out. Of
+	// CheckBegun and CheckRows.
+	Without []string
 	// Schema is the version that the rows follow, Rows are the rows of a part of a chunk.
 	// Of CheckRows.
 	Schema *schema.Table
