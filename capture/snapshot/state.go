@@ -61,6 +61,33 @@ type Progress struct {
 	Resumes time.Time `json:"resumes_at,omitzero"`
 }
 
+// Progress tells how far the loads have come.
+func (l *Loader) Progress() []Progress {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out, now := make([]Progress, len(l.tasks)), time.Now()
+	open, next := l.o.Hours.Open(now)
+	for i, t := range l.tasks {
+		p := t.Progress
+		if t.active() {
+			p.Speed = t.speed.rate(now)
+			if left := p.Estimate - p.Rows; left > 0 && p.Speed > 0 {
+				p.Left = float64(left) / p.Speed
+			}
+			if !open && len(t.flight) == 0 {
+				p.Phase, p.Resumes = Waiting, next
+			}
+		}
+		if t.Check != nil && p.Phase == Loading {
+			p.Phase = Verifying
+		} else if t.Check != nil && p.Phase == Loaded {
+			p.Phase = Verified
+		}
+		out[i] = p
+	}
+	return out
+}
+
 // progress is what must be known to go on with a load.
 type progress struct {
 	Progress
