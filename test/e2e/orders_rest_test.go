@@ -13,23 +13,31 @@ func (x *ordered) decisions() {
 	x.t.Helper()
 	for n, steps := range [][]string{{"pause", "resume"}, {"cancel", "reread"}} {
 		g := growing[n]
+		await(x.t, "the end of the load of "+g[1], func() bool { // the store may not have heard of another one yet
+			x.whole()
+			return x.phase(g) == "loaded"
+		})
 		x.order("reread", g[0], g[1])
 		for _, step := range steps {
 			x.order(step, g[0], g[1])
 			x.kill()
 			if want := map[string]string{"pause": "paused", "cancel": "canceled"}[step]; want != "" {
-				await(x.t, g[1]+" "+want, func() bool {
-					for _, l := range x.status().Loads[g[0]] {
-						if l.Table == g[1] {
-							return l.Phase == want
-						}
-					}
-					return false
-				})
+				await(x.t, g[1]+" "+want, func() bool { return x.phase(g) == want })
 			}
 		}
 	}
 	x.whole()
+}
+
+// phase gives that of the load of a growing table, empty if the agent knows none yet.
+func (x *ordered) phase(g [3]string) string {
+	x.t.Helper()
+	for _, l := range x.status().Loads[g[0]] {
+		if l.Table == g[1] {
+			return l.Phase
+		}
+	}
+	return ""
 }
 
 // rests pauses the sources, which the answer says is safe for a while, over a kill of the
