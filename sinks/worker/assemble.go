@@ -72,7 +72,9 @@ type flow struct {
 	// applied beside the others (busy), or their own turn for that.
 	queue []*txn
 	busy  bool
-	held  int64 // bytes of part and queue in memory
+	// behind is a large transaction of another source whose end the queue waits for.
+	behind *beside
+	held   int64 // bytes of part and queue in memory
 }
 
 // Counts is what an assembler has set aside, for status and metrics.

@@ -33,6 +33,14 @@ func (s *session) flush(ctx context.Context, next log.Offset, backlog bool) erro
 		if backlog && n == len(s.ready) && rows < s.w.o.BatchRows && len(s.asm.gaps) == 0 && s.nextLarge() < 0 {
 			break
 		}
+		source, err := s.heldUp(ctx, s.ready[:n])
+		if err != nil {
+			return err
+		}
+		if source != "" {
+			s.postpone(source)
+			continue
+		}
 		// A load that begins lets go what had stopped, and one that ends makes missing rows an
 		// error again: no batch before it may be merged anew after that.
 		alone := s.ready[0].alone()
@@ -62,7 +70,10 @@ func (s *session) sort() {
 	was := len(s.blocked)
 	still := s.blocked[:0]
 	for _, f := range s.blocked {
-		for !f.busy && len(f.queue) > 0 && !s.large(f.queue[0]) {
+		if f.behind != s.beside {
+			f.behind = nil
+		}
+		for !f.busy && f.behind == nil && len(f.queue) > 0 && !s.large(f.queue[0]) {
 			s.ready = append(s.ready, s.unqueue(f))
 		}
 		if f.busy || len(f.queue) > 0 {

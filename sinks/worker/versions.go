@@ -58,6 +58,21 @@ func (v *versions) follow(ctx context.Context, u *builder, t *txn, first bool) (
 	return changed, nil
 }
 
+// unfollow has the versions that a source's transactions bring begin a group once more.
+func (v *versions) unfollow(source string) {
+	for k := range v.tables {
+		if k.source != source {
+			continue
+		}
+		if was := v.stored[k]; was != nil {
+			v.tables[k] = was
+		} else {
+			delete(v.tables, k)
+		}
+	}
+	clear(v.ids)
+}
+
 // begun forgets what the store is prepared for where a load begins: a person may have
 // repaired the store's table.
 func (v *versions) begun(loads []Load) {
@@ -79,7 +94,7 @@ func (s *session) ensure(ctx context.Context, t *schema.Table) (*narrow, error) 
 		return nil, err
 	}
 	left, err := s.w.o.Store.EnsureTable(ctx, s.claim, t)
-	// A large transaction holds the table against being altered.
+	// A large transaction may have begun to hold the table against being altered.
 	for s.beside != nil && errors.Is(err, ErrRetry) {
 		if err = s.finish(<-s.beside.done); err == nil {
 			left, err = s.w.o.Store.EnsureTable(ctx, s.claim, t)
