@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -24,14 +25,14 @@ type words struct {
 	dark               bool
 	width, height      int64
 
-	id, form, joined, approved, streaming, paused, loading, over, acknowledged, silenced string
+	id, form, joined, approved, streaming, paused, loading, over, acknowledged, silenced, nothing string
 }
 
 var languages = []words{
 	{lang: "zh-CN", org: "330106", orgName: "西湖区", width: 1280, height: 800,
-		id: "证件号码", form: "值的形式", joined: "已加入 西湖区（330106），agent 为 330106.", approved: "已批准", streaming: "采集中", paused: "已暂停", loading: "装载中", over: "恢复时间", acknowledged: "已确认", silenced: "已静默"},
+		id: "证件号码", form: "值的形式", joined: "已加入 西湖区（330106），agent 为 330106.", approved: "已批准", streaming: "采集中", paused: "已暂停", loading: "装载中", over: "恢复时间", acknowledged: "已确认", silenced: "已静默", nothing: "尚未登记任何数据源"},
 	{lang: "en", org: "330108", orgName: "滨江区", width: 390, height: 844, dark: true,
-		id: "id number", form: "by the form of values", joined: "joined 滨江区 (330108) as agent 330108.", approved: "approved", streaming: "streaming", paused: "paused", loading: "loading", over: "Over at", acknowledged: "acknowledged", silenced: "silenced"},
+		id: "id number", form: "by the form of values", joined: "joined 滨江区 (330108) as agent 330108.", approved: "approved", streaming: "streaming", paused: "paused", loading: "loading", over: "Over at", acknowledged: "acknowledged", silenced: "silenced", nothing: "Nothing is registered yet"},
 }
 
 const password = "correct horse battery"
@@ -179,6 +180,10 @@ func (x *walker) registration() string {
 	db := x.tables()
 	x.login("operator"+x.org, "/")
 	x.page("10 nothing asked yet", "/requests", "")
+	x.page("10 no source", "/tree", x.nothing)
+	x.page("10 no state", "/?lang="+x.lang, x.nothing)
+	x.page("10 no alarm", "/alarms", "")
+	x.v.Run(x.v.Is(`document.querySelector("#live .problems") === null`))
 	x.page("11 invitations", "/invitations", "")
 	x.fill(map[string]string{"org": x.org})
 	x.press(`form[action="/api/invitations"] button`, `document.querySelector(".secret pre") !== null`)
@@ -188,11 +193,7 @@ func (x *walker) registration() string {
 		x.Errorf("%s", out)
 	}
 	file := program.Write(x, filepath.Join(x.dir, "agent"+x.org+".yml"), "# %s\nname: a-%s\norg: %q\ndata_dir: %s\nlog: {brokers: [%q], embedded: true}\nhttp: 127.0.0.1:%d\nsources: []\n", x.orgName, x.org, x.org, x.house("agent"), x.log, program.Port(x))
-	answers := strings.Join([]string{"xueji", "mariadb", x.source.Host, fmt.Sprint(x.source.Port), x.user(), firstPassword, db + ".*", "load"}, "\n") + "\n"
-	said := x.run(x.lang, answers, "source", "add", file, "--dir", x.house("joined"))
-	if !strings.Contains(said, db+".student") {
-		x.Errorf("%s", said)
-	}
+	said := x.add(file, db)
 	asked := x.run(x.lang, "", "source", "propose", file, "xueji", "--dir", x.house("joined"))
 	if !strings.Contains(asked, x.id) || strings.Contains(asked, "王小明") {
 		x.Errorf("%s", asked)
@@ -226,6 +227,58 @@ func (x *walker) registration() string {
 	agent := x.agent(file)
 	x.pause(agent, db)
 	return agent
+}
+
+// add adds the source: by the agent's own page in Chinese, by questions in English. It gives
+// what was said on the terminal.
+func (x *walker) add(file, db string) string {
+	x.Helper()
+	if x.lang == "en" {
+		answers := strings.Join([]string{"xueji", "mariadb", x.source.Host, fmt.Sprint(x.source.Port), x.user(), firstPassword, db + ".*", "load"}, "\n") + "\n"
+		said := x.run(x.lang, answers, "source", "add", file, "--dir", x.house("joined"))
+		if !strings.Contains(said, db+".student") {
+			x.Errorf("%s", said)
+		}
+		return said
+	}
+	page := &program.Process{Name: "page" + x.org, Args: []string{"source", "add", file, "--page", "--dir", x.house("joined"), "--lang", x.lang}}
+	page.Start(x, x.bin, x.dir, firstPassword)
+	link := ""
+	x.await("the page's link", func() bool {
+		b, err := os.ReadFile(filepath.Join(x.dir, page.Name+".out"))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			x.Fatal(err)
+		}
+		link = regexp.MustCompile(`http://127\.0\.0\.1:\d+/start\?token=[A-Z0-9]+&lang=zh-CN`).FindString(string(b))
+		return link != ""
+	})
+	x.v.Run(chromedp.Navigate(link))
+	x.see("agent 1 server", "330106")
+	x.fill(map[string]string{"name": "xueji", "engine": "mariadb", "host": x.source.Host, "port": fmt.Sprint(x.source.Port), "user": x.user(), "password": nextPassword})
+	x.press(`form[action="/server"] button`, `document.querySelector("[role=alert]") !== null`) // not yet that
+	x.see("agent 1 refused", "MYSQL_LOGIN")
+	x.fill(map[string]string{"engine": "mariadb", "password": firstPassword})
+	x.press(`form[action="/server"] button`, `document.querySelector("input[type=checkbox]") !== null`)
+	x.see("agent 2 tables", db+".student")
+	if text := x.text("main"); !strings.Contains(text, "sfzjh") || strings.Contains(text, "王小明") {
+		x.Errorf("%s", text)
+	}
+	x.v.Run(chromedp.Evaluate(fmt.Sprintf(`for (const box of document.querySelectorAll("input[type=checkbox]")) box.checked = box.closest("tr").innerText.includes(%q)`, db+"."), nil))
+	x.press(`form[action="/tables"] button.primary`, `document.getElementById("leaves") !== null`)
+	x.see("agent 3 leaves", "sfzjh")
+	if leaves := x.text("#leaves"); strings.Contains(leaves, "王小明") || !strings.Contains(leaves, "absence") || strings.Contains(leaves, firstPassword) {
+		x.Errorf("%s", leaves)
+	}
+	x.press(`form[action="/add"] button`, `document.querySelector(".summary.good") !== null`)
+	x.see("agent 4 done", "tributary source propose")
+	if !page.Signal(syscall.SIGTERM) || !page.Clean() {
+		x.Error("the page's command didn't end by itself")
+	}
+	b, err := os.ReadFile(filepath.Join(x.dir, page.Name+".out"))
+	if err != nil {
+		x.Fatal(err)
+	}
+	return string(b)
 }
 
 // The passwords of the agent's user at the source: at first, and after a change.
