@@ -112,6 +112,40 @@ func Reshaped(from, to *Table) (out []string) {
 	return append(out, rekeyed(from, to)...)
 }
 
+// Differences says how the columns and the key of a version differ from those of an earlier one,
+// in signs that need no language, e.g. `+ "n" int64`, `- "n" int64`, `"n" int32 → int64`,
+// `"n" NULL → NOT NULL` and `key (a) → (a, b)`. The order of the columns doesn't count.
+func Differences(from, to *Table) (out []string) {
+	null := map[bool]string{true: "NULL", false: "NOT NULL"}
+	for _, c := range to.Columns {
+		i := from.Column(c.Name)
+		if i < 0 {
+			out = append(out, fmt.Sprintf("+ %q %s", c.Name, c.Type.described()))
+			continue
+		}
+		was := from.Columns[i]
+		a, b := was.Type.described(), c.Type.described()
+		if a == b { // only the source tells them apart, e.g. text and mediumtext
+			a, b = was.Type.Native, c.Type.Native
+		}
+		if a != b {
+			out = append(out, fmt.Sprintf("%q %s → %s", c.Name, a, b))
+		}
+		if was.Nullable != c.Nullable {
+			out = append(out, fmt.Sprintf("%q %s → %s", c.Name, null[was.Nullable], null[c.Nullable]))
+		}
+	}
+	for _, c := range from.Columns {
+		if to.Column(c.Name) < 0 {
+			out = append(out, fmt.Sprintf("- %q %s", c.Name, c.Type.described()))
+		}
+	}
+	if was, now := from.keyNames(), to.keyNames(); !slices.Equal(was, now) {
+		out = append(out, fmt.Sprintf("key (%s) → (%s)", strings.Join(was, ", "), strings.Join(now, ", ")))
+	}
+	return out
+}
+
 func rekeyed(from, to *Table) []string {
 	if was, now := from.keyNames(), to.keyNames(); !slices.Equal(was, now) {
 		return []string{fmt.Sprintf("key: (%s) → (%s)", strings.Join(was, ", "), strings.Join(now, ", "))}

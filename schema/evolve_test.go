@@ -82,6 +82,32 @@ func TestLossy(t *testing.T) {
 	}
 }
 
+func TestDifferences(t *testing.T) {
+	base := func() *Table {
+		return &Table{Columns: []Column{{Name: "id", Type: Type{Kind: Int64}}, {Name: "姓名", Type: Type{Kind: String, Length: 20, Native: "varchar(20)"}, Nullable: true}, {Name: "memo", Type: Type{Kind: String, Native: "text"}}}, Key: []int{0}}
+	}
+	for name, tt := range map[string]struct {
+		change func(*Table)
+		want   []string
+	}{
+		"same":        {func(*Table) {}, nil},
+		"reordered":   {func(t *Table) { t.Columns[1], t.Columns[2] = t.Columns[2], t.Columns[1] }, nil},
+		"added":       {func(t *Table) { t.Columns = append(t.Columns, Column{Name: "z", Type: Type{Kind: JSON}}) }, []string{`+ "z" json`}},
+		"dropped":     {func(t *Table) { t.Columns = t.Columns[:2] }, []string{`- "memo" string`}},
+		"renamed":     {func(t *Table) { t.Columns[2].Name = "note" }, []string{`+ "note" string`, `- "memo" string`}},
+		"type":        {func(t *Table) { t.Columns[1].Type.Length = 50 }, []string{`"姓名" string(20) → string(50)`}},
+		"native type": {func(t *Table) { t.Columns[2].Type.Native = "mediumtext" }, []string{`"memo" text → mediumtext`}},
+		"null":        {func(t *Table) { t.Columns[1].Nullable, t.Columns[2].Nullable = false, true }, []string{`"姓名" NULL → NOT NULL`, `"memo" NOT NULL → NULL`}},
+		"key":         {func(t *Table) { t.Key = []int{0, 1} }, []string{"key (id) → (id, 姓名)"}},
+	} {
+		to := base()
+		tt.change(to)
+		if got := Differences(base(), to); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
+	}
+}
+
 var update = flag.Bool("update", false, "write CHANGES.md anew")
 
 // TestPage holds CHANGES.md, whose table of widenings is made of Holds, against it.

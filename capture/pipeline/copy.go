@@ -31,6 +31,10 @@ type reader struct {
 	told      time.Time // the newest moment of an until record; at first when reading began
 	key       []byte
 	headers   []byte // of the table's records
+
+	// newest is each table's version by its name, current holds the same ones.
+	newest  map[string]*schema.Table
+	current map[*schema.Table]bool
 }
 
 // run reads until ctx ends, which is no error, or the source fails.
@@ -53,7 +57,7 @@ func (r *reader) run(ctx context.Context) error {
 	}
 }
 
-// bind publishes the table versions that are new to this process.
+// bind publishes the table versions that their tables didn't have a moment ago.
 func (r *reader) bind(ctx context.Context, seg *event.Segment) error {
 	for i := range seg.Checks {
 		if t := seg.Checks[i].Schema; t != nil {
@@ -76,9 +80,9 @@ func (r *reader) bind(ctx context.Context, seg *event.Segment) error {
 	return nil
 }
 
-// publish makes sure that the log has a table's version.
+// publish makes sure that the log has a table's version, as its newest one.
 func (r *reader) publish(ctx context.Context, t *schema.Table) error {
-	if _, ok := r.p.enc.Bound(t); ok {
+	if r.current[t] {
 		return nil
 	}
 	id, err := r.p.opts.Schemas.ID(ctx, t)
@@ -86,6 +90,11 @@ func (r *reader) publish(ctx context.Context, t *schema.Table) error {
 		return fmt.Errorf("publish schema of table %s: %w", t.ID(), err)
 	}
 	r.p.enc.BindTable(t, id)
+	if r.current == nil {
+		r.newest, r.current = map[string]*schema.Table{}, map[*schema.Table]bool{}
+	}
+	delete(r.current, r.newest[t.ID()])
+	r.newest[t.ID()], r.current[t] = t, true
 	return nil
 }
 

@@ -32,7 +32,7 @@ type Checkpoints interface {
 // Schemas publishes table versions.
 type Schemas interface {
 	// ID returns the id of a table version in the org's .schemas topic, and publishes
-	// the version first if it isn't there yet. It blocks until the version is durable.
+	// the version first if it isn't the newest of its table. It blocks until it is durable.
 	ID(ctx context.Context, t *schema.Table) (uint32, error)
 }
 

@@ -75,6 +75,7 @@ func runHub(ctx context.Context, file string, out io.Writer, l *slog.Logger) err
 		g.Go(func() error { parts.keeper.Run(ctx); return nil })
 		g.Go(func() error { parts.historian.Run(ctx); return nil })
 		g.Go(func() error { parts.chronicler.Run(ctx); return nil })
+		g.Go(func() error { parts.archivist.Run(ctx); return nil })
 	}
 	for _, s := range served {
 		g.Go(func() error { return serve(ctx, s.ln, s.handler, l) })
@@ -107,9 +108,11 @@ type hubParts struct {
 	state  *state.State // nil without accounts
 	watch  *watch.Watch // nil without accounts
 	keeper *alarm.Keeper
-	// historian keeps how sources were, chronicler what happened to them.
+	// historian keeps how sources were, chronicler what happened to them, archivist how their
+	// tables have changed.
 	historian  *watch.Historian
 	chronicler *watch.Chronicler
+	archivist  *watch.Archivist
 	log        *slog.Logger
 }
 
@@ -231,6 +234,11 @@ func (h *hubParts) withAccounts(ctx context.Context, out io.Writer) (served []li
 		return served, err
 	}
 	if h.chronicler, err = watch.NewChronicler(watch.ChroniclerOptions{Chronicle: h.state, Watch: h.watch.Snapshot, Logger: h.log}); err != nil {
+		return served, err
+	}
+	if h.archivist, err = watch.NewArchivist(watch.ArchivistOptions{Archive: h.state, Watch: h.watch.Snapshot, Logger: h.log,
+		Topic:   func(org string) log.Partition { return log.Partition{Topic: kafka.Schemas(org)} },
+		Fetcher: func(p log.Partition) log.Fetcher { return h.client.Fetcher(p, 1<<20) }}); err != nil {
 		return served, err
 	}
 	lines := base + "/\n"

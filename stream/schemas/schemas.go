@@ -36,7 +36,8 @@ type known struct {
 	next    log.Offset
 	byID    map[uint32]*schema.Table
 	version map[string]*schema.Table // by source, table and hash: the one pointer per version
-	id      map[string]uint32        // the first id of each
+	id      map[string]uint32        // the latest id of each
+	newest  map[string]string        // by source and table: the version that stands last
 }
 
 // New makes an empty catalogue; topics are read when they are asked for.
@@ -45,15 +46,15 @@ func New(l Topic) *Catalogue { return &Catalogue{log: l, topics: map[string]*kno
 func (c *Catalogue) topic(name string) *known {
 	k := c.topics[name]
 	if k == nil {
-		k = &known{byID: map[uint32]*schema.Table{}, version: map[string]*schema.Table{}, id: map[string]uint32{}}
+		k = &known{byID: map[uint32]*schema.Table{}, version: map[string]*schema.Table{}, id: map[string]uint32{}, newest: map[string]string{}}
 		c.topics[name] = k
 	}
 	return k
 }
 
-func identity(t *schema.Table) string {
-	return t.Source + "\x00" + t.ID() + "\x00" + string(t.Version())
-}
+func tableOf(t *schema.Table) string { return t.Source + "\x00" + t.ID() }
+
+func identity(t *schema.Table) string { return tableOf(t) + "\x00" + string(t.Version()) }
 
 func (k *known) read(ctx context.Context, l Topic, name string) error {
 	next, err := l.ReadFrom(ctx, log.Partition{Topic: name}, k.next, func(o log.Offset, r *log.Record) error {
@@ -75,9 +76,9 @@ func (k *known) add(t *schema.Table, id uint32) {
 	if first := k.version[key]; first != nil {
 		t = first
 	} else {
-		k.version[key], k.id[key] = t, id
+		k.version[key] = t
 	}
-	k.byID[id] = t
+	k.byID[id], k.id[key], k.newest[tableOf(t)] = t, id, key
 }
 
 // Table returns the version that a row record of a .changes topic names. Equal
@@ -108,21 +109,22 @@ type Publisher struct {
 // Publisher gives the publishing side of a .schemas topic.
 func (c *Catalogue) Publisher(topic string) *Publisher { return &Publisher{c: c, name: topic} }
 
-// ID returns the id of a version, and publishes it first if it isn't there yet.
-// Two agents may publish one version twice; both ids then mean the same.
+// ID returns the id of a version, and publishes it first if it isn't the newest of its
+// table: so the topic says which versions a table has had, in order, also of one that
+// came back. Two agents may publish one version twice; both ids then mean the same.
 func (p *Publisher) ID(ctx context.Context, t *schema.Table) (uint32, error) {
 	p.c.mu.Lock()
 	defer p.c.mu.Unlock()
 	k := p.c.topic(p.name)
 	key := identity(t)
-	if id, ok := k.id[key]; ok {
-		return id, nil
+	if k.newest[tableOf(t)] == key {
+		return k.id[key], nil
 	}
 	if err := k.read(ctx, p.c.log, p.name); err != nil {
 		return 0, err
 	}
-	if id, ok := k.id[key]; ok {
-		return id, nil
+	if k.newest[tableOf(t)] == key {
+		return k.id[key], nil
 	}
 	name, value, err := envelope.MarshalSchema(t)
 	if err != nil {

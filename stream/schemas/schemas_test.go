@@ -84,6 +84,30 @@ func TestPublishOnce(t *testing.T) {
 	}
 }
 
+// TestVersionComesBack: a table that has its old columns again is published again, under an
+// id of its own that means the same version.
+func TestVersionComesBack(t *testing.T) {
+	l := newTopics()
+	c := schemas.New(l)
+	old, wide := table("a", "student"), table("a", "student", "name")
+	ids := []uint32{publish(t, c, org+"schemas", old), publish(t, c, org+"schemas", wide), publish(t, c, org+"schemas", old)}
+	if again := publish(t, c, org+"schemas", old); l.puts != 3 || ids[2] != 2 || again != 2 {
+		t.Errorf("ids %v and %d after %d puts", ids, again, l.puts)
+	}
+	for what, c := range map[string]*schemas.Catalogue{"the same process": c, "another": schemas.New(l)} {
+		first, err := c.Table(t.Context(), org+"changes", ids[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if back, err := c.Table(t.Context(), org+"changes", ids[2]); err != nil || back != first {
+			t.Errorf("%s: ids %d and %d are two versions: %v", what, ids[0], ids[2], err)
+		}
+		if id := publish(t, c, org+"schemas", old); id != ids[2] || l.puts != 3 {
+			t.Errorf("%s: id %d after %d puts", what, id, l.puts)
+		}
+	}
+}
+
 func TestAttack27VersionPublishedTwice(t *testing.T) {
 	l := newTopics()
 	writer := schemas.New(l)

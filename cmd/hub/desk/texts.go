@@ -143,10 +143,10 @@ var catalogue = map[string][2]string{
 	"history.rate.note.24h": {"The mean of each minute.", "每分钟的平均值。"}, "history.rate.note.30d": {"The mean of each half hour.", "每半小时的平均值。"},
 	"history.table.24h": {"The day as a table, by hour", "一天的数据表（按小时）"}, "history.table.30d": {"The month as a table, by day", "一月的数据表（按天）"},
 
-	"title.timeline": {"Time line", "时间线"}, "note.timeline": {"What happened, the newest first: states, tables, restarts, alarms, and what people did. Kept for 90 days.", "发生过的事件，最新的在前：状态、表、重启、告警和人员操作，保留 90 天。"},
+	"title.timeline": {"Time line", "时间线"}, "note.timeline": {"What happened, the newest first: states, tables and their columns (+ new, - gone, → changed), restarts, alarms, and what people did. Kept for 90 days.", "发生过的事件，最新的在前：状态、表及其结构变更（+ 新增列，- 删除列，→ 变更）、重启、告警和人员操作，保留 90 天。"},
 	"event": {"What", "事件"}, "event.detail": {"More", "说明"}, "event.none": {"Nothing has happened yet.", "暂无事件。"}, "event.all": {"All of the time line", "完整时间线"}, "event.newest": {"Newest", "最新"},
 	"event.seen": {"Seen for the first time:", "首次出现："}, "event.state": {"State:", "状态："}, "event.epoch": {"New epoch, continuity wasn't proved:", "新的 epoch（未能证明连续）："}, "event.restart": {"Agent restarted:", "agent 重启："},
-	"event.agent": {"Agent:", "agent："}, "event.stopped": {"Table has stopped:", "表已停止："}, "event.resumed": {"Table goes on:", "表已恢复："}, "event.alarm": {"Alarm:", "告警："}, "event.over": {"Alarm over:", "告警恢复："},
+	"event.agent": {"Agent:", "agent："}, "event.stopped": {"Table has stopped:", "表已停止："}, "event.resumed": {"Table goes on:", "表已恢复："}, "event.altered": {"Columns have changed:", "表结构变更："}, "event.alarm": {"Alarm:", "告警："}, "event.over": {"Alarm over:", "告警恢复："},
 
 	"menu.report": {"Shift report", "值班报告"}, "title.report": {"Shift report", "值班报告"}, "note.report": {"What happened in the shift, what is open, and who looks after it. It is also sent to the webhooks and by e-mail.", "本班发生的情况、未恢复的告警及确认人；同时通过 webhook 和邮件发送。"},
 	"report.sum": {"Alarms: %d came, %d over, %d open", "新增告警 %d，已恢复 %d，未恢复 %d"}, "report.before": {"Shift before", "上一班"}, "report.after": {"Shift after", "下一班"},

@@ -45,13 +45,14 @@ const (
 	AgentChanged = "agent"   // another agent, or another version of it: word
 	TableStopped = "stopped"
 	TableResumed = "resumed"
+	TableAltered = "altered" // the detail says which columns, in schema.Differences' signs
 	OfAudit      = "audit"
 	OfAlarm      = "alarm"
 	AlarmOver    = "over"
 )
 
 // EventKinds are all of them.
-var EventKinds = []string{Seen, StateChanged, NewEpoch, Restarted, AgentChanged, TableStopped, TableResumed, OfAudit, OfAlarm, AlarmOver}
+var EventKinds = []string{Seen, StateChanged, NewEpoch, Restarted, AgentChanged, TableStopped, TableResumed, TableAltered, OfAudit, OfAlarm, AlarmOver}
 
 // Event is something that happened to a source.
 type Event struct {
