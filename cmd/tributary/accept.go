@@ -61,7 +61,7 @@ func acceptCommand(say catalogue) *cobra.Command {
 		if err := post(c.Context(), *at, []string{"api/sources", args[0], "tables", args[1], "accept"}, nil, &got); err != nil {
 			return err
 		}
-		text := fmt.Sprintf(say.tableAccepted, got.Held)
+		text := counted(say.tableAccepted, got.Held)
 		if got.Reread != "" {
 			text = fmt.Sprintf(say.tableRereadToo, got.Reread)
 		}

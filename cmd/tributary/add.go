@@ -41,7 +41,7 @@ var addTexts = map[language]addText{
 		askName: "Name of the source, as xueji", askEngine: "Engine: mysql, mariadb or postgres", askHost: "Host of the server", askPort: "Port", askDatabase: "Database", askUser: "User", askPassword: "Password (not shown)",
 		askTables: "Tables to send, patterns with commas between", askFirst: "First start: load (what the tables hold, too) or now",
 		wrong: "  not taken: %s", badName: "letters, digits, - and _", taken: "the file has a source of this name", oneOf: "one of %s", badPort: "a number from 1 to 65535", empty: "an answer is needed", twoParts: "DATABASE.TABLE, for PostgreSQL SCHEMA.TABLE; * and ? stand for more",
-		intro: "Source for %s. An empty line takes what stands in brackets.", found: "%s has %d tables that the user can see:", nothing: "the user sees no table: see what preflight says",
+		intro: "Source for %s. An empty line takes what stands in brackets.", found: "%s has %d {table|tables} that the user can see:", nothing: "the user sees no table: see what preflight says",
 		added: "added %s to %s", kept: "the password is kept encrypted in %s", ownFile: "the password is read from %s", next: "next: tributary source propose %s %s --dir %s", later: "start the agent with this file: tributary agent --config %s", unanswered: "the input has ended; give the rest by flags",
 	},
 	chinese: {
@@ -287,7 +287,7 @@ func (a *addition) look(ctx context.Context, dir string) ([]byte, error) {
 	}
 	text := say.nothing + "\n"
 	if len(r.Tables) > 0 {
-		text = fmt.Sprintf(say.found+"\n", oneLine(r.Server), len(r.Tables)) + columns.Align(lines, nil)
+		text = counted(say.found+"\n", oneLine(r.Server), len(r.Tables)) + columns.Align(lines, nil)
 	}
 	if _, err := io.WriteString(a.c.OutOrStdout(), text); err != nil {
 		return nil, err

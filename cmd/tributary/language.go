@@ -2,6 +2,9 @@ package main
 
 import lang "github.com/tributary-cdc/tributary/cmd/internal/language"
 
+// counted is fmt.Sprintf with {one|other} forms behind counts.
+func counted(format string, args ...any) string { return lang.Sprintf(format, args...) }
+
 // language is what people are spoken to in.
 type language = lang.Language
 
@@ -55,11 +58,11 @@ var texts = map[language]catalogue{
 		statusLong: "Asks agents and workers at their http addresses. Ends with 3 if one of them\ncan't be reached, with 1 if one needs a person.",
 		output:     "`FORMAT` of the result: table or json",
 		registry:   "answer the Schema Registry's read calls from the log",
-		foreign:    "%d foreign records set aside, the newest at offset %d",
+		foreign:    "%d foreign {record|records} set aside, the newest at offset %d",
 		explain:    "say what an error's code means and what to do; without a code, all of them",
 		fieldRow:   "row", fieldSource: "source", fieldPosition: "position", fieldOp: "operation", fieldCommitted: "committed", fieldApplied: "applied",
 		fieldBatch: "batch", fieldLog: "log", fieldHops: "relays", fieldProof: "at the source", fieldProgram: "program", fieldState: "state", fieldLag: "lag",
-		fieldTxns: "transactions", fieldRows: "rows", fieldNote: "note", fieldLoad: "load of %s", fieldVerify: "verification of %s", loadEstimate: "about %d rows in all", loadSpeed: "%.0f rows/s", loadLeft: "%s left", loadResumes: "goes on at %s, in the quiet hours", fieldAdded: "added: %s", fieldLeft: "%s of its log are left (%s)",
+		fieldTxns: "transactions", fieldRows: "rows", fieldNote: "note", fieldLoad: "load of %s", fieldVerify: "verification of %s", loadEstimate: "about %d {row|rows} in all", loadSpeed: "%.0f {row|rows}/s", loadLeft: "%s left", loadResumes: "goes on at %s, in the quiet hours", fieldAdded: "added: %s", fieldLeft: "%s of its log are left (%s)",
 		table: "load tables of a source again, and pause or end a load", tableAgent: "`URL` of the agent: http of its file", tableReread: "read a table again while its changes go on; rows that don't exist any more leave the store",
 		tablePause: "let a load rest", tableResume: "go on with a load that rests or has failed", tableCancel: "end a load; the table stays incomplete", ordered: "ordered; tributary status shows how far it is",
 		tableAdd: "capture a table that the patterns leave out, and load it", orderedOnly: "ordered, but the log doesn't have it yet: it is lost if the agent ends before; see tributary status",
@@ -87,8 +90,8 @@ var texts = map[language]catalogue{
 			"store's table, applies the rows that the store has held meanwhile, in order, and goes on. What still\n" +
 			"can't be applied stops it again, and nothing is lost. A table of which more rows came than may be\n" +
 			"held must be read again besides. TABLE is DATABASE.TABLE, on PostgreSQL DATABASE.SCHEMA.TABLE.",
-		tableAccepted: "accepted; %d held rows are applied now, tributary status shows when the table goes on", tableRereadToo: "accepted; the table must be read again as well, on the agent's machine: %s",
-		halted: "table %s, stopped since %s: %s; %s", haltedHeld: "%d rows are held: %s",
+		tableAccepted: "accepted; %d held {row is|rows are} applied now, tributary status shows when the table goes on", tableRereadToo: "accepted; the table must be read again as well, on the agent's machine: %s",
+		halted: "table %s, stopped since %s: %s; %s", haltedHeld: "%d {row is|rows are} held: %s",
 		gapBounds: "after %s, found %s: %s",
 		gap:       "repair gaps of sources", gapRepair: "begin a source in a gap anew, and read all its tables again",
 		gapRepairLong: "Begins a source whose continuity is lost anew at its present end, and reads all its captured tables\n" +

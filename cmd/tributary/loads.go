@@ -130,10 +130,10 @@ func loadText(say catalogue, p snapshot.Progress) string {
 	}
 	parts := []string{fmt.Sprintf(what, table)}
 	if p.Estimate >= 0 {
-		parts = append(parts, fmt.Sprintf(say.loadEstimate, p.Estimate))
+		parts = append(parts, counted(say.loadEstimate, p.Estimate))
 	}
 	if p.Speed > 0 {
-		parts = append(parts, fmt.Sprintf(say.loadSpeed, p.Speed))
+		parts = append(parts, counted(say.loadSpeed, p.Speed))
 	}
 	if p.Left > 0 {
 		parts = append(parts, fmt.Sprintf(say.loadLeft, (time.Duration(p.Left)*time.Second).String()))

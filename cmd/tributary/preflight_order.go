@@ -101,9 +101,9 @@ func figures(say preflightText, r *preflight.Report) []string {
 		}
 	}
 	took := time.Duration(max(float64(rows)/sheetRows, float64(bytes)/sheetBytes) * float64(time.Second))
-	out := []string{growth, fmt.Sprintf(say.load, len(r.Tables), rows, bytesText(bytes), took.Round(time.Second), sheetRows, sheetBytes>>20)}
+	out := []string{growth, counted(say.load, len(r.Tables), rows, bytesText(bytes), took.Round(time.Second), sheetRows, sheetBytes>>20)}
 	if unknown > 0 {
-		out = append(out, fmt.Sprintf(say.noStatistics, unknown))
+		out = append(out, counted(say.noStatistics, unknown))
 	}
 	return out
 }

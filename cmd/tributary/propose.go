@@ -42,7 +42,7 @@ var sourceTexts = map[language]sourceText{
 			"rows of each table are looked at here; kind, reason and the share of values that have the form are told.\n" +
 			"No value of a row, no password and no address leaves. What leaves is kept as a file in --dir.",
 		kept: "what has left is kept in %s", namesOnly: "look at no row: personal data by the names and comments of columns only", column: "column", personal: "personal data", why: "why", share: "share of values",
-		nothing: "No column is suspected to hold personal data.", byNames: "No row was looked at.", notRead: "Of %d tables no row could be looked at: they are empty, or reading took too long or isn't allowed.", sampled: "%d rows of %d tables were looked at.",
+		nothing: "No column is suspected to hold personal data.", byNames: "No row was looked at.", notRead: "Of %d {table|tables} no row could be looked at: empty, or reading took too long or isn't allowed.", sampled: "%d {row|rows} of %d {table|tables} were looked at.",
 		fetch: "get what the agent's sources were granted, and keep it", list: "list the agent's requests", otherOrg: "the agent's file is of org %s, the agent has joined for %s", leaves: "The hub is told of %s (%s, %s):", fields: "Findings: %s",
 		offline: "write the request to `FILE` instead of sending it", wrote: "%s: give it to the hub's operator, whose page of requests takes it; after the approval run tributary source assign with the file that comes back",
 		assign: "take the assignment file of an agent without connection",
@@ -333,9 +333,9 @@ func (say sourceText) persons(p *state.Proposal, lang language) string {
 	if p.Looked == state.LookedNames {
 		return text + say.byNames + "\n"
 	}
-	text += fmt.Sprintf(say.sampled+"\n", rows, read)
+	text += counted(say.sampled+"\n", rows, read)
 	if n := len(p.Tables) - read; n > 0 {
-		text += fmt.Sprintf(say.notRead+"\n", n)
+		text += counted(say.notRead+"\n", n)
 	}
 	return text
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -151,7 +150,7 @@ func (w *workerSays) records(ended context.Context) []status.Record {
 		r.Source, r.State, r.Error, r.Code, r.NeedsPerson = s.Source, string(p.State), p.Error, p.Code, p.State == worker.Failed
 		for i := range s.Halts {
 			h := &s.Halts[i]
-			r.Stopped = append(r.Stopped, status.Table{Table: h.Table, Code: h.Code(), Reason: fmt.Sprintf("%s; %d rows held; %s", h.Error, h.Rows, h.Remedy())})
+			r.Stopped = append(r.Stopped, status.Table{Table: h.Table, Code: h.Code(), Reason: counted("%s; %d {row|rows} held; %s", h.Error, h.Rows, h.Remedy())})
 		}
 		if len(s.Unequal) > 0 && r.Code == "" {
 			r.Code, r.Error, r.NeedsPerson = worker.TablesUnequal, strings.Join(s.Unequal, ", "), true

@@ -192,7 +192,7 @@ func printStatus(out io.Writer, say catalogue, lang language, reports []report) 
 		for _, p := range r.Partitions {
 			notes := note(lang, p.Code, p.Error, "")
 			if p.Foreign > 0 {
-				notes = append(notes, fmt.Sprintf(say.foreign, p.Foreign, p.LastForeign))
+				notes = append(notes, counted(say.foreign, p.Foreign, p.LastForeign))
 			}
 			if p.State != worker.Applying || p.Foreign > 0 { // those that are well stand in their sources' lines
 				line(r.Role+" "+r.Name, p.Partition, word(string(p.State)), "-", "-", "-", p.Next, strings.Join(notes, "; "))
@@ -238,7 +238,7 @@ func printStatus(out io.Writer, say catalogue, lang language, reports []report) 
 func haltNote(say catalogue, lang language, source string, h *worker.Halt) string {
 	h.Source = source
 	what := strings.Join(note(lang, h.Code(), h.Error, ""), "; ")
-	return fmt.Sprintf(say.halted, h.Table, h.At.Local().Format("2006-01-02 15:04:05 -07:00"), what, fmt.Sprintf(say.haltedHeld, h.Rows, h.Remedy()))
+	return fmt.Sprintf(say.halted, h.Table, h.At.Local().Format("2006-01-02 15:04:05 -07:00"), what, counted(say.haltedHeld, h.Rows, h.Remedy()))
 }
 
 // roomNotes say how much of a source's log is left, and what is to be looked after. What

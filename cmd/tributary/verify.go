@@ -124,7 +124,7 @@ func (v *verification) order(ctx context.Context, out, notes io.Writer, store *p
 		if v.format == "json" {
 			return printJSON(out, got)
 		}
-		if _, err := fmt.Fprintf(out, v.text.ordered+"\n", got.ID, len(got.Ordered)); err != nil {
+		if _, err := io.WriteString(out, counted(v.text.ordered+"\n", got.ID, len(got.Ordered))); err != nil {
 			return err
 		}
 		if len(got.Refused) > 0 {
@@ -266,7 +266,7 @@ func (v *verification) printTable(out io.Writer, r verified) error {
 			rows = append(rows, fmt.Sprintf("%s %s %s", x.Table, t.kinds[string(d.Kind)], d.Key))
 		}
 		if more := x.Differences() - int64(len(x.Named)); more > 0 {
-			rows = append(rows, fmt.Sprintf(t.more, x.Table, more))
+			rows = append(rows, counted(t.more, x.Table, more))
 		}
 	}
 	for _, x := range r.Refused {

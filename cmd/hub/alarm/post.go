@@ -74,7 +74,7 @@ func (m *Message) title(lang language.Language) string {
 // Text gives a message as markdown.
 func (m *Message) Text(lang language.Language) string {
 	w := WordsOf(m.Kind, m.Code, lang)
-	who, do, behind, page := "By: ", "To do: ", "%d sources stand behind it", "Details"
+	who, do, behind, page := "By: ", "To do: ", "%d {source stands|sources stand} behind it", "Details"
 	if lang == language.Chinese {
 		who, do, behind, page = "处理人：", "处理：", "影响 %d 个数据源", "查看详情"
 	}
@@ -84,7 +84,7 @@ func (m *Message) Text(lang language.Language) string {
 		fmt.Fprintf(&b, "> %s\n\n", plain(strings.TrimSpace(m.Code+" "+m.Detail)))
 	}
 	if m.Sources > 0 {
-		fmt.Fprintf(&b, behind+"\n\n", m.Sources)
+		b.WriteString(language.Sprintf(behind+"\n\n", m.Sources))
 	}
 	if !m.Over {
 		fmt.Fprintf(&b, "%s\n\n%s%s\n\n%s%s\n\n", w.What, do, w.Do, who, w.Who)

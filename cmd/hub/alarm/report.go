@@ -135,7 +135,7 @@ func (r *Report) Title(lang language.Language) string {
 
 // Text gives a report as markdown, which leads to its page at an address if there is one.
 func (r *Report) Text(lang language.Language, page string) string {
-	counts, nobody, by, pending, more, details := "came %d, over %d, open %d", "nobody looks after it", "%s looks after it", "%d requests wait for an approver", "and %d more", "Details"
+	counts, nobody, by, pending, more, details := "came %d, over %d, open %d", "nobody looks after it", "%s looks after it", "%d {request waits|requests wait} for an approver", "and %d more", "Details"
 	if lang == language.Chinese {
 		counts, nobody, by, pending, more, details = "新增 %d，恢复 %d，未恢复 %d", "无人确认", "%s 已确认", "%d 项登记申请待审批", "另有 %d 条", "查看详情"
 	}
@@ -158,7 +158,7 @@ func (r *Report) Text(lang language.Language, page string) string {
 		fmt.Fprintf(&b, "- "+more+"\n", n)
 	}
 	if r.Pending > 0 {
-		fmt.Fprintf(&b, "\n"+pending+"\n", r.Pending)
+		b.WriteString(language.Sprintf("\n"+pending+"\n", r.Pending))
 	}
 	if page != "" {
 		fmt.Fprintf(&b, "\n[%s](%s/report?until=%s)", details, page, r.Until.UTC().Format(time.RFC3339))

@@ -106,6 +106,7 @@ func (v *view) Past(at any) bool {
 
 // functions are those of templates.
 var functions = template.FuncMap{
+	"printf": language.Sprintf,
 	"bytes":  size,
 	"number": grouped,
 	"spaces": func(n int) string { return strings.Repeat("\u2003", n) },

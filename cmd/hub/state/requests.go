@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tributary-cdc/tributary/cmd/hub/refusal"
+	"github.com/tributary-cdc/tributary/cmd/internal/language"
 	"github.com/tributary-cdc/tributary/schema/catalog"
 )
 
@@ -70,7 +71,7 @@ func (s *State) propose(ctx context.Context, by By, a *Agent, p Proposal, how st
 		if err := and(tx, &r); err != nil {
 			return err
 		}
-		return note(ctx, tx, by, Entry{Action: "request.create", Org: a.Org, Path: a.Path, Object: id, Detail: fmt.Sprintf("%srequest %d, %s, %d tables", how, r.ID, p.Standing, len(p.Tables))})
+		return note(ctx, tx, by, Entry{Action: "request.create", Org: a.Org, Path: a.Path, Object: id, Detail: language.Sprintf("%srequest %d, %s, %d {table|tables}", how, r.ID, p.Standing, len(p.Tables))})
 	})
 	return r, err
 }
@@ -213,7 +214,7 @@ func (s *State) Decide(ctx context.Context, by By, scopes []string, id int64, d 
 		if _, err := tx.Exec(ctx, `UPDATE tributary.hub_request SET state = $2, decided = $3, decided_by = $4, reason = $5, approved = $6 WHERE id = $1`, id, r.State, now, by.Name, d.Reason, d.Tables); err != nil {
 			return err
 		}
-		detail := fmt.Sprintf("request %d, %d of %d tables", id, len(d.Tables), len(r.Content.Tables))
+		detail := language.Sprintf("request %d, %d of %d {table|tables}", id, len(d.Tables), len(r.Content.Tables))
 		if r.State != Turned {
 			partition, err := s.assign(ctx, tx, r, d, topic)
 			if err != nil {
