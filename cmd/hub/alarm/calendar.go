@@ -21,10 +21,12 @@ type Holiday struct {
 	From, Until string
 	Name        string
 	Org         string // with all below it
-	Kinds       []Kind
+	Kinds       []Kind // of HolidayKinds
 }
 
-// HolidayKinds are the kinds without a word on it.
+// HolidayKinds are the kinds that can wait until there is school again; all of them without a
+// word on it. What is lost meanwhile, or ends, can't: a gap, a halt, the fuse, a disk, a
+// certificate.
 var HolidayKinds = []Kind{Lag, Silence}
 
 // MaxHoliday bounds the days of one entry.
@@ -155,7 +157,7 @@ func NewHoliday(from, until, name, org, kinds string) (h Holiday, err error) {
 	}
 	h = Holiday{From: first.Format(time.DateOnly), Until: last.Format(time.DateOnly), Name: name, Org: org}
 	for _, k := range strings.FieldsFunc(kinds, func(r rune) bool { return strings.ContainsRune(" ;,+、", r) }) {
-		if !slices.Contains(Kinds, Kind(k)) {
+		if !slices.Contains(HolidayKinds, Kind(k)) {
 			return h, fmt.Errorf("%s", k)
 		}
 		if !slices.Contains(h.Kinds, Kind(k)) {

@@ -3,7 +3,6 @@ package desk
 import (
 	"encoding/csv"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"path"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"github.com/tributary-cdc/tributary/cmd/hub/account"
 	"github.com/tributary-cdc/tributary/cmd/hub/refusal"
 	"github.com/tributary-cdc/tributary/cmd/hub/state"
+	"github.com/tributary-cdc/tributary/cmd/internal/language"
 	"github.com/tributary-cdc/tributary/schema/catalog"
 )
 
@@ -66,6 +66,9 @@ func (d *Desk) api() []route {
 		{Method: post, Path: "/api/calendar", Who: acting, Act: account.Tend, Fields: []string{"org", "from", "until", "name", "kinds"}, do: addHoliday, page: "/calendar", from: "calendar"},
 		{Method: post, Path: "/api/calendar/import", Who: acting, Act: account.Tend, Fields: []string{"org", "file", "filename"}, do: importCalendar, page: "/calendar", from: "calendar"},
 		{Method: post, Path: "/api/calendar/{id}/remove", Who: acting, Act: account.Tend, do: removeHoliday, page: "/calendar", from: "calendar"},
+		{Method: get, Path: "/api/school-hours", Who: acting, Act: account.See, do: func(c *call) (any, error) { return c.d.o.State.Hours(c.ctx(), c.scopes) }},
+		{Method: post, Path: "/api/school-hours", Who: acting, Act: account.Tend, Fields: []string{"org", "opens", "closes", "days"}, do: setHours, page: "/calendar", from: "calendar"},
+		{Method: post, Path: "/api/school-hours/{org}/remove", Who: acting, Act: account.Tend, do: removeHours, page: "/calendar", from: "calendar"},
 		{Method: get, Path: "/api/report", Who: acting, Act: account.See, do: apiReport},
 		{Method: get, Path: "/api/tree", Who: acting, Act: account.See, do: apiTree},
 		{Method: get, Path: "/api/complete", Who: acting, Act: account.See, do: apiComplete},
@@ -307,7 +310,7 @@ func auditCSV(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.d.o.State.Note(c.ctx(), c.by, state.Entry{Action: "audit.export", Detail: fmt.Sprintf("%d lines", len(entries))}); err != nil {
+	if err := c.d.o.State.Note(c.ctx(), c.by, state.Entry{Action: "audit.export", Detail: language.Sprintf("%d {line|lines}", len(entries))}); err != nil {
 		return nil, err
 	}
 	return written(func(w http.ResponseWriter) {

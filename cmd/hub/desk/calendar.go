@@ -3,6 +3,7 @@ package desk
 import (
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,18 +17,22 @@ import (
 // calendarView are the days without school.
 type calendarView struct {
 	Holidays []state.Holiday
+	Hours    []alarm.Hours
 	Kinds    []alarm.Kind
 	Orgs     []catalog.Org // for which the reader may note some
 	Now      time.Time
 }
 
-// Usual reports whether a kind is one without a word on it.
-func (v *calendarView) Usual(k alarm.Kind) bool { return slices.Contains(alarm.HolidayKinds, k) }
+// Week are the days of the week, from 1.
+func (*calendarView) Week() []int { return []int{1, 2, 3, 4, 5, 6, 7} }
 
 func loadCalendar(c *call) (any, error) {
-	v := &calendarView{Kinds: alarm.Kinds, Now: c.d.o.Now()}
+	v := &calendarView{Kinds: alarm.HolidayKinds, Now: c.d.o.Now()}
 	var err error
 	if v.Holidays, err = c.d.o.State.Holidays(c.ctx(), c.session.Scopes(account.See)); err != nil {
+		return nil, err
+	}
+	if v.Hours, err = c.d.o.State.Hours(c.ctx(), c.session.Scopes(account.See)); err != nil {
 		return nil, err
 	}
 	if own := c.session.Scopes(account.Tend); len(own) > 0 {
@@ -60,6 +65,38 @@ func removeHoliday(c *call) (any, error) {
 	}
 	return nothing, c.d.o.State.RemoveHoliday(c.ctx(), c.by, c.scopes, id)
 }
+
+func setHours(c *call) (any, error) {
+	h, err := alarm.NewHours(c.text("org"), c.text("opens"), c.text("closes"), strings.Join(c.in["days"], " "))
+	if err != nil {
+		return nil, refusal.New(refusal.Invalid, "CALENDAR_INVALID", "%.120s", err.Error())
+	}
+	return nothing, c.d.o.State.SetHours(c.ctx(), c.by, c.scopes, h)
+}
+
+func removeHours(c *call) (any, error) {
+	return nothing, c.d.o.State.RemoveHours(c.ctx(), c.by, c.scopes, c.r.PathValue("org"))
+}
+
+// Weekdays gives days of the week, those that follow each other as a span.
+func (v *view) Weekdays(days []int) string {
+	var out []string
+	for i := 0; i < len(days); {
+		k := i
+		for k+1 < len(days) && days[k+1] == days[k]+1 {
+			k++
+		}
+		first := v.Weekday(days[i])
+		if k > i {
+			first += "–" + v.Weekday(days[k])
+		}
+		out, i = append(out, first), k+1
+	}
+	return strings.Join(out, v.T("comma"))
+}
+
+// Weekday gives a day of the week, from 1.
+func (v *view) Weekday(n int) string { return v.T("weekday." + strconv.Itoa(n)) }
 
 // Day gives a day of the calendar: of an end, which is the midnight after it, the day before.
 func (v *view) Day(at time.Time, end bool) string {

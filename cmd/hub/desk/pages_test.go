@@ -160,6 +160,7 @@ func testBrowser(t *testing.T, db servers.DB) {
 	}
 	opened := open[0].ID
 	w.holiday("330106")
+	w.hours("330106")
 	w.pass(2 * time.Minute) // the shift that ends now has the alarm
 	if w.desk.o.Shifts, err = alarm.NewShifts([]string{w.clock().In(w.desk.o.Shifts.Zone).Format("15:04")}, ""); err != nil {
 		t.Fatal(err)
@@ -189,7 +190,7 @@ func testBrowser(t *testing.T, db servers.DB) {
 		v := browser.Open(t, chromium, view.width, view.height, view.dark)
 		login(v, view.name, view.lang, "boss", "/")
 		for page, has := range map[string]string{"/requests": "330108-renshi", fmt.Sprintf("/requests/%d", pending): "a_table_with", fmt.Sprintf("/requests/%d", pending-2): "330108-part", "/invitations": "330106", "/orgs": "<script>alert(1)</script>", "/accounts": "boss", "/me": "boss",
-			"/tree": "330106-xueji", "/tree?org=330106": "330106-xueji", "/sources/330106-xueji": "SLOT_LOST", "/sources/330106-xueji/timeline": "SLOT_LOST", "/orgs/330106/history": "西湖区", "/report": "330106-s", "/calendar": "假期", "/complete": "330108-xueji", "/alarms": "330106-s", fmt.Sprintf("/alarms/%d", opened): "gap of 330106"} {
+			"/tree": "330106-xueji", "/tree?org=330106": "330106-xueji", "/sources/330106-xueji": "SLOT_LOST", "/sources/330106-xueji/timeline": "SLOT_LOST", "/orgs/330106/history": "西湖区", "/report": "330106-s", "/calendar": "07:00", "/complete": "330108-xueji", "/alarms": "330106-s", fmt.Sprintf("/alarms/%d", opened): "gap of 330106"} {
 			look(v, view.name+" "+page, view.lang, page, has)
 		}
 		logout(v)

@@ -54,6 +54,13 @@ var attempts = map[string]func(w *world, org string) attempt{
 	"POST /api/alarms/{id}/silence": func(w *world, org string) attempt {
 		return attempt{fmt.Sprintf("/api/alarms/%d/silence", w.alarm(org)), map[string]any{"hours": 2, "reason": "割接"}}
 	},
+	"POST /api/school-hours": func(_ *world, org string) attempt {
+		return attempt{"/api/school-hours", map[string]any{"org": org, "opens": "07:00", "closes": "18:00", "days": []string{"1", "5"}}}
+	},
+	"POST /api/school-hours/{org}/remove": func(w *world, org string) attempt {
+		w.hours(org)
+		return attempt{"/api/school-hours/" + org + "/remove", nil}
+	},
 	"POST /api/calendar": func(_ *world, org string) attempt {
 		return attempt{"/api/calendar", map[string]any{"org": org, "from": "2026-07-01", "until": "2026-08-31", "name": "暑假"}}
 	},
@@ -120,7 +127,7 @@ var attempts = map[string]func(w *world, org string) attempt{
 // wide are the calls that go over the whole tree or nothing of it.
 var wide = map[string]map[string]any{
 	"GET /api/accounts": nil, "GET /api/orgs": nil, "GET /api/invitations": nil, "GET /api/agents": nil, "GET /api/requests": nil, "GET /api/sources": nil,
-	"GET /api/datasets": nil, "GET /api/tree": nil, "GET /api/complete": nil, "GET /api/report": nil, "GET /api/calendar": nil, "GET /api/alarms": nil, "GET /api/maintenance": nil, "GET /api/audit": nil, "GET /api/audit.csv": nil, "GET /api/openapi.yml": nil, "GET /api/session": nil,
+	"GET /api/datasets": nil, "GET /api/tree": nil, "GET /api/complete": nil, "GET /api/report": nil, "GET /api/calendar": nil, "GET /api/school-hours": nil, "GET /api/alarms": nil, "GET /api/maintenance": nil, "GET /api/audit": nil, "GET /api/audit.csv": nil, "GET /api/openapi.yml": nil, "GET /api/session": nil,
 	"POST /api/orgs": {"file": "code,parent,name,kind\n3309,33,x,city\n"},
 }
 

@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"fmt"
 	"go/scanner"
 	"go/token"
 	"os"
@@ -44,7 +45,10 @@ func TestTexts(t *testing.T) {
 			asked[prefix+w] = true
 		}
 	}
-	asked["history.rate"] = true
+	for day := 1; day <= 7; day++ {
+		asked[fmt.Sprint("weekday.", day)] = true
+	}
+	asked["history.rate"], asked["comma"] = true, true
 	for _, kind := range state.EventKinds {
 		if kind != state.OfAudit { // whose action says it
 			asked["event."+kind] = true

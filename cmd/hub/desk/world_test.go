@@ -186,6 +186,18 @@ func (w *world) holiday(org string) int64 {
 	return all[slices.IndexFunc(all, func(x state.Holiday) bool { return x.Name == h.Name })].ID
 }
 
+// hours notes an org's school hours.
+func (w *world) hours(org string) {
+	w.t.Helper()
+	h, err := alarm.NewHours(org, "07:00", "18:00", "")
+	if err == nil {
+		err = w.state.SetHours(w.t.Context(), state.By{Name: "root"}, []string{""}, h)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // print is what a refused call may not change.
 func (w *world) print(db servers.DB) string {
 	w.t.Helper()

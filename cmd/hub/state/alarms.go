@@ -45,7 +45,8 @@ type Alarm struct {
 	Note           string     `json:"note,omitempty"`
 	SilencedUntil  *time.Time `json:"silenced_until,omitempty"`
 	SilencedBy     *string    `json:"silenced_by,omitempty"`
-	// Maintenance says that a window of its org goes on, Holiday that its org has no school.
+	// Maintenance says that a window of its org goes on, Holiday that its org has no
+	// school and the alarm is of a kind that waits for it.
 	Maintenance bool `json:"maintenance"`
 	Holiday     bool `json:"holiday"`
 }
@@ -56,8 +57,8 @@ func inWindow(n int) string {
 	return fmt.Sprintf(`EXISTS (SELECT FROM tributary.hub_maintenance m WHERE (starts_with(o.path, m.path) OR o.path = '' AND m.path NOT LIKE '%%/%%_') AND m.ended IS NULL AND $%[1]d >= m.starts AND $%[1]d < m.ends)`, n)
 }
 
-func alarmColumns(now int) string {
-	return `o.id, o.kind, o.object, o.org, o.path, o.code, o.detail, o.sources, o.more, o.opened, o.closed, o.acknowledged, o.acknowledged_by, o.note, o.silenced_until, o.silenced_by, ` + inWindow(now) + `, ` + inHoliday(now)
+func (s *State) alarmColumns(now int) string {
+	return `o.id, o.kind, o.object, o.org, o.path, o.code, o.detail, o.sources, o.more, o.opened, o.closed, o.acknowledged, o.acknowledged_by, o.note, o.silenced_until, o.silenced_by, ` + inWindow(now) + `, ` + s.noSchool(now) + ` AS waits`
 }
 
 // maxAlarms bounds those that are kept of one look.
@@ -117,17 +118,18 @@ func cutTo(s string, n int) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "�"), "\x00", "�")
 }
 
-// Alarms gives those of orgs in the scopes: the open ones first, then those of the last
+// Alarms gives those of orgs in the scopes: the open ones first, of them last those that
+// wait for school, then those of the last
 // week, the newest first, at most 500.
 func (s *State) Alarms(ctx context.Context, scopes []string) ([]Alarm, error) {
 	now := s.o.Now()
-	return list[Alarm](ctx, s, `SELECT `+alarmColumns(2)+` FROM tributary.hub_alarm o WHERE `+inScope(1)+` AND (o.closed IS NULL OR o.closed > $3)
-		ORDER BY o.closed IS NOT NULL, o.acknowledged IS NOT NULL, o.opened DESC, o.id DESC LIMIT 500`, scopes, now, now.AddDate(0, 0, -7))
+	return list[Alarm](ctx, s, `SELECT `+s.alarmColumns(2)+` FROM tributary.hub_alarm o WHERE `+inScope(1)+` AND (o.closed IS NULL OR o.closed > $3)
+		ORDER BY o.closed IS NOT NULL, o.acknowledged IS NOT NULL, waits, o.opened DESC, o.id DESC LIMIT 500`, scopes, now, now.AddDate(0, 0, -7))
 }
 
 // Alarm gives one of an org in the scopes.
 func (s *State) Alarm(ctx context.Context, scopes []string, id int64) (*Alarm, error) {
-	found, err := list[Alarm](ctx, s, `SELECT `+alarmColumns(2)+` FROM tributary.hub_alarm o WHERE o.id = $3 AND `+inScope(1), scopes, s.o.Now(), id)
+	found, err := list[Alarm](ctx, s, `SELECT `+s.alarmColumns(2)+` FROM tributary.hub_alarm o WHERE o.id = $3 AND `+inScope(1), scopes, s.o.Now(), id)
 	if err == nil && len(found) == 0 {
 		err = refusal.New(refusal.Unknown, "ALARM_UNKNOWN", "%d", id)
 	}
@@ -275,7 +277,7 @@ func (s *State) TakeMessage(ctx context.Context, webhook string) (m *alarm.Messa
 		now := s.o.Now()
 		var a alarm.Message
 		err := tx.QueryRow(ctx, `WITH next AS (
-				SELECT o.*, false AS over, o.opened AS at FROM tributary.hub_alarm o WHERE o.closed IS NULL AND (o.silenced_until IS NULL OR o.silenced_until <= $2) AND NOT `+inWindow(2)+` AND NOT `+inHoliday(2)+`
+				SELECT o.*, false AS over, o.opened AS at FROM tributary.hub_alarm o WHERE o.closed IS NULL AND (o.silenced_until IS NULL OR o.silenced_until <= $2) AND NOT `+inWindow(2)+` AND NOT `+s.noSchool(2)+`
 					AND NOT EXISTS (SELECT FROM tributary.hub_alarm_told t WHERE t.alarm = o.id AND t.webhook = $1 AND NOT t.over AND (t.leased IS NULL OR t.leased > $2))
 				UNION ALL SELECT o.*, true, o.closed FROM tributary.hub_alarm o WHERE o.closed > $3
 					AND EXISTS (SELECT FROM tributary.hub_alarm_told t WHERE t.alarm = o.id AND t.webhook = $1 AND NOT t.over AND (t.leased IS NULL OR t.leased <= $2))

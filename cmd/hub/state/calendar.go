@@ -31,10 +31,14 @@ type Holiday struct {
 	MadeBy string    `json:"made_by"`
 }
 
-// inHoliday is true of an alarm o of a kind that an org above it wants none of at the time of
-// a parameter.
-func inHoliday(n int) string {
-	return fmt.Sprintf(`EXISTS (SELECT FROM tributary.hub_holiday h WHERE (starts_with(o.path, h.path) OR o.path = '' AND h.path NOT LIKE '%%/%%_') AND o.kind = ANY(h.kinds) AND $%[1]d >= h.starts AND $%[1]d < h.ends)`, n)
+// noSchool is true of an alarm o of a kind that can wait (alarm.HolidayKinds) while its org has
+// no school at the time of a parameter: on a day of the calendar, or outside of its hours.
+func (s *State) noSchool(n int) string {
+	kinds := make([]string, len(alarm.HolidayKinds))
+	for i, k := range alarm.HolidayKinds {
+		kinds[i] = "'" + string(k) + "'"
+	}
+	return fmt.Sprintf(`(o.kind IN (`+strings.Join(kinds, ", ")+`) AND (EXISTS (SELECT FROM tributary.hub_holiday h WHERE (starts_with(o.path, h.path) OR o.path = '' AND h.path NOT LIKE '%%/%%_') AND o.kind = ANY(h.kinds) AND $%[1]d >= h.starts AND $%[1]d < h.ends) OR `, n) + s.outside(n) + `))`
 }
 
 // maxHolidays bounds those that are noted at once.

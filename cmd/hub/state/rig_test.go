@@ -174,7 +174,7 @@ func TestState(t *testing.T) {
 	db := servers.Postgres(t, nil)
 	for name, f := range map[string]func(*testing.T, servers.DB){
 		"migrations": testMigrations, "orgs": testOrgs, "audit": testAudit, "links": testLinks, "logins": testLogins, "sessions": testSessions,
-		"grants": testGrants, "invitations": testInvitations, "agents": testAgents, "requests": testRequests, "alarms": testAlarms, "leases": testLeases, "history": testHistory, "events": testEvents, "versions": testVersions, "report": testReport, "calendar": testCalendar, "many requests": testManyRequests, "two at once": testTwoAtOnce, "one source": testOneSource, "partitions": testPartitions,
+		"grants": testGrants, "invitations": testInvitations, "agents": testAgents, "requests": testRequests, "alarms": testAlarms, "leases": testLeases, "history": testHistory, "events": testEvents, "versions": testVersions, "report": testReport, "calendar": testCalendar, "hours": testHours, "many requests": testManyRequests, "two at once": testTwoAtOnce, "one source": testOneSource, "partitions": testPartitions,
 	} {
 		t.Run(name, func(t *testing.T) { f(t, db) })
 	}

@@ -47,8 +47,8 @@ var ofHub = map[string]map[language.Language]explanation{
 		english: {"the answer of the hub doesn't fit to this agent", "use the answer to this agent's own request file, in the folder that made it"},
 		chinese: {"hub 的应答与本 agent 不符", "使用对本 agent 申请文件的应答，并使用生成申请的目录"}},
 	"CALENDAR_INVALID": {
-		english: {"this can't be in the school calendar", "the detail says the line and what is wrong in it: from and until are days such as 2026-07-01, at most 120 apart, the name has 1 to 120 visible characters, kinds are those of alarms; files are UTF-8. Nothing was taken"},
-		chinese: {"校历内容无效", "详情给出所在行和错误内容：开始、结束为 2026-07-01 形式的日期，最长 120 天；名称为 1 至 120 个可见字符；告警为告警种类；文件为 UTF-8。未导入任何内容"}},
+		english: {"this can't be in the school calendar", "the detail says the line and what is wrong in it: from and until are days such as 2026-07-01, at most 120 apart, the name has 1 to 120 visible characters, kinds are lag and silence; school hours are times such as 07:00, the first before the last; files are UTF-8. Nothing was taken"},
+		chinese: {"校历内容无效", "详情给出所在行和错误内容：开始、结束为 2026-07-01 形式的日期，最长 120 天；名称为 1 至 120 个可见字符；告警种类仅限 lag、silence；在校时间为 07:00 形式，开始须早于结束；文件为 UTF-8。未导入任何内容"}},
 	"CALL_UNKNOWN": {
 		english: {"the hub has no such call", "use a program of the hub's version"},
 		chinese: {"hub 没有这个接口", "使用与 hub 同一版本的程序"}},
