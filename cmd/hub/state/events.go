@@ -105,7 +105,8 @@ func (s *State) KeepFaces(ctx context.Context, faces []watch.Face) error {
 		if _, err := pgx.ForEachRow(rows, []any{&id, &f}, func() error { known[id] = f; f = face{}; return nil }); err != nil {
 			return err
 		}
-		var b pgx.Batch
+		var kept struct{ sources, faces []string }
+		var told struct{ sources, kinds, words, was, details []string }
 		for i := range faces {
 			now, was := faceOf(&faces[i]), (*face)(nil)
 			if f, ok := known[faces[i].Source]; ok {
@@ -115,18 +116,25 @@ func (s *State) KeepFaces(ctx context.Context, faces []watch.Face) error {
 			if len(happened) == 0 {
 				continue
 			}
-			kept, err := json.Marshal(now)
+			b, err := json.Marshal(now)
 			if err != nil {
 				return err
 			}
-			b.Queue(`INSERT INTO tributary.hub_face (source, face) VALUES ($1, $2) ON CONFLICT (source) DO UPDATE SET face = excluded.face`, faces[i].Source, kept)
+			kept.sources, kept.faces = append(kept.sources, faces[i].Source), append(kept.faces, string(b))
 			for _, e := range happened {
-				b.Queue(`INSERT INTO tributary.hub_event (at, source, kind, word, was, detail) SELECT $1, $2, $3, $4, $5, $6
-					WHERE (SELECT count(*) FROM tributary.hub_event WHERE source = $2 AND at > $7) < $8
-					AND NOT ($3 = 'restart' AND EXISTS (SELECT FROM tributary.hub_event WHERE source = $2 AND kind = 'restart' AND at > $9))`,
-					s.o.Now(), faces[i].Source, e.Kind, e.Word, e.Was, e.Detail, s.o.Now().AddDate(0, 0, -1), eventsPerDay, s.o.Now().Add(-time.Minute))
+				told.sources, told.kinds, told.words = append(told.sources, faces[i].Source), append(told.kinds, e.Kind), append(told.words, e.Word)
+				told.was, told.details = append(told.was, e.Was), append(told.details, e.Detail)
 			}
 		}
+		// In one statement each: a hub that is new has thousands of sources to tell.
+		var b pgx.Batch
+		b.Queue(`INSERT INTO tributary.hub_face (source, face) SELECT source, face::jsonb FROM unnest($1::text[], $2::text[]) f(source, face) ON CONFLICT (source) DO UPDATE SET face = excluded.face`, kept.sources, kept.faces)
+		b.Queue(`INSERT INTO tributary.hub_event (at, source, kind, word, was, detail)
+			SELECT $1, e.source, e.kind, e.word, e.was, e.detail FROM (SELECT *, row_number() OVER (PARTITION BY source ORDER BY n) AS nth
+				FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[]) WITH ORDINALITY u(source, kind, word, was, detail, n)) e
+			WHERE (SELECT count(*) FROM tributary.hub_event h WHERE h.source = e.source AND h.at > $7) + e.nth <= $8
+				AND NOT (e.kind = 'restart' AND EXISTS (SELECT FROM tributary.hub_event h WHERE h.source = e.source AND h.kind = 'restart' AND h.at > $9)) ORDER BY e.n`,
+			now, told.sources, told.kinds, told.words, told.was, told.details, now.AddDate(0, 0, -1), eventsPerDay, now.Add(-time.Minute))
 		b.Queue(`DELETE FROM tributary.hub_event WHERE at < $1`, now.Add(-eventsKept-time.Hour))
 		return tx.SendBatch(ctx, &b).Close()
 	})
