@@ -9,7 +9,7 @@ export CGO_ENABLED = 0
 # VERSION of packages begins with a digit.
 VERSION ?= 0.0.0+$(shell git rev-parse --short HEAD)
 
-.PHONY: package bench bench-peers bench-tree demo help build test test-load test-verify test-gaps test-tables ci lint unit faults stopped fuzz servers test-matrix test-mysql test-container
+.PHONY: package bench bench-peers bench-tree demo help build test test-load test-verify test-gaps test-tables ci lint unit faults stopped fuzz servers test-matrix test-mysql test-container test-arm64
 help:
 	@echo "make build   编译到 bin/tributary      build bin/tributary"
 	@echo "make package 静态程序与 Debian 软件包到 dist/  static programs and Debian packages, amd64 and arm64, in dist/ (VERSION=1.2.3)"
@@ -27,6 +27,7 @@ help:
 	@echo "make test-mysql  在 MySQL 上测试            the reader, and the whole way, on MySQL"
 	@echo "make test-matrix 在全部版本的源库上测试      the readers, the first load and every type on every release (capture/SERVERS.md)"
 	@echo "make test-container  在容器中的 PostgreSQL 上测试  the store's tests in a container (needs a Docker engine)"
+	@echo "make test-arm64  以 QEMU 运行 arm64 程序     the program for arm64 under QEMU (qemu-user-static), from a source to a store"
 	@echo "make servers 预取测试所用的服务器      fetch the servers that tests start"
 	@echo "make fuzz    模糊测试                  fuzz each decoder (FUZZTIME=1000000x)"
 
@@ -99,6 +100,10 @@ test-container: export TESTCONTAINERS_HOST_OVERRIDE = 127.0.0.1
 test-container:
 	@ran=$$(mktemp) && trap 'rm -f '$$ran EXIT && TRIBUTARY_SERVERS_RAN=$$ran $(GO) test -race -count=1 -run '^(TestStore|TestImage)$$' ./sinks/postgres ./deploy/container && \
 	cat $$ran && grep -q 'in a container of' $$ran
+
+# QEMU is Debian's qemu-user-static.
+test-arm64:
+	TRIBUTARY_QEMU=$(or $(QEMU),$(shell command -v qemu-aarch64-static),qemu-aarch64-static) $(GO) test -count=1 -v -run '^TestArm64$$' ./deploy/package
 
 # Every release of capture/SERVERS.md. The table at the end is what ran.
 test-matrix: export TRIBUTARY_MATRIX = all
