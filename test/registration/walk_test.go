@@ -14,6 +14,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/tributary-cdc/tributary/test/browser"
 	"github.com/tributary-cdc/tributary/test/program"
@@ -226,6 +227,7 @@ func (x *walker) registration() string {
 	x.page("17 tree", "/tree", x.org+"-xueji")
 	agent := x.agent(file)
 	x.pause(agent, db)
+	x.altered(db)
 	return agent
 }
 
@@ -319,6 +321,35 @@ func (x *walker) nowhere(said string) {
 		x.Errorf("%d files, %v", looked, err)
 	} else if _, err := os.Stat(sealed); err != nil {
 		x.Error(err)
+	}
+}
+
+// altered sees on the time line which columns a statement of the district has changed, and
+// nothing else of it.
+func (x *walker) altered(db string) {
+	x.Helper()
+	source := x.org + "-xueji"
+	x.at("ALTER TABLE " + db + ".student ADD COLUMN bjmc varchar(50) NOT NULL DEFAULT 'p@ssw0rd', MODIFY lxdh varchar(40)")
+	x.at("INSERT INTO " + db + ".student (xh, xm, bjmc) VALUES (5, '陈晨', '二班')")
+	const change = `"lxdh" string(20) → string(40); + "bjmc" string(50)`
+	config := x.store.Config().Copy()
+	config.Database = "hub"
+	hub, err := pgx.ConnectConfig(x.Context(), config)
+	if err != nil {
+		x.Fatal(err)
+	}
+	defer func() { _ = hub.Close(context.Background()) }() // read only
+	x.await("the change of columns", func() bool {
+		var told string
+		err := hub.QueryRow(context.Background(), "SELECT coalesce(string_agg(word || ' ' || detail, '\n'), '') FROM tributary.hub_event WHERE source = $1 AND kind = 'altered'", source).Scan(&told)
+		if err != nil || told != "" && told != db+".student "+change {
+			x.Fatalf("%q, %v", told, err)
+		}
+		return told != ""
+	})
+	x.page("25 columns", "/sources/"+source+"/timeline", change)
+	if page := x.text("main"); strings.Contains(page, "p@ssw0rd") {
+		x.Errorf("%s", page)
 	}
 }
 
