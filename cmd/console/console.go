@@ -51,8 +51,8 @@ type Options struct {
 	Every time.Duration
 	// Watchers bounds the pages that are kept up to date at once. Default 50.
 	Watchers int
-	// Desk is the path of the register's pages, to which the page leads; empty for none.
-	Desk   string
+	// Zone is that of the times on the page. Default that of the machine.
+	Zone   *time.Location
 	Logger *slog.Logger
 }
 
@@ -96,6 +96,9 @@ func New(o Options) (*Console, error) {
 	if o.Every < 0 || o.Watchers < 0 {
 		return nil, errors.New("console options: Every and Watchers must be above 0")
 	}
+	if o.Zone == nil {
+		o.Zone = time.Local
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -111,7 +114,7 @@ func New(o Options) (*Console, error) {
 func (c *Console) Handler() http.Handler { return guarded(c.Behind()) }
 
 // Behind is the same for whoever stands before it and decides who may come, and what they
-// may see: see Within.
+// may see: see Within and Under.
 func (c *Console) Behind() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", c.page)

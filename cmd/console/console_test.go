@@ -461,12 +461,24 @@ func TestTextsAreWhole(t *testing.T) {
 	}
 }
 
-// TestLeadsToTheDesk: the page leads to the register where there is one.
-func TestLeadsToTheDesk(t *testing.T) {
-	for desk, want := range map[string]bool{"": false, "/requests": true} {
-		_, body := get(t, serve(t, Options{Board: &known{}, Desk: desk})+"/")
-		if strings.Contains(body, `<a href="/requests">登记与审批</a>`) != want {
-			t.Errorf("%q: not %v", desk, want)
+// TestUnderAMenu: the page stands under the menu of whoever has logged in, with names as they
+// are, and alone otherwise.
+func TestUnderAMenu(t *testing.T) {
+	c, err := New(Options{Board: &known{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range []*Menu{nil, {Name: "王 <b>", Label: "菜单", Items: []MenuItem{{"/", "运行状态", true}, {"/requests", "登记申请", false}}}} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		if m != nil {
+			r = r.WithContext(Under(r.Context(), m))
+		}
+		w := httptest.NewRecorder()
+		c.Behind().ServeHTTP(w, r)
+		for _, part := range []string{`<a href="/me">王 &lt;b&gt;</a>`, `<nav aria-label="菜单">`, `<a href="/" aria-current="page">运行状态</a>`, `<a href="/requests">登记申请</a>`} {
+			if strings.Contains(w.Body.String(), part) != (m != nil) {
+				t.Errorf("%v: not so: %s", m, part)
+			}
 		}
 	}
 }

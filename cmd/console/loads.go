@@ -64,7 +64,7 @@ func loadOf(r *status.Record, l *status.Load, lang language.Language) load {
 	text := codes.Phase(l.Phase, lang)
 	until := ""
 	if !l.Resumes.IsZero() {
-		until = fmt.Sprintf(t.Until, l.Resumes.Local().Format("15:04"))
+		until = fmt.Sprintf(t.Until, l.Resumes.Format("15:04"))
 	}
 	out := load{Until: until, Source: r.Source, Table: l.Table, Part: l.Part, State: pill{tone, text}, Rows: grouped(l.Rows), Error: l.Error, rank: rank}
 	if l.Estimate > 0 {

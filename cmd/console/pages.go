@@ -17,7 +17,7 @@ type page struct {
 	Lang, OtherLang string
 	OtherURL        string
 	Trace           tracing
-	Desk            string
+	Menu            *Menu
 }
 
 // other is the language to switch to.
@@ -31,7 +31,7 @@ func other(l language.Language) language.Language {
 func (c *Console) page(w http.ResponseWriter, r *http.Request) {
 	lang := language.OfRequest(r)
 	q := r.URL.Query()
-	p := page{view: c.look(r.Context(), lang), Lang: lang.Tag(), OtherLang: other(lang).Tag(), Trace: c.trace(r.Context(), q, texts[lang]), Desk: c.o.Desk}
+	p := page{view: c.look(r.Context(), lang), Lang: lang.Tag(), OtherLang: other(lang).Tag(), Trace: c.trace(r.Context(), q, texts[lang]), Menu: menuOf(r.Context())}
 	switched := url.Values{"lang": {p.OtherLang}}
 	for _, k := range []string{"store", "table", "key"} {
 		if v := q.Get(k); v != "" {

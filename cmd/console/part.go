@@ -20,6 +20,30 @@ type partKey struct{}
 // Within gives a context whose requests see the part only.
 func Within(ctx context.Context, p Part) context.Context { return context.WithValue(ctx, partKey{}, p) }
 
+// Menu is what stands around the page for somebody who has logged in: the other pages that they
+// may see, and themselves.
+type Menu struct {
+	Name  string // leads to /me
+	Label string // of the menu, for those who don't see it
+	Items []MenuItem
+}
+
+// MenuItem is a page in the menu.
+type MenuItem struct {
+	Path, Text string
+	Here       bool
+}
+
+type menuKey struct{}
+
+// Under gives a context whose requests are shown the page under a menu.
+func Under(ctx context.Context, m *Menu) context.Context { return context.WithValue(ctx, menuKey{}, m) }
+
+func menuOf(ctx context.Context) *Menu {
+	m, _ := ctx.Value(menuKey{}).(*Menu) // none: the page stands alone
+	return m
+}
+
 func partOf(ctx context.Context) Part {
 	p, _ := ctx.Value(partKey{}).(Part) // none: everything
 	return p

@@ -7,7 +7,7 @@ import (
 
 // words is every text of the page, once per language.
 type words struct {
-	Title, Tagline, Skip, Live, Paused, Lost, Pause, Resume, Other, NoScript, Desk string
+	Title, Tagline, Skip, Live, Paused, Lost, Pause, Resume, Other, NoScript string
 
 	AllWell, Trouble, NoRecords, NoRecordsDo string
 	Nothing, NothingDo, Unmade               string
@@ -32,7 +32,7 @@ type words struct {
 var texts = map[language.Language]words{
 	language.Chinese: {
 		Title: "Tributary 运行状态", Tagline: "从区县数据库到市级、省级汇聚库的变更流", Skip: "跳到正文", Live: "实时更新中", Paused: "已暂停更新", Lost: "连接中断，正在重连",
-		Pause: "暂停更新", Resume: "继续更新", Other: "English", Desk: "登记与审批", NoScript: "浏览器未启用脚本，请手动刷新页面查看最新状态。",
+		Pause: "暂停更新", Resume: "继续更新", Other: "English", NoScript: "浏览器未启用脚本，请手动刷新页面查看最新状态。",
 
 		AllWell: "一切正常", Trouble: "项需要关注", NoRecords: "还没有任何数据源的状态",
 		Nothing: "尚未登记任何数据源", NothingDo: "在“邀请与 agent”页邀请区县的 agent；其 DBA 提交登记申请，获批并启动 agent 后，状态会出现在这里。不用账号的 hub：用 tributary agent --config FILE 启动 agent。", Unmade: "尚未登记数据源的机构：",
@@ -73,7 +73,7 @@ var texts = map[language.Language]words{
 	},
 	language.English: {
 		Title: "Tributary status", Tagline: "changes on their way from district databases to city and provincial stores", Skip: "Skip to content", Live: "Live", Paused: "Updates paused", Lost: "Connection lost, trying again",
-		Pause: "Pause updates", Resume: "Resume updates", Other: "中文", Desk: "Register", NoScript: "Scripts are off in this browser: reload the page to see the present state.",
+		Pause: "Pause updates", Resume: "Resume updates", Other: "中文", NoScript: "Scripts are off in this browser: reload the page to see the present state.",
 
 		AllWell: "All is well", Trouble: "to look at", NoRecords: "No source has reported yet",
 		Nothing: "Nothing is registered yet", NothingDo: "Invite a district's agent on the page “Invitations and agents”; its DBA proposes a source, and once that is approved and the agent runs its state is here. A hub without accounts: start an agent with tributary agent --config FILE.", Unmade: "Nothing is registered yet for",

@@ -73,6 +73,7 @@ func (c *Console) trace(ctx context.Context, q url.Values, t words) tracing {
 	}
 	rows = part.cut(rows)
 	for i := range rows {
+		rows[i].Committed, rows[i].Applied = rows[i].Committed.In(c.o.Zone), rows[i].Applied.In(c.o.Zone)
 		f.Found = append(f.Found, foundOf(&rows[i], t))
 	}
 	return f

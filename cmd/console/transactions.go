@@ -64,6 +64,11 @@ func (c *Console) read(ctx context.Context) ([][]postgres.Recent, []error) {
 		all.Go(func() { found[i], errs[i] = s.Viewer.Recent(ctx, readBatches, part.topics()) })
 	}
 	all.Wait()
+	for _, recent := range found {
+		for i := range recent {
+			recent[i].Applied = recent[i].Applied.In(c.o.Zone)
+		}
+	}
 	k.at, k.stores, k.errs = time.Now(), found, errs
 	return found, errs
 }

@@ -85,6 +85,15 @@ func (c *Console) look(ctx context.Context, lang language.Language) *view {
 	t, now := texts[lang], time.Now()
 	part := partOf(ctx)
 	records := c.records(part)
+	for i := range records {
+		r := &records[i]
+		for _, at := range []*time.Time{&r.Committed, &r.Logged, &r.Applied, &r.Written} {
+			*at = at.In(c.o.Zone)
+		}
+		for k := range r.Loads {
+			r.Loads[k].Resumes = r.Loads[k].Resumes.In(c.o.Zone)
+		}
+	}
 	v := &view{T: t, Empty: len(records) == 0, Stores: c.storeNames(records)}
 	v.unmade(c.o.Board.Readings(), part)
 	v.Trouble = c.problems(part, records, lang, now)
@@ -276,8 +285,7 @@ func ago(at, now time.Time, t words) moment {
 	return m
 }
 
-// clock gives a time of day to the millisecond, here.
+// clock gives a time of day to the millisecond, in the time's own zone.
 func clock(at time.Time) moment {
-	local := at.Local()
-	return moment{Text: local.Format("15:04:05.000"), Full: local.Format("2006-01-02 15:04:05.000 -07:00"), Machine: at.UTC().Format(time.RFC3339Nano)}
+	return moment{Text: at.Format("15:04:05.000"), Full: at.Format("2006-01-02 15:04:05.000 -07:00"), Machine: at.UTC().Format(time.RFC3339Nano)}
 }

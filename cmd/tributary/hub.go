@@ -213,7 +213,7 @@ func (h *hubParts) withAccounts(ctx context.Context, out io.Writer) (served []li
 	if err != nil {
 		return served, err
 	}
-	h.page.Desk = "/requests"
+	h.page.Zone = o.Shifts.Zone
 	page, err := console.New(h.page)
 	if err != nil {
 		return served, err

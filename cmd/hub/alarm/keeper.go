@@ -140,10 +140,20 @@ func (k *Keeper) tell(ctx context.Context, c channel) error {
 	if err != nil || m == nil {
 		return err
 	}
-	if err := c.Tell(ctx, *m); k.note(c, err) {
+	told := *m
+	told.At = m.At.In(k.zone())
+	if err := c.Tell(ctx, told); k.note(c, err) {
 		return k.o.Book.Untold(context.WithoutCancel(ctx), c.ID(), m)
 	}
 	return k.o.Book.Told(context.WithoutCancel(ctx), c.ID(), m)
+}
+
+// zone is that of the times in messages: that of the shifts.
+func (k *Keeper) zone() *time.Location {
+	if z := k.o.Shifts.Zone; z != nil {
+		return z
+	}
+	return time.Local
 }
 
 // reportWithin is how long after the end of a shift its report is still sent.

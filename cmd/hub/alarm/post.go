@@ -89,7 +89,7 @@ func (m *Message) Text(lang language.Language) string {
 	if !m.Over {
 		fmt.Fprintf(&b, "%s\n\n%s%s\n\n%s%s\n\n", w.What, do, w.Do, who, w.Who)
 	}
-	b.WriteString(m.At.Local().Format("2006-01-02 15:04:05"))
+	b.WriteString(m.At.Format("2006-01-02 15:04:05"))
 	if m.URL != "" {
 		fmt.Fprintf(&b, " [%s](%s)", page, m.URL)
 	}

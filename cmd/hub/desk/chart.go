@@ -156,7 +156,7 @@ func (f *figures) chart(name string, steps []float64, tell func(float64) string,
 		c.Y = append(c.Y, tell(part*top))
 	}
 	for i := range 5 {
-		at := f.axis.from.Add(f.axis.span.Length * time.Duration(i) / 4).Local()
+		at := f.v.here(f.axis.from.Add(f.axis.span.Length * time.Duration(i) / 4))
 		if f.axis.span == state.Day {
 			c.X = append(c.X, at.Format("15:04"))
 		} else {
@@ -175,19 +175,19 @@ type pastRow struct {
 // rows are the hours or days of the history, the newest first.
 func (f *figures) rows() (out []pastRow) {
 	begin := func(at time.Time) time.Time {
-		at = at.Local()
+		at = f.v.here(at)
 		hour := at.Hour()
 		if f.axis.span == state.Month {
 			hour = 0
 		}
-		return time.Date(at.Year(), at.Month(), at.Day(), hour, 0, 0, 0, time.Local)
+		return time.Date(at.Year(), at.Month(), at.Day(), hour, 0, 0, 0, f.v.zone)
 	}
 	for from := 0; from < len(f.past); {
 		at, to := begin(f.past[from].At), from+1
 		for to < len(f.past) && begin(f.past[to].At).Equal(at) {
 			to++
 		}
-		part := figures{axis: f.axis, past: f.past[from:to]}
+		part := figures{v: f.v, axis: f.axis, past: f.past[from:to]}
 		row := pastRow{at, -1, -1, -1}
 		if lags := part.of(func(p *state.Past) *float32 { return p.Lag }); len(lags) > 0 {
 			slices.SortFunc(lags, func(a, b reading) int { return int(math.Copysign(1, a.value-b.value)) })

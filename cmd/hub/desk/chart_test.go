@@ -14,7 +14,7 @@ import (
 // a round figure; the table has the median and the longest of each hour.
 func TestCharts(t *testing.T) {
 	until := time.Date(2026, 3, 2, 12, 0, 0, 0, time.Local)
-	f := figures{v: &view{lang: language.English}, axis: axis{until.Add(-24 * time.Hour), state.Day}, until: until}
+	f := figures{v: &view{lang: language.English, zone: time.Local}, axis: axis{until.Add(-24 * time.Hour), state.Day}, until: until}
 	for i := range 24 * 60 {
 		if i >= 600 && i < 660 {
 			continue

@@ -88,13 +88,16 @@ func (c *call) view(name string) *view {
 	return v
 }
 
+// statusPage is the page of states, which is the console's.
+const statusPage = "status"
+
 // menu are the pages that the reader may see.
 func (c *call) menu(name string) (menu []item) {
 	if c.session == nil {
 		return nil
 	}
 	if len(c.session.Scopes(account.See)) > 0 {
-		menu = append(menu, item{"/", text("menu.status", c.lang), false})
+		menu = append(menu, item{"/", text("menu.status", c.lang), name == statusPage})
 	}
 	for _, p := range pages {
 		if p.menu && len(c.session.Scopes(p.act)) > 0 {
@@ -290,7 +293,7 @@ func (d *Desk) rest(next http.Handler) http.Handler {
 			defer cancel()
 			next.ServeHTTP(w, r.WithContext(ctx))
 		case err == nil:
-			next.ServeHTTP(w, r.WithContext(ctx))
+			next.ServeHTTP(w, r.WithContext(c.under(ctx)))
 		case r.URL.Path != "/":
 			d.fail(c, err)
 		case kindOf(err) == refusal.Login:
@@ -299,6 +302,15 @@ func (d *Desk) rest(next http.Handler) http.Handler {
 			http.Redirect(w, r, "/me", http.StatusSeeOther)
 		}
 	})
+}
+
+// under gives a context in which the page of states has the menu of the others.
+func (c *call) under(ctx context.Context) context.Context {
+	m := &console.Menu{Name: c.session.Title, Label: text("menu", c.lang)}
+	for _, i := range c.menu(statusPage) {
+		m.Items = append(m.Items, console.MenuItem(i))
+	}
+	return console.Under(ctx, m)
 }
 
 // seen gives a context in which the page of states shows the person's part of the tree.

@@ -19,6 +19,9 @@ type reportView struct {
 	Now   time.Time
 }
 
+// Place is the tone's number of a card, of which the worst stands first.
+func (v *reportView) Place(card int) int { return len(v.Tones) - 1 - card }
+
 // shift gives the shift that has ended last, or at the moment of the query.
 func (c *call) shift() (from, until time.Time, err error) {
 	at := c.d.o.Now()

@@ -37,7 +37,7 @@ type view struct {
 
 	lang language.Language
 	now  time.Time
-	zone *time.Location // of days and shifts
+	zone *time.Location // of all times
 }
 
 // T gives a text.
@@ -61,17 +61,20 @@ func (v *view) Explain(code string) string {
 func (v *view) At(at any) string {
 	switch t := at.(type) {
 	case time.Time:
-		return t.Local().Format("2006-01-02 15:04:05")
+		return v.here(t).Format("2006-01-02 15:04:05")
 	case *time.Time:
 		if t != nil {
-			return t.Local().Format("2006-01-02 15:04:05")
+			return v.here(*t).Format("2006-01-02 15:04:05")
 		}
 	}
 	return "—"
 }
 
 // Moment gives a time to the minute.
-func (v *view) Moment(at time.Time) string { return at.Local().Format("01-02 15:04") }
+func (v *view) Moment(at time.Time) string { return v.here(at).Format("01-02 15:04") }
+
+// here gives a time in the hub's zone.
+func (v *view) here(at time.Time) time.Time { return at.In(v.zone) }
 
 // Pack gives a part of a page to a template of its own.
 func (v *view) Pack(part any) any {
@@ -111,7 +114,7 @@ var functions = template.FuncMap{
 	"number": grouped,
 	"spaces": func(n int) string { return strings.Repeat("\u2003", n) },
 	"bar":    bar,
-	"tones":  func() []string { return []string{"good", "quiet", "wait", "bad"} },
+	"tones":  func() []string { return []string{"bad", "wait", "quiet", "good"} },
 	"int64":  func(n int) int64 { return int64(n) },
 	"deref":  func(f *float64) float64 { return *f },
 	"share":  share,
