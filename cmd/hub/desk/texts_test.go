@@ -48,7 +48,7 @@ func TestTexts(t *testing.T) {
 	for day := 1; day <= 7; day++ {
 		asked[fmt.Sprint("weekday.", day)] = true
 	}
-	asked["history.rate"] = true
+	asked["history.rate"], asked["tree.well"], asked["tree.nosource"] = true, true, true
 	for _, kind := range state.EventKinds {
 		if kind != state.OfAudit { // whose action says it
 			asked["event."+kind] = true

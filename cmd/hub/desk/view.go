@@ -113,7 +113,6 @@ var functions = template.FuncMap{
 	"bytes":  size,
 	"number": grouped,
 	"spaces": func(n int) string { return strings.Repeat("\u2003", n) },
-	"bar":    bar,
 	"tones":  func() []string { return []string{"bad", "wait", "quiet", "good"} },
 	"int64":  func(n int) int64 { return int64(n) },
 	"deref":  func(f *float64) float64 { return *f },
