@@ -33,7 +33,7 @@ type spanView struct {
 
 // charts draws the spans that there are.
 func (c *call) charts(of pastOf) (out []spanView, err error) {
-	v := &view{lang: c.lang}
+	v := &view{lang: c.lang, zone: c.d.o.Shifts.Zone}
 	for _, span := range []state.Span{state.Day, state.Month} {
 		f := figures{v: v, until: c.d.o.Now()}
 		f.axis = axis{f.until.Add(-span.Length), span}
