@@ -42,14 +42,14 @@ var catalogue = map[string][2]string{
 	"severity.refuses": {"refuses", "拒绝"}, "severity.harms": {"harms", "有害"}, "severity.advice": {"advice", "建议"},
 	"script": {"Repair script", "修复脚本"}, "script.note": {"For the server's administrator. What takes something away or changes what applications see stands in comments.", "供数据库管理员使用。会删除内容或影响应用的语句写在注释中。"},
 
-	"tables.note": {"%s, %d tables that the user can see. Choose what is to be sent, and under which dataset.", "%s，该用户可见 %d 张表。请选择要报送的表及其数据集。"},
+	"tables.note": {"%s, %d {table|tables} that the user can see. Choose what is to be sent, and under which dataset.", "%s，该用户可见 %d 张表。请选择要报送的表及其数据集。"},
 	"tables":      {"Tables", "表"}, "tables.none": {"The user sees no table: see above what it lacks.", "该用户看不到任何表：请查看上面的检查结果。"},
 	"table": {"Table", "表"}, "dataset": {"Dataset", "数据集"}, "rows": {"Rows", "行数"}, "size": {"Size", "大小"}, "columns": {"Columns", "列"},
 	"all": {"All", "全选"}, "none": {"None", "全不选"},
 	"first": {"First start", "首次启动"}, "first.from": {"How it begins", "开始方式"}, "first.load": {"read what the tables hold, and what changes meanwhile", "读取表中已有数据及其间的变更"}, "first.now": {"begin at the present end of the log", "从日志当前末尾开始"},
 	"tables.do": {"See what would leave", "查看将送出的内容"}, "back": {"Back", "返回"},
 
-	"chosen": {"%d tables, about %d rows, %s", "%d 张表，约 %d 行，%s"},
+	"chosen": {"%d {table|tables}, about %d {row|rows}, %s", "%d 张表，约 %d 行，%s"},
 	"leaves": {"What the hub would be told", "将告知 hub 的全部内容"}, "leaves.note": {"Just this leaves the house when the source is proposed: names, sizes, findings, and which columns may hold personal data. No value of a row, no password, no address.", "申请登记时送出的只有这些：名称、规模、检查结果，以及可能含有个人信息的列。不含任何数据值、口令和地址。"},
 	"leaves.keep": {"Keep it as a file", "保存为文件"}, "add": {"Write it into %s", "写入 %s"},
 

@@ -58,6 +58,7 @@ func (v *view) Worst(s *Seen) string {
 }
 
 var functions = template.FuncMap{
+	"printf": language.Sprintf,
 	"tone": func(severity string) string {
 		return map[string]string{"refuses": "bad", "harms": "wait"}[severity]
 	},
