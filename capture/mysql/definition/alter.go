@@ -8,15 +8,6 @@ import (
 	"github.com/pingcap/tidb/pkg/parser/ast"
 )
 
-// unchanging are the parts of an ALTER TABLE that leave columns and keys alone.
-var unchanging = []ast.AlterTableType{
-	ast.AlterTableDropForeignKey, ast.AlterTableAlterColumn, ast.AlterTableLock, ast.AlterTableAlgorithm, ast.AlterTableForce, ast.AlterTableRenameTable,
-	ast.AlterTableAddPartitions, ast.AlterTableCoalescePartitions, ast.AlterTableDropPartition, ast.AlterTableTruncatePartition, ast.AlterTablePartition,
-	ast.AlterTableRemovePartitioning, ast.AlterTableRebuildPartition, ast.AlterTableReorganizePartition, ast.AlterTableCheckPartitions,
-	ast.AlterTableExchangePartition, ast.AlterTableOptimizePartition, ast.AlterTableRepairPartition, ast.AlterTableEnableKeys, ast.AlterTableDisableKeys,
-	ast.AlterTableWithValidation, ast.AlterTableWithoutValidation, ast.AlterTableAlterCheck, ast.AlterTableIndexInvisible, ast.AlterTableOrderByColumns,
-}
-
 // change is what becomes of one column.
 type change struct {
 	to       Column
@@ -40,7 +31,7 @@ type altering struct {
 // default character set of its database. An error wraps ErrRefused: the statement isn't
 // understood, or doesn't fit the table.
 func (st *Statement) Alter(old *Table, database string) (*Table, error) {
-	a := altering{builder: builder{session: st.session, table: old.clone()}, old: old, database: database,
+	a := altering{builder: builder{session: st.session, types: st.types, table: old.clone()}, old: old, database: database,
 		drops: map[string]bool{}, changes: map[string]*change{}, renames: map[string]string{}}
 	switch n := st.node.(type) {
 	case *ast.AlterTableStmt:
@@ -82,8 +73,10 @@ func (a *altering) alter(specs []*ast.AlterTableSpec) (*Table, error) {
 			return nil, err
 		}
 	}
-	if a.convert != "" && len(a.order) > 0 { // servers differ in what a column keeps
-		return nil, fmt.Errorf("%w: CONVERT TO beside changes of columns", ErrRefused)
+	for _, c := range a.order {
+		if a.convert != "" && c.to.Charset != "" { // servers differ in what such a column gets
+			return nil, fmt.Errorf("%w: CONVERT TO beside a change of column %q", ErrRefused, c.to.Name)
+		}
 	}
 	if err := a.columns(); err != nil {
 		return nil, err
@@ -144,10 +137,9 @@ func (a *altering) spec(s *ast.AlterTableSpec) error {
 		if i := slices.IndexFunc(a.table.Keys, func(k Key) bool { return strings.EqualFold(k.Name, s.FromKey.O) }); i >= 0 {
 			a.table.Keys[i].Name = s.ToKey.O
 		}
+	case ast.AlterTableForce:
 	default:
-		if !slices.Contains(unchanging, s.Tp) {
-			return fmt.Errorf("%w: a part of the kind %d", ErrRefused, s.Tp)
-		}
+		return fmt.Errorf("%w: a part of the kind %d", ErrRefused, s.Tp)
 	}
 	return nil
 }

@@ -26,6 +26,9 @@ var textSizes = map[byte]int{mysql.TypeTinyBlob: 0, mysql.TypeBlob: 1, mysql.Typ
 // then. Keys that the definition names are noted.
 func (b *builder) column(d *ast.ColumnDef) (Column, error) {
 	c := Column{Name: d.Name.Name.O}
+	if i := d.Tp.GetFlen() - foreignType; d.Tp.GetType() == mysql.TypeString && i >= 0 && i < len(b.types) {
+		c.Type = b.types[i]
+	}
 	explicit, declared := Canonical(d.Tp.GetCharset()), false
 	if explicit == "" && d.Tp.GetCharset() != "" {
 		return c, fmt.Errorf("%w: column %q has the character set %s", ErrRefused, c.Name, d.Tp.GetCharset())
@@ -57,6 +60,9 @@ func (b *builder) column(d *ast.ColumnDef) (Column, error) {
 	}
 	if d.Tp.GetType() == mysql.TypeTimestamp && !declared {
 		c.Nulls = Either
+	}
+	if c.Type != "" {
+		return c, nil
 	}
 	return c, b.typed(&c, d.Tp, explicit)
 }

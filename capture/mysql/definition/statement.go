@@ -18,6 +18,7 @@ import (
 type Statement struct {
 	node    ast.StmtNode
 	session Session
+	types   []string // that the parser doesn't have, see foreignType
 }
 
 // knowCharsets has the parser take the character sets of both servers: it only looks at the names.
@@ -37,7 +38,11 @@ func Parse(sql string, s Session) (st *Statement, err error) {
 	if s.Unreadable || !utf8.ValidString(sql) {
 		return nil, fmt.Errorf("%w: it isn't text in its session's character set", ErrRefused)
 	}
-	text, err := plain(sql, s)
+	in, err := plain(sql, s)
+	if err != nil {
+		return nil, err
+	}
+	text, types, err := rewrite(in)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +68,7 @@ func Parse(sql string, s Session) (st *Statement, err error) {
 	if len(nodes) != 1 {
 		return nil, fmt.Errorf("%w: %d statements", ErrRefused, len(nodes))
 	}
-	return &Statement{node: nodes[0], session: s}, nil
+	return &Statement{node: nodes[0], session: s, types: types}, nil
 }
 
 // Database gives what CREATE DATABASE or ALTER DATABASE names, empty for the session's own,
@@ -116,7 +121,7 @@ func (st *Statement) Create(charset string) (*Table, error) {
 	if t.Charset, err = tableCharset(n.Options, charset, charset); err != nil {
 		return nil, err
 	}
-	b := builder{session: st.session, table: t}
+	b := builder{session: st.session, types: st.types, table: t}
 	for _, d := range n.Cols {
 		c, err := b.column(d)
 		if err != nil {
@@ -158,6 +163,7 @@ func tableCharset(options []*ast.TableOption, now, database string) (string, err
 // builder collects the keys of a table that is made or altered.
 type builder struct {
 	session Session
+	types   []string
 	table   *Table
 	keys    []Key // new ones, in the order in which they are named
 }
@@ -171,11 +177,8 @@ func (b *builder) constraint(c *ast.Constraint) error {
 	switch c.Tp {
 	case ast.ConstraintPrimaryKey:
 		k.Name, k.Unique = primary, true
-	case ast.ConstraintUniq, ast.ConstraintUniqKey, ast.ConstraintUniqIndex:
-		k.Unique = true
-	case ast.ConstraintKey, ast.ConstraintIndex, ast.ConstraintFulltext:
-	case ast.ConstraintForeignKey, ast.ConstraintCheck:
-		return nil
+	case ast.ConstraintKey, ast.ConstraintIndex:
+		k.Unique = c.Option != nil && c.Option.Comment == uniqueKey
 	default:
 		return fmt.Errorf("%w: a constraint of the kind %d", ErrRefused, c.Tp)
 	}

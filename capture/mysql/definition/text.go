@@ -2,8 +2,6 @@ package definition
 
 import (
 	"fmt"
-	"regexp"
-	"slices"
 	"strings"
 )
 
@@ -33,43 +31,46 @@ const (
 	maxDepth     = 500       // parentheses within each other
 )
 
-// treacherous words mean something that the parser doesn't tell.
-var treacherous = []string{"nchar", "nvarchar", "national", "ascii", "unicode", "byte", "masking"}
+// lexeme is a word, a quoted name or text, or a sign of a statement.
+type lexeme struct {
+	text string
+	kind byte // of 'w' (a word or number), '`' (a name), '\'' (a text) and 'p'
+	glue bool // nothing stands between it and the one before
+}
 
-var (
-	replacing = regexp.MustCompile(`(?i)^\s*create\s+or\s+replace\s+table\b`)
-	// atomic is how MySQL logs CREATE TABLE ... SELECT.
-	atomic = regexp.MustCompile(`(?i)\s+start\s+transaction\s*$`)
-)
-
-// plain gives a statement as the server reads it, in words that the parser knows: without
-// comments, with what stands in those that this server executes, and with a collation of
-// the same character set in place of each, because the parser knows few.
-func plain(sql string, s Session) (string, error) {
+// plain gives a statement as the server reads it: without comments, with what stands in
+// those that this server executes, and with a collation of the same character set in place
+// of each, because the parser knows few.
+func plain(sql string, s Session) ([]lexeme, error) {
 	if len(sql) > maxStatement {
-		return "", fmt.Errorf("%w: it has %d bytes", ErrRefused, len(sql))
+		return nil, fmt.Errorf("%w: it has %d bytes", ErrRefused, len(sql))
 	}
 	p := cutter{rest: sql, s: s}
 	for p.rest != "" {
 		if err := p.step(); err != nil {
-			return "", err
+			return nil, err
 		}
 	}
 	if p.inside {
-		return "", fmt.Errorf("%w: a comment without end", ErrRefused)
+		return nil, fmt.Errorf("%w: a comment without end", ErrRefused)
 	}
-	out := atomic.ReplaceAllString(p.out.String(), "")
-	return replacing.ReplaceAllString(out, "CREATE TABLE"), nil
+	return p.out, nil
 }
 
 // cutter goes through a statement.
 type cutter struct {
 	rest    string
 	s       Session
-	out     strings.Builder
+	out     []lexeme
+	apart   bool // something stands between the last one and the next
 	inside  bool // a comment that is executed
 	depth   int
 	collate bool // a collation's name follows
+}
+
+func (p *cutter) put(text string, kind byte) {
+	p.out = append(p.out, lexeme{text, kind, !p.apart && len(p.out) > 0})
+	p.apart = false
 }
 
 func (p *cutter) step() error {
@@ -78,11 +79,10 @@ func (p *cutter) step() error {
 		return p.comment()
 	case p.inside && strings.HasPrefix(p.rest, "*/"):
 		p.inside = false
-		p.rest = p.rest[2:]
-		p.out.WriteByte(' ')
+		p.rest, p.apart = p.rest[2:], true
 	case c == '#' || strings.HasPrefix(p.rest, "--") && (len(p.rest) == 2 || p.rest[2] <= ' '):
 		_, p.rest, _ = strings.Cut(p.rest, "\n")
-		p.out.WriteByte(' ')
+		p.apart = true
 	case c == '`' || c == '\'' || c == '"':
 		return p.quoted(c)
 	case wordByte(c):
@@ -103,11 +103,13 @@ func (p *cutter) step() error {
 		if p.depth > maxDepth {
 			return fmt.Errorf("%w: it has more than %d parentheses within each other", ErrRefused, maxDepth)
 		}
-		if c > ' ' && c != '=' {
-			p.collate = false
-		}
-		p.out.WriteByte(c)
 		p.rest = p.rest[1:]
+		if c <= ' ' {
+			p.apart = true
+			break
+		}
+		p.collate = p.collate && c == '='
+		p.put(string(rune(c)), 'p')
 	}
 	return nil
 }
@@ -139,8 +141,7 @@ func (p *cutter) comment() error {
 		}
 		if executed {
 			p.inside = true
-			p.rest = p.rest[head+n:]
-			p.out.WriteByte(' ')
+			p.rest, p.apart = p.rest[head+n:], true
 			return nil
 		}
 	}
@@ -151,15 +152,14 @@ func (p *cutter) comment() error {
 	if strings.Contains(p.rest[2:2+end], "/*") { // MySQL lets some be nested
 		return fmt.Errorf("%w: a comment within a comment", ErrRefused)
 	}
-	p.rest = p.rest[2+end+2:]
-	p.out.WriteByte(' ')
+	p.rest, p.apart = p.rest[2+end+2:], true
 	return nil
 }
 
-// quoted copies a quoted name or text as it stands.
+// quoted takes a quoted name or text.
 func (p *cutter) quoted(q byte) error {
-	escapes := q == '\'' || q == '"' && p.s.Mode&ansiQuotes == 0
-	escapes = escapes && p.s.Mode&noBackslashEscapes == 0
+	named := q == '`' || q == '"' && p.s.Mode&ansiQuotes != 0
+	escapes := !named && p.s.Mode&noBackslashEscapes == 0
 	for i := 1; i < len(p.rest); i++ {
 		switch p.rest[i] {
 		case '\\':
@@ -167,32 +167,35 @@ func (p *cutter) quoted(q byte) error {
 				i++
 			}
 		case q:
+			if i+1 < len(p.rest) && p.rest[i+1] == q { // a doubled one stands for itself
+				i++
+				continue
+			}
 			text := p.rest[:i+1]
-			if q == '"' && p.s.Mode&ansiQuotes != 0 && strings.Contains(text, `\`) { // the parser takes it for an escape
-				return fmt.Errorf("%w: the name %s", ErrRefused, text)
-			}
 			p.rest = p.rest[i+1:]
-			if p.collate {
+			switch {
+			case p.collate:
 				return p.collation(text[1:i])
+			case named:
+				p.put(name(strings.ReplaceAll(text[1:i], string(rune(q))+string(rune(q)), string(rune(q)))), '`')
+			default:
+				p.put(text, '\'')
 			}
-			p.out.WriteString(text)
 			return nil
 		}
 	}
 	return fmt.Errorf("%w: a quote without end", ErrRefused)
 }
 
+// name quotes one.
+func name(text string) string { return "`" + strings.ReplaceAll(text, "`", "``") + "`" }
+
 func (p *cutter) word(word string) error {
-	lower := strings.ToLower(word)
-	switch {
-	case p.collate:
+	if p.collate {
 		return p.collation(word)
-	case slices.Contains(treacherous, lower):
-		return fmt.Errorf("%w: the word %s", ErrRefused, word)
-	case lower == "collate":
-		p.collate = true
 	}
-	p.out.WriteString(word)
+	p.collate = strings.EqualFold(word, "collate")
+	p.put(word, 'w')
 	return nil
 }
 
@@ -204,11 +207,11 @@ func (p *cutter) collation(name string) error {
 	case "":
 		return fmt.Errorf("%w: collation %s", ErrRefused, name)
 	case "binary":
-		p.out.WriteString("binary")
+		p.put("binary", 'w')
 	case "utf8mb3":
-		p.out.WriteString("utf8_bin")
+		p.put("utf8_bin", 'w')
 	default:
-		p.out.WriteString(charset + "_bin")
+		p.put(charset+"_bin", 'w')
 	}
 	return nil
 }
