@@ -133,6 +133,18 @@ func following(t []token, last string) []token {
 	return nil
 }
 
+// altered gives what stands behind ALTER TABLE, its name and WAIT.
+func altered(t []token, database string) []token {
+	_, rest := tableName(following(t, "table"), database)
+	switch {
+	case len(rest) > 1 && rest[0].is("wait") && rest[1].word && !rest[1].quote && rest[1].text[0] >= '0' && rest[1].text[0] <= '9':
+		return rest[2:]
+	case len(rest) > 0 && rest[0].is("nowait"):
+		return rest[1:]
+	}
+	return rest
+}
+
 // renames reads the pairs of a RENAME TABLE, as they are carried out one after another.
 // It gives the names that no table has afterwards, each with its table's new name, and
 // those that have another table than before, or that are new.

@@ -48,30 +48,35 @@ func (r *Reader) alters(what effect, sql, database string, names []string, s def
 	if err := r.follow(what, sql, database, names, s); err != nil {
 		return err
 	}
-	text := fmt.Sprintf("a statement changed it: %.200s", sql)
+	text := changed(sql)
 	if what == indexes {
-		r.indexed(names[0], text, before[names[0]])
-		return nil
+		return r.indexed(names[0], sql, text, before[names[0]])
 	}
 	t := tokens(sql)
+	away := t[0].is("drop", "rename") || alter(altered(t, database), database).renamed != ""
 	var known []string
 	for _, name := range names {
+		e, there := r.defs.tables[name]
 		if !r.wanted(name) {
+			if there && e.table == nil { // it may get a captured one's name
+				if err := r.define(name); err != nil {
+					return err
+				}
+			}
 			continue
 		}
 		ok, err := r.traced(name)
+		if err == nil && !ok && (there && !t[0].is("drop") || !there && !away && before[name] == nil) {
+			ok, err = r.refused(name, sql)
+		} else {
+			ok = true
+		}
 		if err != nil {
 			return err
 		}
-		e, there := r.defs.tables[name]
-		if ok || t[0].is("drop") || !there && before[name] != nil {
+		if ok {
 			known = append(known, name)
-			continue
 		}
-		if e.why != "" {
-			e.why = " (" + e.why + ")"
-		}
-		r.halt(name, "TABLE_CHANGED", text+e.why)
 	}
 	switch {
 	case t[0].is("drop"):
@@ -82,10 +87,13 @@ func (r *Reader) alters(what effect, sql, database string, names []string, s def
 		gone, taken := renames(following(t, "table"), database)
 		r.renamed(gone, taken, known, text)
 	default:
-		return r.altered(t, database, names, known, text)
+		return r.reshaped(sql, database, names, known)
 	}
 	return nil
 }
+
+// changed says for people what has altered a table.
+func changed(sql string) string { return fmt.Sprintf("a statement changed it: %.200s", sql) }
 
 func (r *Reader) renamed(gone map[string]string, taken, known []string, text string) {
 	for _, name := range slices.Sorted(maps.Keys(gone)) {
@@ -100,10 +108,9 @@ func (r *Reader) renamed(gone map[string]string, taken, known []string, text str
 	}
 }
 
-// altered follows an ALTER TABLE of names, of which those that are known are captured.
-func (r *Reader) altered(t []token, database string, names, known []string, text string) error {
-	_, rest := tableName(following(t, "table"), database)
-	a := alter(rest, database)
+// reshaped follows an ALTER TABLE of names, of which those that are known are captured.
+func (r *Reader) reshaped(sql, database string, names, known []string) error {
+	a, text := alter(altered(tokens(sql), database), database), changed(sql)
 	if a.renamed != "" {
 		to := r.fold(a.renamed)
 		if slices.Contains(known, names[0]) {
@@ -113,15 +120,13 @@ func (r *Reader) altered(t []token, database string, names, known []string, text
 			return nil
 		}
 		ok, err := r.traced(to)
-		if err != nil {
-			return err
+		if err == nil && !ok {
+			ok, err = r.refused(to, sql)
 		}
-		if ok {
+		if err == nil && ok {
 			r.arrives(to, text)
-		} else {
-			r.halt(to, "TABLE_CHANGED", text)
 		}
-		return nil
+		return err
 	}
 	for _, name := range known {
 		// A column that comes back is NULL in all rows; the store still has what it held.
@@ -156,21 +161,34 @@ func (r *Reader) lost(name string, columns ...string) {
 }
 
 // indexed follows a change of a table's indexes, which may give its rows another key.
-func (r *Reader) indexed(name, text string, before *definition.Table) {
-	after := r.defs.of(name)
-	switch {
-	case before == nil || !r.wanted(name):
-	case after == nil:
-		r.halt(name, "TABLE_CHANGED", fmt.Sprintf("%s (%s)", text, r.defs.tables[name].why))
-	case !slices.Equal(before.Key(), after.Key()):
+func (r *Reader) indexed(name, sql, text string, before *definition.Table) error {
+	if before == nil || !r.wanted(name) {
+		return nil
+	}
+	if r.defs.of(name) == nil {
+		if known, err := r.refused(name, sql); err != nil || !known {
+			return err
+		}
+	}
+	if !slices.Equal(before.Key(), r.defs.of(name).Key()) {
 		r.alter(event.Alteration{Table: name, Reason: text, Reread: true})
 	}
+	return nil
 }
 
 // gone stops a table that doesn't exist any more. What the store has of it stays.
 func (r *Reader) gone(name, reason string) {
 	delete(r.known, name)
+	if stop := r.state.stopOf(name); stop != nil && stop.Code == "TABLE_CHANGED" { // what it was has no meaning any more
+		r.free(name)
+	}
 	r.halt(name, dropped, reason)
+}
+
+// free forgets that a table was stopped.
+func (r *Reader) free(name string) {
+	r.state.Stopped = slices.DeleteFunc(r.state.Stopped, func(s event.TableStop) bool { return s.Table == name })
+	delete(r.relations, name)
 }
 
 // created takes a new table, whose rows all come by the log.
@@ -182,7 +200,7 @@ func (r *Reader) created(name string, what effect) error {
 	r.known[name] = true
 	stop := r.state.stopOf(name)
 	switch {
-	case stop != nil && stop.Code == dropped:
+	case stop != nil && (stop.Code == dropped || stop.Code == "TABLE_CHANGED" && what == replaces):
 		ok, err := r.traced(name)
 		if err == nil && ok { // what the store has of the former one goes with the load's end
 			r.deliver(name, "the table was created again")
@@ -204,7 +222,7 @@ func (r *Reader) created(name string, what effect) error {
 // arrives has a name's table read that stood elsewhere before.
 func (r *Reader) arrives(name, reason string) {
 	r.known[name] = true
-	if stop := r.state.stopOf(name); stop != nil && stop.Code == dropped {
+	if stop := r.state.stopOf(name); stop != nil && (stop.Code == dropped || stop.Code == "TABLE_CHANGED") { // another table had the name
 		r.deliver(name, reason)
 		return
 	}
@@ -216,8 +234,7 @@ func (r *Reader) arrives(name, reason string) {
 // what columns it lost.
 func (r *Reader) deliver(name, reason string) {
 	r.lost(name, anyColumn)
-	r.state.Stopped = slices.DeleteFunc(r.state.Stopped, func(s event.TableStop) bool { return s.Table == name })
-	delete(r.relations, name)
+	r.free(name)
 	r.alter(event.Alteration{Table: name, Reason: reason, Reread: true, Resumed: true})
 }
 
@@ -245,6 +262,7 @@ func (r *Reader) restart() error {
 	if r.txn.open {
 		return nil
 	}
+	r.settle()
 	r.orders.Lock()
 	defer r.orders.Unlock()
 	for _, name := range r.restarts {

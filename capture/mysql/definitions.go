@@ -30,6 +30,8 @@ type definitions struct {
 	// partial says that some tables were left out when they were packed.
 	partial bool
 	packed  []byte // as in the state; nil after a change
+	// awaiting are tables of which one is awaited, or was.
+	awaiting []string
 }
 
 // defined is what is known of one table.
@@ -38,6 +40,9 @@ type defined struct {
 	why   string            // it isn't
 	// until is where the log ended when the catalogue was asked: what stands before may be in it or not.
 	until event.Place
+	// awaited is the table as the catalogue had it behind a statement that isn't followed: it
+	// holds once reading has come to until, if no other statement on the table stands before.
+	awaited *definition.Table
 	// text is the table as the state has it; nil until it was packed.
 	text json.RawMessage
 }
@@ -61,6 +66,7 @@ type storedTable struct {
 	Version int          `json:"v"`
 	Until   *event.Place `json:"u,omitempty"`
 	Why     string       `json:"w,omitempty"`
+	Awaited bool         `json:"a,omitempty"` // the version holds from Until on
 }
 
 // pack gives the definitions their form in the state; nil if there are none. Beyond the
@@ -88,18 +94,21 @@ func (d *definitions) packOf(names []string) ([]byte, error) {
 	ids := map[string]int{}
 	for _, name := range names {
 		e := d.tables[name]
-		s := storedTable{Why: e.why}
+		s, t := storedTable{Why: e.why, Awaited: e.awaited != nil}, e.table
+		if s.Awaited {
+			t = e.awaited
+		}
 		if !e.until.IsZero() {
 			s.Until = &e.until
 		}
-		if e.table != nil && e.text == nil {
+		if t != nil && e.text == nil {
 			var err error
-			if e.text, err = json.Marshal(e.table); err != nil {
+			if e.text, err = json.Marshal(t); err != nil {
 				return nil, err
 			}
 			d.tables[name] = e
 		}
-		if e.table != nil {
+		if t != nil {
 			if s.Version = ids[string(e.text)]; s.Version == 0 {
 				out.Versions = append(out.Versions, e.text)
 				s.Version = len(out.Versions)
@@ -156,6 +165,10 @@ func unpack(packed []byte) (d definitions, err error) {
 		if s.Version > 0 {
 			e.table, e.text = versions[s.Version-1], in.Versions[s.Version-1]
 		}
+		if s.Awaited {
+			e.table, e.awaited = nil, e.table
+			d.awaiting = append(d.awaiting, name)
+		}
 		d.tables[name] = e
 	}
 	return d, nil
@@ -166,7 +179,7 @@ func unpack(packed []byte) (d definitions, err error) {
 func (d *definitions) elsewhere(at event.Place) {
 	for name, e := range d.tables {
 		if e.until.Compare(at) > 0 {
-			e.table, e.why = nil, "the server was another one before the log had come so far"
+			e.table, e.awaited, e.why = nil, nil, "the server was another one before the log had come so far"
 		}
 		e.until = event.Place{}
 		d.tables[name] = e
@@ -224,22 +237,36 @@ func (r *Reader) defineAll() error {
 }
 
 // confirm reads the definitions again, after the log's end was read: those that are the same
-// as before are those of that place.
+// as before are those of that place. Of another one nobody knows on which side of the place
+// it became so: it is as the catalogue has it once reading has come to where that was asked.
 func (r *Reader) confirm() error {
-	var changed []string
-	for _, name := range slices.Sorted(maps.Keys(r.defs.tables)) {
+	if r.defs.tables == nil {
+		return nil
+	}
+	names := map[string]bool{}
+	maps.Copy(names, r.known)
+	for name := range r.defs.tables {
+		names[name] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
 		t, err := r.definitionOf(name)
 		if err != nil {
 			return err
 		}
-		if e := r.defs.tables[name]; reflect.DeepEqual(t, e.table) {
+		e := r.defs.tables[name]
+		switch {
+		case t == nil: // a name that comes back has the catalogue asked
+			r.forget(name)
+		case reflect.DeepEqual(t, e.table):
 			e.until = event.Place{}
 			r.put(name, e)
-			continue
+		default:
+			if _, err := r.ask(name); err != nil {
+				return err
+			}
 		}
-		changed = append(changed, name)
 	}
-	return r.define(changed...)
+	return nil
 }
 
 // near reports whether a database may have captured tables.
@@ -323,7 +350,7 @@ func (r *Reader) settled(database, table string) error {
 	}
 	_, err := r.query("open table "+database+"."+table, "SELECT 1 FROM "+quote(database)+"."+quote(table)+" LIMIT 0")
 	var me *gomysql.MyError
-	if errors.As(err, &me) && me.Code == gomysql.ER_NO_SUCH_TABLE { // the catalogue says so, too
+	if errors.As(err, &me) && slices.Contains([]uint16{gomysql.ER_NO_SUCH_TABLE, gomysql.ER_TABLEACCESS_DENIED_ERROR}, me.Code) { // the catalogue says so, too
 		return nil
 	}
 	return err

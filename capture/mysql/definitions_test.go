@@ -88,7 +88,8 @@ var (
 	sets  = []string{"utf8mb4", "gbk", "latin1", "utf8"}
 	types = []string{"int", "int unsigned", "bigint(20) zerofill", "tinyint", "bool", "smallint unsigned", "mediumint", "decimal", "decimal(7)", "numeric(9,3) unsigned", "float", "float(30)", "double",
 		"real", "bit(5)", "bit", "year", "date", "time(2)", "datetime", "datetime(6)", "timestamp NULL", "char", "char(5)", "varchar(20)", "text", "text(70)", "mediumtext", "tinytext", "long varchar",
-		"binary(4)", "varbinary(30)", "blob", "blob(300)", "longblob", "enum('a','b''c','学')", "set('x','y')", "json", "character varying(7)", "dec(4,2)", "int8"}
+		"binary(4)", "varbinary(30)", "blob", "blob(300)", "longblob", "enum('a','b''c','学')", "set('x','y')", "json", "character varying(7)", "dec(4,2)", "int8",
+		"nchar(4)", "national varchar(6)", "char(3) ascii", "varchar(5) byte", "point", "geometry", "inet6", "uuid", "int INVISIBLE", "varchar(30) COMPRESSED", "int DEFAULT (1 + 1)"}
 )
 
 // randomAlter gives a statement that may fit the table.
@@ -104,7 +105,7 @@ func randomAlter(r *rapid.T, table *definition.Table) string {
 		if strings.Contains(typ, "char") || strings.Contains(typ, "text") || strings.HasPrefix(typ, "enum") || strings.HasPrefix(typ, "set") {
 			typ += rapid.SampledFrom([]string{"", "", " CHARACTER SET gbk", " CHARSET utf8mb4 COLLATE utf8mb4_bin", " COLLATE utf8_general_ci"}).Draw(r, "set")
 		}
-		return typ + rapid.SampledFrom([]string{"", "", " NOT NULL", " UNIQUE", " COMMENT 'NOT NULL'"}).Draw(r, "option")
+		return typ + rapid.SampledFrom([]string{"", "", " NOT NULL", " UNIQUE", " COMMENT 'NOT NULL'", " DEFAULT NULL CHECK (1 > 0)"}).Draw(r, "option")
 	}
 	place := func() string {
 		switch rapid.IntRange(0, 4).Draw(r, "place") {
@@ -117,7 +118,7 @@ func randomAlter(r *rapid.T, table *definition.Table) string {
 	}
 	var clauses []string
 	for range rapid.SampledFrom([]int{1, 1, 1, 2, 3}).Draw(r, "clauses") {
-		switch rapid.IntRange(0, 12).Draw(r, "clause") {
+		switch rapid.IntRange(0, 13).Draw(r, "clause") {
 		case 0, 1, 2:
 			clauses = append(clauses, "ADD "+name("new")+" "+def()+place())
 		case 3, 4:
@@ -138,9 +139,12 @@ func randomAlter(r *rapid.T, table *definition.Table) string {
 			}
 		case 12:
 			clauses = append(clauses, "COMMENT 'ADD c9 int, '")
+		case 13:
+			clauses = append(clauses, rapid.SampledFrom([]string{"ADD COLUMN IF NOT EXISTS " + name("new") + " int", "DROP COLUMN IF EXISTS " + name("drop"), "ADD UNIQUE KEY IF NOT EXISTS u (" + there("key") + ")",
+				"ADD CONSTRAINT k UNIQUE (" + there("key") + ")", "ADD FULLTEXT (" + there("key") + ")", "ADD SPATIAL (" + there("key") + ")", "RENAME KEY u TO k"}).Draw(r, "own"))
 		}
 	}
-	return "ALTER TABLE d " + strings.Join(clauses, ", ")
+	return rapid.SampledFrom([]string{"ALTER TABLE d ", "ALTER TABLE d ", "ALTER ONLINE TABLE d ", "ALTER IGNORE TABLE d WAIT 5 "}).Draw(r, "head") + strings.Join(clauses, ", ")
 }
 
 // agrees holds a table against the catalogue.

@@ -29,8 +29,7 @@ func (r *Reader) follow(what effect, sql, database string, names []string, s def
 			}
 		default:
 			r.reshape(sql, names, s)
-			_, rest := tableName(following(t, "table"), database)
-			if to := alter(rest, database).renamed; to != "" {
+			if to := alter(altered(t, database), database).renamed; to != "" {
 				r.move(names[0], r.fold(to))
 			}
 		}
@@ -89,6 +88,7 @@ func (r *Reader) move(from, to string) {
 	if ok && r.at.Compare(e.until) <= 0 {
 		e.table, e.why = nil, "its columns were read from the catalogue while it was renamed"
 	}
+	e.awaited = nil
 	r.forget(from)
 	database, _, _ := strings.Cut(to, ".")
 	switch {
@@ -101,8 +101,7 @@ func (r *Reader) move(from, to string) {
 	}
 }
 
-// make follows CREATE TABLE. rest is what stands behind the keyword. What isn't understood is
-// found in the catalogue once its rows come.
+// make follows CREATE TABLE. rest is what stands behind the keyword.
 func (r *Reader) make(sql, database, name string, s definition.Session, rest []token) error {
 	of, _, _ := strings.Cut(name, ".")
 	full, err := r.described(name)
@@ -116,8 +115,7 @@ func (r *Reader) make(sql, database, name string, s definition.Session, rest []t
 	}
 	st, err := definition.Parse(sql, s)
 	if err != nil {
-		r.lose(name, err.Error())
-		return nil
+		return r.unmade(name, sql, err)
 	}
 	var t *definition.Table
 	if db, like, ok := st.Like(); ok {
@@ -134,11 +132,20 @@ func (r *Reader) make(sql, database, name string, s definition.Session, rest []t
 		t, err = st.Create(r.defs.databases[of])
 	}
 	if err != nil {
-		r.lose(name, err.Error())
-		return nil
+		return r.unmade(name, sql, err)
 	}
 	r.put(name, defined{table: t})
 	return nil
+}
+
+// unmade has the catalogue asked for a new table whose statement isn't followed.
+func (r *Reader) unmade(name, sql string, why error) error {
+	r.lose(name, why.Error())
+	if !r.wanted(name) {
+		return r.define(name)
+	}
+	_, err := r.refused(name, sql)
+	return err
 }
 
 // encode follows CREATE DATABASE and ALTER DATABASE: the default character set. database is

@@ -35,6 +35,8 @@ func many(t *testing.T, n int, alike bool) definitions {
 
 func TestPack(t *testing.T) {
 	d := many(t, 20, false)
+	d.tables["db.awaited"] = defined{awaited: d.tables["db.table_00001"].table, until: event.Place{File: 2, Offset: 1}, why: "not followed"}
+	d.awaiting = []string{"db.awaited"}
 	packed, err := d.pack()
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +86,11 @@ func TestElsewhere(t *testing.T) {
 		t.Errorf("%+v, seen %s", e, d.seen)
 	}
 	d = many(t, 1, false)
+	d.tables["db.awaited"] = defined{awaited: table, until: event.Place{File: 2, Offset: 1}}
 	d.elsewhere(event.Place{File: 1, Offset: 1233})
+	if e := d.tables["db.awaited"]; e.awaited != nil || e.table != nil || e.why == "" {
+		t.Errorf("%+v is awaited at a place of another server", e)
+	}
 	if e := d.tables["db.table_00000"]; e.table != nil || e.why == "" {
 		t.Errorf("%+v: the catalogue may have known more than the log", e)
 	}

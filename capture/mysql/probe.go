@@ -297,6 +297,9 @@ func (r *Reader) first() error {
 		return err
 	}
 	r.at, r.last, r.met = place, event.Position{}, place
+	if err := r.list(); err != nil && !errors.Is(err, errNoTable) { // what was made before is in no log that is read
+		return err
+	}
 	if !r.mariadb {
 		if r.owned, err = r.ownedGTIDs(); err != nil {
 			return err

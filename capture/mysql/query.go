@@ -67,6 +67,7 @@ func (r *Reader) statement(e *logEvent, start event.Place) error {
 
 // execute follows what a statement does to captured tables.
 func (r *Reader) execute(sql, database string, s definition.Session) error {
+	sql = unset(sql)
 	what, tables := statement(sql, database)
 	if what == hidden {
 		return &capture.Coded{Code: "MYSQL_STATEMENT", Hint: "binlog_format must be ROW in every session",

@@ -189,6 +189,9 @@ func (r *Reader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 	if err := r.widened(); err != nil {
 		return 0, err
 	}
+	if err := r.await(); err != nil {
+		return 0, err
+	}
 	if err := r.idle(); err != nil {
 		return 0, err
 	}

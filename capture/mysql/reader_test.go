@@ -87,7 +87,10 @@ func testReader(t *testing.T, db servers.DB) {
 		"come and go, bare":           bare(testTables),
 		"followed statements":         bare(testFollowed),
 		"followed over restarts":      bare(testFollowedAway),
-		"refused statements":          bare(testRefusedStatement),
+		"servers' own statements":     bare(testServersOwn),
+		"the catalogue is asked":      bare(testAsked),
+		"DDL while it starts":         testFirstMoment,
+		"DDL while it starts, bare":   bare(testFirstMoment),
 		"definitions by statements":   testDefinitions,
 		"wrong password": func(t *testing.T, g *rig) {
 			g.o.Password = "not-the-password-8Jx"

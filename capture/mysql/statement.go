@@ -10,6 +10,7 @@ type token struct {
 	text  string
 	word  bool // an identifier or keyword
 	quote bool // it was quoted, so it is no keyword
+	end   int  // where it ends in the statement
 }
 
 func (t token) is(words ...string) bool {
@@ -23,9 +24,9 @@ func (t token) is(words ...string) bool {
 
 // tokens cuts a statement into words. Comments vanish, but for those that the
 // server executes (/*! and /*M!), whose content counts.
-func tokens(s string) (out []token) {
-	for s != "" {
-		c := s[0]
+func tokens(sql string) (out []token) {
+	for s := sql; s != ""; {
+		c, n := s[0], len(out)
 		switch {
 		case strings.HasPrefix(s, "/*!") || strings.HasPrefix(s, "/*M!"):
 			s = strings.TrimLeft(s[strings.IndexByte(s, '!')+1:], "0123456789")
@@ -40,20 +41,47 @@ func tokens(s string) (out []token) {
 			text, s = quoted(s)
 			out = append(out, token{text: text, word: c != '\'', quote: true})
 		case wordByte(c):
-			n := 1
-			for n < len(s) && wordByte(s[n]) {
-				n++
+			size := 1
+			for size < len(s) && wordByte(s[size]) {
+				size++
 			}
-			out = append(out, token{text: s[:n], word: true})
-			s = s[n:]
+			out = append(out, token{text: s[:size], word: true})
+			s = s[size:]
 		case c == ' ' || c == '\n' || c == '\t' || c == '\r':
 			s = s[1:]
 		default:
 			out = append(out, token{text: s[:1]})
 			s = s[1:]
 		}
+		if len(out) > n {
+			out[n].end = len(sql) - len(s)
+		}
 	}
 	return out
+}
+
+// unset gives a statement without the variables that MariaDB sets for it alone (SET
+// STATEMENT ... FOR).
+func unset(sql string) string {
+	if word := strings.TrimLeft(sql, " \t\r\n"); len(word) < 3 || word[0] != '/' && word[0] != '-' && word[0] != '#' && !strings.EqualFold(word[:3], "set") {
+		return sql
+	}
+	t := tokens(sql)
+	if len(t) < 2 || !t[0].is("set") || !t[1].is("statement") {
+		return sql
+	}
+	depth := 0
+	for i := range t {
+		switch {
+		case t[i].is("for") && depth == 0:
+			return sql[t[i].end:]
+		case t[i].text == "(" && !t[i].word:
+			depth++
+		case t[i].text == ")" && !t[i].word:
+			depth--
+		}
+	}
+	return sql
 }
 
 func wordByte(c byte) bool {

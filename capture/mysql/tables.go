@@ -158,7 +158,11 @@ func (r *Reader) stop(rel *relation, code, reason string) {
 	if r.state.stopOf(rel.name) == nil {
 		r.state.Stopped = append(r.state.Stopped, *rel.stop)
 		r.stateAt = time.Time{} // the next segment carries the state
-		r.queue.PushSegment(event.Segment{Kind: event.TableStopped, Txn: r.txn.Txn, Stop: rel.stop})
+		t := r.txn.Txn
+		if !r.txn.open {
+			t.Position = event.Position{Epoch: r.state.Epoch, Place: r.at}
+		}
+		r.queue.PushSegment(event.Segment{Kind: event.TableStopped, Txn: t, Stop: rel.stop})
 	}
 }
 

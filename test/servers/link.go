@@ -28,6 +28,10 @@ type Link struct {
 	before   bool   // before the request has passed, or before its answer has
 	cut      chan struct{}
 	answered bool // the request has passed, its answer is due
+
+	requests int    // that have passed or wait
+	at       int    // of these, the one before which do runs; 0 for none
+	do       func() // nil once it has run
 }
 
 // NewLink listens on loopback and passes everything on to upstream until the test
@@ -115,6 +119,9 @@ func (l *Link) pump(to, from net.Conn, answers bool) {
 			if l.breaks(buf[:n], answers) {
 				return
 			}
+			if !answers {
+				l.meet()
+			}
 			allowed, rate := l.admit(n, answers)
 			if rate > 0 {
 				<-time.After(time.Duration(n) * time.Second / time.Duration(rate))
@@ -179,6 +186,35 @@ func (l *Link) ResetAt(word string, before bool) <-chan struct{} {
 	defer l.mu.Unlock()
 	l.word, l.before, l.cut = []byte(word), before, make(chan struct{})
 	return l.cut
+}
+
+// Before runs do once, before the nth request from now on passes, counted from 1 over all
+// connections. The request waits for it.
+func (l *Link) Before(n int, do func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.at, l.do = l.requests+n, do
+}
+
+// Requests says how many there were.
+func (l *Link) Requests() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.requests
+}
+
+// meet counts a request, and runs what is to run before it.
+func (l *Link) meet() {
+	l.mu.Lock()
+	l.requests++
+	do := l.do
+	if l.requests != l.at {
+		do = nil
+	}
+	l.mu.Unlock()
+	if do != nil {
+		do()
+	}
 }
 
 func reset(c net.Conn) {

@@ -207,8 +207,8 @@ var explanations = map[string]map[language.Language]explanation{
 		english: {"the store doesn't answer", "check address, network and server; applying goes on by itself"},
 		chinese: {"汇聚库没有应答", "检查地址、网络和服务器；恢复后会自动继续"}},
 	"TABLE_CHANGED": {
-		english: {"the table's definition has changed in a way that can't be followed, and the log doesn't describe it", "set binlog_row_metadata = FULL, so that each change is followed; tributary table reread SOURCE TABLE lets this one go on, as it is now"},
-		chinese: {"表结构已变更且无法跟随，而日志中没有表的描述", "设置 binlog_row_metadata = FULL，以后的任何变更即可自动跟随；本次用 tributary table reread 数据源 表 按现有结构继续"}},
+		english: {"the table's definition has changed in a way that can't be followed, and the log doesn't describe it", "nothing if the text says that it goes on by itself; else tributary table reread SOURCE TABLE lets it go on, as it is now. binlog_row_metadata = FULL has each change followed"},
+		chinese: {"表结构已变更且无法跟随，而日志中没有表的描述", "若文字说明会自动恢复则无需处理；否则用 tributary table reread 数据源 表 按现有结构继续。设置 binlog_row_metadata = FULL 后任何变更均可自动跟随"}},
 	"TABLE_DROPPED": {
 		english: {"the table was dropped or renamed at the source; the store keeps its last rows", "nothing if that was meant; once the table is there again it is read anew by itself (PostgreSQL: after ALTER PUBLICATION … ADD TABLE)"},
 		chinese: {"源库中该表已被删除或改名；汇聚库保留其最后的数据", "若属有意则无需处理；同名表重新出现后会自动重新读取（PostgreSQL 须先 ALTER PUBLICATION … ADD TABLE）"}},
