@@ -45,78 +45,94 @@ func (o *online) work() {
 func (o *online) copied(insert, tail string) {
 	last := o.next
 	for from := 0; from < last; from += 100 {
-		o.run(fmt.Sprintf("%s INTO %s (%s) SELECT %[3]s FROM moving FORCE INDEX (PRIMARY) WHERE id > %d AND id <= %d %s", insert, o.copy, o.both, from, min(from+100, last), tail))
+		o.run(fmt.Sprintf("%s into `moving`.%s (%s) (select %[3]s from `moving`.`moving` force index (`PRIMARY`) where (((`id` > %d)) and ((`id` <= %d))) %s)", insert, o.copy, o.both, from, min(from+100, last), tail))
 		o.work()
 	}
 }
 
-// viaTriggers changes the table as pt-online-schema-change 3.5 does: triggers follow what
-// is written, and both tables change their names in one statement.
+// viaTriggers changes the table as pt-online-schema-change 3 does: triggers follow what is
+// written, and both tables change their names in one statement. The new table is made by
+// what SHOW CREATE TABLE says of the old one. (Its source: create_new_table,
+// create_triggers, swap_tables; that an update's trigger deletes first is since 3.0.5.)
 func (o *online) viaTriggers(change string) {
-	o.copy, o.both = "_moving_new", "id, c0_int, c0_varchar"
-	o.run("CREATE TABLE _moving_new LIKE moving")
-	o.run("ALTER TABLE _moving_new " + change)
+	o.copy, o.both = "`_moving_new`", "`id`, `c0_int`, `c0_varchar`"
+	res, err := o.db.Connect(o.t, "moving").Execute("SHOW CREATE TABLE `moving`.`moving`")
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	create, err := res.GetString(0, 1)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	o.run(strings.Replace(create, "CREATE TABLE `moving` (", "CREATE TABLE `moving`.`_moving_new` (", 1))
+	o.run("ALTER TABLE `moving`.`_moving_new` " + change)
 	var fresh []string
 	for _, n := range strings.Split(o.both, ", ") {
 		fresh = append(fresh, "NEW."+n)
 	}
-	replace := fmt.Sprintf("REPLACE INTO _moving_new (%s) VALUES (%s)", o.both, strings.Join(fresh, ", "))
-	o.run("CREATE TRIGGER pt_osc_moving_del AFTER DELETE ON moving FOR EACH ROW DELETE IGNORE FROM _moving_new WHERE _moving_new.id <=> OLD.id")
-	o.run("CREATE TRIGGER pt_osc_moving_upd AFTER UPDATE ON moving FOR EACH ROW BEGIN DELETE IGNORE FROM _moving_new WHERE !(OLD.id <=> NEW.id) AND _moving_new.id <=> OLD.id; " + replace + "; END")
-	o.run("CREATE TRIGGER pt_osc_moving_ins AFTER INSERT ON moving FOR EACH ROW " + replace)
-	o.copied("INSERT LOW_PRIORITY IGNORE", "LOCK IN SHARE MODE")
-	o.run("ANALYZE TABLE _moving_new")
-	o.run("RENAME TABLE moving TO _moving_old, _moving_new TO moving")
-	o.run("DROP TABLE IF EXISTS _moving_old")
+	replace := fmt.Sprintf("REPLACE INTO `moving`.`_moving_new` (%s) VALUES (%s)", o.both, strings.Join(fresh, ", "))
+	trigger := func(name, after, do string) {
+		o.run("CREATE TRIGGER `pt_osc_moving_moving_" + name + "` AFTER " + after + " ON `moving`.`moving` FOR EACH ROW " + do)
+	}
+	trigger("del", "DELETE", "DELETE IGNORE FROM `moving`.`_moving_new` WHERE `moving`.`_moving_new`.`id` <=> OLD.`id`")
+	trigger("upd", "UPDATE", "BEGIN DELETE IGNORE FROM `moving`.`_moving_new` WHERE !(OLD.`id` <=> NEW.`id`) AND `moving`.`_moving_new`.`id` <=> OLD.`id`; "+replace+"; END")
+	trigger("ins", "INSERT", replace)
+	o.copied("INSERT LOW_PRIORITY IGNORE", "LOCK IN SHARE MODE /*pt-online-schema-change 4711 copy nibble*/")
+	o.run("ANALYZE TABLE `moving`.`_moving_new` /* pt-online-schema-change */")
+	o.run("RENAME TABLE `moving`.`moving` TO `moving`.`_moving_old`, `moving`.`_moving_new` TO `moving`.`moving`")
+	o.run("DROP TABLE IF EXISTS `moving`.`_moving_old`")
 	for _, n := range []string{"del", "upd", "ins"} {
-		o.run("DROP TRIGGER IF EXISTS pt_osc_moving_" + n)
+		o.run("DROP TRIGGER IF EXISTS `moving`.`pt_osc_moving_moving_" + n + "`")
 	}
 }
 
 // viaLog changes the table as gh-ost 1.1 does: it follows the binary log, and lets a
-// waiting RENAME through by dropping a table that stands in its way.
+// waiting RENAME through by dropping a table that stands in its way. Its name stands
+// within each statement. (Its source: applier.go, and the order of migrator.go.)
 func (o *online) viaLog(change string) {
-	o.copy, o.both = "_moving_gho", "id, c0_int, c0_varchar"
-	o.run("create table _moving_gho like moving")
-	o.run("alter table _moving_gho " + change)
-	o.run("create table _moving_ghc (id bigint unsigned auto_increment, last_update timestamp not null DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, " +
-		"hint varchar(64) charset ascii not null, value varchar(4096) charset ascii not null, primary key(id), unique key hint_uidx(hint)) auto_increment=256")
-	beat := func(hint string) {
-		o.run("insert into _moving_ghc (hint, value) values ('" + hint + "', 'now') on duplicate key update last_update=NOW(), value=VALUES(value)")
+	o.copy, o.both = "`_moving_gho`", "`id`, `c0_int`, `c0_varchar`"
+	o.run("drop /* gh-ost */ table if exists `moving`.`_moving_ghc`")
+	o.run("create /* gh-ost */ table `moving`.`_moving_ghc` (\n\t\t\tid bigint unsigned auto_increment,\n\t\t\tlast_update timestamp not null DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP,\n" +
+		"\t\t\thint varchar(64) charset ascii not null,\n\t\t\tvalue varchar(4096) charset ascii not null,\n\t\t\tprimary key(id),\n\t\t\tunique key hint_uidx(hint)\n\t\t) auto_increment=256\n\t\t")
+	o.run("create /* gh-ost */ table `moving`.`_moving_gho` like `moving`.`moving`")
+	o.run("alter /* gh-ost */ table `moving`.`_moving_gho` " + change)
+	beat := func(id int, hint string) {
+		o.run(fmt.Sprintf("insert /* gh-ost */ into `moving`.`_moving_ghc` (id, hint, value) values (NULLIF(%d, 0), '%s', 'now') on duplicate key update last_update=NOW(), value=VALUES(value)", id, hint))
 	}
-	beat("state")
+	beat(2, "state")
+	beat(0, "state at 4711")
 	o.wrote = func(before, after map[string]string) {
 		for _, id := range slices.Sorted(maps.Keys(before)) {
 			if _, there := after[id]; !there {
-				o.run("delete from _moving_gho where id = " + id)
+				o.run("delete /* gh-ost `moving`.`_moving_gho` */ from `moving`.`_moving_gho` where ((`id` = " + id + "))")
 			}
 		}
 		for _, id := range slices.Sorted(maps.Keys(after)) {
 			if before[id] != after[id] {
-				o.run(fmt.Sprintf("replace into _moving_gho (%s) select %[1]s from moving where id = %s", o.both, id))
+				o.run(fmt.Sprintf("replace /* gh-ost `moving`.`_moving_gho` */ into `moving`.`_moving_gho` (%s) select %[1]s from moving where id = %s", o.both, id))
 			}
 		}
-		beat("heartbeat")
+		beat(1, "heartbeat")
 	}
-	o.copied("insert ignore", "lock in share mode")
+	o.copied("insert /* gh-ost `moving`.`moving` */ ignore", "lock in share mode")
 	o.wrote = nil
-	o.run("create table _moving_del (id int auto_increment primary key) engine=InnoDB comment='ghost-cut-over-sentry'")
-	o.run("lock tables moving write, _moving_del write")
+	o.run("create /* gh-ost */ table `moving`.`_moving_del` (\n\t\t\tid int auto_increment primary key\n\t\t) engine=InnoDB comment='ghost-cut-over-sentry'\n\t\t")
+	o.run("lock /* gh-ost */ tables `moving`.`moving` write, `moving`.`_moving_del` write")
 	other, done := o.db.Connect(o.t, "moving"), make(chan error, 1)
 	go func() {
-		_, err := other.Execute("rename table moving to _moving_del, _moving_gho to moving")
+		_, err := other.Execute("rename /* gh-ost */ table `moving`.`moving` to `moving`.`_moving_del`, `moving`.`_moving_gho` to `moving`.`moving`")
 		done <- err
 	}()
 	await(o.t, "the waiting rename", func() bool {
-		return slices.Equal(o.rows("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'rename table%' AND STATE LIKE 'Waiting for table metadata lock%'"), []string{"1"})
+		return slices.Equal(o.rows("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'rename%' AND STATE LIKE 'Waiting for table metadata lock%'"), []string{"1"})
 	})
-	o.run("drop table if exists _moving_del")
+	o.run("drop /* gh-ost */ table if exists `moving`.`_moving_del`")
 	o.run("unlock tables")
 	if err := <-done; err != nil {
 		o.t.Fatal(err)
 	}
-	o.run("drop table if exists _moving_ghc")
-	o.run("drop table if exists _moving_del")
+	o.run("drop /* gh-ost */ table if exists `moving`.`_moving_ghc`")
+	o.run("drop /* gh-ost */ table if exists `moving`.`_moving_del`")
 }
 
 // TestOnlineSchemaChange: tables are changed by the statements of the two tools that
