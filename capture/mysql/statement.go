@@ -199,8 +199,8 @@ func statement(sql, database string) (effect, []string) {
 		i++
 		skip("if", "exists")
 		out := []string{name()}
-		for ; i < len(t); i++ { // EXCHANGE PARTITION p WITH TABLE t, CONVERT TABLE t TO PARTITION p
-			if at().is("table") && (t[i-1].is("with") || t[i-1].is("convert")) {
+		for ; i < len(t); i++ { // EXCHANGE PARTITION p WITH TABLE t, CONVERT TABLE t TO PARTITION p, CONVERT PARTITION p TO TABLE t
+			if at().is("table") && t[i-1].is("with", "convert", "to") {
 				i++
 				out = append(out, name())
 				break

@@ -24,6 +24,7 @@ func TestStatement(t *testing.T) {
 		"CREATE TABLE IF NOT EXISTS new (a int)":                   "creates [db.new]",
 		"ALTER TABLE a EXCHANGE PARTITION p WITH TABLE x.b":        "changes [db.a x.b]",
 		"ALTER TABLE a CONVERT TABLE b TO PARTITION p":             "changes [db.a db.b]",
+		"ALTER TABLE a CONVERT PARTITION p TO TABLE b":             "changes [db.a db.b]",
 		"DROP /*!40005 TEMPORARY */ TABLE IF EXISTS `student`":     "harmless []",
 		"SELECT `db`.`enrol`(1)":                                   "hidden []",
 		"CREATE INDEX i ON student (xm)":                           "indexes [db.student]",
