@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -116,5 +117,20 @@ func TestNothingIsSkipped(t *testing.T) {
 	})
 	if err != nil || seen < 100 {
 		t.Errorf("%d files, %v", seen, err)
+	}
+}
+
+// TestTopLevel: the project has these folders and no other. What Go's tools pass over, as
+// names that begin with a line below, is seen, too.
+func TestTopLevel(t *testing.T) {
+	entries, err := os.ReadDir("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	agreed := []string{"cmd", "capture", "stream", "sinks", "schema", "deploy", "test", "bin"} // bin is what make builds
+	for _, e := range entries {
+		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") && !slices.Contains(agreed, e.Name()) {
+			t.Errorf("%s isn't one of the agreed folders %s", e.Name(), agreed)
+		}
 	}
 }
