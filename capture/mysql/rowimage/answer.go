@@ -3,7 +3,6 @@ package rowimage
 import (
 	"encoding/binary"
 	"fmt"
-	"unicode/utf8"
 
 	"github.com/tributary-cdc/tributary/schema"
 	"github.com/tributary-cdc/tributary/stream/event"
@@ -146,7 +145,7 @@ func (p *AnswerPlan) quick(i int, b []byte, v *event.Value) (n int, ok bool) {
 		return n, true
 	case plainText:
 		*v = event.Raw(value)
-		return n, utf8.Valid(value)
+		return n, validUTF8(value)
 	case decimalDigits:
 		*v = event.Raw(canonicalDecimal(value))
 		return n, true
@@ -207,7 +206,7 @@ func (p *AnswerPlan) slow(i int, b []byte, v *event.Value, a *event.Arena) (n in
 		}
 		*v = event.Signed(us)
 	case plainText:
-		if *v = event.Raw(value); !utf8.Valid(value) {
+		if *v = event.Raw(value); !validUTF8(value) {
 			*v, anomaly, err = p.text.value(i, value, a)
 		}
 	default:

@@ -49,7 +49,7 @@ func ToUTF8(name string, b []byte) ([]byte, bool) {
 // text converts text of the set. The result may be b itself.
 func (cs *charset) text(b []byte) ([]byte, bool) {
 	if cs.enc == nil {
-		return b, utf8.Valid(b)
+		return b, validUTF8(b)
 	}
 	if !cs.wide && isASCII(b) {
 		return b, true

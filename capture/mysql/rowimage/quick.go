@@ -3,7 +3,6 @@ package rowimage
 import (
 	"encoding/binary"
 	"strconv"
-	"unicode/utf8"
 
 	"github.com/tributary-cdc/tributary/schema"
 	"github.com/tributary-cdc/tributary/stream/event"
@@ -178,7 +177,7 @@ func quickInteger(data []byte, size int, v *event.Value, sign bool) int {
 
 // sound reports whether text may be taken as it is.
 func (q *quick) sound(b []byte) bool {
-	return q.binary || q.utf8 && utf8.Valid(b) || !q.utf8 && isASCII(b)
+	return q.binary || q.utf8 && validUTF8(b) || !q.utf8 && isASCII(b)
 }
 
 func (q *quick) datetime(data []byte, v *event.Value) int {
