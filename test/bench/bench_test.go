@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -202,5 +203,36 @@ func TestAttemptsAreBounded(t *testing.T) {
 	cancel()
 	if err := b.attempts(ctx, func(string) error { t.Error("started after the end"); return nil }); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestFamily: a process that another one has started counts for both while it runs and once
+// it has ended.
+func TestFamily(t *testing.T) {
+	before, err := family(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	child := exec.Command("sh", "-c", "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; read x")
+	in, err := child.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := until(t.Context(), time.Minute, "the child's time", func() (bool, error) {
+		now, err := family(os.Getpid())
+		own, _, uerr := usage(child.Process.Pid)
+		return own >= 0.1 && now-before >= own, errors.Join(err, uerr)
+	}); err != nil {
+		t.Error(err)
+	}
+	if err := errors.Join(in.Close(), child.Wait()); child.ProcessState == nil {
+		t.Fatal(err)
+	}
+	after, err := family(os.Getpid())
+	if took := child.ProcessState.UserTime().Seconds(); err != nil || after-before < took-0.02 {
+		t.Errorf("%.2f s in all, of which the child took %.2f: %v", after-before, took, err)
 	}
 }

@@ -22,6 +22,8 @@ type sample struct {
 	Rate      float64            `json:"rows_per_second,omitempty"`
 	Ratios    map[string]float64 `json:"ratios,omitempty"` // to what, measured in the same repetition
 	CPU       float64            `json:"cpu_seconds_per_million_rows,omitempty"`
+	Server    float64            `json:"server_cpu_seconds_per_million_rows,omitempty"` // the source's
+	Broker    float64            `json:"broker_cpu_seconds_per_million_rows,omitempty"`
 	Resident  float64            `json:"peak_resident_mb,omitempty"`
 	Allocs    float64            `json:"allocations_per_row,omitempty"`
 	TxnAllocs float64            `json:"allocations_per_transaction,omitempty"`
@@ -104,7 +106,7 @@ func (s sample) String() string {
 		v      float64
 		format string
 	}{{s.Rate, "%.0f rows/s"}, {s.P50, "p50 %.1f ms"}, {s.P99, "p99 %.1f ms"}, {s.AfterP50, "after the commit's answer p50 %.1f ms"}, {s.AfterP99, "p99 %.1f ms"},
-		{s.CPU, "CPU %.2f s/M rows"}, {s.Resident, "peak %.0f MB"}, {s.Allocs, "%.3f allocations/row"}, {s.TxnAllocs, "%.2f allocations/transaction"}, {s.Wire, "log %.0f B/row"}} {
+		{s.CPU, "CPU %.2f s/M rows"}, {s.Server, "the source's server %.2f"}, {s.Broker, "the broker %.2f"}, {s.Resident, "peak %.0f MB"}, {s.Allocs, "%.3f allocations/row"}, {s.TxnAllocs, "%.2f allocations/transaction"}, {s.Wire, "log %.0f B/row"}} {
 		if p.v > 0 {
 			parts = append(parts, fmt.Sprintf(p.format, p.v))
 		}
@@ -134,7 +136,7 @@ func (f *figure) median() {
 	*m = sample{Rows: f.Samples[0].Rows}
 	for to, get := range map[*float64]func(*sample) float64{
 		&m.Seconds: func(s *sample) float64 { return s.Seconds }, &m.Rate: func(s *sample) float64 { return s.Rate },
-		&m.CPU: func(s *sample) float64 { return s.CPU }, &m.Resident: func(s *sample) float64 { return s.Resident },
+		&m.CPU: func(s *sample) float64 { return s.CPU }, &m.Server: func(s *sample) float64 { return s.Server }, &m.Broker: func(s *sample) float64 { return s.Broker }, &m.Resident: func(s *sample) float64 { return s.Resident },
 		&m.Allocs: func(s *sample) float64 { return s.Allocs }, &m.TxnAllocs: func(s *sample) float64 { return s.TxnAllocs },
 		&m.Wire: func(s *sample) float64 { return s.Wire }, &m.P50: func(s *sample) float64 { return s.P50 }, &m.P99: func(s *sample) float64 { return s.P99 },
 		&m.AfterP50: func(s *sample) float64 { return s.AfterP50 }, &m.AfterP99: func(s *sample) float64 { return s.AfterP99 },
@@ -178,7 +180,7 @@ func (r *report) text() (string, error) {
 var method = []string{
 	"Server and programs share the machine: trust ratios. Each is taken within one repetition; each column's median by itself.",
 	"A backlog is written first, then the program starts. Capture: from the agent's open record in the log to the last row's, by the topic's end offset, asked every 20 ms; Debezium, which writes none, from its first record on. pg_recvlogical: the whole of its process. Apply: from the moment that the worker has claimed its partition to the batch that completes the rows.",
-	"First load: from the agent's open record to the moment that the log, or the store, has all rows; on the way to the store agent and worker run at once. mariadb-dump --single-transaction: the whole of its process; COPY TO STDOUT: to a client that throws it away; the faster of one before and one after.",
+	"First load: from the agent's open record to the moment that the log, or the store, has all rows; on the way to the store agent and worker run at once. mariadb-dump --single-transaction: the whole of its process; COPY TO STDOUT: to a client that throws it away; the faster of one before and one after. The broker takes three loads of as many rows before, which don't count: until then its compiler works more than it does.",
 	"CPU: user and system time of the program's process in that stretch. Peak: VmHWM of the process, over its whole life.",
 	"Allocations: go_memstats_mallocs_total of the program's own /metrics, read when the stretch begins and when it ends, divided by the rows (transactions) that the same two answers count. Nothing is subtracted: reading the metrics is in it. The last repetition, which is profiled, doesn't count here, unless it is the only one.",
 	"Latency: the servers first end what is left from before (vacuum, checkpoint, purge, sync). The writer puts its clock, in microseconds, into the row and commits at a steady rate over 8 connections; a reader on the same machine asks the store once a millisecond and compares with its own clock. So it includes the source's own commit; \"after the commit's answer\" doesn't.",
