@@ -238,7 +238,7 @@ func (l *loader) rows(ctx context.Context, r *snapshot.Request) (*snapshot.Chunk
 	}
 	plan, m := planRows(r.Table), r.Fresh()
 	c, left, full := &snapshot.Chunk{Rows: m.Rows, Coded: m.Coded, Decode: plan.row}, 0, false
-	from.rows = func(b []byte) error {
+	from.take(func(b []byte) error {
 		size := len(b) + len(plan.columns)*snapshot.SlotBytes
 		if full {
 			if left += size; left > mostLeft {
@@ -251,9 +251,9 @@ func (l *loader) rows(ctx context.Context, r *snapshot.Request) (*snapshot.Chunk
 		c.Bytes += size
 		full = c.Bytes >= r.Bytes && c.Len() < r.Rows
 		return err
-	}
+	})
 	_, failed := session.ExecParams(ctx, sql, nil, nil, nil, plan.formats).Close()
-	from.rows = nil
+	from.take(nil)
 	switch pe := (*pgconn.PgError)(nil); {
 	case err != nil:
 		return nil, err

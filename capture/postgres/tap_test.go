@@ -45,13 +45,14 @@ func TestTap(t *testing.T) {
 	}
 	for name, from := range map[string]io.Reader{"whole": bytes.NewReader(answer), "byte by byte": iotest.OneByteReader(bytes.NewReader(answer)), "with the end": iotest.DataErrReader(bytes.NewReader(answer))} {
 		tp, n := newTap(from), 0
-		tp.rows = func(b []byte) error {
+		tp.pause = 0
+		tp.take(func(b []byte) error {
 			if n >= len(rows) || !bytes.Equal(b, rows[n]) {
 				t.Fatalf("%s: row %d has %d bytes", name, n, len(b))
 			}
 			n++
 			return nil
-		}
+		})
 		if got, err := io.ReadAll(tp); err != nil || !bytes.Equal(got, rest) || n != len(rows) {
 			t.Errorf("%s: %d rows and %d other bytes, %v; want %d and %d", name, n, len(got), err, len(rows), len(rest))
 		}
@@ -75,7 +76,7 @@ func TestTapEnds(t *testing.T) {
 		"within a row":     {message(dataRow, []byte("x"))[:5], io.EOF},
 	} {
 		tp := newTap(bytes.NewReader(tt.from))
-		tp.rows = func([]byte) error { return errFull }
+		tp.take(func([]byte) error { return errFull })
 		if _, err := tp.Read(make([]byte, 10)); !errors.Is(err, tt.want) {
 			t.Errorf("%s: %v, want %v", name, err, tt.want)
 		}
