@@ -126,7 +126,7 @@ func (r *Reader) unfollowed(name, sql string) string {
 	case r.defs.tables == nil:
 		then = fmt.Sprintf("it goes on as it is once a person says so: tributary table reread %s %s", r.o.Source.ID, name)
 	}
-	return fmt.Sprintf("the %s at %s isn't followed%s; %s; the statement is %.200s", strings.Join(kind, " "), r.place(r.txn.Position.Place), why, then, sql)
+	return fmt.Sprintf("the %s at %s isn't followed%s; %s; the statement is %s", strings.Join(kind, " "), r.place(r.txn.Position.Place), why, then, shown(sql, true))
 }
 
 // place names one for people, as the server's own tools do.

@@ -1,7 +1,6 @@
 package mysql
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -93,7 +92,7 @@ func (r *Reader) alters(what effect, sql, database string, names []string, s def
 }
 
 // changed says for people what has altered a table.
-func changed(sql string) string { return fmt.Sprintf("a statement changed it: %.200s", sql) }
+func changed(sql string) string { return "a statement changed it: " + shown(sql, true) }
 
 func (r *Reader) renamed(gone map[string]string, taken, known []string, text string) {
 	for _, name := range slices.Sorted(maps.Keys(gone)) {

@@ -71,7 +71,7 @@ func (r *Reader) execute(sql, database string, s definition.Session) error {
 	what, tables := statement(sql, database)
 	if what == hidden {
 		return &capture.Coded{Code: "MYSQL_STATEMENT", Hint: "binlog_format must be ROW in every session",
-			Err: fmt.Errorf("a statement in the log may have changed any table: %.200s: %w", sql, capture.ErrUnsupported)}
+			Err: fmt.Errorf("a statement in the log may have changed any table: %s: %w", shown(sql, false), capture.ErrUnsupported)}
 	}
 	if what == changes || what == indexes {
 		return r.alters(what, sql, database, tables, s)

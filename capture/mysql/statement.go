@@ -10,6 +10,7 @@ type token struct {
 	text  string
 	word  bool // an identifier or keyword
 	quote bool // it was quoted, so it is no keyword
+	tick  bool // by backticks, so it is a name in every mode of SQL
 	end   int  // where it ends in the statement
 }
 
@@ -39,7 +40,7 @@ func tokens(sql string) (out []token) {
 		case c == '`' || c == '\'' || c == '"':
 			var text string
 			text, s = quoted(s)
-			out = append(out, token{text: text, word: c != '\'', quote: true})
+			out = append(out, token{text: text, word: c != '\'', quote: true, tick: c == '`'})
 		case wordByte(c):
 			size := 1
 			for size < len(s) && wordByte(s[size]) {

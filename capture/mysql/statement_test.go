@@ -70,6 +70,9 @@ func FuzzStatement(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, sql string) {
 		alter(altered(tokens(sql), "db"), "db")
+		if s := shown(sql, false); len(s) > shownBytes {
+			t.Errorf("%q is shown as %q", sql, s)
+		}
 		_, tables := statement(unset(sql), "db")
 		if len(tables) > 2*len(sql)+1 {
 			t.Errorf("%d tables of %q", len(tables), sql)
