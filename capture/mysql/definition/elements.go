@@ -193,6 +193,11 @@ func (w *rewriter) columnOption() string {
 		return "SERIAL DEFAULT VALUE"
 	case w.accept("default"):
 		return w.value()
+	case w.is("on") && w.isAt(1, "update") && w.isAt(2, "current_timestamp", "now", "localtime", "localtimestamp"):
+		if w.at += 3; w.sign("(") {
+			w.copy()
+		}
+		return ""
 	case w.is("constraint") && w.isAt(2, "check"), w.is("constraint") && w.isAt(1, "check"), w.is("check"):
 		for !w.accept("check") {
 			w.at++
@@ -237,14 +242,13 @@ func (w *rewriter) value() string {
 		return w.refuse("DEFAULT CASE")
 	}
 	first := w.peek(0)
-	if !w.sign(".") {
-		w.at++
+	if first.text == "." || first.kind == 'w' && digit(first.text) {
+		w.number()
+		return ""
 	}
-	for w.sign(".") { // of a number, or between names
+	w.at++
+	for w.sign(".") { // between names
 		w.at += 2
-	}
-	if last := w.in[min(w.at, len(w.in))-1].text; first.kind != '\'' && last[0] >= '0' && last[0] <= '9' && strings.HasSuffix(strings.ToLower(last), "e") && (w.sign("-") || w.sign("+")) {
-		w.at += 2 // an exponent
 	}
 	for w.peek(0).kind == '\'' { // behind a character set, or another piece of a text
 		w.at++
@@ -254,6 +258,27 @@ func (w *rewriter) value() string {
 	}
 	return ""
 }
+
+// number passes one over, of which nothing but a sign stands apart. Digits behind the point
+// may be missing: what stands there then is another word.
+func (w *rewriter) number() {
+	point := w.sign(".")
+	last := w.peek(0).text
+	w.at++
+	if next := w.peek(0); !point && w.sign(".") && next.glue {
+		last, point = "", true
+		w.at++
+	}
+	if next := w.peek(0); point && next.glue && next.kind == 'w' && (digit(next.text) || next.text[0]|0x20 == 'e' && (len(next.text) == 1 || digit(next.text[1:]))) {
+		last = next.text
+		w.at++
+	}
+	if last != "" && last[len(last)-1]|0x20 == 'e' && !strings.HasPrefix(last, "0x") && (w.sign("-") || w.sign("+")) {
+		w.at += 2 // an exponent
+	}
+}
+
+func digit(text string) bool { return text[0] >= '0' && text[0] <= '9' }
 
 // options takes a table's options, and gives those that are character sets. What stands
 // behind a new table may be separated by commas as well.

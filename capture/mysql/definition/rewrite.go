@@ -334,9 +334,9 @@ func (w *rewriter) drop() string {
 		out = "DROP PRIMARY KEY"
 	case w.accept("index"), w.accept("key"):
 		out = "DROP INDEX " + w.exists("exists") + w.name()
-	case w.is("foreign", "partition"):
+	case w.is("foreign", "check", "partition"):
 		return w.pass()
-	case w.accept("constraint"), w.accept("check"):
+	case w.accept("constraint"):
 		w.exists("exists")
 		out = "DROP CONSTRAINT " + w.name()
 	case w.is("system") && w.isAt(1, "versioning"), w.is("period") && w.isAt(1, "for"):
