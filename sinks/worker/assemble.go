@@ -331,7 +331,8 @@ func (a *assembler) commit(f *flow, b *log.Batch, o log.Offset, c *envelope.Comm
 }
 
 // repair takes up a source whose tables are all read again from this commit on. A gap that
-// the store hasn't been told of yet goes to it with the commit.
+// the store hasn't been told of yet goes to it with the commit. What was applied before the
+// gap proves nothing any more: the log may be another one.
 func (a *assembler) repair(f *flow, t *txn, o log.Offset, c *envelope.Commit) {
 	for i, g := range a.gaps {
 		if g.Source == f.source {
@@ -343,7 +344,7 @@ func (a *assembler) repair(f *flow, t *txn, o log.Offset, c *envelope.Commit) {
 		t.lost = &Gap{Source: f.source, Last: f.applied, Code: "PREV_MISMATCH", At: a.now(), Offset: o,
 			Reason: fmt.Sprintf("the repair at %s follows %s, the last commit here is %s", c.Txn.Position, c.Prev, f.applied)}
 	}
-	f.gap = false
+	f.gap, f.proof = false, -1
 }
 
 // lost puts a source into the state GAP: nothing of it counts any more.

@@ -32,12 +32,13 @@ func (s *session) large(t *txn) bool {
 }
 
 // nextLarge finds the large transaction that can begin, in blocked; -1 if there is none or
-// one is under way.
+// one is under way. Of a source whose wait has just ended small ones may be first: they go
+// the usual way.
 func (s *session) nextLarge() int {
 	if s.beside != nil {
 		return -1
 	}
-	return slices.IndexFunc(s.blocked, func(f *flow) bool { return !f.busy && len(f.queue) > 0 })
+	return slices.IndexFunc(s.blocked, func(f *flow) bool { return !f.busy && len(f.queue) > 0 && s.large(f.queue[0]) })
 }
 
 // beginLarge starts the next large transaction, if there is one and none is under way.

@@ -88,12 +88,16 @@ func (s *session) verify(ctx context.Context, p Progress, f *flow, end log.Offse
 	return err
 }
 
-// holds reports whether the log, which ends at end, has a source's commit at an offset.
+// holds reports whether the log, which ends at end, has a source's commit at an offset. An
+// answer without records, as a broker gives to who has read more than its quota, says nothing.
 func (s *session) holds(ctx context.Context, source string, at log.Offset, commit event.Position, end log.Offset) (found bool, err error) {
 	if at >= end {
 		return false, nil
 	}
-	batches, err := s.fetch.Fetch(ctx, at, s.w.o.Wait)
+	var batches []log.Batch
+	for len(batches) == 0 && err == nil {
+		batches, err = s.fetch.Fetch(ctx, at, s.w.o.Wait)
+	}
 	if err != nil {
 		return false, err
 	}
