@@ -9,7 +9,7 @@ export CGO_ENABLED = 0
 # VERSION of packages begins with a digit.
 VERSION ?= 0.0.0+$(shell git rev-parse --short HEAD)
 
-.PHONY: package bench bench-peers bench-tree demo help build test test-load test-verify test-gaps test-tables ci lint unit faults stopped fuzz servers test-matrix test-mysql test-container test-arm64
+.PHONY: package bench bench-peers bench-tree demo help build test test-load test-verify test-gaps test-changes test-tables ci lint unit faults stopped fuzz servers test-matrix test-mysql test-container test-arm64
 help:
 	@echo "make build   编译到 bin/tributary      build bin/tributary"
 	@echo "make package 静态程序与 Debian 软件包到 dist/  static programs and Debian packages, amd64 and arm64, in dist/ (VERSION=1.2.3)"
@@ -21,6 +21,7 @@ help:
 	@echo "make test-load  装载 300 张表、500 万行，边写边杀采集进程，逐值比对  a load of TABLES=300 tables, ROWS=5000000, KILLS=20 (SEED=n repeats), compared value by value"
 	@echo "make test-verify  边写边核对 100 遍，不得误报；并找出、修复每种差异  compare stores with sources that are written, ROUNDS=100 times: no false alarm, each defect found and mended"
 	@echo "make test-gaps  逐一制造每种缺口并修复     every kind of gap on real servers, found and repaired"
+	@echo "make test-changes  各种 DDL 与写入并行，随机杀死进程，逐值比对  every kind of DDL beside rows on each server, KILLS=20 (SEED=n repeats), compared value by value"
 	@echo "make test-tables  一个数据源 10000 张表，重启所需时间  a source of TABLES=10000 tables: what a restart takes"
 	@echo "make faults  随机故障（SEED=n 重放，FAULTS=n 次数）  break anything at random (SEED=n repeats, FAULTS=n how often)"
 	@echo "make stopped 应用程序在 COPY 中被冻结（STOPPED=1m）  a worker frozen inside a COPY, for STOPPED=1m"
@@ -125,6 +126,10 @@ test-verify:
 # Each prints its causes. CI runs those that take no time.
 test-gaps:
 	GAPS=all $(GO) test -count=1 -timeout 30m -v -run 'TestGapsOf|TestAttack23|TestFailover' ./test/e2e
+
+# ON chooses servers, e.g. ON=PostgreSQL_10.
+test-changes:
+	KILLS=$(or $(KILLS),20) SEED=$(SEED) $(GO) test -count=1 -timeout 60m -v -run 'TestTablesChange/$(ON)' ./test/e2e
 
 test-tables:
 	TABLES=$(or $(TABLES),10000) $(GO) test -count=1 -timeout 30m -v -run 'TestManyTables' ./capture/postgres ./capture/mysql

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -25,14 +26,20 @@ type changing struct {
 	engine string // of the configuration
 	exec   func(sql string) error
 	rows   func(sql string) []string
-	// cols are the columns of table "moving" behind its key, each with its type; made
-	// counts names, so that some come back.
+	table  string // "moving", or another one that changes beside it
+	// cols are the table's columns beside id, each with its type; made counts names, so
+	// that some come back.
 	cols []string
 	next int
 	made int
+	most int      // rows that an INSERT writes; 0 for 150
 	rule string   // of the store, for tables that change; empty for its default
 	gone []string // columns that were dropped, to come back
 	ddl  []string // what was done, for people
+	key  []string // names of the key's columns beside id
+	// fixed says that it keeps name and key, since it has partitions: their numbers.
+	fixed bool
+	parts []int
 }
 
 // columnTypes are those that columns of both engines get, with a value as SQL.
@@ -64,9 +71,28 @@ func (c *changing) run(sql string) {
 func (c *changing) values() string {
 	out := []string{fmt.Sprint(c.next)}
 	for _, col := range c.cols {
-		out = append(out, columnTypes[typeOf(col)](c.rng))
+		out = append(out, c.value(col))
 	}
 	return "(" + strings.Join(out, ", ") + ")"
+}
+
+// names are the columns that values gives.
+func (c *changing) names() string {
+	out := []string{"id"}
+	for _, col := range c.cols {
+		out = append(out, nameOf(col))
+	}
+	return " (" + strings.Join(out, ", ") + ")"
+}
+
+// value gives one of a column's values, which is none below 0 where the type has no sign.
+func (c *changing) value(col string) string {
+	typ, more, _ := strings.Cut(typeOf(col), " ")
+	v := columnTypes[typ](c.rng)
+	if strings.Contains(more, "unsigned") {
+		v = strings.TrimPrefix(v, "-")
+	}
+	return v
 }
 
 // step writes some rows.
@@ -74,21 +100,21 @@ func (c *changing) step() {
 	switch c.rng.IntN(8) {
 	case 0, 1, 2, 3:
 		var all []string
-		for range 1 + c.rng.IntN(150) {
+		for range 1 + c.rng.IntN(cmp.Or(c.most, 150)) {
 			c.next++
 			all = append(all, c.values())
 		}
-		c.run("INSERT INTO moving VALUES " + strings.Join(all, ", "))
+		c.run("INSERT INTO " + c.table + c.names() + " VALUES " + strings.Join(all, ", "))
 	case 4, 5:
 		if len(c.cols) > 0 {
 			col := c.cols[c.rng.IntN(len(c.cols))]
-			c.run(fmt.Sprintf("UPDATE moving SET %s = %s WHERE id %% 7 = %d", nameOf(col), columnTypes[typeOf(col)](c.rng), c.rng.IntN(7)))
+			c.run(fmt.Sprintf("UPDATE %s SET %s = %s WHERE id %% 7 = %d", c.table, nameOf(col), c.value(col), c.rng.IntN(7)))
 		}
 	case 6:
-		c.run(fmt.Sprintf("DELETE FROM moving WHERE id %% 11 = %d", c.rng.IntN(11)))
+		c.run(fmt.Sprintf("DELETE FROM %s WHERE id %% 11 = %d", c.table, c.rng.IntN(11)))
 	case 7:
 		c.next++
-		c.run(fmt.Sprintf("UPDATE moving SET id = %d WHERE id = (SELECT * FROM (SELECT min(id) FROM moving) m)", c.next))
+		c.run(fmt.Sprintf("UPDATE %s SET id = %d WHERE id = (SELECT * FROM (SELECT min(id) FROM %[1]s) m)", c.table, c.next))
 	}
 }
 
@@ -112,23 +138,23 @@ func (c *changing) alter() {
 		}
 		switch c.rng.IntN(3) {
 		case 0:
-			do("ALTER TABLE moving ADD " + def)
+			do("ALTER TABLE " + c.table + " ADD " + def)
 		case 1:
-			do("ALTER TABLE moving ADD " + def + " DEFAULT " + columnTypes[typ](c.rng))
+			do("ALTER TABLE " + c.table + " ADD " + def + " DEFAULT " + columnTypes[typ](c.rng))
 		case 2:
-			do("ALTER TABLE moving ADD " + def + " NOT NULL DEFAULT " + columnTypes[typ](c.rng))
+			do("ALTER TABLE " + c.table + " ADD " + def + " NOT NULL DEFAULT " + columnTypes[typ](c.rng))
 		}
 		c.cols = append(c.cols, def)
 	case n < 5:
-		do("ALTER TABLE moving DROP COLUMN " + nameOf(col))
+		do("ALTER TABLE " + c.table + " DROP COLUMN " + nameOf(col))
 		c.cols = slices.DeleteFunc(c.cols, func(o string) bool { return o == col })
 		c.gone = append(c.gone, col)
 	case n < 7 && wider[typeOf(col)] != "":
 		to := nameOf(col) + " " + wider[typeOf(col)]
 		if c.engine == "postgres" {
-			do("ALTER TABLE moving ALTER " + nameOf(col) + " TYPE " + typeOf(to))
+			do("ALTER TABLE " + c.table + " ALTER " + nameOf(col) + " TYPE " + typeOf(to))
 		} else {
-			do("ALTER TABLE moving MODIFY " + to)
+			do("ALTER TABLE " + c.table + " MODIFY " + to)
 		}
 		c.cols[slices.Index(c.cols, col)] = to
 	case n == 7:
@@ -136,20 +162,20 @@ func (c *changing) alter() {
 		c.made++
 		c.gone = append(c.gone, col)
 		if c.engine == "postgres" {
-			do("ALTER TABLE moving RENAME " + nameOf(col) + " TO " + fresh)
+			do("ALTER TABLE " + c.table + " RENAME " + nameOf(col) + " TO " + fresh)
 		} else {
-			do("ALTER TABLE moving CHANGE " + nameOf(col) + " " + fresh + " " + typeOf(col))
+			do("ALTER TABLE " + c.table + " CHANGE " + nameOf(col) + " " + fresh + " " + typeOf(col))
 		}
 		c.cols[slices.Index(c.cols, col)] = fresh + " " + typeOf(col)
 	case n == 8:
-		do("TRUNCATE TABLE moving")
+		do("TRUNCATE TABLE " + c.table)
 	}
 }
 
 // insert writes one row, so that the store hears of the table as it is.
 func (c *changing) insert() {
 	c.next++
-	c.run("INSERT INTO moving VALUES " + c.values())
+	c.run("INSERT INTO " + c.table + c.names() + " VALUES " + c.values())
 }
 
 // expression is a row as text, in the source or in a store.
@@ -177,7 +203,7 @@ func TestDefinitionsChange(t *testing.T) {
 
 // source connects to a new database "moving" with the table.
 func source(t *testing.T, engine string, db servers.DB, rng *rand.Rand) *changing {
-	c := &changing{t: t, rng: rng, engine: strings.ToLower(engine), cols: []string{"c0_int int", "c0_varchar varchar(20)"}, made: 1}
+	c := &changing{t: t, rng: rng, engine: strings.ToLower(engine), table: "moving", cols: []string{"c0_int int", "c0_varchar varchar(20)"}, made: 1}
 	if engine == "PostgreSQL" {
 		c.engine = "postgres"
 		mustExec(t, connect(t, db, "postgres"), "CREATE DATABASE moving")
@@ -257,11 +283,11 @@ sources:
 // same waits until the store has what the source has.
 func (s *system) same(c *changing) {
 	c.t.Helper()
-	want := c.rows("SELECT " + c.expression(c.engine == "postgres") + " FROM moving")
+	want := c.rows("SELECT " + c.expression(c.engine == "postgres") + " FROM " + c.table)
 	slices.Sort(want)
 	var got []string
 	if !within(3*time.Minute, func() bool {
-		rows, err := s.store.Query(context.Background(), "SELECT "+c.expression(true)+" FROM ods.moving")
+		rows, err := s.store.Query(context.Background(), "SELECT "+c.expression(true)+" FROM ods."+c.table)
 		if err != nil {
 			return false
 		}
@@ -340,15 +366,15 @@ func (s *system) halted(t *testing.T, text string) {
 
 // refused narrows a column: the table halts, and a person has it read again.
 func (s *system) refused(c *changing) {
-	c.run("ALTER TABLE moving ADD big bigint")
+	c.run("ALTER TABLE " + c.table + " ADD big bigint")
 	c.cols = append(c.cols, "big bigint")
 	c.insert()
 	s.same(c)
 	if c.engine == "postgres" {
-		c.run("ALTER TABLE moving ALTER big TYPE smallint USING 1")
+		c.run("ALTER TABLE " + c.table + " ALTER big TYPE smallint USING 1")
 	} else {
 		c.run("UPDATE moving SET big = 1")
-		c.run("ALTER TABLE moving MODIFY big smallint")
+		c.run("ALTER TABLE " + c.table + " MODIFY big smallint")
 	}
 	c.cols[len(c.cols)-1] = "big smallint"
 	c.insert()

@@ -19,6 +19,8 @@ type online struct {
 	db   servers.DB
 	copy string // the table that takes its place
 	both string // the columns that it has, too
+	// recent is how many of the last numbers rows may have.
+	recent int
 	// wrote follows what was written to the table since, where the tool does that itself.
 	wrote func(before, after map[string]string)
 }
@@ -41,10 +43,21 @@ func (o *online) work() {
 	}
 }
 
+// shared are the columns of the table, but for one.
+func (o *online) shared(without string) string {
+	out := []string{"`id`"}
+	for _, col := range o.cols {
+		if nameOf(col) != without {
+			out = append(out, "`"+nameOf(col)+"`")
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
 // copied copies the rows in chunks, while they are written.
 func (o *online) copied(insert, tail string) {
 	last := o.next
-	for from := 0; from < last; from += 100 {
+	for from := o.next - o.recent; from < last; from += 100 {
 		o.run(fmt.Sprintf("%s into `moving`.%s (%s) (select %[3]s from `moving`.`moving` force index (`PRIMARY`) where (((`id` > %d)) and ((`id` <= %d))) %s)", insert, o.copy, o.both, from, min(from+100, last), tail))
 		o.work()
 	}
@@ -55,7 +68,7 @@ func (o *online) copied(insert, tail string) {
 // what SHOW CREATE TABLE says of the old one. (Its source: create_new_table,
 // create_triggers, swap_tables; that an update's trigger deletes first is since 3.0.5.)
 func (o *online) viaTriggers(change string) {
-	o.copy, o.both = "`_moving_new`", "`id`, `c0_int`, `c0_varchar`"
+	o.copy, o.both = "`_moving_new`", o.shared("")
 	res, err := o.db.Connect(o.t, "moving").Execute("SHOW CREATE TABLE `moving`.`moving`")
 	if err != nil {
 		o.t.Fatal(err)
@@ -88,9 +101,9 @@ func (o *online) viaTriggers(change string) {
 
 // viaLog changes the table as gh-ost 1.1 does: it follows the binary log, and lets a
 // waiting RENAME through by dropping a table that stands in its way. Its name stands
-// within each statement. (Its source: applier.go, and the order of migrator.go.)
-func (o *online) viaLog(change string) {
-	o.copy, o.both = "`_moving_gho`", "`id`, `c0_int`, `c0_varchar`"
+// within each statement; dropped is the column that the change drops. (Its source: applier.go, and the order of migrator.go.)
+func (o *online) viaLog(change, dropped string) {
+	o.copy, o.both = "`_moving_gho`", o.shared(dropped)
 	o.run("drop /* gh-ost */ table if exists `moving`.`_moving_ghc`")
 	o.run("create /* gh-ost */ table `moving`.`_moving_ghc` (\n\t\t\tid bigint unsigned auto_increment,\n\t\t\tlast_update timestamp not null DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP,\n" +
 		"\t\t\thint varchar(64) charset ascii not null,\n\t\t\tvalue varchar(4096) charset ascii not null,\n\t\t\tprimary key(id),\n\t\t\tunique key hint_uidx(hint)\n\t\t) auto_increment=256\n\t\t")
@@ -152,6 +165,7 @@ func TestOnlineSchemaChange(t *testing.T) {
 			s := o.system(db, servers.Postgres(t, nil))
 			s.procs[1].Expected = "table" // the tools' own come and go
 			s.same(o.changing)
+			o.recent = o.next
 			o.viaTriggers("ADD COLUMN minzu varchar(20) DEFAULT '汉族', MODIFY c0_int bigint")
 			o.cols = []string{"c0_int bigint", "c0_varchar varchar(20)", "minzu varchar(20)"}
 			o.work()
@@ -162,7 +176,8 @@ func TestOnlineSchemaChange(t *testing.T) {
 			}
 			o.work()
 			s.procs[1].Again()
-			o.viaLog("add column xb smallint NOT NULL DEFAULT 1 AFTER id, drop column minzu")
+			o.recent = o.next
+			o.viaLog("add column xb smallint NOT NULL DEFAULT 1 AFTER id, drop column minzu", "minzu")
 			o.cols = []string{"xb smallint", "c0_int bigint", "c0_varchar varchar(20)"}
 			o.work()
 			o.insert()

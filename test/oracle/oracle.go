@@ -102,8 +102,15 @@ func Compare(ctx context.Context, store *sql.DB, districts []*workload.District,
 			}
 		}
 	}
+	return Order(ctx, store, v)
+}
+
+// Order adds the gaps of a store, and the batches that don't follow the ones before them,
+// but for those that apply what a stopped table has held.
+func Order(ctx context.Context, store *sql.DB, v *Verdict) error {
 	return store.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM tributary.gap),
-		(SELECT count(*) FROM (SELECT from_position f, lag(to_position) OVER (PARTITION BY source ORDER BY batch) p FROM tributary.batch_source) x WHERE p IS NOT NULL AND f <> p)`).
+		(SELECT count(*) FROM (SELECT from_position f, lag(to_position) OVER (PARTITION BY source ORDER BY batch) p
+			FROM tributary.batch_source s JOIN tributary.batch b ON b.id = s.batch WHERE b.transactions > 0) x WHERE p IS NOT NULL AND f <> p)`).
 		Scan(add{&v.Gaps}, add{&v.OutOfOrder})
 }
 

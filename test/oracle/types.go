@@ -12,7 +12,10 @@ import (
 // column.
 var canonical = map[string]struct{ source, store string }{
 	"number": {"CAST({c} AS CHAR)", "{c}::text"},
-	"padded": {"CAST({c} + 0 AS CHAR)", "{c}::text"}, // zerofill and year are shown with zeros before
+	// A decimal whose column in the store has more digits behind the point.
+	"scaled":    {"CAST(CAST({c} AS DECIMAL(65,20)) AS CHAR)", "{c}::numeric(65,20)::text"},
+	"pg scaled": {"{c}::numeric(65,20)::text", "{c}::numeric(65,20)::text"},
+	"padded":    {"CAST({c} + 0 AS CHAR)", "{c}::text"}, // zerofill and year are shown with zeros before
 	// A point holds its coordinate as the server holds the number, lowest byte first.
 	"double": {"SUBSTR(HEX(POINT({c}, 0)), 19, 16)", reversed("encode(float8send({c}::float8), 'hex')", 8)},
 	"bit":    {"BIN({c} + 0)", "coalesce(nullif(ltrim({c}::text, '0'), ''), left({c}::text, 1))"},
