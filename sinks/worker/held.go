@@ -331,7 +331,7 @@ func (s *session) dropped(held []Held) {
 		k := tableKey{h.Source, h.Table}
 		if was := s.build.refused[k]; h.Dropped && was != nil {
 			s.build.refused[k] = &stop{err: was.err, version: was.version, reread: true, stored: true} // others may be looking at the old one
-			s.w.o.Logger.Error("more rows of a stopped table than may be held: they were dropped, and the table must be read again",
+			s.w.o.Logger.Error("table stopped, and more rows of it came than may be held, or all of them again: they were dropped, and the table must be read again",
 				"source", h.Source, "table", h.Table, "limit_rows", s.w.o.Held.Rows, "limit_bytes", s.w.o.Held.Bytes)
 			s.looked = time.Time{}
 			if a := s.accepting; a != nil && (tableKey{a.Source, a.Table}) == k {
