@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path"
 	"slices"
 	"strings"
 )
@@ -66,7 +65,7 @@ func (k *Keyless) Faults(tables []string) (out []*KeylessError) {
 		}
 	}
 	for _, p := range k.Append {
-		if _, err := path.Match(p, ""); err != nil || strings.Count(p, ".") != 1 {
+		if !IsPattern(p) {
 			out = append(out, &KeylessError{fmt.Sprintf("append %q", p), FaultPattern})
 		}
 	}

@@ -8,13 +8,13 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"path"
 	"reflect"
 	"slices"
 	"strings"
 
 	gomysql "github.com/go-mysql-org/go-mysql/mysql"
 
+	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/capture/mysql/definition"
 	"github.com/tributary-cdc/tributary/stream/event"
 )
@@ -273,7 +273,7 @@ func (r *Reader) confirm() error {
 func (r *Reader) near(database string) bool {
 	for _, p := range r.o.Tables {
 		of, _, _ := strings.Cut(r.fold(p), ".")
-		if ok, err := path.Match(of, database); err == nil && ok {
+		if capture.Matches([]string{of}, database) {
 			return true
 		}
 	}

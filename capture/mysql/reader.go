@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"path"
 	"strconv"
 	"strings"
 	"sync"
@@ -107,7 +106,7 @@ func New(o Options) (*Reader, error) {
 		return nil, errors.New("mysql reader options: Source.ID, Host, User and Tables must be set")
 	}
 	for _, p := range o.Tables {
-		if _, err := path.Match(p, ""); err != nil || strings.Count(p, ".") != 1 {
+		if !capture.IsPattern(p) {
 			return nil, fmt.Errorf("mysql reader options: table pattern %q isn't database.table", p)
 		}
 	}

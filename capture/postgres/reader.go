@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -118,7 +117,7 @@ func New(o Options) (*Reader, error) {
 		return nil, errors.New("postgres reader options: Source.ID, Host, Database, User and Tables must be set")
 	}
 	for _, p := range o.Tables {
-		if _, err := path.Match(p, ""); err != nil || strings.Count(p, ".") != 1 {
+		if !capture.IsPattern(p) {
 			return nil, fmt.Errorf("postgres reader options: table pattern %q isn't schema.table", p)
 		}
 	}

@@ -3,10 +3,11 @@ package preflight
 import (
 	"fmt"
 	"maps"
-	"path"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/tributary-cdc/tributary/capture"
 )
 
 // grant is one line of SHOW GRANTS about databases and tables.
@@ -90,8 +91,7 @@ func like(pattern, name string) bool {
 			glob.WriteRune(r)
 		}
 	}
-	ok, err := path.Match(glob.String(), name)
-	return err == nil && ok
+	return capture.Matches([]string{glob.String()}, name)
 }
 
 // has reports whether any line gives the privilege there.

@@ -75,9 +75,6 @@ func granted(c *config.Agent, l *slog.Logger) (m *joined.Member, retired []confi
 	return m, retired, nil
 }
 
-// literal makes a pattern of a table's name that takes nothing else.
-var literal = strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`)
-
 // takesWithin is how long after a hand-over an agent takes the source although the one before
 // has just written: the hub has decided between them.
 const takesWithin = time.Hour
@@ -94,7 +91,7 @@ func grantTo(s *config.Source, c *config.Agent, g *desk.Grants) *state.Assignmen
 		s.Takes = a.HandedOver != nil && time.Since(*a.HandedOver) < takesWithin
 		c.Partitions = max(c.Partitions, int(a.Partition)+1)
 		for table, dataset := range a.Tables {
-			s.Tables = append(s.Tables, literal.Replace(table))
+			s.Tables = append(s.Tables, capture.Literal(table))
 			s.Datasets[table] = dataset
 		}
 		maps.DeleteFunc(s.Keys, func(table string, _ []string) bool { return !capture.MatchesAs(s.Tables, table, strings.ToLower) })

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tributary-cdc/tributary/capture"
 	persons "github.com/tributary-cdc/tributary/capture/sample"
 	"github.com/tributary-cdc/tributary/cmd/hub/refusal"
 	"github.com/tributary-cdc/tributary/cmd/hub/state"
@@ -161,7 +162,7 @@ func (h *house) chosen(s intake.Server, c intake.Choice, lang language) (*additi
 		if !catalog.IsDataset(dataset) {
 			return nil, refusal.New(refusal.Invalid, "REQUEST_INVALID", "dataset %.80q", dataset)
 		}
-		a.s.Tables = append(a.s.Tables, literal.Replace(table))
+		a.s.Tables = append(a.s.Tables, capture.Literal(table))
 		if dataset != h.Dataset(table) {
 			a.s.Datasets[table] = dataset
 		}
