@@ -389,6 +389,12 @@ func sourceByFile(t *testing.T, r *registered, broker string) {
 		r.dir, broker, far, r.db.Host, r.db.Port, r.db.Database, r.db.User))
 	fails(t, "HUB_UNREACHABLE", at("source", "propose", agent, "xueji", "--standing", "check")...)
 	letter, assigned := filepath.Join(r.dir, "letter.json"), filepath.Join(r.dir, "assignments.json")
+	text, err := os.ReadFile(agent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slashed := file(t, "slashed.yml", strings.Replace(string(text), "tables:", `datasets: {xueji.student: "a/b"}, tables:`, 1))
+	fails(t, "REQUEST_INVALID", at("source", "propose", slashed, "xueji", "--offline", letter)...)
 	if out := well(t, at("source", "propose", agent, "xueji", "--standing", "check", "--offline", letter)...); !strings.Contains(out, letter) {
 		t.Error(out)
 	}

@@ -18,6 +18,9 @@ func (m *Member) Letter(p state.Proposal) (b []byte, kept string, err error) {
 	if m.Left() <= 0 {
 		return nil, "", refusal.New(refusal.Denied, "CERTIFICATE_ENDED", "%s", m.pair.Leaf.NotAfter.UTC().Format(time.RFC3339))
 	}
+	if err := p.Check(); err != nil { // or it would be carried in vain
+		return nil, "", err
+	}
 	key, err := keyOf(m.dir)
 	if err != nil {
 		return nil, "", fmt.Errorf("key of the agent: %w", err)

@@ -64,8 +64,8 @@ type Proposal struct {
 	Looked string `json:"looked,omitempty"`
 }
 
-// check refuses what can't be.
-func (p *Proposal) check() error {
+// Check refuses what can't be, as the hub does.
+func (p *Proposal) Check() error {
 	bad := func(detail string, args ...any) error {
 		return refusal.New(refusal.Invalid, "REQUEST_INVALID", detail, args...)
 	}
@@ -104,7 +104,7 @@ func (p *Proposal) checkTables(bad func(string, ...any) error) error {
 			return bad("table %.80q", t.Table)
 		}
 		if !catalog.IsDataset(t.Dataset) {
-			return bad("dataset %.80q", t.Dataset)
+			return bad("dataset %.80q of table %.80q", t.Dataset, t.Table)
 		}
 		seen[t.Table] = true
 		if hints += len(t.Personal); hints > maxHints {

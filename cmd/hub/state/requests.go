@@ -24,7 +24,7 @@ func (s *State) Propose(ctx context.Context, by By, a *Agent, p Proposal) (Reque
 
 // propose does it with whatever else belongs to the same transaction. how stands in the audit.
 func (s *State) propose(ctx context.Context, by By, a *Agent, p Proposal, how string, and func(pgx.Tx, *Request) error) (r Request, err error) {
-	if err := p.check(); err != nil {
+	if err := p.Check(); err != nil {
 		return r, err
 	}
 	content, err := json.Marshal(p)
