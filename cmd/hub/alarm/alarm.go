@@ -298,7 +298,7 @@ func (f *finder) slow(i int) {
 	var late []*watch.Source
 	all := 0
 	for _, x := range f.sources {
-		if f.away[i][x.ID] || x.Flows[i].Record == nil {
+		if f.away[i][x.ID] || x.Flows[i].Record == nil || !x.Unread.IsZero() { // the store has no part in it
 			continue
 		}
 		if all++; x.Flows[i].State == watch.Late {
@@ -362,10 +362,12 @@ func (f *finder) source(x *watch.Source) {
 		tell(Silence, "", since(x.Log))
 		f.mute(x)
 	}
-	f.late(x, gap, tell)
+	f.late(x, gap || !x.Unread.IsZero() && x.Log.NeedsPerson, tell)
 	if x.Log != nil && !x.Log.Stale(f.s.At) {
-		if left := x.Log.LogLeft; left != nil && *left < f.rules.Retention.Seconds() {
-			tell(Retention, "SOURCE_LOG_SHORT", fmt.Sprintf("%.1f h, %s", *left/3600, x.Log.LogLeftBy))
+		if left := x.Log.LogLeft; left != nil { // also of an agent that has stopped: its source's log goes on
+			if left := *left - f.s.At.Sub(x.Log.Written).Seconds(); left < f.rules.Retention.Seconds() {
+				tell(Retention, "SOURCE_LOG_SHORT", fmt.Sprintf("%.1f h, %s", max(0, left)/3600, x.Log.LogLeftBy))
+			}
 		}
 		for _, w := range x.Log.Warnings {
 			if w.Code == "SLOT_HOLDS_WAL" {
@@ -375,12 +377,13 @@ func (f *finder) source(x *watch.Source) {
 	}
 }
 
-// late tells a lag that has no cause of its own, and rows in quarantine.
-func (f *finder) late(x *watch.Source, gap bool, tell func(Kind, string, string)) {
+// late tells a lag that has no cause of its own, and rows in quarantine. told says that a cause
+// was told already.
+func (f *finder) late(x *watch.Source, told bool, tell func(Kind, string, string)) {
 	late, keys := []string{}, []string{}
 	for i := range x.Flows {
 		w := &x.Flows[i]
-		if w.State == watch.Late && !f.away[i][x.ID] && !gap {
+		if w.State == watch.Late && !f.away[i][x.ID] && !told {
 			late = append(late, fmt.Sprintf("%s %.0f s > %.0f s", f.s.Stores[i], w.Lag, x.Promised))
 		}
 		if w.State == watch.Silent && !f.away[i][x.ID] {
@@ -390,7 +393,9 @@ func (f *finder) late(x *watch.Source, gap bool, tell func(Kind, string, string)
 			keys = append(keys, fmt.Sprintf("%s %d", f.s.Stores[i], w.Keys))
 		}
 	}
-	if len(late) > 0 {
+	if len(late) > 0 && !x.Unread.IsZero() {
+		tell(Lag, x.Log.Code, strings.Join(late, ", ")+"; "+x.Log.Error)
+	} else if len(late) > 0 {
 		tell(Lag, "", strings.Join(late, ", "))
 	}
 	if len(keys) > 0 {

@@ -114,6 +114,16 @@ func of(kind status.Kind, part string) func(*status.Record) bool {
 
 func silent(r *status.Record) { r.Written = r.Written.Add(-time.Minute) }
 
+// unread has sources' servers be away for two minutes.
+func (w *world) unread(part string) {
+	w.change(of(status.OfSource, part), func(r *status.Record) { r.State, r.Code = "retrying", "SOURCE_UNREACHABLE" })
+	w.look()
+	w.now = w.now.Add(2 * time.Minute)
+	w.change(of(status.OfSource, ""), func(r *status.Record) { r.Written = w.now })
+	w.change(of(status.OfStore, ""), func(r *status.Record) { r.Written = w.now })
+	w.change(of(status.OfWorker, ""), func(r *status.Record) { r.Written = w.now })
+}
+
 func (w *world) look() *watch.Snapshot {
 	w.w.Ask(w.t.Context())
 	w.w.Look()
@@ -123,7 +133,7 @@ func (w *world) look() *watch.Snapshot {
 // TestOneAlarmPerCause: whatever breaks is one alarm; what stands behind it is listed there
 // and has none of its own.
 func TestOneAlarmPerCause(t *testing.T) {
-	left := 3600.0
+	left, week := 3600.0, 7*24*3600.0
 	for name, tt := range map[string]struct {
 		breaks func(*world)
 		want   string // kind, object, number of sources behind
@@ -203,6 +213,15 @@ func TestOneAlarmPerCause(t *testing.T) {
 				}
 			})
 		}, "lag source 330106-a 0; lag source 330106-b 0; lag source 330106-c 0"},
+		"a source's server is away": {func(w *world) { w.unread("330106-a") }, "lag source 330106-a 0"},
+		"a source can't be read until somebody does something": {func(w *world) {
+			w.unread("330106-a")
+			w.change(of(status.OfSource, "330106-a"), func(r *status.Record) { r.Code, r.NeedsPerson = "PG_ACCESS", true })
+		}, "halt source 330106-a 0"},
+		"most sources' servers are away": {func(w *world) { w.unread("330106"); w.unread("330108-b") },
+			"lag source 330106-a 0; lag source 330106-b 0; lag source 330106-c 0; lag source 330108-b 0"},
+		"all sources' servers are away": {func(w *world) { w.unread("3301") },
+			"lag source 330106-a 0; lag source 330106-b 0; lag source 330106-c 0; lag source 330108-a 0; lag source 330108-b 0; lag source 330108-c 0"},
 		"late in a gap": {func(w *world) {
 			w.change(of(status.OfStore, "330106-a"), func(r *status.Record) {
 				r.State, r.Code, r.Lag.SourceStore = "gap", "ROW_COUNT", &status.Figures{P99: 90, Count: 1}
@@ -211,6 +230,11 @@ func TestOneAlarmPerCause(t *testing.T) {
 		"quarantine": {func(w *world) { w.troubles["city"] = []postgres.Trouble{{Source: "330108-c", Keys: 7}} }, "quarantine source 330108-c 0"},
 		"retention": {func(w *world) {
 			w.change(of(status.OfSource, "330106-a"), func(r *status.Record) { r.LogLeft = &left })
+		}, "retention source 330106-a 0"},
+		"retention after a person has stopped it": {func(w *world) {
+			w.change(of(status.OfSource, "330106-a"), func(r *status.Record) {
+				r.State, r.LogLeft, r.Written = "stopped", &week, w.now.Add(-7*24*time.Hour+time.Hour)
+			})
 		}, "retention source 330106-a 0"},
 		"disk": {func(w *world) {
 			w.change(of(status.OfSource, "330106-a"), func(r *status.Record) { r.Warnings = []status.Warning{{Code: "SLOT_HOLDS_WAL", Text: "11 GiB"}} })
@@ -406,6 +430,9 @@ func TestUnheard(t *testing.T) {
 	report("late")
 	found("")
 	for _, lang := range []language.Language{language.English, language.Chinese} {
+		if own := WordsOf(Lag, "SOURCE_UNREACHABLE", lang); own == Words(Lag, lang) || own.Name == "" || own.What == "" || own.Do == "" || own.Who == "" {
+			t.Errorf("what isn't read: %+v", own)
+		}
 		words := WordsOf(Silence, unheardCode, lang)
 		m := Message{Kind: Silence, Code: unheardCode, Object: "source 330106-late", At: w.now}
 		if words.Name == Words(Silence, lang).Name || words.Who == "" || !strings.Contains(m.Text(lang), words.What) || !strings.Contains(m.Text(lang), words.Do) {

@@ -28,13 +28,24 @@ type Explanation struct {
 
 // WordsOf explain an alarm by its code where that means something else than its kind does.
 func WordsOf(k Kind, code string, lang language.Language) Explanation {
-	if code != unheardCode {
+	own := unheardWords
+	switch {
+	case k == Lag && code != "": // only what isn't read has one
+		own = unreadWords
+	case code != unheardCode:
 		return Words(k, lang)
 	}
 	if lang == language.Chinese {
-		return unheardWords[1]
+		return own[1]
 	}
-	return unheardWords[0]
+	return own[0]
+}
+
+var unreadWords = [2]Explanation{
+	{"Can't be read", "The agent runs and can't read its database, longer than the lag may be. What was committed since isn't collected yet; nothing is lost while the database keeps its log.",
+		"See by the code and the words whether the server runs, the network lets the agent through and the user may log in. It goes on by itself.", "The district's DBA"},
+	{"无法读取", "agent 在运行，但无法读取其数据库，时间已超过允许的延迟。此后提交的变更尚未归集；只要数据库保留其日志，就不会丢失。",
+		"按代码和原文检查数据库服务器是否在运行、网络是否放行、用户能否登录。恢复后会自动继续。", "区县 DBA"},
 }
 
 var unheardWords = [2]Explanation{

@@ -31,6 +31,7 @@ func (w *Watch) judge(x *Source, now time.Time) {
 			x.Rate = log.value
 		}
 	}
+	w.unread(x, log, now)
 	for i := range x.Flows {
 		f := &x.Flows[i]
 		f.Behind, f.CatchUp, f.Lag = -1, -1, -1
@@ -45,9 +46,12 @@ func (w *Watch) judge(x *Source, now time.Time) {
 				f.Rate = r.value
 			}
 			f.measure(x, log, r, now)
-			if f.Lag > x.Promised && f.Tone < Bad {
-				f.Tone, f.State = Bad, Late
-			}
+		}
+		if !x.Unread.IsZero() { // what has been committed since, nobody knows
+			f.Lag = max(f.Lag, now.Sub(x.Unread).Seconds())
+		}
+		if f.Lag > x.Promised && f.Tone < Bad {
+			f.Tone, f.State = Bad, Late
 		}
 		if f.Held > 0 && f.Tone < Wait {
 			f.Tone, f.State = Wait, "halted"
@@ -65,6 +69,31 @@ func (w *Watch) judge(x *Source, now time.Time) {
 	}
 	if x.Retired {
 		x.Tone, x.LogTone, x.State, x.Lag = Quiet, Quiet, Retired, -1
+	}
+}
+
+// unread says since when a source can't be read by an agent that runs and tries to: since the
+// last moment that a store knows of, so that a hub that starts anew knows it too, or since it
+// was seen.
+func (w *Watch) unread(x *Source, log *rate, now time.Time) {
+	if x.Log == nil || x.Log.Stale(now) || x.Log.State != "retrying" && x.Log.State != "starting" {
+		log.unread = time.Time{}
+		return
+	}
+	if log.unread.IsZero() {
+		log.unread = now
+	}
+	x.Unread = log.unread
+	var read time.Time
+	for _, shares := range w.made.known.byStore {
+		for i := range x.Feeds {
+			if c := shares[feedKey{x.Feeds[i].Dataset, x.ID}]; c != nil && c.Until != nil && c.HeldBy == nil && c.Until.After(read) {
+				read = *c.Until
+			}
+		}
+	}
+	if !read.IsZero() && read.Before(x.Unread) {
+		x.Unread = read
 	}
 }
 
@@ -95,7 +124,10 @@ func (f *Flow) measure(x *Source, log, r *rate, now time.Time) {
 	}
 	if f.Record.Position.Compare(x.Log.Position) >= 0 {
 		r.base, r.based = x.Log.Rows-f.Record.Rows, true
-		f.Behind, f.CatchUp, f.Lag = 0, 0, max(0, f.Lag)
+		f.Behind, f.CatchUp = 0, 0
+		if x.Log.State == "streaming" && !x.Log.Stale(now) { // else there may be more at the source
+			f.Lag = max(0, f.Lag)
+		}
 		return
 	}
 	// What waits has come after the store has last moved, or it would have moved on.

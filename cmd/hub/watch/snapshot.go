@@ -97,6 +97,9 @@ type Source struct {
 	// Lag is the longest of the stores in seconds, -1 if nothing is known; Promised the lag
 	// beyond which the source is late.
 	Lag, Promised float64
+	// Unread is since when, as far as is known, its agent has tried in vain to read it; zero
+	// unless it does.
+	Unread time.Time
 }
 
 // Behind gives the rows that the store furthest behind lacks; -1 if that isn't known of any.
@@ -171,6 +174,7 @@ type rate struct {
 	at      event.Position
 	base    int64 // rows of the log less those of the store when both had the same position
 	based   bool
+	unread  time.Time // of a source: when it was first seen that it can't be read
 }
 
 // take notes a record. restarted says that the counter has begun anew.

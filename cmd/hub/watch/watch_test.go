@@ -222,6 +222,50 @@ func TestFigures(t *testing.T) {
 	}
 }
 
+// TestUnread: of a source that can't be read nobody knows how late it is, but since when; a hub
+// that starts anew knows it from the stores.
+func TestUnread(t *testing.T) {
+	w := newWorld(t)
+	id := w.feed("330106", "a", "student", catalog.Authoritative)
+	look := func(after time.Duration, state string) *Source {
+		t.Helper()
+		w.now = w.now.Add(after)
+		w.records = w.records[:0]
+		w.say(status.OfSource, id, state, 5, 5)
+		w.say(status.OfStore, id, "applying", 5, 5)
+		return w.look(t).Source([]string{""}, id)
+	}
+	if x := look(0, "streaming"); x.Lag != 0 || x.Tone != Good {
+		t.Errorf("it is read, and nothing is there: %+v", x)
+	}
+	if x := look(time.Hour, "retrying"); x.Lag != 0 || x.Tone != Wait {
+		t.Errorf("just now: %+v", x)
+	}
+	if x := look(50*time.Second, "retrying"); x.Lag != 50 || x.Tone != Wait {
+		t.Errorf("not for long: %+v", x)
+	}
+	if x := look(20*time.Second, "starting"); x.Lag != 70 || x.Tone != Bad || x.State != Late {
+		t.Errorf("longer than is promised: %+v", x)
+	}
+	for _, state := range []string{"gap", "paused", "stopped", "failed"} {
+		if x := look(time.Second, state); x.Lag != -1 || !x.Unread.IsZero() {
+			t.Errorf("%s: %+v", state, x)
+		}
+	}
+	w.has("student", id, 10*time.Minute, "")
+	if x := look(0, "retrying"); x.Lag != 600 || x.State != Late {
+		t.Errorf("a hub that has just started: %+v", x)
+	}
+	w.complete = nil
+	w.has("student", id, 10*time.Minute, "halted")
+	if x := look(time.Second, "retrying"); x.Lag != 1 || x.Tone != Wait {
+		t.Errorf("a moment that is held back says nothing of the source: %+v", x)
+	}
+	if x := look(time.Hour, "streaming"); x.Lag != 0 || !x.Unread.IsZero() {
+		t.Errorf("read again: %+v", x)
+	}
+}
+
 // TestTree: sums, order, filters, pages, and what a reader may see.
 func TestTree(t *testing.T) {
 	w := newWorld(t)
