@@ -213,7 +213,7 @@ func same(a, b string) bool {
 // start lets the first browser in that has the link.
 func (p *Page) start(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
-	ok := same(r.URL.Query().Get("token"), p.token)
+	ok := r.Method == http.MethodGet && same(r.URL.Query().Get("token"), p.token) // whoever asks by HEAD looks whether it is there
 	if ok {
 		p.token = ""
 	}

@@ -118,6 +118,9 @@ func TestAccess(t *testing.T) {
 	if status, _ := ask(mine, http.MethodGet, "/start?token=", nil); status != http.StatusForbidden {
 		t.Errorf("no token: %d", status)
 	}
+	if status, _ := ask(http.DefaultClient, http.MethodHead, link, nil); status != http.StatusForbidden {
+		t.Errorf("a look at the link: %d", status)
+	}
 	if status, body := ask(mine, http.MethodGet, link, nil); status != http.StatusOK || !strings.Contains(body, "330106") {
 		t.Errorf("the link: %d %s", status, body)
 	}
@@ -153,7 +156,20 @@ func TestAccess(t *testing.T) {
 	if status, body := ask(mine, http.MethodGet, "/leaves.json", nil); status != http.StatusOK || !strings.Contains(body, "other") {
 		t.Errorf("%d %s", status, body)
 	}
-	if ask(mine, http.MethodPost, "/add", url.Values{"form": {p.form}}); len(h.added) != 1 || h.added[0].Load || len(h.added[0].Datasets) != 1 || h.added[0].Datasets[hostile] != "other" {
+	shown := p.digest()
+	ask(mine, http.MethodPost, "/server", url.Values{"form": {p.form}, "name": {"x\"y"}, "password": {"wrong"}})
+	if status, body := ask(mine, http.MethodGet, "/leaves.json", nil); status != http.StatusNotFound {
+		t.Errorf("another server's file: %d %s", status, body)
+	}
+	ask(mine, http.MethodPost, "/server", url.Values{"form": {p.form}, "name": {"xueji"}, "password": {"geheim"}})
+	ask(mine, http.MethodPost, "/tables", url.Values{"form": {p.form}, "table": {"0", "1"}, "dataset-1": {"other"}, "first": {"now"}})
+	for _, seen := range []string{shown, ""} { // by another tab, or by none
+		if _, body := ask(mine, http.MethodPost, "/add", url.Values{"form": {p.form}, "leaves": {seen}}); len(h.added) != 0 || !strings.Contains(body, text("changed.do", language.English)) {
+			t.Errorf("what nobody has seen: %+v, %s", h.added, body)
+		}
+	}
+	ask(mine, http.MethodPost, "/tables", url.Values{"form": {p.form}, "table": {"1"}, "dataset-1": {"other"}, "first": {"now"}})
+	if ask(mine, http.MethodPost, "/add", url.Values{"form": {p.form}, "leaves": {shown}}); len(h.added) != 1 || h.added[0].Load || len(h.added[0].Datasets) != 1 || h.added[0].Datasets[hostile] != "other" {
 		t.Errorf("%+v", h.added)
 	}
 	if status, body := ask(mine, http.MethodPost, "/server", url.Values{"form": {p.form}, "name": {strings.Repeat("x", maxBody)}}); status != http.StatusForbidden {
@@ -169,7 +185,7 @@ func TestTexts(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := string(b)
-	used := map[string]bool{"mysql": true, "mariadb": true, "postgres": true, "severity.refuses": true, "severity.harms": true, "severity.advice": true}
+	used := map[string]bool{"changed": true, "changed.do": true, "mysql": true, "mariadb": true, "postgres": true, "severity.refuses": true, "severity.harms": true, "severity.advice": true}
 	for _, m := range regexp.MustCompile(`\.T "([a-z.]+)"`).FindAllStringSubmatch(page, -1) {
 		used[m[1]] = true
 	}

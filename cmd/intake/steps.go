@@ -1,6 +1,8 @@
 package intake
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"maps"
 	"net/http"
 	"slices"
@@ -21,7 +23,7 @@ func (p *Page) setServer(r *http.Request) {
 	f := r.PostForm
 	text := func(key string) string { return strings.TrimSpace(f.Get(key)) }
 	p.server = Server{Name: text("name"), Engine: text("engine"), Host: text("host"), Port: text("port"), Database: text("database"), User: text("user"), Password: f.Get("password")}
-	p.step = askServer
+	p.step, p.leaves = askServer, nil
 	seen, err := p.o.House.Look(r.Context(), p.server, language.OfRequest(r))
 	if err != nil {
 		p.server.Password = ""
@@ -40,7 +42,7 @@ func (p *Page) setTables(r *http.Request) {
 		return
 	}
 	f := r.PostForm
-	p.step, p.picked = askTables, map[string]bool{}
+	p.step, p.leaves, p.picked = askTables, nil, map[string]bool{}
 	for _, text := range f["table"] {
 		if i, err := strconv.Atoi(text); err == nil && i >= 0 && i < len(p.seen.Tables) {
 			p.picked[p.seen.Tables[i].ID] = true
@@ -77,9 +79,20 @@ func (p *Page) chose() Choice {
 	return c
 }
 
-// add writes the source into the agent's file.
+// digest tells what would leave from what else might.
+func (p *Page) digest() string {
+	sum := sha256.Sum256(p.leaves)
+	return hex.EncodeToString(sum[:])
+}
+
+// add writes the source into the agent's file, if what would leave is what the person has seen.
 func (p *Page) add(r *http.Request) {
 	if p.step != showLeaving {
+		return
+	}
+	if r.PostForm.Get("leaves") != p.digest() { // another tab has gone on
+		lang := language.OfRequest(r)
+		p.trouble = &Trouble{What: text("changed", lang), Do: text("changed.do", lang)}
 		return
 	}
 	next, err := p.o.House.Add(r.Context(), p.server, p.chose(), language.OfRequest(r))

@@ -53,5 +53,7 @@ var catalogue = map[string][2]string{
 	"leaves": {"What the hub would be told", "将告知 hub 的全部内容"}, "leaves.note": {"Just this leaves the house when the source is proposed: names, sizes, findings, and which columns may hold personal data. No value of a row, no password, no address.", "申请登记时送出的只有这些：名称、规模、检查结果，以及可能含有个人信息的列。不含任何数据值、口令和地址。"},
 	"leaves.keep": {"Keep it as a file", "保存为文件"}, "add": {"Write it into %s", "写入 %s"},
 
+	"changed": {"What would leave isn't what this tab has shown: it was changed in another one.", "将送出的内容与本标签页所显示的不同：已在其他标签页中更改。"}, "changed.do": {"Look at it again below.", "请重新查看下面的内容。"},
+
 	"added": {"%s stands in %s", "%s 已写入 %s"}, "next": {"What comes next", "下一步"}, "next.note": {"In a terminal on this machine:", "在本机终端执行："}, "another": {"Add another source", "再添加一个数据源"},
 }

@@ -21,7 +21,7 @@ type view struct {
 	Picked          map[string]bool
 	Datasets        map[string]string
 	Load            bool
-	Leaves          string
+	Leaves, Digest  string
 	Next            []string
 	Trouble         *Trouble
 	// Sum is of what is marked.
@@ -99,7 +99,7 @@ func (p *Page) view(r *http.Request) *view {
 	}
 	var indented bytes.Buffer
 	if json.Indent(&indented, p.leaves, "", "  ") == nil { // the house makes JSON
-		v.Leaves = indented.String()
+		v.Leaves, v.Digest = indented.String(), p.digest()
 	}
 	return v
 }

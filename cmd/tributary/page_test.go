@@ -117,7 +117,10 @@ func byPage(t *testing.T, db servers.DB, dir string) {
 	if page := post("/tables", map[string]string{"table": at[1], "dataset-" + at[1]: "a\tb"}); !strings.Contains(page, "REQUEST_INVALID") {
 		t.Errorf("a dataset that can't be: %s", page)
 	}
-	post("/tables", map[string]string{"table": at[1], "dataset-" + at[1]: "pupil", "first": "load"})
+	shown := regexp.MustCompile(`name="leaves" value="([0-9a-f]{64})"`).FindStringSubmatch(post("/tables", map[string]string{"table": at[1], "dataset-" + at[1]: "pupil", "first": "load"}))
+	if shown == nil {
+		t.Fatal("no digest of what would leave")
+	}
 	leaves := get("/leaves.json")
 	if !strings.Contains(leaves, `"dataset":"pupil"`) || !strings.Contains(leaves, "id_number") || strings.Contains(leaves, "xueji.score") {
 		t.Errorf("%s", leaves)
@@ -126,7 +129,7 @@ func byPage(t *testing.T, db servers.DB, dir string) {
 	if b, err := os.ReadFile(agent); err != nil || strings.Contains(string(b), "xueji") {
 		t.Errorf("written too early: %s, %v", b, err)
 	}
-	if page := post("/add", nil); !strings.Contains(page, "tributary source propose "+agent+" xueji --dir ") {
+	if page := post("/add", map[string]string{"leaves": shown[1]}); !strings.Contains(page, "tributary source propose "+agent+" xueji --dir ") {
 		t.Errorf("%s", page)
 	}
 	stop()
