@@ -139,6 +139,9 @@ func endMaintenance(c *call) (any, error) {
 // Alarm gives a kind of alarm its name.
 func (v *view) Alarm(k alarm.Kind) string { return alarm.Words(k, v.lang).Name }
 
+// AlarmOf gives the name of an alarm with a code, as its page and its message have it.
+func (v *view) AlarmOf(k alarm.Kind, code string) string { return alarm.WordsOf(k, code, v.lang).Name }
+
 // AlarmKind is the same of a kind as a text.
 func (v *view) AlarmKind(k string) string { return v.Alarm(alarm.Kind(k)) }
 
