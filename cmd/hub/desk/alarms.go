@@ -109,7 +109,7 @@ func silence(c *call) (any, error) {
 func (c *call) moment(name string) (time.Time, error) {
 	text := c.text(name)
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04", "2006-01-02T15:04:05"} {
-		if at, err := time.ParseInLocation(layout, text, time.Local); err == nil {
+		if at, err := time.ParseInLocation(layout, text, c.d.o.Shifts.Zone); err == nil {
 			return at, nil
 		}
 	}

@@ -283,7 +283,7 @@ func (c *call) audit(most int) ([]state.Entry, error) {
 	s := state.Search{Text: strings.TrimSpace(q.Get("text")), Most: most}
 	for name, at := range map[string]*time.Time{"from": &s.From, "until": &s.Until} {
 		if text := q.Get(name); text != "" {
-			day, err := time.ParseInLocation(time.DateOnly, text, time.Local)
+			day, err := time.ParseInLocation(time.DateOnly, text, c.d.o.Shifts.Zone)
 			if err != nil {
 				return nil, refusal.New(refusal.Invalid, "INPUT_INVALID", "%s %.80q", name, text)
 			}
