@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -292,11 +293,16 @@ func (t hubTopics) Make(ctx context.Context, org string) (int, error) {
 // Changes implements desk.Topics.
 func (hubTopics) Changes(org string) string { return kafka.Changes(org) }
 
-// ownMachine lets only this machine's programs in.
+// passedOn are headers by which a proxy says for whom it asks.
+var passedOn = []string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"}
+
+// ownMachine lets only this machine's programs in, and none that asks for somebody else, as far
+// as it says so.
 func ownMachine(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host, _, err := net.SplitHostPort(r.RemoteAddr)
-		if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() || !config.OnLoopback(net.JoinHostPort(hostOf(r.Host), "0")) {
+		other := slices.ContainsFunc(passedOn, func(h string) bool { return r.Header.Get(h) != "" })
+		if ip := net.ParseIP(host); err != nil || other || ip == nil || !ip.IsLoopback() || !config.OnLoopback(net.JoinHostPort(hostOf(r.Host), "0")) {
 			http.Error(w, "for programs of the hub's machine only", http.StatusForbidden)
 			return
 		}

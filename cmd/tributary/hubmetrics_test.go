@@ -103,3 +103,30 @@ func TestHubMetrics(t *testing.T) {
 		t.Error("alarms are counted that nobody knows")
 	}
 }
+
+// TestOwnMachine: figures of all sources are for this machine's programs, and for no proxy that
+// runs there.
+func TestOwnMachine(t *testing.T) {
+	h := ownMachine(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	for name, tt := range map[string]struct {
+		from, host, header string
+		want               int
+	}{
+		"a program here":        {"127.0.0.1:5", "127.0.0.1:8060", "", http.StatusOK},
+		"by IPv6":               {"[::1]:5", "[::1]:8060", "", http.StatusOK},
+		"from elsewhere":        {"192.0.2.7:5", "127.0.0.1:8060", "", http.StatusForbidden},
+		"under another name":    {"127.0.0.1:5", "hub.example", "", http.StatusForbidden},
+		"a proxy":               {"127.0.0.1:5", "127.0.0.1:8060", "X-Forwarded-For", http.StatusForbidden},
+		"a proxy by RFC 7239":   {"127.0.0.1:5", "127.0.0.1:8060", "Forwarded", http.StatusForbidden},
+		"nothing of an address": {"", "127.0.0.1:8060", "", http.StatusForbidden},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
+		if r.RemoteAddr, r.Host = tt.from, tt.host; tt.header != "" {
+			r.Header.Set(tt.header, "192.0.2.7")
+		}
+		rec := httptest.NewRecorder()
+		if h.ServeHTTP(rec, r); rec.Code != tt.want {
+			t.Errorf("%s: %d, want %d", name, rec.Code, tt.want)
+		}
+	}
+}
