@@ -80,8 +80,8 @@ var ofHub = map[string]map[language.Language]explanation{
 		english: {"the hub has granted a table that the source doesn't have, or doesn't show to its user", "if it was renamed or dropped, propose the source again; else GRANT SELECT on it to the capture user"},
 		chinese: {"hub 已批准该表，但源库中没有该表，或其用户无权查看", "若表已改名或删除，请重新提交申请；否则向采集用户授予该表的 SELECT 权限"}},
 	"GRANT_FORGED": {
-		english: {"the assignment isn't signed by the agent's hub; it isn't used", "fetch it again: tributary source fetch"},
-		chinese: {"分配单不是由本 agent 的 hub 签发，不予采用", "重新获取：tributary source fetch"}},
+		english: {"the assignment isn't signed by the agent's hub; it isn't used", "fetch it again: tributary source fetch; without a connection have the hub's operator give the file for just this agent once more"},
+		chinese: {"分配单不是由本 agent 的 hub 签发，不予采用", "重新获取：tributary source fetch；没有网络连接时，请 hub 的操作员重新提供本 agent 的分配单文件"}},
 	"GRANT_OLDER": {
 		english: {"the assignment file is older than what the agent has", "have a new one made on the hub's page of the request"},
 		chinese: {"分配单文件比 agent 现有的更旧", "在 hub 的申请页重新下载分配单文件"}},
