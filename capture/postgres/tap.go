@@ -37,8 +37,14 @@ type tap struct {
 	pause time.Duration // before the next one if that wasn't much
 }
 
-func newTap(from io.Reader) *tap {
-	return &tap{from: from, buf: make([]byte, readBuffer), pause: pause}
+// newTap gives one without rows. Over TLS a read brings one record, of 16 KiB at most, whatever
+// waits behind it: there is nothing to wait for.
+func newTap(from io.Reader, encrypted bool) *tap {
+	t := &tap{from: from, buf: make([]byte, readBuffer)}
+	if !encrypted {
+		t.pause = pause
+	}
+	return t
 }
 
 // take has rows taken until it is called with nil.

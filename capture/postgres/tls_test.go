@@ -11,6 +11,7 @@ import (
 
 	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/capture/postgres"
+	"github.com/tributary-cdc/tributary/capture/snapshot"
 	"github.com/tributary-cdc/tributary/stream/event"
 	"github.com/tributary-cdc/tributary/stream/peer"
 	"github.com/tributary-cdc/tributary/test/servers"
@@ -25,6 +26,8 @@ func TestEncrypted(t *testing.T) {
 	ca.IssueInto(t, data, server)
 	admin := open(t, db, "postgres")
 	run(t, admin, "CREATE TABLE s (id int PRIMARY KEY)")
+	run(t, admin, "CREATE TABLE fat (id int PRIMARY KEY, t text)")
+	run(t, admin, "INSERT INTO fat SELECT n, repeat(chr(64 + n), n * 50000) FROM generate_series(1, 20) n")
 	hba := func(line string) {
 		t.Helper()
 		if err := os.WriteFile(filepath.Join(data, "pg_hba.conf"), []byte(line), 0o600); err != nil {
@@ -73,12 +76,14 @@ func TestEncrypted(t *testing.T) {
 	if err := admin.QueryRow(t.Context(), "SELECT count(*) FROM pg_stat_ssl s JOIN pg_stat_activity a USING (pid) WHERE a.application_name = 'tributary' AND NOT s.ssl").Scan(&plain); err != nil || plain != 0 {
 		t.Errorf("%d sessions in plain text, %v", plain, err)
 	}
-	src, err := g.r.Source(t.Context())
-	if err != nil {
-		t.Fatal(err)
+	c := g.loaded("fat", snapshot.Request{Rows: 100, Bytes: 64 << 20})
+	for i, row := range c.Rows {
+		if n := i + 1; row.After[0].Int() != int64(n) || string(row.After[1].B) != strings.Repeat(string(rune(64+n)), n*50000) {
+			t.Errorf("row %d is %d with %d bytes", n, row.After[0].Int(), len(row.After[1].B))
+		}
 	}
-	if err := src.Close(); err != nil {
-		t.Error(err)
+	if len(c.Rows) != 20 || !c.End {
+		t.Errorf("%d rows over TLS", len(c.Rows))
 	}
 
 	o.TLS.ServerName = "other.example"
