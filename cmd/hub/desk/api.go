@@ -53,6 +53,8 @@ func (d *Desk) api() []route {
 		{Method: get, Path: "/api/sources/{source}/history", Who: acting, Act: account.See, do: apiSourceHistory},
 		{Method: get, Path: "/api/sources/{source}/timeline", Who: acting, Act: account.See, do: apiTimeline},
 		{Method: get, Path: "/api/orgs/{org}/history", Who: acting, Act: account.See, do: apiOrgHistory},
+		{Method: post, Path: "/api/sources/{source}/pause", Who: acting, Act: account.Decide, Fields: []string{"reason"}, do: setPaused(true), page: "/tree", from: "source"},
+		{Method: post, Path: "/api/sources/{source}/resume", Who: acting, Act: account.Decide, Fields: []string{"reason"}, do: setPaused(false), page: "/tree", from: "source"},
 		{Method: post, Path: "/api/sources/{source}/retire", Who: acting, Act: account.Decide, Fields: []string{"reason"}, do: retire, page: "/tree", from: "source"},
 		{Method: post, Path: "/api/sources/{source}/handover", Who: acting, Act: account.Decide, Fields: []string{"agent", "reason"}, do: handOver, page: "/tree", from: "source"},
 		{Method: get, Path: "/api/alarms", Who: acting, Act: account.See, do: func(c *call) (any, error) { return c.d.o.State.Alarms(c.ctx(), c.scopes) }},

@@ -7,6 +7,13 @@ import (
 	"github.com/tributary-cdc/tributary/cmd/hub/state"
 )
 
+// setPaused pauses a source, or resumes it. Its agent does so when it hears of it.
+func setPaused(on bool) func(c *call) (any, error) {
+	return func(c *call) (any, error) {
+		return nothing, c.d.o.State.SetPaused(c.ctx(), c.by, c.scopes, c.r.PathValue("source"), c.text("reason"), on)
+	}
+}
+
 // retire ends a source. Its agent hears of it and lets go; only then may it write no more.
 func retire(c *call) (any, error) {
 	return nothing, c.d.o.State.Retire(c.ctx(), c.by, c.scopes, c.r.PathValue("source"), c.text("reason"))

@@ -83,6 +83,30 @@ func testEnded(t *testing.T, db servers.DB) {
 		t.Errorf("the next agent has %+v", g)
 	}
 
+	// Paused, and resumed.
+	ap.want(http.StatusConflict, "SOURCE_NOT_PAUSED", http.MethodPost, source+"/resume", map[string]any{"reason": "x"})
+	ap.want(http.StatusBadRequest, "REASON_MISSING", http.MethodPost, source+"/pause", map[string]any{"reason": " "})
+	if _, page, _ := ap.do(http.MethodGet, "/sources/"+r.Source, nil); !strings.Contains(page, source+"/pause") || strings.Contains(page, source+"/resume") {
+		t.Error("the page doesn't offer to pause it")
+	}
+	if status, page, _ := ap.post(source+"/pause", url.Values{"reason": {"割接<b>"}}); status != http.StatusSeeOther {
+		t.Errorf("%d %s", status, page)
+	}
+	ap.want(http.StatusConflict, "SOURCE_PAUSED_BY_HUB", http.MethodPost, source+"/pause", map[string]any{"reason": "again"})
+	if g := other.grants(); len(g.Sources) != 1 || g.Sources[0].Paused == nil || g.Sources[0].PausedBy != "ap" || g.Sources[0].Version != 2 {
+		t.Errorf("paused: %+v", g)
+	}
+	for _, text := range []string{"割接&lt;b&gt;", "尚未上报已暂停", source + "/resume"} {
+		if _, page, _ := ap.do(http.MethodGet, "/sources/"+r.Source+"?lang=zh-CN", nil); !strings.Contains(page, text) || strings.Contains(page, source+"/pause") {
+			t.Errorf("%s isn't on the page", text)
+		}
+	}
+	ap.want(http.StatusOK, "", http.MethodPost, source+"/resume", map[string]any{"reason": "割接完成"})
+	if g := other.grants(); len(g.Sources) != 1 || g.Sources[0].Paused != nil || g.Sources[0].PauseReason != "" {
+		t.Errorf("resumed: %+v", g)
+	}
+	ap.want(http.StatusOK, "", http.MethodPost, source+"/pause", map[string]any{"reason": "下线之前"})
+
 	// Retired.
 	other.want(http.StatusNotFound, "SOURCE_NOT_GRANTED", http.MethodPost, "/agent/released", map[string]string{"source": r.Source})
 	ap.want(http.StatusBadRequest, "REASON_MISSING", http.MethodPost, source+"/retire", map[string]any{"reason": " "})
@@ -96,7 +120,7 @@ func testEnded(t *testing.T, db servers.DB) {
 	ap.want(http.StatusConflict, "SOURCE_RETIRED", http.MethodPost, source+"/retire", map[string]any{"reason": "again"})
 	ap.want(http.StatusConflict, "SOURCE_RETIRED", http.MethodPost, source+"/handover", map[string]any{"agent": r.Agent, "reason": "back"})
 	m.want(http.StatusNotFound, "SOURCE_NOT_GRANTED", http.MethodPost, "/agent/released", map[string]string{"source": r.Source, "remains": "DROP"})
-	if g := other.grants(); len(g.Sources) != 1 || g.Sources[0].Retired == nil || g.Sources[0].LetGo != nil {
+	if g := other.grants(); len(g.Sources) != 1 || g.Sources[0].Retired == nil || g.Sources[0].LetGo != nil || g.Sources[0].Paused != nil {
 		t.Errorf("%+v", g)
 	}
 	s := w.look()
@@ -121,7 +145,7 @@ func testEnded(t *testing.T, db servers.DB) {
 	for _, e := range lines {
 		done = append(done, e.Actor+" "+e.Action)
 	}
-	for _, want := range []string{"ap source.handover", "ap source.retire", next.ID + " source.release"} {
+	for _, want := range []string{"ap source.handover", "ap source.pause", "ap source.resume", "ap source.retire", next.ID + " source.release"} {
 		if !strings.Contains(strings.Join(done, ", "), want) {
 			t.Errorf("%s isn't in the audit: %v", want, done)
 		}

@@ -97,6 +97,17 @@ var attempts = map[string]func(w *world, org string) attempt{
 	"POST /api/agents/{agent}/revoke": func(w *world, org string) attempt {
 		return attempt{"/api/agents/" + w.agent(org).ID + "/revoke", map[string]any{"reason": "gone"}}
 	},
+	"POST /api/sources/{source}/pause": func(w *world, org string) attempt {
+		id, _ := w.registered(org)
+		return attempt{"/api/sources/" + id + "/pause", map[string]any{"reason": "割接"}}
+	},
+	"POST /api/sources/{source}/resume": func(w *world, org string) attempt {
+		id, _ := w.registered(org)
+		if err := w.state.SetPaused(w.t.Context(), state.By{Name: decider}, []string{""}, id, "割接", true); err != nil {
+			w.t.Fatal(err)
+		}
+		return attempt{"/api/sources/" + id + "/resume", map[string]any{"reason": "割接完成"}}
+	},
 	"POST /api/sources/{source}/retire": func(w *world, org string) attempt {
 		id, _ := w.registered(org)
 		return attempt{"/api/sources/" + id + "/retire", map[string]any{"reason": "停用"}}

@@ -26,11 +26,11 @@ CREATE INDEX ON tributary.hub_source (agent);
 // owned is a source with what decides who may end it, locked.
 type owned struct {
 	org, path, agent string
-	retired          *time.Time
+	retired, paused  *time.Time
 }
 
 func ownedBy(ctx context.Context, tx pgx.Tx, scopes []string, id string) (o owned, err error) {
-	err = tx.QueryRow(ctx, `SELECT s.org, o.path, s.agent, s.retired FROM tributary.hub_source s JOIN tributary.hub_org o ON o.code = s.org WHERE s.id = $2 AND `+inScope(1)+` FOR UPDATE OF s`, scopes, id).Scan(&o.org, &o.path, &o.agent, &o.retired)
+	err = tx.QueryRow(ctx, `SELECT s.org, o.path, s.agent, s.retired, s.paused FROM tributary.hub_source s JOIN tributary.hub_org o ON o.code = s.org WHERE s.id = $2 AND `+inScope(1)+` FOR UPDATE OF s`, scopes, id).Scan(&o.org, &o.path, &o.agent, &o.retired, &o.paused)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return o, refusal.New(refusal.Unknown, "SOURCE_NOT_SEEN", "%.80q", id)
@@ -51,7 +51,7 @@ func (s *State) Retire(ctx context.Context, by By, scopes []string, id, reason s
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `UPDATE tributary.hub_source SET retired = $2, retired_by = $3, reason = $4, version = version + 1 WHERE id = $1`, id, s.o.Now(), by.Name, reason); err != nil {
+		if _, err := tx.Exec(ctx, `UPDATE tributary.hub_source SET retired = $2, retired_by = $3, reason = $4, paused = NULL, paused_by = '', pause_reason = '', version = version + 1 WHERE id = $1`, id, s.o.Now(), by.Name, reason); err != nil {
 			return err
 		}
 		return note(ctx, tx, by, Entry{Action: "source.retire", Org: o.org, Path: o.path, Object: id, Detail: o.agent + "; " + reason})

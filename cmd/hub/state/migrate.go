@@ -46,7 +46,7 @@ CREATE TABLE tributary.hub_source (id text COLLATE "C" PRIMARY KEY, org text COL
   engine text NOT NULL, standing text NOT NULL, topic text NOT NULL, partition int NOT NULL, version int NOT NULL, request bigint NOT NULL REFERENCES tributary.hub_request, since timestamptz NOT NULL);
 CREATE TABLE tributary.hub_feed (source text COLLATE "C" NOT NULL REFERENCES tributary.hub_source, "table" text COLLATE "C" NOT NULL, dataset text COLLATE "C" NOT NULL, PRIMARY KEY (source, "table"));
 CREATE INDEX ON tributary.hub_feed (dataset);
-`, alarms, history, events, reports, calendar, rights, ended, letters, leases, versions, schoolHours}
+`, alarms, history, events, reports, calendar, rights, ended, letters, leases, versions, schoolHours, pausing}
 
 // migrate brings the tables to this version, or refuses those of a newer one. The lock is
 // the worker's, who makes the schema as well.

@@ -180,4 +180,8 @@ type Assignment struct {
 	Remains string     `json:"remains,omitempty"`
 	// HandedOver is when this agent was given the source of another one, last.
 	HandedOver *time.Time `json:"handed_over,omitempty"`
+	// Paused is since when its agent isn't to read it, by an order at the hub; nil while it may.
+	Paused      *time.Time `json:"paused,omitempty"`
+	PausedBy    string     `json:"paused_by,omitempty"`
+	PauseReason string     `json:"pause_reason,omitempty"`
 }

@@ -300,7 +300,7 @@ func (s *State) assign(ctx context.Context, tx pgx.Tx, r *Request, d Decision, t
 }
 
 const assignmentColumns = `s.id, s.org, s.agent, s.engine, s.standing, s.topic, s.partition, s.version, s.since, (SELECT jsonb_object_agg(f."table", f.dataset) FROM tributary.hub_feed f WHERE f.source = s.id),
-	s.retired, s.retired_by, s.reason, s.let_go, s.remains, s.handed_over`
+	s.retired, s.retired_by, s.reason, s.let_go, s.remains, s.handed_over, s.paused, s.paused_by, s.pause_reason`
 
 // Assignments gives those of an agent's sources, by source.
 func (s *State) Assignments(ctx context.Context, agent string) ([]Assignment, error) {

@@ -205,6 +205,9 @@ var ofHub = map[string]map[language.Language]explanation{
 	"SOURCE_NOT_GRANTED": {
 		english: {"the hub has granted this agent no such source yet", "wait for the approval, then tributary source fetch"},
 		chinese: {"hub 尚未批准该 agent 的此数据源", "等待审批后运行 tributary source fetch"}},
+	"SOURCE_NOT_PAUSED": {
+		english: {"the source isn't paused at the hub", "see its page; what was paused on its agent's machine is resumed there: tributary source resume SOURCE"},
+		chinese: {"该数据源并未在 hub 上暂停", "查看其页面；在 agent 所在机器上暂停的，须在那里恢复：tributary source resume 数据源"}},
 	"SOURCE_NOT_SEEN": {
 		english: {"there is no such source in your part of the tree", "check its id, e.g. 330106-xueji; the tree has a search"},
 		chinese: {"您的管辖范围内没有该数据源", "核对其编号，例如 330106-xueji；可在“延迟总览”页查找"}},
