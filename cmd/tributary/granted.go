@@ -89,6 +89,9 @@ func grantTo(s *config.Source, c *config.Agent, g *desk.Grants) *state.Assignmen
 		}
 		s.Partition, s.Tables, s.Datasets = a.Partition, nil, map[string]string{}
 		s.Takes = a.HandedOver != nil && time.Since(*a.HandedOver) < takesWithin
+		if a.Paused != nil {
+			s.Paused = *a.Paused
+		}
 		c.Partitions = max(c.Partitions, int(a.Partition)+1)
 		for table, dataset := range a.Tables {
 			s.Tables = append(s.Tables, capture.Literal(table))
@@ -109,7 +112,7 @@ const (
 )
 
 // keepMembership renews the certificate when it is time, and fetches what is granted,
-// until ctx ends. What the hub has taken away counts at once, also if tributary source fetch
+// until ctx ends. What the hub has taken away, or paused, counts at once, also if tributary source fetch
 // was told of it; new sources and tables count from the next start on.
 func keepMembership(ctx context.Context, m *joined.Member, heard func(context.Context, *desk.Grants), l *slog.Logger) {
 	tick := time.NewTicker(lookAtKept)

@@ -282,6 +282,7 @@ func TestRegistration(t *testing.T) {
 	}
 	again := startHub(t, hub, 1)
 	op.base, ap.base = strings.TrimSuffix(again.lines[0], "/"), strings.TrimSuffix(again.lines[0], "/")
+	restsByHub(t, &registered{db: db, client: client, op: op, ap: ap, dir: dir, agent: agent})
 	changesHands(t, &registered{db: db, client: client, op: op, ap: ap, dir: dir, agent: agent})
 	byPage(t, db, dir)
 	sourceByFile(t, &registered{db: db, op: op, ap: ap, dir: dir}, broker.Addr())

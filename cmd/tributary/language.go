@@ -20,7 +20,7 @@ type catalogue struct {
 	table, tableAgent, tableReread, tablePause, tableResume, tableCancel, ordered                                                    string
 	tableAdd, tableAddLong, tableRemove, tableRemoveLong, tableRereadLong, tablePart, tableKeep, orderedOnly, wrongPart, partMissing string
 	tableAccept, tableAcceptLong, workerAt, tableAccepted, tableRereadToo, halted, haltedHeld                                        string
-	sourcePause, sourcePauseLong, sourceResume, sourcePaused, sourceSafe, sourceSafeFuse, sourceResumed                              string
+	sourcePause, sourcePauseLong, sourceResume, sourcePaused, sourceSafe, sourceSafeFuse, sourceResumed, sourceHeld                  string
 	gap, gapRepair, gapRepairLong, gapBounds                                                                                         string
 	fieldLoad, loadEstimate, loadSpeed, loadLeft, loadResumes, fieldAdded, fieldLeft, fieldVerify                                    string
 
@@ -78,6 +78,7 @@ var texts = map[language]catalogue{
 		sourceSafe:     "paused; safe until %s, then the server may remove what has not been read (%s)",
 		sourceSafeFuse: "paused; safe until %s, then the fuse (%s)",
 		sourceResumed:  "resumed; it goes on where it stopped",
+		sourceHeld:     "resumed here; the hub has paused it, too, at %s: it is read once it is resumed there",
 		tableRemove:    "stop capturing a table that was added",
 		tableRemoveLong: "From one place of the stream on no change of the table is delivered; log and store name that place. Its rows stay\n" +
 			"in the store, as of then. Added again, it is loaded again. A table of the patterns is taken out of the configuration instead.\n" +
@@ -154,6 +155,7 @@ var texts = map[language]catalogue{
 		sourceSafe:     "已暂停；在 %s 之前安全，此后源库可能删除尚未读取的内容（%s）",
 		sourceSafeFuse: "已暂停；在 %s 之前安全，此后触发 fuse（%s）",
 		sourceResumed:  "已恢复，从停下处继续",
+		sourceHeld:     "本机已恢复；hub 也已于 %s 暂停该数据源，在 hub 上恢复后才会读取",
 		tableRemove:    "停止采集一张另加的表",
 		tableRemoveLong: "从数据流的某一处起，不再发送该表的变更；日志与汇聚库都记下这一处。其行按当时的样子留在汇聚库中。\n" +
 			"再次添加时会重新装载。配置的模式所包含的表，请从配置中去掉。\n" +

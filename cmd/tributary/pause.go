@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,40 +14,53 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tributary-cdc/tributary/capture/pipeline"
+	"github.com/tributary-cdc/tributary/cmd/hub/desk"
 )
 
-// pauses are the sources that a person doesn't want to be read for now. They stand in files
-// of data_dir, so that the order outlives the agent and needs neither hub nor log.
+// pauses are the sources that a person doesn't want to be read for now. Orders of this machine
+// stand in files of data_dir, so that they outlive the agent and need neither hub nor log; the
+// hub's stand in the assignments that are kept, and count on while it is away. A source is read
+// if neither holds it.
 type pauses struct {
 	dir     string
 	guards  *guards
 	loaders loaders
+	log     *slog.Logger
 
-	mu sync.Mutex
-	at map[string]time.Time // since when, by source
+	mu  sync.Mutex
+	at  map[string]time.Time // since when by an order of this machine, by source
+	hub map[string]time.Time // since when by the hub's
 }
 
 // paused is the answer to an order to pause or resume a source.
 type paused struct {
-	// At is since when the source is paused; zero if it isn't.
+	// At is since when the source is paused by an order of this machine; zero if it isn't.
 	At time.Time `json:"paused_at,omitzero"`
+	// HubAt is since when it is paused by the hub; zero if it isn't.
+	HubAt time.Time `json:"hub_paused_at,omitzero"`
 	// SafeUntil is when something of what isn't read will be lost, or given up by the fuse,
 	// by what is known, SafeBy by which bound; zero and empty if no bound is known.
 	SafeUntil time.Time `json:"safe_until,omitzero"`
 	SafeBy    string    `json:"safe_by,omitempty"`
 }
 
-func newPauses(home *home, gs *guards, ls loaders) *pauses {
-	return &pauses{dir: filepath.Join(home.dir, "paused"), guards: gs, loaders: ls, at: map[string]time.Time{}}
+func newPauses(home *home, gs *guards, ls loaders, l *slog.Logger) *pauses {
+	return &pauses{dir: filepath.Join(home.dir, "paused"), guards: gs, loaders: ls, log: l, at: map[string]time.Time{}, hub: map[string]time.Time{}}
 }
 
 func (p *pauses) file(source string) string { return filepath.Join(p.dir, source+".json") }
 
-// recall reads whether a source was paused when the agent ended.
-func (p *pauses) recall(source string) (bool, error) {
+// recall says whether a source isn't to be read from the start: it was paused when the agent
+// ended, or the hub wants that, since a moment that isn't zero then.
+func (p *pauses) recall(source string, byHub time.Time) (bool, error) {
+	if !byHub.IsZero() {
+		p.mu.Lock()
+		p.hub[source] = byHub
+		p.mu.Unlock()
+	}
 	b, err := os.ReadFile(p.file(source))
 	if errors.Is(err, os.ErrNotExist) {
-		return false, nil
+		return !byHub.IsZero(), nil
 	}
 	var was paused
 	if err == nil {
@@ -61,7 +75,39 @@ func (p *pauses) recall(source string) (bool, error) {
 	return true, nil
 }
 
-// set pauses or resumes a source. The order is durable before it counts.
+// heard is told what the hub has granted last. Of a source that has stopped it takes no order:
+// the next start has it from what was granted.
+func (p *pauses) heard(g *desk.Grants) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range g.Sources {
+		a := &g.Sources[i]
+		l, ok := p.loaders[a.Source]
+		at := time.Time{}
+		if a.Paused != nil {
+			at = *a.Paused
+		}
+		if !ok || a.Retired != nil || at.Equal(p.hub[a.Source]) {
+			continue
+		}
+		p.hub[a.Source] = at
+		if err := p.obey(a.Source, l); err != nil {
+			p.log.Warn("an order of the hub to pause or resume", "source", a.Source, "err", err)
+			continue
+		}
+		p.log.Info("an order of the hub to pause or resume", "source", a.Source, "paused", a.Paused != nil)
+	}
+}
+
+// obey has a source rest if anybody wants that, and go on if nobody does.
+func (p *pauses) obey(source string, l loading) error {
+	if p.at[source].IsZero() && p.hub[source].IsZero() {
+		return l.pipe.Resume()
+	}
+	return l.pipe.Pause()
+}
+
+// set takes an order of this machine. It is durable before it counts.
 func (p *pauses) set(source string, l loading, on bool) (paused, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -85,10 +131,10 @@ func (p *pauses) set(source string, l loading, on bool) (paused, error) {
 		}
 		delete(p.at, source)
 	}
-	if on {
-		return p.safe(source, at), l.pipe.Pause()
+	if err := p.obey(source, l); err != nil || p.at[source].IsZero() && p.hub[source].IsZero() {
+		return paused{}, err
 	}
-	return paused{}, l.pipe.Resume()
+	return p.safe(source), nil
 }
 
 // keep writes a source's file. It is durable, whole or not there.
@@ -126,8 +172,8 @@ func syncFolder(dir string) error {
 }
 
 // safe says until when a source may rest, by what its guard saw last.
-func (p *pauses) safe(source string, at time.Time) paused {
-	out := paused{At: at}
+func (p *pauses) safe(source string) paused {
+	out := paused{At: p.at[source], HubAt: p.hub[source]}
 	if g := p.guards.of[source]; g != nil {
 		s := g.Status()
 		out.SafeUntil, out.SafeBy = s.Safe.UTC().Truncate(time.Second), s.SafeBy
@@ -138,19 +184,25 @@ func (p *pauses) safe(source string, at time.Time) paused {
 	return out
 }
 
-// over says of paused sources since when, and until when that is safe.
+// over says of paused sources since when by whose order, and until when that is safe.
 func (p *pauses) over(all []pipeline.Status) []pipeline.Status {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i := range all {
 		s := &all[i]
-		at, ok := p.at[s.Source]
-		if !ok || s.State != pipeline.Paused {
+		safe := p.safe(s.Source)
+		if s.State != pipeline.Paused || safe.At.IsZero() && safe.HubAt.IsZero() {
 			continue
 		}
-		s.Code = "SOURCE_PAUSED"
-		s.Error = "paused at " + moment(at)
-		if safe := p.safe(s.Source, at); !safe.SafeUntil.IsZero() {
+		switch {
+		case safe.HubAt.IsZero():
+			s.Code, s.Error = "SOURCE_PAUSED", "paused at "+moment(safe.At)
+		case safe.At.IsZero():
+			s.Code, s.Error = "SOURCE_PAUSED_BY_HUB", "paused by the hub at "+moment(safe.HubAt)
+		default:
+			s.Code, s.Error = "SOURCE_PAUSED_BY_HUB", "paused at "+moment(safe.At)+" on its agent's machine, and by the hub at "+moment(safe.HubAt)
+		}
+		if !safe.SafeUntil.IsZero() {
 			s.Error += fmt.Sprintf("; safe until %s, then %s", moment(safe.SafeUntil), safe.SafeBy)
 		}
 	}
@@ -205,8 +257,10 @@ func restCommands(usage catalogue) []*cobra.Command {
 // words say what an order to pause or resume has led to.
 func (p paused) words(say catalogue) string {
 	switch {
-	case p.At.IsZero():
+	case p.At.IsZero() && p.HubAt.IsZero():
 		return say.sourceResumed
+	case p.At.IsZero():
+		return fmt.Sprintf(say.sourceHeld, moment(p.HubAt))
 	case p.SafeUntil.IsZero():
 		return say.sourcePaused
 	case p.SafeBy == "fuse.age" || p.SafeBy == "fuse.size":

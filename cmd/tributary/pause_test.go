@@ -1,6 +1,7 @@
 package main
 
 import (
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -13,12 +14,12 @@ import (
 // one, and the status says it as a state that is nobody's alarm.
 func TestPausedIsRemembered(t *testing.T) {
 	h, at := &home{dir: t.TempDir()}, time.Date(2026, 9, 1, 10, 0, 0, 0, time.UTC)
-	if err := newPauses(h, &guards{}, nil).keep("330106-xueji", at); err != nil {
+	if err := newPauses(h, &guards{}, nil, slog.New(slog.DiscardHandler)).keep("330106-xueji", at); err != nil {
 		t.Fatal(err)
 	}
-	p := newPauses(h, &guards{}, nil)
+	p := newPauses(h, &guards{}, nil, slog.New(slog.DiscardHandler))
 	for source, want := range map[string]bool{"330106-xueji": true, "330106-renshi": false} {
-		if was, err := p.recall(source); err != nil || was != want {
+		if was, err := p.recall(source, time.Time{}); err != nil || was != want {
 			t.Errorf("%s: paused %t, %v; want %t", source, was, err, want)
 		}
 	}
@@ -46,6 +47,35 @@ func TestPausedWords(t *testing.T) {
 		}
 		if what, do := codes.Explain("SOURCE_PAUSED", lang); what == "" || do == "" {
 			t.Errorf("language %v: the code isn't explained", lang)
+		}
+	}
+}
+
+// TestPausedByTheHub: a source rests from its start on if the hub wants that, and the status
+// says who has paused it, with a code that is explained.
+func TestPausedByTheHub(t *testing.T) {
+	h, at, hub := &home{dir: t.TempDir()}, time.Date(2026, 9, 1, 10, 0, 0, 0, time.UTC), time.Date(2026, 9, 1, 11, 0, 0, 0, time.UTC)
+	p := newPauses(h, &guards{}, nil, slog.New(slog.DiscardHandler))
+	if err := p.keep("330106-both", at); err != nil {
+		t.Fatal(err)
+	}
+	for source, want := range map[string][2]string{
+		"330106-hub":  {"SOURCE_PAUSED_BY_HUB", "paused by the hub at " + moment(hub)},
+		"330106-both": {"SOURCE_PAUSED_BY_HUB", "paused at " + moment(at) + " on its agent's machine, and by the hub at " + moment(hub)},
+	} {
+		if rests, err := p.recall(source, hub); err != nil || !rests {
+			t.Errorf("%s: paused %t, %v", source, rests, err)
+		}
+		if s := p.over([]pipeline.Status{{Source: source, State: pipeline.Paused}})[0]; s.Code != want[0] || s.Error != want[1] {
+			t.Errorf("%s: %s %s", source, s.Code, s.Error)
+		}
+		for _, lang := range []language{english, chinese} {
+			if what, do := codes.Explain(want[0], lang); what == "" || do == "" {
+				t.Errorf("%s isn't explained", want[0])
+			}
+			if got := (paused{HubAt: hub}).words(texts[lang]); !strings.Contains(got, moment(hub)) {
+				t.Errorf("language %v: %q", lang, got)
+			}
 		}
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/tributary-cdc/tributary/capture/pipeline"
 	pgcapture "github.com/tributary-cdc/tributary/capture/postgres"
 	"github.com/tributary-cdc/tributary/capture/snapshot"
+	"github.com/tributary-cdc/tributary/cmd/hub/desk"
 	"github.com/tributary-cdc/tributary/cmd/internal/config"
 	"github.com/tributary-cdc/tributary/stream/embedded"
 	"github.com/tributary-cdc/tributary/stream/envelope"
@@ -84,7 +85,7 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 	watch := &guards{of: map[string]*guard.Guard{}, stops: map[string]context.CancelFunc{}}
 	gone := &absent{l: l, of: map[string][]string{}}
 	loads := loaders{}
-	rests := newPauses(home, watch, loads)
+	rests := newPauses(home, watch, loads, l)
 	statuses := func() []pipeline.Status {
 		out := make([]pipeline.Status, len(pipes))
 		for i, p := range pipes {
@@ -120,7 +121,11 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 	var orders http.Handler = parts.loaders
 	if member != nil {
 		orders = grantedOrders(orders)
-		g.Go(func() error { keepMembership(ctx, member, freed.heard, l); return nil })
+		heard := func(ctx context.Context, g *desk.Grants) {
+			rests.heard(g)
+			freed.heard(ctx, g)
+		}
+		g.Go(func() error { keepMembership(ctx, member, heard, l); return nil })
 		for _, s := range c.Sources {
 			g.Go(func() error { gone.watch(ctx, &c, s, said.writer.Changed); return nil })
 		}
@@ -235,7 +240,7 @@ func (a *agentParts) pipeline(s config.Source) (*pipeline.Pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	resting, err := a.rests.recall(src.ID)
+	resting, err := a.rests.recall(src.ID, s.Paused)
 	if err != nil {
 		return nil, err
 	}

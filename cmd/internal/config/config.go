@@ -101,6 +101,9 @@ type Source struct {
 	// Takes says that a hub has just given the source of another agent to this one; it doesn't
 	// stand in a file.
 	Takes bool `yaml:"-"`
+	// Paused is since when a hub doesn't want the source to be read, zero if it does; it
+	// doesn't stand in a file.
+	Paused time.Time `yaml:"-"`
 	// Verify compares tables with the stores again and again.
 	Verify Verifying `yaml:"verify"`
 
