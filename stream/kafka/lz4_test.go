@@ -78,10 +78,11 @@ func FuzzLZ4(f *testing.F) {
 	for _, data := range samples() {
 		if len(data) < 2000 {
 			f.Add(data, uint16(3))
+			f.Add(data, uint16(1<<16-1))
 		}
 	}
 	f.Fuzz(func(t *testing.T, data []byte, times uint16) {
-		data = bytes.Repeat(data, min(int(times), 1+1<<15/(len(data)+1)))
+		data = bytes.Repeat(data, min(int(times), 1+3*lz4BlockBytes/(len(data)+1))) // of several blocks, too
 		var e lz4Encoder
 		if got := unframe(t, e.appendFrame(nil, data)); !bytes.Equal(got, data) {
 			t.Errorf("%d bytes come back as %d", len(data), len(got))
