@@ -106,13 +106,9 @@ func (v *verification) order(ctx context.Context, out, notes io.Writer, store *p
 		if err != nil {
 			return errors.Join(err, store.Close())
 		}
-		for table, names := range left[v.source] {
-			q[withoutOf+table] = names
-		}
+		leaveOut(q, left[v.source])
 	}
-	if len(v.without) > 0 {
-		q[withoutOf+v.table] = v.without
-	}
+	leaveOut(q, map[string][]string{v.table: v.without})
 	var got verifying
 	if err := post(ctx, v.agent, []string{"api/sources", v.source, "verify"}, q, &got); err != nil {
 		return err
@@ -141,6 +137,15 @@ func (v *verification) order(ctx context.Context, out, notes io.Writer, store *p
 
 // withoutOf begins the parameter that names columns of a table which aren't compared.
 const withoutOf = "without."
+
+// leaveOut adds columns that aren't compared, by table, to those that an order names already.
+func leaveOut(q url.Values, columns map[string][]string) {
+	for table, names := range columns {
+		for _, name := range names {
+			q.Add(withoutOf+table, name)
+		}
+	}
+}
 
 // asker names the person for those who read the record later.
 func asker() string {
