@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/capture/snapshot"
 	"github.com/tributary-cdc/tributary/schema"
 	"github.com/tributary-cdc/tributary/stream/event"
@@ -272,4 +273,43 @@ func testPartitionIdentity(t *testing.T, g *rig) {
 	run(t, g.sql, `ALTER TABLE later_1 ALTER note SET NOT NULL; CREATE UNIQUE INDEX later_1_note ON later_1 (note); ALTER TABLE later_1 REPLICA IDENTITY USING INDEX later_1_note`)
 	run(t, g.sql, "BEGIN; DELETE FROM later; INSERT INTO good SELECT count(*) FROM good; COMMIT")
 	g.stops("TABLE_NO_KEY", "doesn't carry")
+}
+
+// testDroppedMeanwhile: a table that is dropped while the server looks through a
+// publication's tables is no reason to stop the source.
+func testDroppedMeanwhile(t *testing.T, g *rig) {
+	run(t, g.sql, "CREATE TABLE stays (id int PRIMARY KEY)")
+	run(t, g.sql, "CREATE TABLE gone (id int PRIMARY KEY)")
+	res := g.first()
+	if err := g.r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	run(t, g.sql, "BEGIN")
+	run(t, g.sql, "DROP TABLE gone")
+	ended := make(chan error, 1)
+	go func() { ended <- g.start(res) }()
+	var err error
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for looking := true; looking; { // before PostgreSQL 15 it opens no table to look
+		select {
+		case err = <-ended:
+			looking = false
+		case <-tick.C:
+			if g.texts("SELECT count(*)::text FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())")[0] != "0" {
+				run(t, g.sql, "COMMIT")
+				err, looking = <-ended, false
+			}
+		}
+	}
+	if err != nil && capture.ActionOf(err) != capture.Retry {
+		t.Errorf("%v, want another try", err)
+	}
+	run(t, g.sql, "COMMIT") // which is done already where it waited
+	if err != nil {
+		err = g.start(res)
+	}
+	if err != nil {
+		t.Error(err)
+	}
 }

@@ -153,6 +153,11 @@ var accessHints = map[string]string{
 	"42501": "GRANT what the message names to the capture user; it needs REPLICATION and SELECT on the tables",
 }
 
+// droppedMeanwhile begins what the server says, in English always, when a table is dropped
+// while it looks through a publication's tables (PostgreSQL source, relation_open,
+// pg_get_publication_tables). The next look doesn't find the table any more.
+const droppedMeanwhile = "could not open relation with OID"
+
 // connection gives an error of the server or the network its class.
 func connection(what string, err error) error {
 	if e, ok := errors.AsType[*peer.Error](err); ok {
@@ -164,7 +169,8 @@ func connection(what string, err error) error {
 			return &capture.Coded{Code: "PG_ACCESS", Hint: hint, Err: fmt.Errorf("%s: %w: %w", what, capture.ErrAccess, err)}
 		}
 		switch {
-		case strings.HasPrefix(pe.Code, "57"), strings.HasPrefix(pe.Code, "08"), strings.HasPrefix(pe.Code, "53"), pe.Code == "55006":
+		case strings.HasPrefix(pe.Code, "57"), strings.HasPrefix(pe.Code, "08"), strings.HasPrefix(pe.Code, "53"), pe.Code == "55006",
+			pe.Code == "XX000" && strings.HasPrefix(pe.Message, droppedMeanwhile):
 			return fmt.Errorf("%s: %w: %w", what, capture.ErrConnection, err)
 		}
 		return fmt.Errorf("%s: %w", what, err)

@@ -70,6 +70,7 @@ func testReader(t *testing.T, db servers.DB) {
 		"table changed while away":        testChangedAway,
 		"attack 29, DDL in a transaction": testAttack29,
 		"tables come and go":              testTables,
+		"a table is dropped meanwhile":    testDroppedMeanwhile,
 		"a stopped table again":           testRestartTable,
 		"a slot that waits":               testSlotWaits,
 		"fuse":                            testFuse,
