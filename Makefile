@@ -129,7 +129,7 @@ test-gaps:
 
 # ON chooses servers, e.g. ON=PostgreSQL_10.
 test-changes:
-	KILLS=$(or $(KILLS),20) SEED=$(SEED) $(GO) test -count=1 -timeout 60m -v -run 'TestTablesChange/$(ON)' ./test/e2e
+	KILLS=$(or $(KILLS),20) SEED=$(SEED) $(GO) test -tags changes -count=1 -timeout 60m -v -run 'TestTablesChange/$(ON)' ./test/e2e
 
 test-tables:
 	TABLES=$(or $(TABLES),10000) $(GO) test -count=1 -timeout 30m -v -run 'TestManyTables' ./capture/postgres ./capture/mysql
