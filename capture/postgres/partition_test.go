@@ -284,14 +284,29 @@ func testDroppedMeanwhile(t *testing.T, g *rig) {
 	if err := g.r.Close(); err != nil {
 		t.Fatal(err)
 	}
+	startOverDrop(t, g, res, "gone")
+}
+
+// testDroppedAtFirst: nor one that is dropped between the list of tables and the
+// publication that is made of it.
+func testDroppedAtFirst(t *testing.T, g *rig) {
+	run(t, g.sql, "CREATE TABLE stays (id int PRIMARY KEY)")
+	run(t, g.sql, "CREATE TABLE gone (id int PRIMARY KEY)")
+	startOverDrop(t, g, capture.Resume{FirstStart: true}, "gone")
+}
+
+// startOverDrop starts the reader while a table is dropped, of which it learns once it waits
+// for the table; the first or the second start succeeds.
+func startOverDrop(t *testing.T, g *rig, res capture.Resume, table string) {
+	t.Helper()
 	run(t, g.sql, "BEGIN")
-	run(t, g.sql, "DROP TABLE gone")
+	run(t, g.sql, "DROP TABLE "+table)
 	ended := make(chan error, 1)
 	go func() { ended <- g.start(res) }()
 	var err error
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for looking := true; looking; { // before PostgreSQL 15 it opens no table to look
+	for looking := true; looking; { // before PostgreSQL 15 a second start opens no table to look
 		select {
 		case err = <-ended:
 			looking = false

@@ -2,11 +2,13 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/capture/postgres/pgoutput"
@@ -104,6 +106,9 @@ func (r *Reader) publish(ctx context.Context) error {
 	}
 	create := CreatePublication(r.version, r.o.Publication, list)
 	if _, err := r.sql.Exec(ctx, create); err != nil {
+		if pe, ok := errors.AsType[*pgconn.PgError](err); ok && pe.Code == "42P01" {
+			return fmt.Errorf("create the publication: %w: %w", capture.ErrConnection, err) // dropped since it was listed
+		}
 		return &capture.Coded{Code: "PG_PUBLICATION", Hint: create, Err: connection("create the publication", err)}
 	}
 	return nil
