@@ -2,15 +2,23 @@ package mysql_test
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/tributary-cdc/tributary/stream/event"
 )
 
-// alters reads the next segment, which says that a table was altered.
+var (
+	comment = regexp.MustCompile(` /\*.*?\*/`)
+	literal = regexp.MustCompile(`'[^']*'`)
+)
+
+// alters reads the next segment, which says that a table was altered; of a statement that
+// is its reason no comment and no literal is told.
 func (g *rig) alters(table, reason string, reread, resumed bool) {
 	g.t.Helper()
+	reason = literal.ReplaceAllString(comment.ReplaceAllString(reason, ""), "'…'")
 	seg := g.busy()
 	a := seg.Altered
 	if seg.Kind != event.TableAltered || a.Table != g.name+"."+table || !strings.Contains(a.Reason, reason) || a.Reread != reread || a.Resumed != resumed {
@@ -93,7 +101,7 @@ func testChanged(t *testing.T, g *rig) {
 	} {
 		g.run(step.sql)
 		g.run("INSERT INTO moving VALUES " + step.row)
-		g.alters("moving", strings.ReplaceAll(step.sql, "'x'", "'…'"), step.reread, false)
+		g.alters("moving", step.sql, step.reread, false)
 		g.comes("moving", step.want, step.after)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/capture/postgres"
@@ -154,8 +155,13 @@ func (g *rig) start(res capture.Resume) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	_, err := g.r.Start(ctx, res)
-	return err
+	for {
+		_, err := g.r.Start(ctx, res)
+		if pe, ok := errors.AsType[*pgconn.PgError](err); ok && pe.Code == "55006" { // the former reader's session isn't gone yet
+			continue
+		}
+		return err
+	}
 }
 
 // first starts the reader at the present end and returns where that is.
