@@ -42,7 +42,7 @@ func (r *Reader) connect(ctx context.Context) (*pgx.Conn, error) {
 		}
 		var t *tap
 		cfg.BuildFrontend = func(from io.Reader, to io.Writer) *pgproto3.Frontend {
-			t = newTap(from, encrypted != nil)
+			t = newTap(from)
 			return pgproto3.NewFrontend(t, to)
 		}
 		c, err := pgx.ConnectConfig(ctx, cfg)

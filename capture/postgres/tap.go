@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/tributary-cdc/tributary/capture/postgres/pgoutput"
 )
@@ -12,10 +11,6 @@ import (
 const (
 	// readBuffer holds what one read of a session's socket brings; pgx itself asks for 8 KiB.
 	readBuffer = 128 << 10
-	// The server sends 8 KiB at a time, and each would wake a reader that waits. One that got
-	// less than much waits for pause first, so that the next read brings more.
-	much  = readBuffer / 4
-	pause = 300 * time.Microsecond
 	// messageHead is a message's type and its length, which counts itself (PostgreSQL manual,
 	// "Message Formats").
 	messageHead = 5
@@ -32,23 +27,13 @@ type tap struct {
 	left int // bytes of the message under way that are the driver's
 	// rows takes the body of a DataRow, valid until it returns. Its error ends the session.
 	// nil leaves rows to the driver.
-	rows  func(body []byte) error
-	last  int           // bytes that the last read of rows brought
-	pause time.Duration // before the next one if that wasn't much
+	rows func(body []byte) error
 }
 
-// newTap gives one without rows. Over TLS a read brings one record, of 16 KiB at most, whatever
-// waits behind it: there is nothing to wait for.
-func newTap(from io.Reader, encrypted bool) *tap {
-	t := &tap{from: from, buf: make([]byte, readBuffer)}
-	if !encrypted {
-		t.pause = pause
-	}
-	return t
-}
+func newTap(from io.Reader) *tap { return &tap{from: from, buf: make([]byte, readBuffer)} }
 
 // take has rows taken until it is called with nil.
-func (t *tap) take(rows func(body []byte) error) { t.rows, t.last = rows, 0 }
+func (t *tap) take(rows func(body []byte) error) { t.rows = rows }
 
 // Read implements io.Reader for the driver.
 func (t *tap) Read(p []byte) (int, error) {
@@ -106,11 +91,8 @@ func (t *tap) fill(n int) error {
 		if t.w == len(t.buf) {
 			return t.fill(n)
 		}
-		if t.rows != nil && t.last > 0 && t.last < much {
-			time.Sleep(t.pause)
-		}
 		m, err := t.from.Read(t.buf[t.w:])
-		t.w, t.last = t.w+m, m
+		t.w += m
 		if err != nil && t.w-t.r < n {
 			return err
 		}

@@ -6,11 +6,9 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
-	"net"
 	"slices"
 	"testing"
 	"testing/iotest"
-	"time"
 
 	"github.com/tributary-cdc/tributary/capture/postgres/pgoutput"
 	"github.com/tributary-cdc/tributary/capture/snapshot"
@@ -46,7 +44,7 @@ func TestTap(t *testing.T) {
 		}
 	}
 	for name, from := range map[string]io.Reader{"whole": bytes.NewReader(answer), "byte by byte": iotest.OneByteReader(bytes.NewReader(answer)), "with the end": iotest.DataErrReader(bytes.NewReader(answer))} {
-		tp, n := newTap(from, true), 0
+		tp, n := newTap(from), 0
 		tp.take(func(b []byte) error {
 			if n >= len(rows) || !bytes.Equal(b, rows[n]) {
 				t.Fatalf("%s: row %d has %d bytes", name, n, len(b))
@@ -61,7 +59,7 @@ func TestTap(t *testing.T) {
 			t.Errorf("%s: the buffer keeps %d bytes", name, len(tp.buf))
 		}
 	}
-	if got, err := io.ReadAll(newTap(bytes.NewReader(answer), false)); err != nil || !bytes.Equal(got, answer) {
+	if got, err := io.ReadAll(newTap(bytes.NewReader(answer))); err != nil || !bytes.Equal(got, answer) {
 		t.Errorf("without a load the driver gets %d of %d bytes, %v", len(got), len(answer), err)
 	}
 }
@@ -76,7 +74,7 @@ func TestTapEnds(t *testing.T) {
 		"length too short": {[]byte{dataRow, 0, 0, 0, 3}, pgoutput.ErrMalformed},
 		"within a row":     {message(dataRow, []byte("x"))[:5], io.EOF},
 	} {
-		tp := newTap(bytes.NewReader(tt.from), false)
+		tp := newTap(bytes.NewReader(tt.from))
 		tp.take(func([]byte) error { return errFull })
 		if _, err := tp.Read(make([]byte, 10)); !errors.Is(err, tt.want) {
 			t.Errorf("%s: %v, want %v", name, err, tt.want)
@@ -111,35 +109,6 @@ func TestRowsThatAreNotWhole(t *testing.T) {
 	for name, b := range map[string][]byte{"behind": append(bytes.Clone(body), 0), "columns": append([]byte{0, 5}, body[2:]...), "length -2": append([]byte{0, 6, 0xff, 0xff, 0xff, 0xfe}, body[6:]...)} {
 		if _, _, err := plan.row(b, &snapshot.Memory{}); !errors.Is(err, pgoutput.ErrMalformed) {
 			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
-// TestTapWaits: before a plain connection is read again, rows are waited for that little came
-// of; over TLS, where little comes of each read, nothing is.
-func TestTapWaits(t *testing.T) {
-	answer := bytes.Repeat(message(dataRow, make([]byte, 1000)), 400)
-	for _, encrypted := range []bool{false, true} {
-		pipe, server := net.Pipe()
-		go func() {
-			for b := range slices.Chunk(answer, 16<<10) {
-				if _, err := server.Write(b); err != nil {
-					t.Error(err)
-				}
-			}
-			if err := server.Close(); err != nil {
-				t.Error(err)
-			}
-		}()
-		tp, n := newTap(pipe, encrypted), 0
-		tp.take(func([]byte) error { n++; return nil })
-		begun := time.Now()
-		if got, err := io.ReadAll(tp); err != nil || len(got) != 0 || n != 400 {
-			t.Errorf("%d rows, %d bytes, %v", n, len(got), err)
-		}
-		least := time.Duration(len(answer)/(16<<10)-1) * tp.pause
-		if took := time.Since(begun); took < least || encrypted == (least > 0) {
-			t.Errorf("encrypted %t: %v, at least %v wanted", encrypted, took, least)
 		}
 	}
 }
