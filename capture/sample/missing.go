@@ -5,10 +5,7 @@ import "context"
 // Missing gives those of the tables that the server doesn't have, or doesn't show to the
 // source's user. It reads no row. ctx bounds it.
 func Missing(ctx context.Context, o Options, ids []string) (missing []string, err error) {
-	if err := o.fill(); err != nil {
-		return nil, err
-	}
-	s, err := open(ctx, o)
+	s, err := open(ctx, &o)
 	if err != nil {
 		return nil, err
 	}

@@ -93,22 +93,11 @@ type server interface {
 // Look gives what is suspected of the wanted tables, by their ids as preflight has them. A
 // table that can't be read is judged by the names of its columns. ctx bounds it all.
 func Look(ctx context.Context, o Options, ids []string) (map[string]Table, error) {
-	if err := o.fill(); err != nil {
-		return nil, err
-	}
-	s, err := open(ctx, o)
+	s, tables, err := describe(ctx, &o, ids)
 	if err != nil {
 		return nil, err
 	}
 	defer s.close()
-	wanted := make(map[string]bool, len(ids))
-	for _, id := range ids {
-		wanted[id] = true
-	}
-	tables, err := s.describe(ctx, wanted)
-	if err != nil {
-		return nil, err
-	}
 	reads := !o.NamesOnly && s.bound(ctx, o.Statement) == nil // a server that can't be bound isn't asked
 	until := time.Now().Add(o.All)
 	out := make(map[string]Table, len(ids))
@@ -129,8 +118,30 @@ func Look(ctx context.Context, o Options, ids []string) (map[string]Table, error
 	return out, nil
 }
 
-// open connects. On MySQL the session is closed once ctx ends, which ends what it waits for.
-func open(ctx context.Context, o Options) (server, error) {
+// describe opens a session and gives the tables of ids that are there.
+func describe(ctx context.Context, o *Options, ids []string) (server, map[string]*described, error) {
+	s, err := open(ctx, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	wanted := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		wanted[id] = true
+	}
+	tables, err := s.describe(ctx, wanted)
+	if err != nil {
+		s.close()
+		return nil, nil, err
+	}
+	return s, tables, nil
+}
+
+// open fills in what o leaves to us, and connects. On MySQL the session is closed once ctx
+// ends, which ends what it waits for.
+func open(ctx context.Context, o *Options) (server, error) {
+	if err := o.fill(); err != nil {
+		return nil, err
+	}
 	if o.Postgres != nil {
 		s, err := postgres.Open(ctx, *o.Postgres)
 		if err != nil {

@@ -115,7 +115,7 @@ func TestLook(t *testing.T) {
 // keyOf: rows are read in the order of the key's index, not of its columns in the table.
 func keyOf(t *testing.T, o Options) {
 	t.Helper()
-	s, err := open(t.Context(), o)
+	s, err := open(t.Context(), &o)
 	if err != nil {
 		t.Fatal(err)
 	}
