@@ -2,8 +2,6 @@ package desk
 
 import (
 	"fmt"
-	"go/scanner"
-	"go/token"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -16,6 +14,7 @@ import (
 	"github.com/tributary-cdc/tributary/cmd/hub/account"
 	"github.com/tributary-cdc/tributary/cmd/hub/state"
 	"github.com/tributary-cdc/tributary/schema/catalog"
+	"github.com/tributary-cdc/tributary/test/source"
 )
 
 // TestTexts: each text that a page or an action of the audit asks for is there in both
@@ -94,31 +93,16 @@ func TestTexts(t *testing.T) {
 // actions gives those that the audit can have.
 func actions(t *testing.T) (found []string) {
 	t.Helper()
-	shape := regexp.MustCompile(`^"((account|org|invitation|agent|request|rights|source|audit|alarm|maintenance|calendar)\.[a-z]*|login|logout)"$`)
+	shape := regexp.MustCompile(`^(account|org|invitation|agent|request|rights|source|audit|alarm|maintenance|calendar)\.[a-z]+$|^(login|logout)$`)
 	for _, dir := range []string{"../state", "."} {
-		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+		err := source.Literals(dir, func(path, text string) error {
+			if shape.MatchString(text) && !strings.HasSuffix(path, "texts.go") {
+				found = append(found, text)
+			}
+			return nil
+		})
 		if err != nil {
 			t.Fatal(err)
-		}
-		for _, f := range files {
-			if strings.HasSuffix(f, "_test.go") || strings.HasSuffix(f, "texts.go") {
-				continue
-			}
-			src, err := os.ReadFile(f)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var s scanner.Scanner
-			s.Init(token.NewFileSet().AddFile(f, -1, len(src)), src, nil, 0)
-			for {
-				_, tok, lit := s.Scan()
-				if tok == token.EOF {
-					break
-				}
-				if m := shape.FindStringSubmatch(lit); m != nil && tok == token.STRING && !strings.HasSuffix(m[1], ".") {
-					found = append(found, m[1])
-				}
-			}
 		}
 	}
 	if len(found) < 15 {

@@ -1,16 +1,13 @@
 package codes
 
 import (
-	"go/scanner"
-	"go/token"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/tributary-cdc/tributary/cmd/internal/language"
+	"github.com/tributary-cdc/tributary/test/source"
 )
 
 // otherNames look like codes and are a server's or the system's own words, or kinds of anomalies.
@@ -20,28 +17,14 @@ var otherNames = map[string]bool{"GAP_NOT_REREAD": true, "NOEXPORT_SNAPSHOT": tr
 // TestEveryCodeIsExplained walks the sources for codes: each has a text in both
 // languages, and no text explains what doesn't exist.
 func TestEveryCodeIsExplained(t *testing.T) {
-	shape := regexp.MustCompile(`^"[A-Z]{2,}(_[A-Z0-9]+)+"$`)
+	shape := regexp.MustCompile(`^[A-Z]{2,}(_[A-Z0-9]+)+$`)
 	found := map[string]bool{}
 	for _, dir := range []string{"capture", "sinks", "stream", "cmd"} {
-		err := filepath.WalkDir(filepath.Join("..", "..", "..", dir), func(path string, d fs.DirEntry, err error) error {
-			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.Contains(path, "sinktest") || strings.Contains(path, filepath.Join("internal", "codes")) {
-				return err
+		err := source.Literals(filepath.Join("..", "..", "..", dir), func(path, text string) error {
+			if shape.MatchString(text) && !otherNames[text] && !strings.Contains(path, "sinktest") && !strings.Contains(path, filepath.Join("internal", "codes")) {
+				found[text] = true
 			}
-			src, err := os.ReadFile(path)
-			if err != nil {
-				return err
-			}
-			var s scanner.Scanner
-			s.Init(token.NewFileSet().AddFile(path, -1, len(src)), src, nil, 0)
-			for {
-				_, tok, lit := s.Scan()
-				if tok == token.EOF {
-					return nil
-				}
-				if tok == token.STRING && shape.MatchString(lit) && !otherNames[strings.Trim(lit, `"`)] {
-					found[strings.Trim(lit, `"`)] = true
-				}
-			}
+			return nil
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -1,15 +1,12 @@
 package language
 
 import (
-	"go/scanner"
-	"go/token"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/tributary-cdc/tributary/test/source"
 )
 
 func TestSprintf(t *testing.T) {
@@ -43,39 +40,20 @@ var (
 // a program's own data says is left as it is: it is a line for those who know the number.
 func TestCounts(t *testing.T) {
 	texts, forms := 0, 0
-	err := filepath.WalkDir("../..", func(path string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
-			return err
+	err := source.Literals("../..", func(path, text string) error {
+		texts++
+		if m := counted.FindString(text); m != "" && !strings.Contains(text, "interval '") {
+			t.Errorf("%s: %q is wrong for 1: write {one|other} and use language.Sprintf", path, m)
 		}
+		if !bars.MatchString(text) {
+			return nil
+		}
+		forms++
 		src, err := os.ReadFile(path)
-		if err != nil {
-			return err
+		if !regexp.MustCompile(`language\.Sprintf|counted\(`).Match(src) && !strings.HasSuffix(path, "texts.go") {
+			t.Errorf("%s has two forms in %q and no language.Sprintf", path, text)
 		}
-		var s scanner.Scanner
-		s.Init(token.NewFileSet().AddFile(path, -1, len(src)), src, nil, 0)
-		for {
-			_, tok, lit := s.Scan()
-			if tok == token.EOF {
-				return nil
-			}
-			if tok != token.STRING {
-				continue
-			}
-			text, err := strconv.Unquote(lit)
-			if err != nil {
-				return err
-			}
-			texts++
-			if m := counted.FindString(text); m != "" && !strings.Contains(text, "interval '") {
-				t.Errorf("%s: %q is wrong for 1: write {one|other} and use language.Sprintf", path, m)
-			}
-			if bars.MatchString(text) {
-				forms++
-				if !regexp.MustCompile(`language\.Sprintf|counted\(`).Match(src) && !strings.HasSuffix(path, "texts.go") {
-					t.Errorf("%s has two forms in %q and no language.Sprintf", path, text)
-				}
-			}
-		}
+		return err
 	})
 	if err != nil || texts < 1000 || forms < 15 {
 		t.Errorf("%d texts, %d with two forms, %v", texts, forms, err)
