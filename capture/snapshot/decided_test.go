@@ -73,7 +73,7 @@ func TestDecisionsOutliveTheProgram(t *testing.T) {
 						t.Error(err)
 					}
 					l = slow(t, table, res)
-					time.Sleep(time.Second)
+					time.Sleep(time.Second) // of the test's own clock: whatever it goes on with is done by then
 					if p := l.Progress(); len(p) != 1 || p[0].Phase != want && (want != Loading || p[0].Phase != Queued) {
 						t.Errorf("another program goes on with %+v, want %s", p, want)
 					}
