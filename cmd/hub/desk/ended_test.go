@@ -60,7 +60,7 @@ func testEnded(t *testing.T, db servers.DB) {
 		{ap, http.StatusNotFound, "AGENT_UNKNOWN", far.ID, "换机"},
 		{ap, http.StatusNotFound, "AGENT_UNKNOWN", "nobody", "换机"},
 		{ap, http.StatusConflict, "CERTIFICATE_REVOKED", gone.ID, "换机"},
-		{ap, http.StatusConflict, "SOURCE_REGISTERED", r.Agent, "换机"},
+		{ap, http.StatusConflict, "SOURCE_ITS_OWN", r.Agent, "换机"},
 		{ap, http.StatusBadRequest, "REASON_MISSING", next.ID, ""},
 		{op, http.StatusForbidden, "REQUEST_OWN", own.Agent, "换机"},
 	} {

@@ -104,7 +104,7 @@ func (s *State) successor(ctx context.Context, tx pgx.Tx, by By, scopes []string
 	case a.Revoked != nil:
 		return nil, o, refusal.New(refusal.Conflict, "CERTIFICATE_REVOKED", "%s", a.ID)
 	case a.ID == o.agent:
-		return nil, o, refusal.New(refusal.Conflict, "SOURCE_REGISTERED", "%s: %s", id, a.ID)
+		return nil, o, refusal.New(refusal.Conflict, "SOURCE_ITS_OWN", "%s: %s", id, a.ID)
 	case a.Sponsor == by.Name:
 		return nil, o, refusal.New(refusal.Denied, "REQUEST_OWN", "%s", by.Name)
 	}

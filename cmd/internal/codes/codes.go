@@ -189,11 +189,11 @@ var explanations = map[string]map[language.Language]explanation{
 		english: {"what has not been read of the source's log will soon be removed there, which is a gap", "let reading go on (log, agent, network), or let the server keep its log longer by the statement beside the code"},
 		chinese: {"源库日志中尚未读取的部分即将被删除，届时将出现缺口", "恢复读取（日志、agent、网络），或按代码旁的语句让源库保留更久"}},
 	"SOURCE_PAUSED": {
-		english: {"a person has paused the source on its agent's machine: it isn't read for now", "tributary source resume SOURCE before the moment that is named: from then on something may be missing"},
-		chinese: {"有人在 agent 所在机器上暂停了该数据源，暂不读取", "在所示时刻之前执行 tributary source resume 数据源：此后可能出现缺失"}},
+		english: {"a person has paused the source on its agent's machine: it isn't read for now", "tributary source resume SOURCE; where a moment is named, before it: from then on something may be missing"},
+		chinese: {"有人在 agent 所在机器上暂停了该数据源，暂不读取", "执行 tributary source resume 数据源；标明时刻的，须在此之前：此后可能出现缺失"}},
 	"SOURCE_PAUSED_BY_HUB": {
-		english: {"a person has paused the source at the hub: it isn't read for now", "an approver resumes it on its page at the hub before the moment that is named: from then on something may be missing. If it is paused on its agent's machine as well, tributary source resume SOURCE there, too"},
-		chinese: {"有人在 hub 上暂停了该数据源，暂不读取", "由审批员在所示时刻之前于 hub 的数据源页面恢复：此后可能出现缺失。若在 agent 所在机器上也已暂停，还须在那里执行 tributary source resume 数据源"}},
+		english: {"a person has paused the source at the hub: it isn't read for now", "an approver resumes it on its page at the hub; where a moment is named, before it: from then on something may be missing. If it is paused on its agent's machine as well, tributary source resume SOURCE there, too"},
+		chinese: {"有人在 hub 上暂停了该数据源，暂不读取", "由审批员于 hub 的数据源页面恢复；标明时刻的，须在此之前：此后可能出现缺失。若在 agent 所在机器上也已暂停，还须在那里执行 tributary source resume 数据源"}},
 	"SOURCE_UNREACHABLE": {
 		english: {"the source database doesn't answer", "check address, network and server; reading goes on by itself"},
 		chinese: {"源库没有应答", "检查地址、网络和服务器；恢复后会自动继续"}},

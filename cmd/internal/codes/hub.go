@@ -205,6 +205,9 @@ var ofHub = map[string]map[language.Language]explanation{
 	"SOURCE_NOT_GRANTED": {
 		english: {"the hub has granted this agent no such source yet", "wait for the approval, then tributary source fetch"},
 		chinese: {"hub 尚未批准该 agent 的此数据源", "等待审批后运行 tributary source fetch"}},
+	"SOURCE_ITS_OWN": {
+		english: {"the agent has the source already", "choose the agent that is to have it from now on"},
+		chinese: {"该数据源已归这个 agent", "选择今后接手的另一个 agent"}},
 	"SOURCE_NOT_PAUSED": {
 		english: {"the source isn't paused at the hub", "see its page; what was paused on its agent's machine is resumed there: tributary source resume SOURCE"},
 		chinese: {"该数据源并未在 hub 上暂停", "查看其页面；在 agent 所在机器上暂停的，须在那里恢复：tributary source resume 数据源"}},

@@ -12,8 +12,8 @@ var ofProgram = map[string]map[language.Language]explanation{
 		english: {"status, metrics and profiles can be read from other machines, without TLS and without login", "set http to a loopback address; where Prometheus comes from another machine let a proxy with TLS stand before it, or bound who reaches the port (firewall, IPAddressAllow= of the unit)"},
 		chinese: {"状态、指标和性能剖析可从其他机器读取，没有 TLS 也无需登录", "把 http 设为本机回环地址；Prometheus 在其他机器上时，在前面放置带 TLS 的代理，或限制可访问该端口的地址（防火墙、服务的 IPAddressAllow=）"}},
 	"CONFIG_FILE": {
-		english: {"a configuration file can't be read", "check its name and its rights"},
-		chinese: {"无法读取配置文件", "检查文件名与读取权限"}},
+		english: {"a file that was named can't be read", "check its name and its rights"},
+		chinese: {"无法读取所指定的文件", "检查文件名与读取权限"}},
 	"CONFIG_KEY": {
 		english: {"a configuration file has a key that nobody knows", "correct it; tributary config example prints all keys"},
 		chinese: {"配置文件中有未知的键", "更正它；tributary config example 会输出全部的键"}},
@@ -60,8 +60,8 @@ var ofProgram = map[string]map[language.Language]explanation{
 		english: {"what answers at the address isn't a program of this kind", "check the address: it is http of the agent's or worker's file"},
 		chinese: {"该地址上应答的不是所要的程序", "检查地址：即 agent 或 worker 配置文件中的 http"}},
 	"ORDER_FORBIDDEN": {
-		english: {"an agent or worker takes orders from its own machine only", "run tributary table, or tributary gap, there"},
-		chinese: {"agent 与 worker 只接受本机下达的指令", "在其所在的机器上运行 tributary table 或 tributary gap"}},
+		english: {"an agent or worker takes orders from its own machine only", "run the command there: tributary table, gap or source"},
+		chinese: {"agent 与 worker 只接受本机下达的指令", "在其所在的机器上运行该命令：tributary table、gap 或 source"}},
 	"ORDER_UNKNOWN": {
 		english: {"the agent doesn't know this order", "use a program of the agent's version"},
 		chinese: {"agent 不认识该指令", "使用与 agent 同一版本的程序"}},
