@@ -10,12 +10,11 @@ import (
 	"errors"
 	"html/template"
 	"log/slog"
-	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
+	"github.com/tributary-cdc/tributary/cmd/internal/web"
 	"github.com/tributary-cdc/tributary/sinks/postgres"
 	"github.com/tributary-cdc/tributary/stream/status"
 )
@@ -111,7 +110,7 @@ func New(o Options) (*Console, error) {
 
 // Handler answers the page and what belongs to it. It is for loopback only: there is
 // no login, and a trace shows a row.
-func (c *Console) Handler() http.Handler { return guarded(c.Behind()) }
+func (c *Console) Handler() http.Handler { return web.Loopback(policy, c.Behind()) }
 
 // Behind is the same for whoever stands before it and decides who may come, and what they
 // may see: see Within and Under.
@@ -136,33 +135,3 @@ func (c *Console) Behind() http.Handler {
 
 // policy lets the page load from here only, and no script stand in it.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-
-// guarded sets the headers of all answers, and refuses requests under another name
-// than loopback's: a foreign page could reach us under a name of its own that it has
-// resolve to 127.0.0.1.
-func guarded(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Security-Policy", policy)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("X-Frame-Options", "DENY")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Cache-Control", "no-store")
-		if !loopback(r.Host) {
-			http.Error(w, "this page answers under a loopback address only", http.StatusForbidden)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-func loopback(hostport string) bool {
-	host, _, err := net.SplitHostPort(hostport)
-	if err != nil {
-		host = strings.Trim(hostport, "[]")
-	}
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}

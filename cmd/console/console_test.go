@@ -379,7 +379,7 @@ func TestTooManyWatchers(t *testing.T) {
 // TestOnlyUnderLoopback: a foreign name that resolves to this machine gets nothing.
 func TestOnlyUnderLoopback(t *testing.T) {
 	base := serve(t, Options{Board: &known{}})
-	for host, want := range map[string]int{"127.0.0.1:8060": 200, "localhost": 200, "[::1]:8060": 200, "127.0.0.1.evil.example": 403, "evil.example:8060": 403, "10.1.2.3": 403, "localhost.evil.example": 403} {
+	for host, want := range map[string]int{"127.0.0.1:8060": 200, "localhost": 200, "[::1]:8060": 200, "127.0.0.1.evil.example": 421, "evil.example:8060": 421, "10.1.2.3": 421, "localhost.evil.example": 421} {
 		for _, path := range []string{"/", "/api/status", "/assets/style.css"} {
 			if res, body := get(t, base+path, "Host", host); res.StatusCode != want || want != 200 && strings.Contains(body, "<html") {
 				t.Errorf("%s of %s: %s", path, host, res.Status)

@@ -11,15 +11,14 @@ import (
 	"errors"
 	"html/template"
 	"log/slog"
-	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/tributary-cdc/tributary/cmd/console"
 	"github.com/tributary-cdc/tributary/cmd/hub/desk"
 	"github.com/tributary-cdc/tributary/cmd/internal/language"
+	"github.com/tributary-cdc/tributary/cmd/internal/web"
 )
 
 // Server is where a source is, and who the agent is there. The password stays in memory until
@@ -165,7 +164,7 @@ func (p *Page) Handler() http.Handler {
 	mux.HandleFunc("GET /assets/style.css", file("text/css; charset=utf-8", console.Stylesheet))
 	mux.HandleFunc("GET /assets/desk.css", file("text/css; charset=utf-8", desk.Stylesheet))
 	mux.HandleFunc("GET /assets/icon.svg", file("image/svg+xml", console.Icon))
-	return guarded(mux)
+	return web.Loopback(policy, bounded(mux))
 }
 
 func file(kind string, content func() []byte) http.HandlerFunc {
@@ -175,35 +174,15 @@ func file(kind string, content func() []byte) http.HandlerFunc {
 	}
 }
 
-func guarded(next http.Handler) http.Handler {
+// bounded bounds what is sent, and how long that may take.
+func bounded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Security-Policy", policy)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("X-Frame-Options", "DENY")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Cache-Control", "no-store")
-		if !loopback(r.Host) { // a foreign page could have a name of its own resolve to us
-			http.Error(w, "this page answers under a loopback address only", http.StatusMisdirectedRequest)
-			return
-		}
 		if r.Method != http.MethodGet {
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(maxSending)) // a test's recorder has none
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		next.ServeHTTP(w, r)
 	})
-}
-
-func loopback(hostport string) bool {
-	host, _, err := net.SplitHostPort(hostport)
-	if err != nil {
-		host = strings.Trim(hostport, "[]")
-	}
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 func same(a, b string) bool {

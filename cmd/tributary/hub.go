@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,9 +23,11 @@ import (
 	"github.com/tributary-cdc/tributary/cmd/hub/state"
 	"github.com/tributary-cdc/tributary/cmd/hub/watch"
 	"github.com/tributary-cdc/tributary/cmd/internal/config"
+	"github.com/tributary-cdc/tributary/cmd/internal/web"
 	"github.com/tributary-cdc/tributary/sinks/postgres"
 	"github.com/tributary-cdc/tributary/stream/kafka"
 	"github.com/tributary-cdc/tributary/stream/log"
+	"github.com/tributary-cdc/tributary/stream/peer"
 	"github.com/tributary-cdc/tributary/stream/status"
 )
 
@@ -300,21 +301,13 @@ var passedOn = []string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"}
 // as it says so.
 func ownMachine(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		host, _, err := net.SplitHostPort(r.RemoteAddr)
 		other := slices.ContainsFunc(passedOn, func(h string) bool { return r.Header.Get(h) != "" })
-		if ip := net.ParseIP(host); err != nil || other || ip == nil || !ip.IsLoopback() || !config.OnLoopback(net.JoinHostPort(hostOf(r.Host), "0")) {
+		if other || !peer.Loopback(web.Host(r.RemoteAddr)) || !peer.Loopback(web.Host(r.Host)) {
 			http.Error(w, "for programs of the hub's machine only", http.StatusForbidden)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-func hostOf(hostport string) string {
-	if host, _, err := net.SplitHostPort(hostport); err == nil {
-		return host
-	}
-	return strings.Trim(hostport, "[]")
 }
 
 // hubHandler joins the page with what every role answers.

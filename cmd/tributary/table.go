@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -15,6 +14,8 @@ import (
 
 	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/capture/snapshot"
+	"github.com/tributary-cdc/tributary/cmd/internal/web"
+	"github.com/tributary-cdc/tributary/stream/peer"
 )
 
 // orders are what a person may want of a table's load.
@@ -119,9 +120,8 @@ func (ls loaders) ordered(w http.ResponseWriter, r *http.Request) (l loading, ok
 
 // fromHere refuses an order that doesn't come from a program of this machine.
 func fromHere(w http.ResponseWriter, r *http.Request) bool {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() || r.Header.Get(orderHeader) == "" {
-		refuse(w, http.StatusForbidden, trouble{Code: "ORDER_FORBIDDEN", Message: "orders come from this machine, by tributary table and tributary gap"})
+	if !peer.Loopback(web.Host(r.RemoteAddr)) || r.Header.Get(orderHeader) == "" {
+		refuse(w, http.StatusForbidden, trouble{Code: "ORDER_FORBIDDEN", Message: "orders come from this machine, by tributary table, gap and source"})
 		return false
 	}
 	return true

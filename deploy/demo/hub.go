@@ -14,12 +14,13 @@ import (
 	"syscall"
 
 	"github.com/tributary-cdc/tributary/deploy/local"
+	"github.com/tributary-cdc/tributary/stream/peer"
 )
 
 // pageFree says now whether the page's address can be taken, not after all has started.
 func pageFree(address string) error {
 	host, _, err := net.SplitHostPort(address)
-	if ip := net.ParseIP(host); err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+	if err != nil || !peer.Loopback(host) {
 		return fmt.Errorf("页面只能在回环地址上 / the page's address %q isn't one of loopback with a port: it speaks plain HTTP (make demo PAGE=127.0.0.1:PORT)", address)
 	}
 	ln, err := net.Listen("tcp", address)

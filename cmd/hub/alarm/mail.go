@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/tributary-cdc/tributary/cmd/internal/language"
+	"github.com/tributary-cdc/tributary/stream/peer"
 )
 
 // Protection is how the way to a mail server is protected.
@@ -163,7 +164,7 @@ type loginAuth struct{ user, password string }
 
 // Start implements smtp.Auth.
 func (a *loginAuth) Start(s *smtp.ServerInfo) (string, []byte, error) {
-	if ip := net.ParseIP(s.Name); !s.TLS && s.Name != "localhost" && (ip == nil || !ip.IsLoopback()) {
+	if !s.TLS && !peer.Loopback(s.Name) {
 		return "", nil, errors.New("no password is sent without TLS")
 	}
 	return "LOGIN", nil, nil

@@ -11,7 +11,6 @@ import (
 	"errors"
 	"html/template"
 	"log/slog"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -21,6 +20,8 @@ import (
 	"github.com/tributary-cdc/tributary/cmd/hub/authority"
 	"github.com/tributary-cdc/tributary/cmd/hub/state"
 	"github.com/tributary-cdc/tributary/cmd/hub/watch"
+	"github.com/tributary-cdc/tributary/cmd/internal/web"
+	"github.com/tributary-cdc/tributary/stream/peer"
 )
 
 // Topics makes the topics of an org. It blocks until they can be used.
@@ -174,17 +175,9 @@ const (
 // aren't ours: a foreign page could have a name of its own resolve to this hub.
 func (d *Desk) guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Security-Policy", policy)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("X-Frame-Options", "DENY")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
-		h.Set("Cache-Control", "no-store")
+		web.Protect(w.Header(), policy)
 		if d.o.Secure {
-			h.Set("Strict-Transport-Security", "max-age=31536000")
+			w.Header().Set("Strict-Transport-Security", "max-age=31536000")
 		}
 		if !d.known(r.Host) {
 			http.Error(w, "this hub doesn't answer under this name: see names in its file", http.StatusMisdirectedRequest)
@@ -207,15 +200,11 @@ func (d *Desk) guarded(next http.Handler) http.Handler {
 
 // known reports whether people may come under a name.
 func (d *Desk) known(hostport string) bool {
-	host, _, err := net.SplitHostPort(hostport)
-	if err != nil {
-		host = strings.Trim(hostport, "[]")
-	}
+	host := web.Host(hostport)
 	for _, name := range d.o.Hosts {
 		if strings.EqualFold(name, host) {
 			return true
 		}
 	}
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	return peer.Loopback(host)
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tributary-cdc/tributary/sinks/postgres"
+	"github.com/tributary-cdc/tributary/stream/peer"
 )
 
 // Hub is the file of `tributary hub`.
@@ -252,8 +253,7 @@ func (m *Mail) check(where string) error {
 // OnLoopback reports whether an address is reached from this machine only.
 func OnLoopback(addr string) bool {
 	host, _, err := net.SplitHostPort(addr)
-	ip := net.ParseIP(host)
-	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
+	return err == nil && peer.Loopback(host)
 }
 
 var hostName = regexp.MustCompile(`^[0-9A-Za-z]([0-9A-Za-z.-]{0,251}[0-9A-Za-z])?$`)
