@@ -24,10 +24,11 @@ type rig struct {
 	sql  *client.Conn
 	o    mysql.Options
 	r    *mysql.Reader
+	wait time.Duration // for a start or a segment
 }
 
 func newRig(t *testing.T, db servers.DB, name string) *rig {
-	g := &rig{t: t, db: db, name: name, sql: db.Connect(t, "")}
+	g := &rig{t: t, db: db, name: name, sql: db.Connect(t, ""), wait: 20 * time.Second}
 	if g.metadata() {
 		g.run("SET GLOBAL binlog_row_metadata = FULL")
 	}
@@ -164,7 +165,7 @@ func (g *rig) start(res capture.Resume) error {
 		}
 		g.r = r
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), g.wait)
 	defer cancel()
 	_, err := g.r.Start(ctx, res)
 	return err
@@ -193,7 +194,7 @@ func (g *rig) take(res *capture.Resume, seg *event.Segment) {
 
 func (g *rig) next() *event.Segment {
 	g.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), g.wait)
 	defer cancel()
 	seg, err := g.r.Next(ctx)
 	if err != nil {
