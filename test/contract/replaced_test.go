@@ -112,6 +112,10 @@ func TestAttack17TopicMadeAnew(t *testing.T) {
 				return errors.Is(err, log.ErrUnknownTopic)
 			})
 			servers.CreateTopic(r, r.addr, r.part(0).Topic, map[string]string{"message.timestamp.type": "LogAppendTime"})
+			r.await("the new topic", func() bool { // a client's metadata may be a second old
+				_, _, err := r.client.Fetcher(r.part(0), 0).Bounds(r.Context())
+				return err == nil
+			})
 			for _, old := range []*hand{a, b} {
 				h := r.hand(old.source, 0)
 				h.last = old.last
