@@ -1,6 +1,8 @@
 package preflight_test
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -24,16 +26,19 @@ func TestMariaDBOddSettings(t *testing.T) {
 	restarts(t, o, preflight.Refuses, "MYSQL_BINLOG_FILTER", "odd", "binlog_ignore_db")
 	wants(t, o, preflight.Refuses, "MYSQL_VERSION", "10.1.48")
 
-	m.otherwise(t, map[string]string{"skip-log-bin": "1"})
+	caseless(t, m)
+	m.otherwise(t, map[string]string{"skip-log-bin": "1", "lower-case-table-names": "2"})
 	o = m.source(t, "odd")
+	wants(t, o, preflight.Refuses, "MYSQL_TABLE_CASE", "lower_case_table_names = 2")
 	gone(t, o, "MYSQL_BINLOG_FILTER", "")
 	gone(t, o, "MYSQL_VERSION", "")
 	restarts(t, o, preflight.Refuses, "MYSQL_LOG_BIN", "log_bin = OFF", "log_bin = binlog")
 	gone(t, o, "MYSQL_BINLOG_FORMAT", "")
 
-	m.otherwise(t, nil)
+	m.otherwise(t, map[string]string{"lower-case-table-names": "1"})
 	o = m.source(t, "odd")
 	gone(t, o, "MYSQL_LOG_BIN", "")
+	gone(t, o, "MYSQL_TABLE_CASE", "")
 	m.run(t, "CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_USER = 'nobody'")
 	if r := look(t, o); len(r.Unseen) == 0 || found(r, "MYSQL_REPLICA_LOG", "") != nil {
 		t.Errorf("without the privilege %+v, not seen %+v", r.Findings, r.Unseen)
@@ -56,6 +61,22 @@ func TestMariaDBOddSettings(t *testing.T) {
 	gone(t, o, "MYSQL_REPLICA_LOG", "")
 	gone(t, o, "MYSQL_XA", "") // the server counts from its start
 	byRole(t, m, "FOR", o)
+}
+
+// caseless makes the server take its file system for one that ignores case, without which it
+// doesn't run with lower_case_table_names = 2. It makes HOST.lower-test and asks for
+// HOST.LOWER-TEST, which it has tried to delete as a file.
+func caseless(t *testing.T, m *maria) {
+	t.Helper()
+	r, err := m.admin.Execute("SELECT @@hostname, @@datadir")
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := string(r.Values[0][0].AsString())
+	name := filepath.Join(string(r.Values[0][1].AsString()), strings.TrimSuffix(host, filepath.Ext(host))+".LOWER-TEST")
+	if err := os.Mkdir(name, 0o755); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestOldMariaDB: 10.2 doesn't describe tables in its log, and writes NULL in place of

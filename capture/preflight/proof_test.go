@@ -28,12 +28,6 @@ func proven(code string, isGone bool) {
 	}
 }
 
-// unproven are findings that no test takes away, with the reason.
-var unproven = map[string]string{
-	"PG_VERSION":       "only another release of the server does",
-	"MYSQL_TABLE_CASE": "lower_case_table_names = 2 needs a file system that ignores case; it is judged from a printed answer",
-}
-
 // TestMain holds the codes of all findings against what the tests have seen, once all have
 // run: each is provoked on a server, and goes away.
 func TestMain(m *testing.M) {
@@ -74,10 +68,7 @@ func lacking() (out []string) {
 	}
 	for _, c := range codes {
 		gone, seen := proofs.gone[c]
-		switch why := unproven[c]; {
-		case gone && why != "":
-			out = append(out, "the finding "+c+" goes away, although it is said that "+why)
-		case why != "":
+		switch {
 		case !seen:
 			out = append(out, "no test provokes the finding "+c)
 		case !gone:
