@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tributary-cdc/tributary/stream/kafka"
+	"github.com/tributary-cdc/tributary/stream/log"
 )
 
 // Names of what first loads are compared with.
@@ -21,10 +23,12 @@ const (
 	copyCeiling = "COPY TO STDOUT"
 )
 
-// A broker has compiled what a load needs after a few hundred requests.
+// A broker works more until its compiler is done, which counts calls: what each record
+// needs is compiled after a load, what each request needs after some ten thousand.
 const (
-	warmUpLoads = 3
-	warmUpOrg   = 20 // the first one's number
+	warmUpLoads    = 2
+	warmUpOrg      = 20 // the first one's number
+	warmUpRequests = 30000
 )
 
 // load measures first loads of tables that are full: to the log, beside the server's own
@@ -88,9 +92,37 @@ func (b *bench) warmUpLoads(ctx context.Context, r *report) error {
 	profiles := b.profiles
 	defer func() { b.profiles = profiles }()
 	b.profiles = ""
+	r.step("%d requests that warm the broker", warmUpRequests)
+	if err := b.warmUpRequests(ctx); err != nil {
+		return err
+	}
 	for n := range warmUpLoads {
 		r.step("load %d of %d that warm the broker", n+1, warmUpLoads)
 		if _, err := b.loaded(ctx, "load-warm", b.loadSource(warmUpOrg+n, b.codecs[0], "full"), b.rows, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// warmUpRequests has the broker take small batches.
+func (b *bench) warmUpRequests(ctx context.Context) error {
+	org := b.loadSource(warmUpOrg-1, b.codecs[0], "full").org
+	if err := b.client.CreateTopics(ctx, org, kafka.TopicOptions{}); err != nil {
+		return err
+	}
+	p := b.client.Producer(kafka.ProducerOptions{
+		Partition: log.Partition{Topic: kafka.Changes(org)}, TransactionalID: "warm", Compression: kafka.LZ4, KeepsState: true,
+	})
+	if _, err := p.Open(ctx); err != nil {
+		return err
+	}
+	var batch log.Records
+	for range 10 {
+		batch.Add([]byte("key"), bytes.Repeat([]byte("value "), 20))
+	}
+	for range warmUpRequests {
+		if _, err := p.Append(ctx, &batch); err != nil {
 			return err
 		}
 	}
