@@ -81,7 +81,7 @@ func (m *Message) Text(lang language.Language) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "### %s\n", m.title(lang))
 	if m.Detail != "" || m.Code != "" {
-		fmt.Fprintf(&b, "> %s\n\n", plain(strings.TrimSpace(m.Code+" "+m.Detail)))
+		fmt.Fprintf(&b, "> %s\n\n", plain(strings.TrimSpace(m.Code+" "+Here(m.Detail, m.At.Location()))))
 	}
 	if m.Sources > 0 {
 		b.WriteString(language.Sprintf(behind+"\n\n", m.Sources))

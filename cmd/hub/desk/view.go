@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tributary-cdc/tributary/cmd/hub/account"
+	"github.com/tributary-cdc/tributary/cmd/hub/alarm"
 	"github.com/tributary-cdc/tributary/cmd/hub/state"
 	"github.com/tributary-cdc/tributary/cmd/hub/watch"
 	"github.com/tributary-cdc/tributary/cmd/internal/codes"
@@ -72,6 +73,9 @@ func (v *view) At(at any) string {
 
 // Moment gives a time to the minute.
 func (v *view) Moment(at time.Time) string { return v.here(at).Format("01-02 15:04") }
+
+// Here gives what a program said, with its times in the hub's zone.
+func (v *view) Here(text string) string { return alarm.Here(text, v.zone) }
 
 // here gives a time in the hub's zone.
 func (v *view) here(at time.Time) time.Time { return at.In(v.zone) }
