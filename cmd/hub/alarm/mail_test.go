@@ -275,7 +275,8 @@ func letterHas(t *testing.T, raw, subject string, parts ...string) {
 	}
 }
 
-// TestShifts: the shift that has ended last, also over days and in another zone than the
+// TestShifts: the shift that has ended last, and the one after it, also over days, where shifts
+// are of different lengths, and in another zone than the
 // machine's, and where a day has 23 hours.
 func TestShifts(t *testing.T) {
 	for _, tt := range []struct {
@@ -285,6 +286,7 @@ func TestShifts(t *testing.T) {
 		{nil, "", "2026-03-02T00:29:59Z", "02-28 08:30 03-01 08:30"},
 		{nil, "", "2026-03-02T00:30:00Z", "03-01 08:30 03-02 08:30"},
 		{[]string{"20:30", "08:30"}, "Asia/Shanghai", "2026-03-02T12:00:00Z", "03-01 20:30 03-02 08:30"},
+		{[]string{"08:30", "17:00"}, "", "2026-03-02T20:00:00Z", "03-02 08:30 03-02 17:00"},
 		{[]string{"08:30"}, "Europe/Berlin", "2026-03-29T07:00:00Z", "03-28 08:30 03-29 08:30"},
 	} {
 		s, err := NewShifts(tt.at, tt.zone)
@@ -298,6 +300,9 @@ func TestShifts(t *testing.T) {
 		from, until := s.Last(now)
 		if got := fmt.Sprint(from.Format("01-02 15:04"), " ", until.Format("01-02 15:04")); got != tt.shift {
 			t.Errorf("%+v: %s", tt, got)
+		}
+		if f, u := s.Last(s.Next(until)); !f.Equal(until) || !u.Equal(s.Next(until)) {
+			t.Errorf("%+v: after it %s - %s", tt, f, u)
 		}
 	}
 	if f, u := (Shifts{}).Last(time.Now()); u.Sub(f) != 24*time.Hour {

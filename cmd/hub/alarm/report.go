@@ -63,6 +63,19 @@ func (s Shifts) Last(now time.Time) (from, until time.Time) {
 	return from, until
 }
 
+// Next gives when the shift after one that ended at a moment ends.
+func (s Shifts) Next(until time.Time) time.Time {
+	until = until.In(s.Zone)
+	y, m, d := until.Date()
+	for day := d; ; day++ {
+		for _, at := range s.At {
+			if end := time.Date(y, m, day, at/60, at%60, 0, 0, s.Zone); end.After(until) {
+				return end
+			}
+		}
+	}
+}
+
 // Report is what happened in a shift, and what was open at its end.
 type Report struct {
 	From  time.Time `json:"from"`

@@ -54,7 +54,7 @@ func loadReport(c *call) (any, error) {
 	v := &reportView{Report: r, Now: c.d.o.Now()}
 	at := func(t time.Time) string { return "/report?until=" + url.QueryEscape(t.UTC().Format(time.RFC3339)) }
 	v.Before = at(r.From)
-	if next := r.Until.Add(r.Until.Sub(r.From)); !next.After(v.Now) {
+	if next := c.d.o.Shifts.Next(r.Until); !next.After(v.Now) {
 		v.After = at(next)
 	}
 	for _, o := range c.watched().Tops(c.scopes) {
