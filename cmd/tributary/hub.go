@@ -54,13 +54,13 @@ func runHub(ctx context.Context, file string, out io.Writer, l *slog.Logger) err
 	viewers := make([]*postgres.Viewer, len(c.Stores))
 	stores, watched := make([]console.Store, len(c.Stores)), make([]watch.Store, len(c.Stores))
 	for i, s := range c.Stores {
-		store, err := newStore(s)
+		store, err := newStore(s.StoreDB)
 		if err != nil {
 			return fmt.Errorf("store %s: %w", s.Name, err)
 		}
 		viewers[i] = store.Viewer()
 		stores[i] = console.Store{Name: s.Name, Viewer: viewers[i]}
-		watched[i] = watch.Store{Name: s.Name, Viewer: viewers[i]}
+		watched[i] = watch.Store{Name: s.Name, Viewer: viewers[i], Orgs: s.Orgs}
 	}
 	parts := hubParts{config: &c, board: board, client: client, log: l, stores: watched}
 	parts.page = console.Options{Board: board, Stores: stores, Logger: l}

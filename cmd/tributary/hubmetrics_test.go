@@ -33,9 +33,9 @@ func (crowd) Readings() []status.Reading { return []status.Reading{{Topic: "t", 
 func (c crowd) Newest() (all []*status.Record) {
 	left := 7200.0
 	for i := range c.n {
-		r := status.Record{Kind: status.OfSource, Org: "330106", Source: fmt.Sprintf("330106-source%d", i), State: "streaming", Position: event.Position{Epoch: 1, Place: event.Place{Offset: 9}}, Rows: 5, LogLeft: &left, LogHeld: 4096, Written: time.Now(), Within: 100}
+		r := status.Record{Kind: status.OfSource, Org: "330106", Source: fmt.Sprintf("330106-source%d", i), State: "streaming", Position: event.Position{Epoch: 1, Place: event.Place{Offset: 9}}, Rows: 5, Bytes: 500, LogLeft: &left, LogHeld: 4096, Lag: status.Lag{SourceLog: &status.Figures{P99: 0.5, Count: 1}}, Written: time.Now(), Within: 100}
 		w := r
-		w.Kind, w.Store, w.State, w.Lag.SourceStore = status.OfStore, "city", "applying", &status.Figures{P99: 1.5, Count: 1}
+		w.Kind, w.Store, w.State, w.Lag = status.OfStore, "city", "applying", status.Lag{LogStore: &status.Figures{P99: 1.25, Count: 1}, SourceStore: &status.Figures{P99: 1.5, Count: 1}}
 		if i == 0 {
 			r.State = "gap"
 		}
@@ -57,15 +57,21 @@ func (c crowd) Complete(context.Context) ([]postgres.Complete, error) {
 }
 
 func (crowd) Troubles(context.Context) ([]postgres.Trouble, error) {
-	return []postgres.Trouble{{Source: "330106-source0", Keys: 3}}, nil
+	return []postgres.Trouble{{Source: "330106-source0", Keys: 3, Held: 4, Anomalies: 6}}, nil
 }
+
+// nothing is a store that none of the sources come into.
+type nothing struct{}
+
+func (nothing) Complete(context.Context) ([]postgres.Complete, error) { return nil, nil }
+func (nothing) Troubles(context.Context) ([]postgres.Trouble, error)  { return nil, nil }
 
 // TestHubMetrics: the figures of the pages, well-formed, and small enough for 10,000 sources
 // in 10 MB.
 func TestHubMetrics(t *testing.T) {
 	const n = 300
 	c := crowd{n: n, until: time.Unix(1_800_000_000, 0)}
-	w, err := watch.New(watch.Options{Board: c, Register: c, Stores: []watch.Store{{Name: "city", Viewer: c}}})
+	w, err := watch.New(watch.Options{Board: c, Register: c, Stores: []watch.Store{{Name: "city", Viewer: c}, {Name: "other", Viewer: nothing{}, Orgs: []string{"3399"}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,9 +96,16 @@ func TestHubMetrics(t *testing.T) {
 	for _, line := range []string{`tributary_hub_source_tone{org="330106",source="330106-source0"} 3`, `tributary_hub_source_tone{org="330106",source="330106-source1"} 0`,
 		`tributary_hub_store_quarantined_keys{org="330106",source="330106-source0",store="city"} 3`, `tributary_hub_store_behind_rows{org="330106",source="330106-source1",store="city"} 0`,
 		`tributary_hub_source_log_left_seconds{org="330106",source="330106-source1"} 7200`, `tributary_hub_complete_until_timestamp_seconds{dataset="student",store="city"} 1.8e+09`,
+		`tributary_hub_source_log_lag_seconds{org="330106",source="330106-source1"} 0.5`, `tributary_hub_store_log_lag_seconds{org="330106",source="330106-source1",store="city"} 1.25`,
+		`tributary_hub_store_held_rows{org="330106",source="330106-source0",store="city"} 4`, `tributary_hub_store_anomalies{org="330106",source="330106-source0",store="city"} 6`,
 		`tributary_hub_store_up{store="city"} 1`, `tributary_hub_alarms{kind="gap"} 1`, `tributary_hub_alarms{kind="lag"} 0`} {
 		if !strings.Contains(body, line+"\n") {
 			t.Errorf("there is no %s", line)
+		}
+	}
+	for _, line := range []string{`tributary_hub_store_held_rows{org="330106",source="330106-source1"`, `source="330106-source1",store="other"`} {
+		if strings.Contains(body, line) {
+			t.Errorf("there is %s", line)
 		}
 	}
 	if size := len(body) * 10_000 / n; size > 10<<20 {

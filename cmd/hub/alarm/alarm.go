@@ -115,6 +115,7 @@ func Find(s *watch.Snapshot, agents []Agent, rules Rules) []Alarm {
 	for _, x := range f.sources {
 		f.source(x)
 	}
+	f.retention()
 	for _, r := range s.Forged {
 		f.add(Alarm{Kind: Forgery, Object: ofLog + " " + r.Org, Org: r.Org, Path: f.path(r.Org), Detail: r.ForgedFor}, nil)
 	}
@@ -272,6 +273,9 @@ func (f *finder) store(i int) {
 	if detail != "" && (f.s.StoreErrors[i] != "" || stuck > 0 && stuck+len(silent) == workers) || workers > 0 && len(silent) == workers {
 		var behind []*watch.Source
 		for _, x := range f.sources {
+			if x.Flows[i].Apart {
+				continue
+			}
 			behind = append(behind, x)
 			f.away[i][x.ID] = true
 		}
@@ -364,11 +368,6 @@ func (f *finder) source(x *watch.Source) {
 	}
 	f.late(x, gap || !x.Unread.IsZero() && x.Log.NeedsPerson, tell)
 	if x.Log != nil && !x.Log.Stale(f.s.At) {
-		if left := x.Log.LogLeft; left != nil { // also of an agent that has stopped: its source's log goes on
-			if left := *left - f.s.At.Sub(x.Log.Written).Seconds(); left < f.rules.Retention.Seconds() {
-				tell(Retention, "SOURCE_LOG_SHORT", fmt.Sprintf("%.1f h, %s", max(0, left)/3600, x.Log.LogLeftBy))
-			}
-		}
 		for _, w := range x.Log.Warnings {
 			if w.Code == "SLOT_HOLDS_WAL" {
 				tell(Disk, w.Code, w.Text)

@@ -31,6 +31,7 @@ type world struct {
 	retired  string // a source
 	approved []catalog.Registered
 	troubles map[string][]postgres.Trouble
+	orgs     []string // of the city's store; nil for all
 	w        *watch.Watch
 }
 
@@ -78,11 +79,17 @@ func newWorld(t *testing.T) *world {
 			w.records = append(w.records, status.Record{Kind: status.OfWorker, Org: org, Store: store, Program: "w-" + store, State: "applying", Written: w.now, Within: 10})
 		}
 	}
-	var err error
-	if w.w, err = watch.New(watch.Options{Board: w, Register: w, Stores: []watch.Store{{Name: "city", Viewer: shop{w, "city"}}, {Name: "province", Viewer: shop{w, "province"}}}, Now: func() time.Time { return w.now }}); err != nil {
-		t.Fatal(err)
-	}
+	w.again()
 	return w
+}
+
+// again starts to watch anew.
+func (w *world) again() {
+	w.t.Helper()
+	var err error
+	if w.w, err = watch.New(watch.Options{Board: w, Register: w, Stores: []watch.Store{{Name: "city", Viewer: shop{w, "city"}, Orgs: w.orgs}, {Name: "province", Viewer: shop{w, "province"}}}, Now: func() time.Time { return w.now }}); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // more gives an org's agent further sources.
@@ -157,6 +164,12 @@ func TestOneAlarmPerCause(t *testing.T) {
 			w.change(of(status.OfStore, "city"), silent)
 			w.change(of(status.OfWorker, "city"), silent)
 		}, "silence store city 6"},
+		"a store of one district can't be read": {func(w *world) {
+			w.records = slices.DeleteFunc(w.records, func(r status.Record) bool { return r.Store == "city" && r.Org == "330108" })
+			w.orgs = []string{"330106"}
+			w.again()
+			w.away["city"] = errors.New("connection refused")
+		}, "silence store city 3"},
 		"all workers of a store are dead": {func(w *world) {
 			w.change(of(status.OfStore, "city"), silent)
 			w.change(of(status.OfWorker, "city"), silent)
@@ -236,6 +249,19 @@ func TestOneAlarmPerCause(t *testing.T) {
 				r.State, r.LogLeft, r.Written = "stopped", &week, w.now.Add(-7*24*time.Hour+time.Hour)
 			})
 		}, "retention source 330106-a 0"},
+		"retention of an agent that is away, as over a holiday": {func(w *world) {
+			w.change(of(status.OfSource, "330106-a"), func(r *status.Record) {
+				r.LogLeft, r.Written = &week, w.now.Add(-7*24*time.Hour+time.Hour)
+			})
+		}, "silence source 330106-a 0; retention source 330106-a 0"},
+		"retention of many sources of an agent": {func(w *world) {
+			w.more("330106", 6)
+			w.change(of(status.OfSource, "330106-more"), func(r *status.Record) { r.LogLeft = &left })
+		}, "retention agent 330106 agent-330106 6"},
+		"retention that nobody knows, since the states can't be read": {func(w *world) {
+			w.readings[0].Error = "not authorised"
+			w.change(of(status.OfSource, "330106-a"), func(r *status.Record) { r.LogLeft = &left; silent(r) })
+		}, "silence log 330106 3"},
 		"disk": {func(w *world) {
 			w.change(of(status.OfSource, "330106-a"), func(r *status.Record) { r.Warnings = []status.Warning{{Code: "SLOT_HOLDS_WAL", Text: "11 GiB"}} })
 		}, "disk source 330106-a 0"},

@@ -105,8 +105,8 @@ func (v *view) SourceRows(t *treeView) template.HTML {
 			codes = codeOf(x.Log.Code)
 		}
 		w.cell(log, "number", escaped(span))
-		for i := range x.Flows {
-			f := &x.Flows[i]
+		for i, place := range t.shown {
+			f := &x.Flows[place]
 			class := ""
 			if f.Tone == watch.Bad {
 				class = ` class="hurts"`

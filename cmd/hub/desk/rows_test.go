@@ -58,7 +58,7 @@ func (d *drawn) draw(t testing.TB, store string) func() string {
 	s := w.Snapshot()
 	return func() string {
 		v := &view{Lang: "zh-CN", Page: "tree", lang: language.Chinese, zone: time.Local, now: time.Now()}
-		v.Data = &treeView{s.Tree(watch.Query{Scopes: []string{""}}), url.Values{}, s.Stores, s.At}
+		v.Data = &treeView{Tree: s.Tree(watch.Query{Scopes: []string{""}}), Query: url.Values{}, Stores: s.Stores, shown: []int{0}, At: s.At}
 		var b bytes.Buffer
 		if err := page.ExecuteTemplate(&b, "frame", v); err != nil {
 			t.Fatal(err)

@@ -18,8 +18,11 @@ func (c *call) watched() *watch.Snapshot { return c.d.o.Watch() }
 // treeView is the tree with what is asked of it.
 type treeView struct {
 	*watch.Tree
-	Query  url.Values
+	Query url.Values
+	// Stores are those into which one of the page's sources comes, shown their places among all.
 	Stores []string
+	shown  []int
+	all    []string
 	At     time.Time
 }
 
@@ -73,7 +76,13 @@ func (c *call) tree() (*treeView, error) {
 	if t == nil {
 		return nil, refusal.New(refusal.Unknown, "ORG_UNKNOWN", "%.80q", q.Get("org"))
 	}
-	return &treeView{t, q, s.Stores, s.At}, nil
+	v := &treeView{Tree: t, Query: q, all: s.Stores, At: s.At}
+	for i, name := range s.Stores {
+		if slices.ContainsFunc(t.Sources, func(x *watch.Source) bool { return !x.Flows[i].Apart }) {
+			v.Stores, v.shown = append(v.Stores, name), append(v.shown, i)
+		}
+	}
+	return v, nil
 }
 
 func loadTree(c *call) (any, error) { return c.tree() }
@@ -99,6 +108,7 @@ type tableRow struct {
 	Stopped        *status.Table
 	Load           *status.Load
 	Shares         []*watch.Laggard // by store; nil where the store has nothing of it
+	waits          bool             // a store into which it comes isn't complete
 }
 
 func (c *call) source() (*sourceView, error) {
@@ -136,7 +146,9 @@ func (c *call) source() (*sourceView, error) {
 	for _, f := range x.Feeds {
 		r := row(f.Table, f.Dataset)
 		for i := range s.Stores {
-			r.Shares = append(r.Shares, s.Share(i, f.Dataset, x.ID))
+			share := s.Share(i, f.Dataset, x.ID)
+			r.Shares = append(r.Shares, share)
+			r.waits = r.waits || !x.Flows[i].Apart && (share == nil || share.Why != "")
 		}
 	}
 	if x.Log != nil {
@@ -194,11 +206,8 @@ func (r *tableRow) rank() int {
 		return 3
 	case r.Load != nil:
 		return 2
-	}
-	for _, s := range r.Shares {
-		if s == nil || s.Why != "" {
-			return 1
-		}
+	case r.waits:
+		return 1
 	}
 	return 0
 }

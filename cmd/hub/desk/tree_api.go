@@ -34,6 +34,7 @@ type flowJSON struct {
 	Lag       *float64 `json:"lag_seconds"`
 	Rate      float64  `json:"rows_per_second"`
 	Behind    *int64   `json:"rows_behind"`
+	Bytes     *int64   `json:"bytes_behind"`
 	CatchUp   *float64 `json:"catch_up_seconds"`
 	Keys      int64    `json:"quarantined_keys"`
 	Anomalies int64    `json:"anomalies_24h"`
@@ -69,9 +70,15 @@ func orgsOf(all []*watch.Org) []*orgJSON {
 func sourceOf(x *watch.Source, stores []string) sourceJSON {
 	out := sourceJSON{Source: x.ID, Org: x.Org.Code, Engine: x.Engine, Agent: x.Agent, State: x.State, Tone: x.Tone.String(), Rate: x.Rate, Lag: known64(x.Lag), Flows: []flowJSON{}}
 	for i, f := range x.Flows {
+		if f.Apart {
+			continue
+		}
 		j := flowJSON{Store: stores[i], State: f.State, Lag: known64(f.Lag), Rate: f.Rate, CatchUp: known64(f.CatchUp), Keys: f.Keys, Anomalies: f.Anomalies, Held: f.Held}
 		if f.Behind >= 0 {
 			j.Behind = &f.Behind
+		}
+		if f.BehindBytes >= 0 {
+			j.Bytes = &f.BehindBytes
 		}
 		out.Flows = append(out.Flows, j)
 	}
@@ -85,7 +92,7 @@ func apiTree(c *call) (any, error) {
 	}
 	sources, states := []sourceJSON{}, map[string]int{}
 	for _, x := range v.Sources {
-		sources = append(sources, sourceOf(x, v.Stores))
+		sources = append(sources, sourceOf(x, v.all))
 	}
 	for _, n := range v.States {
 		states[n.State] = n.N

@@ -119,7 +119,6 @@ var functions = template.FuncMap{
 	"spaces": func(n int) string { return strings.Repeat("\u2003", n) },
 	"tones":  func() []string { return []string{"bad", "wait", "quiet", "good"} },
 	"int64":  func(n int) int64 { return int64(n) },
-	"deref":  func(f *float64) float64 { return *f },
 	"share":  share,
 	"has":    func(list []string, s string) bool { return slices.Contains(list, s) },
 }

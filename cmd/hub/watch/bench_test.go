@@ -14,7 +14,7 @@ import (
 func BenchmarkLook(b *testing.B) {
 	w := &world{now: time.Unix(1_800_000_000, 0), orgs: []catalog.Org{{Code: "33", Path: "33/"}}}
 	var err error
-	if w.w, err = New(Options{Board: w, Register: w, Stores: []Store{{"city", w}}, Now: func() time.Time { return w.now }}); err != nil {
+	if w.w, err = New(Options{Board: w, Register: w, Stores: []Store{{Name: "city", Viewer: w}}, Now: func() time.Time { return w.now }}); err != nil {
 		b.Fatal(err)
 	}
 	for i := range 100 {

@@ -123,8 +123,17 @@ func (s *Snapshot) Complete(org string) []Claim {
 			}
 		}
 		for k, store := range s.Stores {
-			if len(within) > 0 {
-				out = append(out, s.claim(Claim{Dataset: d.name, Org: org, Store: store, Sources: len(within)}, k, within))
+			come := within
+			if s.parts[k] != nil {
+				come = nil
+				for _, sh := range within {
+					if sh.stores[k] != nil || s.comes(k, sh.feed.Path) {
+						come = append(come, sh)
+					}
+				}
+			}
+			if len(come) > 0 {
+				out = append(out, s.claim(Claim{Dataset: d.name, Org: org, Store: store, Sources: len(come)}, k, come))
 			}
 		}
 	}

@@ -25,7 +25,11 @@ func (w *Watch) judge(x *Source, now time.Time) {
 	x.Tone = x.LogTone
 	x.Promised = w.promised(x)
 	log, restarted := &rates[0], false
+	x.Left = -1
 	if x.Log != nil {
+		if left := x.Log.LogLeft; left != nil {
+			x.Left = max(0, *left-max(0, now.Sub(x.Log.Written).Seconds()))
+		}
 		restarted = log.take(x.Log, now)
 		if x.LogTone != Bad || x.State != Silent {
 			x.Rate = log.value
@@ -34,7 +38,11 @@ func (w *Watch) judge(x *Source, now time.Time) {
 	w.unread(x, log, now)
 	for i := range x.Flows {
 		f := &x.Flows[i]
-		f.Behind, f.CatchUp, f.Lag = -1, -1, -1
+		f.Behind, f.BehindBytes, f.CatchUp, f.Lag = -1, -1, -1, -1
+		if f.Apart {
+			f.Tone = Good
+			continue
+		}
 		f.Tone, f.State = toneOf(f.Record, now)
 		if f.Record != nil {
 			r := &rates[1+i]
@@ -123,8 +131,8 @@ func (f *Flow) measure(x *Source, log, r *rate, now time.Time) {
 		return
 	}
 	if f.Record.Position.Compare(x.Log.Position) >= 0 {
-		r.base, r.based = x.Log.Rows-f.Record.Rows, true
-		f.Behind, f.CatchUp = 0, 0
+		r.base, r.based, r.rows0, r.bytes0 = x.Log.Rows-f.Record.Rows, true, x.Log.Rows, x.Log.Bytes
+		f.Behind, f.BehindBytes, f.CatchUp = 0, 0, 0
 		if x.Log.State == "streaming" && !x.Log.Stale(now) { // else there may be more at the source
 			f.Lag = max(0, f.Lag)
 		}
@@ -134,6 +142,9 @@ func (f *Flow) measure(x *Source, log, r *rate, now time.Time) {
 	f.Lag = max(f.Lag, 0) + max(0, now.Sub(r.moved).Seconds()-f.Record.Within)
 	if r.based {
 		f.Behind = max(0, x.Log.Rows-f.Record.Rows-r.base)
+		if rows, bytes := x.Log.Rows-r.rows0, x.Log.Bytes-r.bytes0; rows > 0 && bytes > 0 { // as wide as those that have come since
+			f.BehindBytes = int64(float64(f.Behind) * float64(bytes) / float64(rows))
+		}
 		if gain := r.value - log.value; gain > 0 {
 			f.CatchUp = float64(f.Behind) / gain
 		}

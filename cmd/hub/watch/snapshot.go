@@ -45,6 +45,7 @@ type Snapshot struct {
 	Sources []*Source
 
 	orgs    map[string]*Org // by code
+	parts   [][]string      // by store, the paths of its orgs; nil for all
 	sources map[string]*Source
 	known   *known
 	claims  sync.Map // of Complete, by org
@@ -97,6 +98,9 @@ type Source struct {
 	// Lag is the longest of the stores in seconds, -1 if nothing is known; Promised the lag
 	// beyond which the source is late.
 	Lag, Promised float64
+	// Left is after how many seconds something of the source's log will be lost unread, -1 if no
+	// bound is known. It runs on after its agent has stopped or fallen silent.
+	Left float64
 	// Unread is since when, as far as is known, its agent has tried in vain to read it; zero
 	// unless it does.
 	Unread time.Time
@@ -126,11 +130,14 @@ func (x *Source) CatchUp() float64 {
 // Flow is a source's way into one store.
 type Flow struct {
 	Record *status.Record // nil if no worker has reported
-	Tone   Tone
-	State  string
-	Rate   float64 // rows per second into the store
-	// Behind are the rows that the log has and the store hasn't; -1 while it isn't known.
-	Behind int64
+	// Apart says that the source doesn't come into this store, so that nothing is expected.
+	Apart bool
+	Tone  Tone
+	State string
+	Rate  float64 // rows per second into the store
+	// Behind are the rows that the log has and the store hasn't, BehindBytes about how many
+	// bytes of the log they are before compression; -1 while it isn't known.
+	Behind, BehindBytes int64
 	// CatchUp is when that will be done at the present rates, in seconds; -1 if never or unknown.
 	CatchUp float64
 	// Lag is from the commit at the source to that in the store, in seconds; -1 if unknown.
@@ -174,6 +181,8 @@ type rate struct {
 	at      event.Position
 	base    int64 // rows of the log less those of the store when both had the same position
 	based   bool
+	rows0   int64 // rows and bytes of the log at that moment
+	bytes0  int64
 	unread  time.Time // of a source: when it was first seen that it can't be read
 }
 
@@ -219,7 +228,7 @@ func (w *Watch) snapshot() *Snapshot {
 	at := map[string]int{}
 	for i, st := range w.o.Stores {
 		at[st.Name] = i
-		s.Stores = append(s.Stores, st.Name)
+		s.Stores, s.parts = append(s.Stores, st.Name), append(s.parts, s.pathsOf(st.Orgs))
 		text := ""
 		if err := m.stores[i].err; err != nil {
 			text = err.Error()
@@ -272,6 +281,9 @@ func (w *Watch) finish(s *Snapshot) {
 	}
 	s.Sources = make([]*Source, 0, len(s.sources))
 	for _, x := range s.sources {
+		for i := range x.Flows {
+			x.Flows[i].Apart = x.Flows[i].Record == nil && !s.comes(i, x.Org.Path)
+		}
 		w.judge(x, s.At)
 		s.Sources = append(s.Sources, x)
 	}
@@ -287,6 +299,23 @@ func (w *Watch) finish(s *Snapshot) {
 		return cmp.Or(strings.Compare(a.Store, b.Store), strings.Compare(a.Org, b.Org), strings.Compare(a.Program, b.Program))
 	})
 	s.add()
+}
+
+// pathsOf gives the paths of orgs; nil for none. What the tree doesn't have has nothing below it.
+func (s *Snapshot) pathsOf(codes []string) (paths []string) {
+	for _, code := range codes {
+		path := ""
+		if o := s.orgs[code]; o != nil {
+			path = o.Path
+		}
+		paths = append(paths, path)
+	}
+	return paths
+}
+
+// comes reports whether sources of an org come into a store.
+func (s *Snapshot) comes(store int, path string) bool {
+	return s.parts[store] == nil || slices.ContainsFunc(s.parts[store], func(part string) bool { return part != "" && catalog.Within(path, part) })
 }
 
 // source gives a source, made if need be.

@@ -32,6 +32,8 @@ type Viewer interface {
 type Store struct {
 	Name   string
 	Viewer Viewer
+	// Orgs are those of which, with all below them, sources come into the store; empty for all.
+	Orgs []string
 }
 
 // Register is the tree and what is registered in it: the hub's state.

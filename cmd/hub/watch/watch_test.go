@@ -50,7 +50,7 @@ func newWorld(t *testing.T) *world {
 		{Code: "330108", Parent: "3301", Name: "滨江区", Kind: catalog.District, Path: "33/3301/330108/"},
 		{Code: "3302", Parent: "33", Name: "宁波市", Kind: catalog.City, Path: "33/3302/"}}}
 	var err error
-	if w.w, err = New(Options{Board: w, Register: w, Stores: []Store{{"city", w}}, Now: func() time.Time { return w.now }}); err != nil {
+	if w.w, err = New(Options{Board: w, Register: w, Stores: []Store{{Name: "city", Viewer: w}}, Now: func() time.Time { return w.now }}); err != nil {
 		t.Fatal(err)
 	}
 	return w
@@ -186,17 +186,17 @@ func TestFigures(t *testing.T) {
 	step := func(seconds int, log, store uint64, logRows, storeRows int64) *Flow {
 		t.Helper()
 		w.now = w.now.Add(time.Duration(seconds) * time.Second)
-		w.say(status.OfSource, id, "streaming", log, logRows)
+		w.say(status.OfSource, id, "streaming", log, logRows).Bytes = 20 * logRows
 		w.say(status.OfStore, id, "applying", store, storeRows)
 		return &w.look(t).Source([]string{""}, id).Flows[0]
 	}
-	if f := step(0, 20, 10, 1000, 5); f.Behind != -1 || f.CatchUp != -1 {
+	if f := step(0, 20, 10, 1000, 5); f.Behind != -1 || f.BehindBytes != -1 || f.CatchUp != -1 {
 		t.Errorf("a backlog that nobody can know: %+v", f)
 	}
-	if f := step(2, 30, 30, 2000, 905); f.Behind != 0 || f.CatchUp != 0 || f.Rate != 450 {
+	if f := step(2, 30, 30, 2000, 905); f.Behind != 0 || f.BehindBytes != 0 || f.CatchUp != 0 || f.Rate != 450 {
 		t.Errorf("at the same place: %+v", f)
 	}
-	if f := step(2, 40, 35, 3000, 1205); f.Behind != 700 || f.CatchUp != -1 || f.Tone != Good {
+	if f := step(2, 40, 35, 3000, 1205); f.Behind != 700 || f.BehindBytes != 14_000 || f.CatchUp != -1 || f.Tone != Good {
 		t.Errorf("falling behind: %+v", f)
 	}
 	if f := step(2, 41, 36, 3100, 1705); f.Behind != 300 || f.CatchUp != 1.5 {
@@ -205,7 +205,7 @@ func TestFigures(t *testing.T) {
 	if f := step(100, 42, 36, 3200, 1705); f.Lag != 90 || f.Tone != Bad || f.State != Late {
 		t.Errorf("stuck: %+v", f)
 	}
-	if f := step(2, 50, 37, 3300, 7); f.Behind != -1 {
+	if f := step(2, 50, 37, 3300, 7); f.Behind != -1 || f.BehindBytes != -1 {
 		t.Errorf("after a restart of the worker: %+v", f)
 	}
 	if x := w.w.Snapshot().Source([]string{""}, id); x.Rate != 50 {
@@ -216,7 +216,12 @@ func TestFigures(t *testing.T) {
 		t.Errorf("rows of a halted table wait: %+v", f)
 	}
 	w.troubles = nil
+	left := 100.0
+	w.say(status.OfSource, id, "streaming", 51, 3400).LogLeft = &left
 	w.now = w.now.Add(time.Minute)
+	if x := w.look(t).Source([]string{""}, id); x.Left != 40 {
+		t.Errorf("its log is kept for %v s", x.Left)
+	}
 	if x := w.look(t).Source([]string{""}, id); x.Tone != Bad || x.State != Silent || x.Rate != 0 {
 		t.Errorf("silent: %+v", x)
 	}
@@ -313,6 +318,39 @@ func TestTree(t *testing.T) {
 	}
 	if got := s.Source([]string{""}, "3302-quiet"); got.State != Unheard || got.Tone != Wait {
 		t.Errorf("a source that nobody has heard of: %+v", got)
+	}
+}
+
+// TestStoresOfCities: nothing is expected of a source in the store of another city: it isn't
+// unheard of there, and holds nothing back; what such a store has nevertheless counts.
+func TestStoresOfCities(t *testing.T) {
+	w := newWorld(t)
+	var err error
+	if w.w, err = New(Options{Board: w, Register: w, Stores: []Store{{"city", w, []string{"3301"}}, {"ningbo", &world{}, []string{"3302", "gone"}}}, Now: func() time.Time { return w.now }}); err != nil {
+		t.Fatal(err)
+	}
+	a, b := w.feed("330106", "a", "student", catalog.Authoritative), w.feed("3302", "b", "student", catalog.Authoritative)
+	w.has("student", a, 5*time.Second, "")
+	for _, id := range []string{a, b} {
+		w.say(status.OfSource, id, "streaming", 5, 5)
+	}
+	w.say(status.OfStore, a, "applying", 5, 5)
+	s := w.look(t)
+	x, y := s.Source([]string{""}, a), s.Source([]string{""}, b)
+	if x.Tone != Good || x.Flows[0].Apart || !x.Flows[1].Apart || y.State != Unheard || !y.Flows[0].Apart || y.Flows[1].Apart {
+		t.Errorf("%+v, %+v", x, y)
+	}
+	if got := s.Complete("33"); len(got) != 2 || got[0].Until == nil || got[0].Sources != 1 || got[1].Until != nil || len(got[1].Behind) != 1 || got[1].Behind[0].Source != b {
+		t.Errorf("%+v", got)
+	}
+	if got := s.Complete("3301"); len(got) != 1 || got[0].Store != "city" {
+		t.Errorf("a city's own: %+v", got)
+	}
+	w.say(status.OfStore, b, "applying", 5, 5) // by a worker of the other city
+	w.has("student", b, time.Hour, "gap")
+	s = w.look(t)
+	if got := s.Complete("33"); s.Source([]string{""}, b).Flows[0].Apart || got[0].Sources != 2 || len(got[0].Behind) != 1 {
+		t.Errorf("%+v", got)
 	}
 }
 

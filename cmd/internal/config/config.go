@@ -247,6 +247,7 @@ var keys = map[string][]string{
 	"Verifying": {"every", "tables", "repair"},
 	"Loading":   {"rows_per_second", "quiet_hours", "time_zone"},
 	"StoreDB":   {"name", "host", "port", "database", "user", "password_file", "password_env", "tls", "schema", "target", "evolution", "datasets"},
+	"HubStore":  {"name", "host", "port", "database", "user", "password_file", "password_env", "tls", "schema", "target", "evolution", "datasets", "orgs"},
 	"Layout":    {"target", "key", "evolution"},
 }
 

@@ -16,10 +16,10 @@ import (
 
 // Hub is the file of `tributary hub`.
 type Hub struct {
-	HTTP   string    `yaml:"http"`
-	Log    Log       `yaml:"log"`
-	Orgs   []string  `yaml:"orgs"`
-	Stores []StoreDB `yaml:"stores"`
+	HTTP   string     `yaml:"http"`
+	Log    Log        `yaml:"log"`
+	Orgs   []string   `yaml:"orgs"`
+	Stores []HubStore `yaml:"stores"`
 	// Accounts is "required" (the default: whoever comes logs in) or "none": a page of
 	// states for whoever may use the machine, on loopback only.
 	Accounts string `yaml:"accounts"`
@@ -43,6 +43,14 @@ type Hub struct {
 	Partitions int `yaml:"partitions"`
 	// Alarms are the bounds of alarms and where messages about them go.
 	Alarms Alarms `yaml:"alarms"`
+}
+
+// HubStore is a store that the hub looks at.
+type HubStore struct {
+	StoreDB `yaml:",inline"`
+	// Orgs are those of the tree of which, with all below them, sources come into the store;
+	// empty for all.
+	Orgs []string `yaml:"orgs"`
 }
 
 // Alarms tunes the hub's alarms.
@@ -164,6 +172,11 @@ func (h *Hub) Check() error {
 			all = append(all, wrong(fmt.Sprintf("%s.name %q", where, s.Name), nameTwice))
 		}
 		seen[s.Name] = true
+		for _, o := range s.Orgs {
+			if !orgCode.MatchString(o) {
+				all = append(all, wrong(fmt.Sprintf("%s.orgs %q", where, o), codeChars))
+			}
+		}
 		all = append(all, s.checkStore(where))
 	}
 	all = append(all, h.Alarms.check())

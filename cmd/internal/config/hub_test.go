@@ -33,6 +33,8 @@ func TestHub(t *testing.T) {
 		"org with a slash": {"330106", "33/01", "orgs"},
 		"unknown key":      {"stores:", "store:", `nearest known one is "stores"`},
 		"unknown in store": {"name: province", "nmae: province", `nearest known one is "name"`},
+		"a city's store":   {"name: province", "name: province, orgs: [\"3301\"]", ""},
+		"a store's slash":  {"name: province", "name: province, orgs: [33/01]", `stores[1].orgs "33/01"`},
 		"a mirror":         {"name: province", "name: province, target: mirror", ""},
 		"single datasets":  {"name: province", "name: province, datasets: {log: {target: mirror}, person: {key: contract}}", ""},
 		"rules":            {"name: province", "name: province, evolution: halt, datasets: {log: {evolution: ignore}}", ""},
