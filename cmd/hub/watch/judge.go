@@ -121,8 +121,9 @@ func (w *Watch) promised(x *Source) float64 {
 }
 
 // measure says how far behind the log a store is with a source. The two programs count rows
-// each from their own start, so that the difference means something only since both stood at
-// the same position.
+// each from their own start, so that the difference means something only once it is known what
+// both counted up to the same position: exactly when both stand there, else within what came
+// between two records of the agent. A busy source's never meet.
 func (f *Flow) measure(x *Source, log, r *rate, now time.Time) {
 	if l := f.Record.Lag.SourceStore; l != nil {
 		f.Lag = l.P99
@@ -130,8 +131,19 @@ func (f *Flow) measure(x *Source, log, r *rate, now time.Time) {
 	if x.Log == nil || x.Log.Position.IsZero() {
 		return
 	}
+	beyond := x.Log.Rows - f.Record.Rows
+	switch where := f.Record.Position.Compare(x.Log.Position); {
+	case where == 0:
+		r.based = false
+		r.bound(beyond, beyond, x.Log)
+	case where > 0 && r.based: // the worker has spoken later
+		r.bound(beyond, max(beyond, r.most), x.Log)
+	case where > 0:
+		r.bound(beyond, beyond, x.Log)
+	case where < 0 && !log.before.IsZero() && f.Record.Position.Compare(log.before) >= 0:
+		r.bound(log.had-f.Record.Rows, beyond, x.Log)
+	}
 	if f.Record.Position.Compare(x.Log.Position) >= 0 {
-		r.base, r.based, r.rows0, r.bytes0 = x.Log.Rows-f.Record.Rows, true, x.Log.Rows, x.Log.Bytes
 		f.Behind, f.BehindBytes, f.CatchUp = 0, 0, 0
 		if x.Log.State == "streaming" && !x.Log.Stale(now) { // else there may be more at the source
 			f.Lag = max(0, f.Lag)
@@ -141,7 +153,7 @@ func (f *Flow) measure(x *Source, log, r *rate, now time.Time) {
 	// What waits has come after the store has last moved, or it would have moved on.
 	f.Lag = max(f.Lag, 0) + max(0, now.Sub(r.moved).Seconds()-f.Record.Within)
 	if r.based {
-		f.Behind = max(0, x.Log.Rows-f.Record.Rows-r.base)
+		f.Behind = max(0, beyond-r.least-(r.most-r.least)/2)
 		if rows, bytes := x.Log.Rows-r.rows0, x.Log.Bytes-r.bytes0; rows > 0 && bytes > 0 { // as wide as those that have come since
 			f.BehindBytes = int64(float64(f.Behind) * float64(bytes) / float64(rows))
 		}

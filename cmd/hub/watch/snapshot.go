@@ -179,21 +179,25 @@ type rate struct {
 	value   float64
 	moved   time.Time // when the position was last seen to move
 	at      event.Position
-	base    int64 // rows of the log less those of the store when both had the same position
-	based   bool
-	rows0   int64 // rows and bytes of the log at that moment
-	bytes0  int64
-	unread  time.Time // of a source: when it was first seen that it can't be read
+	// before is where the record before the newest stood, of the same run, with its rows.
+	before event.Position
+	had    int64
+	// least and most bound the rows of the log less those of the store at the same position.
+	least, most int64
+	based       bool
+	rows0       int64 // rows and bytes of the log when that was found
+	bytes0      int64
+	unread      time.Time // of a source: when it was first seen that it can't be read
 }
 
 // take notes a record. restarted says that the counter has begun anew.
 func (r *rate) take(rec *status.Record, now time.Time) (restarted bool) {
 	if restarted = rec.Rows < r.rows; restarted {
-		r.rows, r.written, r.value = 0, time.Time{}, 0
+		r.rows, r.written, r.value, r.before = 0, time.Time{}, 0, event.Position{}
 	}
 	if d := rec.Written.Sub(r.written); d > 0 {
 		if !r.written.IsZero() {
-			r.value = float64(rec.Rows-r.rows) / d.Seconds()
+			r.value, r.before, r.had = float64(rec.Rows-r.rows)/d.Seconds(), r.at, r.rows
 		}
 		r.rows, r.written = rec.Rows, rec.Written
 	}
@@ -201,6 +205,17 @@ func (r *rate) take(rec *status.Record, now time.Time) (restarted bool) {
 		r.at, r.moved = rec.Position, now
 	}
 	return restarted
+}
+
+// bound notes between which numbers the rows of the log are beyond those of the store at the
+// same position, which stays the same while both run. Bounds that don't fit those before
+// replace them.
+func (r *rate) bound(least, most int64, log *status.Record) {
+	if !r.based || least > r.most || most < r.least {
+		r.least, r.most, r.based, r.rows0, r.bytes0 = least, most, true, log.Rows, log.Bytes
+		return
+	}
+	r.least, r.most = max(r.least, least), min(r.most, most)
 }
 
 // ratesOf gives those of a source.

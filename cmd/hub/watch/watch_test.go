@@ -227,6 +227,24 @@ func TestFigures(t *testing.T) {
 	}
 }
 
+// TestBusy: of a source that is written all the time both ends never stand at the same place. Its
+// backlog is known within what came between two words of its agent, and better with each.
+func TestBusy(t *testing.T) {
+	w := newWorld(t)
+	const id, ahead = "330106-a", 4321 // the agent had counted so many before the worker began
+	for i, slack := range []int64{0, 500, 500, 250, 250, 250, 100} {
+		w.now = w.now.Add(2 * time.Second)
+		at := uint64(1000 * (i + 1)) // a row each
+		lacks := []uint64{300, 600, 100, 300, 700, 800, 50}[i]
+		w.say(status.OfSource, id, "streaming", at, int64(at)+ahead)
+		w.say(status.OfStore, id, "applying", at-lacks, int64(at-lacks))
+		f := &w.look(t).Source([]string{""}, id).Flows[0]
+		if off := f.Behind - int64(lacks); i == 0 && f.Behind != -1 || i > 0 && max(off, -off) > slack {
+			t.Errorf("%d: %d rows behind, which are %d", i, f.Behind, lacks)
+		}
+	}
+}
+
 // TestUnread: of a source that can't be read nobody knows how late it is, but since when; a hub
 // that starts anew knows it from the stores.
 func TestUnread(t *testing.T) {
