@@ -2,6 +2,7 @@ package desk
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tributary-cdc/tributary/cmd/hub/account"
@@ -52,6 +53,8 @@ type alarmView struct {
 	Now  time.Time
 	// Behind are its sources as they are now.
 	Behind []*watch.Source
+	// Source is the one that it is about; empty if it is about something else.
+	Source string
 }
 
 // Silenced reports whether no messages are sent now because somebody has said so.
@@ -77,6 +80,9 @@ func loadAlarm(c *call) (any, error) {
 	}
 	v := &alarmView{Alarm: a, Words: alarm.WordsOf(a.Kind, a.Code, c.lang), Mine: a.Closed == nil && c.session.May(account.Tend, a.Path), Now: c.d.o.Now()}
 	s := c.watched()
+	if id, ok := strings.CutPrefix(a.Object, "source "); ok && s.Source(scopes, id) != nil {
+		v.Source = id
+	}
 	for _, id := range a.Sources {
 		if x := s.Source(scopes, id); x != nil {
 			v.Behind = append(v.Behind, x)

@@ -16,6 +16,7 @@ import (
 	"github.com/tributary-cdc/tributary/cmd/hub/account"
 	"github.com/tributary-cdc/tributary/cmd/hub/refusal"
 	"github.com/tributary-cdc/tributary/cmd/hub/state"
+	"github.com/tributary-cdc/tributary/cmd/hub/watch"
 	"github.com/tributary-cdc/tributary/cmd/internal/language"
 	"github.com/tributary-cdc/tributary/schema/catalog"
 )
@@ -68,6 +69,10 @@ func (c *call) view(name string) *view {
 		other = language.English
 	}
 	v := &view{Lang: c.lang.Tag(), OtherLang: other.Tag(), Page: name, Me: c.session, Form: c.formSecret(), Query: c.r.URL.Query(), lang: c.lang, now: c.d.o.Now(), zone: c.d.o.Shifts.Zone}
+	if c.session != nil {
+		seen, s := c.session.Scopes(account.See), c.watched()
+		v.orgs = func(code string) *watch.Org { return s.Org(seen, code) }
+	}
 	q := c.r.URL.Query()
 	q.Set("lang", v.OtherLang)
 	path := c.r.URL.Path

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -128,6 +129,18 @@ func testPages(t *testing.T, db servers.DB) {
 			}
 		}
 	}
+	about := alarm.Alarm{Kind: alarm.Lag, Object: "source 330106-xueji", Org: "330106", Path: w.look().Org([]string{""}, "330106").Path}
+	if err := w.state.KeepAlarms(t.Context(), []alarm.Alarm{about}); err != nil {
+		t.Fatal(err)
+	}
+	all, err := w.state.Alarms(t.Context(), []string{""})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := slices.IndexFunc(all, func(a state.Alarm) bool { return a.Object == about.Object })
+	if _, page, _ := w.person("sees", account.Grant{Role: account.Viewer}).do(http.MethodGet, fmt.Sprintf("/alarms/%d", all[at].ID), nil); !strings.Contains(page, `href="/sources/330106-xueji"`) || !strings.Contains(page, "西湖区 330106") {
+		t.Error("an alarm doesn't lead to its source, or doesn't name its org")
+	}
 	viewer := w.person("viewer", account.Grant{Role: account.Viewer, Org: "3302"})
 	for path, want := range map[string]int{"/accounts": http.StatusForbidden, "/audit": http.StatusForbidden, fmt.Sprintf("/requests/%d", pending): http.StatusNotFound, "/requests": http.StatusOK, "/requests/x": http.StatusNotFound, "/": http.StatusOK, "/api/status": http.StatusOK} {
 		if status, page, _ := viewer.do(http.MethodGet, path, nil); status != want || strings.Contains(page, "330108") {
@@ -189,8 +202,8 @@ func testBrowser(t *testing.T, db servers.DB) {
 	}{{"zh desk day", "zh-CN", 1280, 800, false}, {"en phone night", "en", 390, 844, true}} {
 		v := browser.Open(t, chromium, view.width, view.height, view.dark)
 		login(v, view.name, view.lang, "boss", "/")
-		for page, has := range map[string]string{"/requests": "330108-renshi", fmt.Sprintf("/requests/%d", pending): "a_table_with", fmt.Sprintf("/requests/%d", pending-2): "330108-part", "/invitations": "330106", "/orgs": "<script>alert(1)</script>", "/accounts": "boss", "/me": "boss",
-			"/tree": "330106-xueji", "/tree?org=330106": "330106-xueji", "/sources/330106-xueji": "SLOT_LOST", "/sources/330106-xueji/timeline": "SLOT_LOST", "/orgs/330106/history": "西湖区", "/report": "330106-s", "/calendar": "07:00", "/complete": "330108-xueji", "/alarms": "330106-s", fmt.Sprintf("/alarms/%d", opened): "gap of 330106"} {
+		for page, has := range map[string]string{"/requests": "330108-renshi", fmt.Sprintf("/requests/%d", pending): "a_table_with", fmt.Sprintf("/requests/%d", pending-2): "330108-part", "/invitations": "330106", "/orgs": "<script>alert(1)</script>", "/accounts": "西湖区 330106", "/me": "boss",
+			"/tree": "330106-xueji", "/tree?org=330106": "330106-xueji", "/sources/330106-xueji": "SLOT_LOST", "/sources/330106-xueji/timeline": "SLOT_LOST", "/orgs/330106/history": "西湖区", "/report": "330106-s", "/calendar": "西湖区 330106", "/complete": "330108-xueji", "/alarms": "330106-s", fmt.Sprintf("/alarms/%d", opened): "gap of 330106"} {
 			look(v, view.name+" "+page, view.lang, page, has)
 		}
 		logout(v)

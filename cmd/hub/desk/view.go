@@ -37,12 +37,23 @@ type view struct {
 	Query                     url.Values
 
 	lang language.Language
+	orgs func(code string) *watch.Org // those that the reader may see
 	now  time.Time
 	zone *time.Location // of all times
 }
 
 // T gives a text.
 func (v *view) T(key string) string { return text(key, v.lang) }
+
+// Org gives an org's name with its code, or the code alone of one that the reader doesn't see.
+func (v *view) Org(code string) string {
+	if v.orgs != nil {
+		if o := v.orgs(code); o != nil && o.Name != "" {
+			return o.Name + " " + code
+		}
+	}
+	return code
+}
 
 // May reports whether the reader's roles allow an act anywhere.
 func (v *view) May(act string) bool {
