@@ -142,21 +142,32 @@ func classify(err error) error {
 	return err
 }
 
-// route is classify for a request that is sent to a partition's leader. Without
-// metadata, e.g. after the connections were closed and before a broker answers
-// again, the client reports every topic as not found; only metadata of a broker
-// can say that.
-func (c *Client) route(ctx context.Context, topic string, err error) error {
+// route is classify for a request that is sent to a partition's leader. The client, whose
+// metadata may be a second old or missing, e.g. after the connections were closed and before
+// a broker answers again, then says by itself that there is no such topic. Only metadata that
+// a broker sends after that counts.
+func (c *Client) route(ctx context.Context, p log.Partition, err error) error {
 	err = classify(err)
 	if !errors.Is(err, log.ErrUnknownTopic) || errors.Is(err, kafkago.UnknownTopicOrPartition) {
 		return err
 	}
-	res, merr := c.raw.Metadata(ctx, &kafkago.MetadataRequest{Topics: []string{topic}})
+	old := c.transport
+	t := &kafkago.Transport{ClientID: old.ClientID, Dial: old.Dial, DialTimeout: old.DialTimeout, SASL: old.SASL, MetadataTopics: []string{p.Topic}}
+	defer t.CloseIdleConnections()
+	res, merr := (&kafkago.Client{Addr: c.raw.Addr, Transport: t}).Metadata(ctx, &kafkago.MetadataRequest{Topics: []string{p.Topic}})
 	if merr != nil || len(res.Brokers) == 0 {
-		return fmt.Errorf("%w: no metadata for topic %s", log.ErrUnavailable, topic)
+		return fmt.Errorf("%w: no metadata for topic %s", log.ErrUnavailable, p.Topic)
+	}
+	for _, topic := range res.Topics {
+		if topic.Name == p.Topic && topic.Error == nil && int(p.Index) < len(topic.Partitions) {
+			return fmt.Errorf("%w: %w: %s has just been made", log.ErrUnavailable, errNotSent, p)
+		}
 	}
 	return err
 }
+
+// errNotSent: the client didn't know yet where to send the request.
+var errNotSent = errors.New("not sent")
 
 // isNoTopic recognises the client's routing errors, which have no type.
 func isNoTopic(err error) bool { return strings.Contains(err.Error(), "topic not found") }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	kafkago "github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -219,6 +220,32 @@ func TestAttack17TopicRecreated(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
+	})
+}
+
+// TestTopicMadeAfterItWasMissed: a client that has just learned that a topic doesn't exist
+// uses it as soon as somebody else has made it.
+func TestTopicMadeAfterItWasMissed(t *testing.T) {
+	contract(t, func(t *testing.T, b backend) {
+		c := b.ready(t)
+		p := b.producer(c)
+		open(t, p)
+		servers.DeleteTopic(t, b.addr, b.changes.Topic)
+		err := eventually(t, func() error {
+			_, err := p.Append(t.Context(), records("a"))
+			if errors.Is(err, log.ErrUnknownTopic) && !errors.Is(err, kafkago.UnknownTopicOrPartition) {
+				return nil // the client says so by itself
+			}
+			return fmt.Errorf("append to a deleted topic: %w", err)
+		}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := c.Fetcher(b.changes, 0).Bounds(t.Context()); !errors.Is(err, log.ErrUnknownTopic) {
+			t.Errorf("bounds of a deleted topic: %v", err)
+		}
+		servers.CreateTopic(t, b.addr, b.changes.Topic, map[string]string{"message.timestamp.type": "LogAppendTime"})
+		appendAll(t, p, "b")
 	})
 }
 

@@ -42,7 +42,7 @@ func (f *Fetcher) Bounds(ctx context.Context) (first, end log.Offset, err error)
 		f.p.Topic: {kafkago.FirstOffsetOf(int(f.p.Index)), kafkago.LastOffsetOf(int(f.p.Index))},
 	}})
 	if err != nil {
-		return 0, 0, fmt.Errorf("list offsets of %s: %w", f.p, f.c.route(rctx, f.p.Topic, err))
+		return 0, 0, fmt.Errorf("list offsets of %s: %w", f.p, f.c.route(rctx, f.p, err))
 	}
 	for _, po := range res.Topics[f.p.Topic] {
 		if po.Partition != int(f.p.Index) {
@@ -70,7 +70,7 @@ func (f *Fetcher) Fetch(ctx context.Context, from log.Offset, wait time.Duration
 	req := &rawFetch{p: f.p, from: from, max: f.max, wait: wait, buf: f.wire}
 	res, err := f.c.transport.RoundTrip(rctx, f.c.raw.Addr, req)
 	if err != nil {
-		return nil, fmt.Errorf("fetch %s from %d: %w", f.p, from, f.c.route(rctx, f.p.Topic, err))
+		return nil, fmt.Errorf("fetch %s from %d: %w", f.p, from, f.c.route(rctx, f.p, err))
 	}
 	answer := res.(*rawAnswer)
 	f.wire = answer.frame
@@ -346,7 +346,7 @@ func (c *Client) put(ctx context.Context, p log.Partition, r *log.Records) (log.
 		if err == nil {
 			return o, nil
 		}
-		err = fmt.Errorf("put to %s: %w", p, c.route(ctx, p.Topic, err))
+		err = fmt.Errorf("put to %s: %w", p, c.route(ctx, p, err))
 		if !errors.Is(err, log.ErrUnavailable) {
 			return 0, err
 		}

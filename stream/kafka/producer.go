@@ -121,7 +121,7 @@ func (p *Producer) Append(ctx context.Context, r *log.Records) (log.Offset, erro
 			p.sequence = int32((int64(p.sequence) + int64(r.Count())) & (1<<31 - 1))
 			return base, nil
 		}
-		err = fmt.Errorf("append %d records to %s: %w", r.Count(), p.o.Partition, p.c.route(ctx, p.o.Partition.Topic, err))
+		err = fmt.Errorf("append %d records to %s: %w", r.Count(), p.o.Partition, p.c.route(ctx, p.o.Partition, err))
 		if !errors.Is(err, log.ErrUnavailable) || ctx.Err() != nil {
 			return 0, err
 		}
@@ -134,10 +134,11 @@ func (p *Producer) Append(ctx context.Context, r *log.Records) (log.Offset, erro
 	}
 }
 
-// refusedAsIs reports an answer of the broker, which then has not written the batch.
+// refusedAsIs reports an answer of the broker, which then has not written the batch, or that
+// it was never asked.
 func refusedAsIs(err error) bool {
 	var ke kafkago.Error
-	return errors.As(err, &ke) && ke != kafkago.RequestTimedOut && ke != kafkago.NotEnoughReplicasAfterAppend
+	return errors.Is(err, errNotSent) || errors.As(err, &ke) && ke != kafkago.RequestTimedOut && ke != kafkago.NotEnoughReplicasAfterAppend
 }
 
 func (p *Producer) send(ctx context.Context, buf []byte) (log.Offset, error) {
