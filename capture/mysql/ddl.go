@@ -16,7 +16,7 @@ import (
 // statement makes the version, see definitions; a table stops whose statement isn't understood.
 
 // dropped is the code of a table that doesn't exist any more.
-const dropped = "TABLE_DROPPED"
+const dropped = event.CodeDropped
 
 // described reports whether the log describes a table; if nothing of it was read yet,
 // whether the server's setting says so.

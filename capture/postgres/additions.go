@@ -11,7 +11,6 @@ import (
 
 	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/capture/snapshot"
-	"github.com/tributary-cdc/tributary/stream/event"
 )
 
 // Add implements snapshot.Adder.
@@ -66,7 +65,7 @@ func (r *Reader) leave(table string) {
 	}
 	delete(r.state.Shapes, table)
 	delete(r.suspects, table)
-	r.state.Stopped = slices.DeleteFunc(r.state.Stopped, func(s event.TableStop) bool { return s.Table == table })
+	r.unstop(table)
 	for id, old := range r.relations {
 		if old.said.Namespace+"."+old.said.Name == name {
 			r.relations[id] = &relation{name: name, said: old.said}

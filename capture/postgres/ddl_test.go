@@ -197,6 +197,7 @@ func testTables(t *testing.T, g *rig) {
 	run(t, g.sql, `DROP TABLE s`)
 	g.halts("s", "TABLE_DROPPED")
 	run(t, g.sql, `CREATE TABLE s (id int PRIMARY KEY)`)
+	g.halts("s", "TABLE_UNPUBLISHED") // it is there again
 	run(t, g.sql, `ALTER PUBLICATION "`+publication+`" ADD TABLE s`)
 	run(t, g.sql, `INSERT INTO s VALUES (4)`)
 	g.meets("s altered, the publication has got it, reread true, resumed true", "s id int32: 4")

@@ -67,7 +67,7 @@ func (rel *relation) says(m *pgoutput.Msg) bool {
 func (r *Reader) announce(ctx context.Context, m *pgoutput.Msg) (*relation, error) {
 	old := r.relations[m.RelationID]
 	name := m.Namespace + "." + m.Name
-	if stop := r.state.stopOf(r.o.Database + "." + name); stop != nil && stop.Code != dropped {
+	if stop := r.state.stopOf(r.o.Database + "." + name); stop != nil && !left(stop) {
 		return &relation{said: kept(m), stop: stop}, nil
 	}
 	asked := r.wanted(name)

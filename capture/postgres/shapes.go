@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -256,9 +257,15 @@ func (r *Reader) due() bool {
 	return false
 }
 
-// missing stops tables that the catalogue hasn't got any more, once the stream is behind
-// all that was written to them.
+// missing stops tables that the publication hasn't got any more, once the stream is behind
+// all that was written to them. Of those that had stopped it sees whether they are there.
 func (r *Reader) missing(ctx context.Context, now map[string]*found) error {
+	var away []string
+	for i := range r.state.Stopped {
+		if left(&r.state.Stopped[i]) {
+			away = append(away, r.state.Stopped[i].Table)
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(r.state.Shapes)) {
 		if now[name] != nil {
 			delete(r.leaving, name)
@@ -278,19 +285,61 @@ func (r *Reader) missing(ctx context.Context, now map[string]*found) error {
 		delete(r.leaving, name)
 		delete(r.state.Shapes, name)
 		if r.state.stopOf(name) == nil {
-			r.halt(&event.TableStop{Table: name, Code: dropped, Reason: "the table was dropped or renamed, or left the publication " + r.o.Publication})
+			away = append(away, name)
+		}
+	}
+	return r.stopAway(ctx, away)
+}
+
+// unpublished is the code of a table that is there, and whose changes don't come.
+const unpublished = "TABLE_UNPUBLISHED"
+
+// left reports whether a table has stopped because the publication hasn't got it.
+func left(stop *event.TableStop) bool {
+	return stop.Code == event.CodeDropped || stop.Code == unpublished
+}
+
+// stopAway stops tables that the publication hasn't got, by whether they are there.
+func (r *Reader) stopAway(ctx context.Context, tables []string) error {
+	if len(tables) == 0 {
+		return nil
+	}
+	var schemas, names []string
+	for _, table := range tables {
+		schema, name, _ := strings.Cut(strings.TrimPrefix(table, r.o.Database+"."), ".")
+		schemas, names = append(schemas, schema), append(names, name)
+	}
+	rows, err := r.sql.Query(ctx, `SELECT n.nspname || '.' || c.relname FROM unnest($1::text[], $2::text[]) t(s, n) JOIN pg_namespace n ON n.nspname = t.s::name
+		JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = t.n::name WHERE c.relkind IN ('r', 'p')`, schemas, names)
+	if err != nil {
+		return connection("look for tables that aren't published", err)
+	}
+	there, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return connection("look for tables that aren't published", err)
+	}
+	for i, table := range tables {
+		stop := &event.TableStop{Table: table, Code: event.CodeDropped, Reason: "the table was dropped or renamed"}
+		if slices.Contains(there, schemas[i]+"."+names[i]) {
+			stop.Code, stop.Reason = unpublished, "the table isn't in the publication "+r.o.Publication
+		}
+		if was := r.state.stopOf(table); was == nil || was.Code != stop.Code {
+			r.unstop(table)
+			r.halt(stop)
 		}
 	}
 	return nil
 }
 
-// dropped is the code of a table that doesn't exist any more.
-const dropped = "TABLE_DROPPED"
+// unstop forgets why a table has stopped.
+func (r *Reader) unstop(table string) {
+	r.state.Stopped = slices.DeleteFunc(r.state.Stopped, func(s event.TableStop) bool { return s.Table == table })
+}
 
 // alter says that a table isn't what it was.
 func (r *Reader) alter(ctx context.Context, a event.Alteration) error {
 	if stop := r.state.stopOf(a.Table); stop != nil {
-		if stop.Code != dropped { // only a person lets it go on
+		if !left(stop) { // only a person lets it go on
 			return nil
 		}
 		a.Resumed = true
@@ -309,7 +358,7 @@ func (r *Reader) alter(ctx context.Context, a event.Alteration) error {
 
 // deliver forgets that a table has stopped.
 func (r *Reader) deliver(ctx context.Context, table string) error {
-	r.state.Stopped = slices.DeleteFunc(r.state.Stopped, func(s event.TableStop) bool { return s.Table == table })
+	r.unstop(table)
 	for id, rel := range r.relations {
 		if rel.stop == nil || rel.stop.Table != table {
 			continue

@@ -228,8 +228,12 @@ func (l *Loader) order(p progress) error {
 
 // replace puts what a person has ordered in the place of the table's last load.
 func (l *Loader) replace(p progress) {
-	l.tasks = slices.DeleteFunc(l.tasks, func(t *task) bool { return t.Table == p.Table })
-	l.tasks = append(l.tasks, &task{progress: p, ordered: &p})
+	l.put(&task{progress: p, ordered: &p})
+}
+
+// put has a task be the only one of its table.
+func (l *Loader) put(t *task) {
+	l.tasks = append(slices.DeleteFunc(l.tasks, func(old *task) bool { return old.Table == t.Table }), t)
 	l.nudge()
 }
 

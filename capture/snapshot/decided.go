@@ -50,7 +50,7 @@ func (t *task) may(to Phase) bool {
 	case Queued:
 		return t.Phase == Paused || t.Phase == Failed
 	}
-	return t.Phase != Loaded && t.Phase != Unloaded && t.Phase != Removed
+	return t.Phase != Loaded && t.Phase != Unloaded && t.Phase != Removed && t.Phase != Dropped
 }
 
 // decide takes a person's decision, which the log doesn't have yet.

@@ -329,7 +329,7 @@ func (l *Loader) busy() (busy, listed bool) {
 	busy = !listed
 	open, _ := l.o.Hours.Open(time.Now())
 	for _, t := range l.tasks { // outside the hours nothing begins, but what is under way ends
-		busy = busy || t.owes || t.Phase == Removed && t.Since.IsZero() || t.active() && (open || t.Since.IsZero() || len(t.flight) > 0 || t.Read && len(t.Keys) == 0)
+		busy = busy || t.owes || (t.Phase == Removed || t.Phase == Dropped) && t.Since.IsZero() || t.active() && (open || t.Since.IsZero() || len(t.flight) > 0 || t.Read && len(t.Keys) == 0)
 	}
 	l.mu.Unlock()
 	pace := 0
@@ -357,10 +357,7 @@ func (l *Loader) took(seg *event.Segment) (*event.Segment, error) {
 	l.turn = false
 	switch seg.Kind {
 	case event.TableStopped:
-		l.mu.Lock()
-		l.stopped[seg.Stop.Table] = true
-		l.mu.Unlock()
-		l.fail(seg.Stop.Table, fmt.Errorf("the table stopped: %s", seg.Stop.Reason))
+		l.stop(seg.Stop)
 		l.owing = true
 		return seg, nil
 	case event.TableAltered:
@@ -421,6 +418,11 @@ func (l *Loader) note(rows []event.Row) {
 		if row.Table != table {
 			table, own, children = row.Table, nil, nil
 			for _, t := range l.tasks {
+				if t.Table == table.ID() && t.Phase == Dropped && !table.Append { // it is there again, and nobody has said so
+					*t = task{progress: progress{Progress: Progress{Table: t.Table, Phase: Queued}, Sweep: true, Dataset: t.Dataset}}
+					l.owing = true
+					l.nudge()
+				}
 				if t.Table == table.ID() && t.active() {
 					own = t
 				}

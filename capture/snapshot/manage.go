@@ -116,19 +116,6 @@ func (l *Loader) trouble(t *task, err error) (final bool) {
 	return false
 }
 
-// fail ends a table's load because of the stream.
-func (l *Loader) fail(table string, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, t := range l.tasks {
-		if t.Table == table && t.active() {
-			t.again()
-			t.Phase, t.Error = Failed, err.Error()
-			signal(t.moved)
-		}
-	}
-}
-
 // first lists the tables of a first load. Nothing is handed out before that, so trouble
 // with it is the source's.
 func (l *Loader) first(ctx context.Context) error {
@@ -147,8 +134,11 @@ func (l *Loader) list(ctx context.Context, src Source) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := range tables {
-		if slices.ContainsFunc(l.tasks, func(t *task) bool { return t.Table == tables[i].ID }) { // it is to be read already
-			continue
+		if n := slices.IndexFunc(l.tasks, func(t *task) bool { return t.Table == tables[i].ID }); n >= 0 {
+			if l.tasks[n].Phase != Dropped { // it is to be read already
+				continue
+			}
+			l.tasks = slices.Delete(l.tasks, n, n+1)
 		}
 		t := &task{progress: progress{Progress: Progress{Table: tables[i].ID, Phase: Queued, Estimate: tables[i].Rows}}}
 		t.Sweep, t.Ordered = l.repair != "", l.repair != "" // the store has older rows then

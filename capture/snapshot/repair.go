@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/tributary-cdc/tributary/stream/event"
@@ -21,15 +22,22 @@ func (l *Loader) Repairing() bool {
 	return l.repair != ""
 }
 
+// errGone: no stream has told that the table went.
+var errGone = errors.New("the table was dropped or renamed while there was a gap")
+
 // unrepaired gives the tables that a repair doesn't read, because they aren't captured any
-// more: what the stores have of them stays as old as it is.
+// more: what the stores have of them stays as old as it is. Captured ones are taken for dropped
+// until they are found at the source.
 func (l *Loader) unrepaired(all []progress) (out []progress) {
 	c, ok := l.o.Reader.(Capturer)
 	for _, p := range all {
 		if !ok || c.Captures(p.Table) || p.Added && p.Since.IsZero() {
+			if !p.Since.IsZero() {
+				out = append(out, progress{Progress: Progress{Table: p.Table, Phase: Dropped, Error: errGone.Error()}, Dataset: p.Dataset})
+			}
 			continue
 		}
-		if p.Phase != Loaded && p.Phase != Removed { // none of it goes on
+		if p.Phase != Loaded && p.Phase != Removed && p.Phase != Dropped { // none of it goes on
 			p.Phase = Canceled
 		}
 		p.Keys, p.Check = nil, nil
@@ -62,7 +70,7 @@ func (l *Loader) mended() bool {
 			return false
 		}
 		switch t.Phase {
-		case Loaded, Unloaded, Canceled, Removed:
+		case Loaded, Unloaded, Canceled, Removed, Dropped:
 			return false
 		case Failed: // one that never began can't be read at all
 			return !t.Since.IsZero()

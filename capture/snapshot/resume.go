@@ -48,7 +48,16 @@ func (l *Loader) resume(durable []progress) {
 func (l *Loader) out() {
 	c, ok := l.o.Reader.(Capturer)
 	for _, t := range l.tasks { // those that are to be added, or were removed, are another matter
-		if ok && !t.Out && t.Phase != Removed && l.delivered(t) && !c.Captures(t.Table) {
+		if !ok || t.Phase == Removed || !l.delivered(t) {
+			continue
+		}
+		switch captured := c.Captures(t.Table); {
+		case t.Phase == Dropped && t.Out && captured: // it may have been made anew meanwhile
+			t.Phase, t.Error = Failed, errOut.Error()
+		case captured || t.Out:
+		case t.Phase == Dropped:
+			t.Out = true
+		default:
 			t.Out, t.Error = true, errOut.Error()
 			l.o.Logger.Warn("table isn't captured any more", "table", t.Table, "err", t.Error)
 		}

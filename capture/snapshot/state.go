@@ -32,6 +32,8 @@ const (
 	// Removed is a table that was added and that a person has left: its changes aren't
 	// delivered from Since on.
 	Removed Phase = "removed"
+	// Dropped is a table that doesn't exist at the source any more, or has another name.
+	Dropped Phase = "dropped"
 )
 
 // Progress is a table's load, for people.

@@ -187,6 +187,8 @@ func (l *Loader) emit() (*event.Segment, error) {
 					checks = append(checks, t.checkBegun())
 				case t.Phase == Removed:
 					loads = append(loads, t.load(event.TableRemoved))
+				case t.Phase == Dropped:
+					loads = append(loads, t.load(event.TableDropped))
 				default:
 					loads = append(loads, t.load(event.LoadBegun))
 				}
@@ -275,7 +277,7 @@ func (t *task) end(l *Loader) func(event.Position) ([]event.Load, []event.Check)
 // delivered even if its load rests or was cancelled, so the store must know that it isn't whole.
 func (l *Loader) fresh() (out []*task) {
 	for _, t := range l.tasks {
-		if t.Since.IsZero() && (t.active() || t.Added || t.Phase == Removed) && l.delivered(t) {
+		if t.Since.IsZero() && (t.active() || t.Added || t.Phase == Removed || t.Phase == Dropped && l.listed) && l.delivered(t) {
 			out = append(out, t)
 		}
 	}

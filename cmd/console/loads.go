@@ -58,7 +58,7 @@ func loadOf(r *status.Record, l *status.Load, lang language.Language) load {
 		tone, rank = bad, 3
 	case "loading":
 		tone, rank = good, 2
-	case "queued", "paused", "waiting", "removed":
+	case "queued", "paused", "waiting", "removed", "dropped":
 		tone = quiet
 	}
 	text := codes.Phase(l.Phase, lang)

@@ -45,8 +45,11 @@ func (a *applying) loads(ctx context.Context, loads []worker.Load) error {
 		}
 		if l.Phase != event.LoadEnded {
 			state, why := "loading", "the table is read again"
-			if l.Phase == event.TableRemoved {
+			switch l.Phase {
+			case event.TableRemoved:
 				state, why = "removed", "the table isn't captured any more"
+			case event.TableDropped:
+				state, why = "dropped", "the table doesn't exist at the source any more"
 			}
 			if l.Ordered {
 				a.queue.Queue(forgetVersion, l.Source, l.Table)
@@ -55,17 +58,20 @@ func (a *applying) loads(ctx context.Context, loads []worker.Load) error {
 			a.queue.Queue(`INSERT INTO tributary.table_state AS s (source, "table", state, since_position, error, batch, sweep) VALUES ($1, $2, $7, $3, '', $4, $5)
 				ON CONFLICT (source, "table") DO UPDATE SET state = excluded.state, since_position = excluded.since_position, error = '', batch = excluded.batch,
 				since = now(), sweep = excluded.sweep, remedy = NULL, reread = false, held_rows = 0, held_bytes = 0, load_since = NULL, load_part = NULL,
-				accepted_at = CASE WHEN $6 AND s.state = 'halted' THEN coalesce(s.accepted_at, now()) ELSE s.accepted_at END`,
+				accepted_at = CASE WHEN $6 AND s.state = 'halted' THEN coalesce(s.accepted_at, now()) ELSE s.accepted_at END
+				WHERE excluded.state <> 'dropped' OR s.state <> 'halted' OR s.reread`,
 				l.Source, l.Table, l.Since.String(), a.id, l.Sweep, l.Ordered, state)
-			a.queue.Queue(`DELETE FROM tributary.held WHERE source = $1 AND "table" = $2`, l.Source, l.Table) // all of it comes again
+			// All of it comes again, or nothing more: what a person may still accept is kept then.
+			a.queue.Queue(`DELETE FROM tributary.held h USING tributary.table_state s WHERE h.source = $1 AND h."table" = $2 AND s.source = $1 AND s."table" = $2 AND s.state <> 'halted'`, l.Source, l.Table)
+			a.queue.Queue(`UPDATE tributary.table_state SET load_since = NULL, load_part = NULL WHERE source = $1 AND "table" = $2 AND state = 'halted'`, l.Source, l.Table)
 			if err := a.abandon(ctx, l.Source, l.Table, why); err != nil {
 				return err
 			}
-			a.queue.Queue(`DELETE FROM tributary.quarantine WHERE source = $1 AND "table" = $2`, l.Source, l.Table) // all of it comes again
-			if l.Phase == event.TableRemoved {
+			a.queue.Queue(`DELETE FROM tributary.quarantine WHERE source = $1 AND "table" = $2`, l.Source, l.Table) // no key waits for a change any more
+			if l.Phase != event.LoadBegun {
 				a.queue.Queue(unhalted, l.Source)
 			}
-			if l.Dataset == "" || l.Phase == event.TableRemoved { // an older agent didn't know the dataset yet
+			if l.Dataset == "" || l.Phase != event.LoadBegun { // an older agent didn't know the dataset yet
 				continue
 			}
 			h := a.store.home(l.Source, l.Dataset) // as does what stands elsewhere

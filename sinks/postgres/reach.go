@@ -16,7 +16,8 @@ import (
 // completeTables hold up to which moment the store has what a source has committed, per
 // dataset. A moment that is held back stays where it was, and held_by says why: the first of
 // gap, repairing, halted, loading, rereading, quarantine, and missing for tables that the
-// log doesn't have, because they have stopped at the source or wait for their load.
+// log doesn't have, because they have stopped at the source or wait for their load. A table that
+// was dropped at the source brings nothing more, and holds nothing back.
 const completeTables = `
 CREATE TABLE IF NOT EXISTS tributary.reached (dataset text COLLATE "C" NOT NULL, source text COLLATE "C" NOT NULL, until timestamptz, missing text[] NOT NULL DEFAULT '{}',
   told_at timestamptz NOT NULL DEFAULT clock_timestamp(), PRIMARY KEY (dataset, source));

@@ -106,6 +106,35 @@ func tableLeft(x *fixture) {
 	x.want("2|b|two")
 }
 
+// tableGone: a table that doesn't exist at the source any more keeps its rows, whether it was
+// being loaded or not; what a person may still accept stays held. One of its name is loaded.
+func tableGone(x *fixture) {
+	x.apply(worker.TableChange{Upserts: []worker.NetRow{made(1, "a", "one"), made(2, "b", "two")}})
+	gone := event.Load{Phase: event.TableDropped, Since: x.later()}
+	x.commit(x.halts(2))
+	x.load(gone, worker.TableChange{})
+	if h, _ := x.kept(unheld); len(h) != 2 || x.halted().Reread {
+		x.Errorf("held are %q, %+v", h, x.halted())
+	}
+	l := event.Load{Phase: event.LoadBegun, Since: x.later(), Sweep: true}
+	x.load(l, worker.TableChange{})
+	x.load(gone, worker.TableChange{})
+	if got := x.loading(); len(got) != 0 {
+		x.Errorf("a table that is gone is loaded: %+v", got)
+	}
+	if all, err := x.store.Halts(x.Context(), x.claim); err != nil || len(all) != 0 {
+		x.Errorf("halts %+v, %v", all, err)
+	}
+	l.Phase = event.LoadEnded // of a load that isn't known any more
+	x.load(l, worker.TableChange{})
+	x.want("1|a|one", "2|b|two")
+	l = event.Load{Phase: event.LoadBegun, Since: x.later(), Sweep: true}
+	x.load(l, worker.TableChange{})
+	l.Phase = event.LoadEnded
+	x.load(l, worker.TableChange{Loading: true, Upserts: []worker.NetRow{{Op: event.Read, Values: []event.Value{event.Signed(2), text("b"), text("two")}}}})
+	x.want("2|b|two")
+}
+
 // haltWhileLoaded: a table that stops during its load stays stopped, and the load's end
 // takes no row away.
 func haltWhileLoaded(x *fixture) {

@@ -63,7 +63,7 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
 		"claim fences the former holder": fences, "apply compares and sets": comparesAndSets, "a replay changes nothing": replay,
 		"absent columns": absentColumns, "keys swap and chain": keys, "truncate": truncate, "gap recorded once": gapOnce, "a gap is repaired": gapRepaired, "complete until": completeUntil,
 		"progress comes back": progress, "halt recorded once": haltOnce, "loads": loads, "a load ends a halt": loadEndsHalt, "halt while loaded": haltWhileLoaded,
-		"a table is left": tableLeft, "a part read again": parts, "a halt outlives a part": haltOutlivesPart, "keys between two": keyOrders,
+		"a table is left": tableLeft, "a table is gone": tableGone, "a part read again": parts, "a halt outlives a part": haltOutlivesPart, "keys between two": keyOrders,
 		"a table is compared": checks, "a table is compared without columns": checksWithout, "a comparison is given up": checksGivenUp,
 		"attack 28, random histories": histories, "new rows that are there already": thereAlready,
 		"reclaim takes from nobody": reclaims, "what a worker left": left,

@@ -11,7 +11,7 @@ import (
 
 // completeUntil moves a dataset's moment on, and never while something of it is held back:
 // by a table that the log doesn't have, a load, a halt, a key in quarantine, a gap or its
-// repair. It stays visible where it stood, and moves on once that is over.
+// repair; a table that is gone at the source holds nothing back. It stays visible where it stood, and moves on once that is over.
 func completeUntil(x *fixture) {
 	second := int64(100)
 	reach := func(missing ...string) {
@@ -86,10 +86,16 @@ func completeUntil(x *fixture) {
 	x.repair(event.RepairEnded, nil)
 	reach()
 	want("220", "repaired")
+	load(event.LoadBegun)
+	reach()
+	want("220 loading", "read again")
+	load(event.TableDropped)
+	reach()
+	want("240", "dropped at the source while it was loaded")
 	before := x.claim
 	x.claim = x.take(x.store)
 	if err := x.store.Reach(x.Context(), before, []worker.Reached{{Source: x.table.Source, At: time.Unix(999, 0)}}); !errors.Is(err, worker.ErrClaimLost) {
 		x.Errorf("without the claim: %v", err)
 	}
-	want("220", "told by a worker that has lost the claim")
+	want("240", "told by a worker that has lost the claim")
 }

@@ -30,12 +30,14 @@ func (u *builder) loads(b *Batch, t *txn) {
 				}
 			}
 		default:
-			if u.loading[k] = l; l.Phase == event.TableRemoved {
+			if u.loading[k] = l; l.Phase != event.LoadBegun {
 				delete(u.loading, k)
 			}
-			if l.Range == nil { // what was missing because the table, or a key, had stopped comes again
-				delete(u.refused, k)
-				delete(u.recorded, k)
+			if l.Range == nil { // what was missing because the table, or a key, had stopped comes again, or never
+				if s := u.refused[k]; l.Phase != event.TableDropped || s != nil && s.reread { // a person may still accept what is held
+					delete(u.refused, k)
+					delete(u.recorded, k)
+				}
 				clear(u.keysOf(t.source).table(l.Table).ids)
 			}
 		}

@@ -28,6 +28,7 @@ func TestPartsOfTables(t *testing.T) {
 		"a part in place of another": {[]event.Load{load(event.LoadBegun, 1, part), load(event.LoadBegun, 2, part), load(event.LoadEnded, 2, part)}, false, true},
 		"an older part ends":         {[]event.Load{load(event.LoadBegun, 1, part), load(event.LoadBegun, 2, part), load(event.LoadEnded, 1, part)}, true, true},
 		"a part of what is loading":  {[]event.Load{load(event.LoadBegun, 1, nil), load(event.LoadBegun, 2, part), load(event.LoadEnded, 2, part)}, true, false},
+		"gone, and rows are held":    {[]event.Load{load(event.LoadBegun, 1, part), load(event.TableDropped, 2, nil)}, false, false},
 		"all in place of a part":     {[]event.Load{load(event.LoadBegun, 1, part), load(event.LoadBegun, 2, nil), load(event.LoadEnded, 2, nil)}, false, false},
 	} {
 		u := newBuilder(&Worker{}, "topic", map[tableKey]*stop{k: {err: errors.New("altered")}})

@@ -88,9 +88,15 @@ func goldenLoads(since event.Position) []event.Load {
 		{Table: "xueji.name", Dataset: "name", Phase: event.LoadBegun, Since: since, Sweep: true, Range: open}}
 }
 
+// lastLoads are those of tables of which no more comes.
+func lastLoads(since event.Position) []event.Load {
+	return []event.Load{{Table: "xueji.old", Dataset: "old", Phase: event.TableRemoved, Since: since}, {Table: "xueji.gone", Phase: event.TableDropped, Since: since}}
+}
+
 // TestLoads has loads come back as they were, and refuses every truncation.
 func TestLoads(t *testing.T) {
-	want := goldenLoads(event.Position{Epoch: 1, Place: event.Place{File: 2, Offset: 1}})
+	since := event.Position{Epoch: 1, Place: event.Place{File: 2, Offset: 1}}
+	want := append(goldenLoads(since), lastLoads(since)...)
 	var records log.Records
 	AddCommit(&records, source.ID, &Commit{Txn: txn, Loads: want})
 	batch := log.Batch{Count: 1, Data: records.Data()}

@@ -34,7 +34,7 @@ func (s *scan) loads() (out []event.Load) {
 		l := event.Load{Table: s.text(), Dataset: s.text()}
 		how := s.fixed(2)
 		l.Phase, l.Sweep, l.Ordered = event.LoadPhase(how[0]), how[1]&1 != 0, how[1]&2 != 0
-		if l.Phase > event.TableRemoved || how[1] > 3 {
+		if l.Phase > event.TableDropped || how[1] > 3 {
 			s.fail("load")
 		}
 		l.Since = s.position()

@@ -151,9 +151,12 @@ const (
 	LoadEnded                  // all of the table is in the log
 	// TableRemoved: a person has left the table. No change of it comes from here on.
 	TableRemoved
+	// TableDropped: the table doesn't exist at its source any more, under this name. What a
+	// store has of it stays as it last came.
+	TableDropped
 )
 
-// Load says that a table's load begins or ends, or that the table isn't captured any more.
+// Load says that a table's load begins or ends, or that no more of the table comes.
 type Load struct {
 	Table   string // schema.Table.ID
 	Dataset string // the store's table
@@ -180,6 +183,10 @@ type Alteration struct {
 	// Resumed says that the table was stopped and is delivered again from here on.
 	Resumed bool
 }
+
+// CodeDropped is the code of a table that stopped because it doesn't exist any more, or has
+// another name. Nothing of it is missing in the log.
+const CodeDropped = "TABLE_DROPPED"
 
 // TableStop says why a table stopped. Its rows are not delivered any more until
 // an operator has it read again.

@@ -2,9 +2,14 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // decisions lets one load rest and go on, and ends another one; the agent is killed right
@@ -122,4 +127,51 @@ func (x *ordered) removals() {
 		x.kill()
 	}
 	x.whole()
+}
+
+// dropped has both tables go at the source, by another name and for good, while all of them
+// is read again: agent and store say so, nothing waits for them, and one that comes back is
+// read.
+func (x *ordered) dropped() {
+	x.t.Helper()
+	maria := func(sql string) {
+		x.t.Helper()
+		if _, err := x.maria.Execute(sql); err != nil {
+			x.t.Fatal(err)
+		}
+	}
+	state := func(g [3]string) (state string) {
+		err := x.store.QueryRow(context.Background(), `SELECT state FROM tributary.table_state WHERE source = $1 AND "table" = $2`, g[0], g[1]).Scan(&state)
+		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			x.t.Fatal(err)
+		}
+		return state
+	}
+	for n, g := range growing {
+		x.order("reread", g[0], g[1])
+		await(x.t, g[1]+" being read", func() bool { return state(g) == "loading" })
+		if n == 0 {
+			mustExec(x.t, x.source, "DROP TABLE other.exam")
+		} else {
+			maria("RENAME TABLE xueji.score TO xueji.former")
+		}
+		x.kill()
+	}
+	for _, g := range growing {
+		await(x.t, g[1]+" gone", func() bool { return state(g) == "dropped" })
+		at := time.Now()
+		await(x.t, "the moment of "+g[2], func() bool {
+			var until time.Time
+			err := x.store.QueryRow(context.Background(), `SELECT until FROM tributary.complete_until WHERE source = $1 AND dataset = $2 AND held_by IS NULL`, g[0], strings.TrimPrefix(g[2], "ods.")).Scan(&until)
+			return err == nil && until.After(at)
+		})
+		if !slices.ContainsFunc(x.status().Loads[g[0]], func(l agentLoad) bool { return l.Table == g[1] && l.Phase == "dropped" }) {
+			x.t.Errorf("status has %+v", x.status().Loads[g[0]])
+		}
+	}
+	maria("RENAME TABLE xueji.former TO xueji.score")
+	await(x.t, "the table that has its name again", func() bool { return state(growing[1]) == "" })
+	if source, store := x.tables(1); !equal(source, store) {
+		x.t.Errorf("%d rows in the store, %d at the source; first difference %s", len(store), len(source), difference(store, source))
+	}
 }

@@ -80,7 +80,7 @@ sources:
   - {name: xueji, engine: mariadb, host: 127.0.0.1, port: %d, user: root, password_file: %s, tables: ["xueji.person"], first_start: load, load: {rows_per_second: 3000},
      datasets: {xueji.person: m_person, xueji.score: m_score}}
 `, filepath.Join(dir, "agent"), logPort, x.port, db.Port, secret("pg", db.Password), maria.Port, secret("maria", maria.Password))
-	x.agent = &program.Process{Name: "agent", Args: []string{"agent", "--config", x.config}}
+	x.agent = &program.Process{Name: "agent", Args: []string{"agent", "--config", x.config}, Expected: "table"}
 	x.procs = []*program.Process{
 		{Name: "log", Args: []string{"log", "--config", program.Write(t, filepath.Join(dir, "log.yml"), "data_dir: %s\nport: %d\n", filepath.Join(dir, "log"), logPort)}},
 		x.agent,
@@ -207,18 +207,20 @@ func (x *ordered) tables(n int) (source, store []string) {
 	return source, column(x.t, x.store, `SELECT concat_ws('|', xh, kmh, v) AS r FROM `+growing[n][2]+` ORDER BY concat_ws('|', xh, kmh, v) COLLATE "C"`)
 }
 
-// status is what the agent says of itself.
+type agentLoad struct {
+	Table    string  `json:"table"`
+	Phase    string  `json:"phase"`
+	Rows     int64   `json:"rows"`
+	Estimate int64   `json:"estimate"`
+	Speed    float64 `json:"rows_per_second"`
+	Left     float64 `json:"seconds_left"`
+	Part     string  `json:"part"`
+}
+
+// agentStatus is what the agent says of itself.
 type agentStatus struct {
-	Loads map[string][]struct {
-		Table    string  `json:"table"`
-		Phase    string  `json:"phase"`
-		Rows     int64   `json:"rows"`
-		Estimate int64   `json:"estimate"`
-		Speed    float64 `json:"rows_per_second"`
-		Left     float64 `json:"seconds_left"`
-		Part     string  `json:"part"`
-	} `json:"loads"`
-	Added   map[string][]string `json:"added_tables"`
+	Loads   map[string][]agentLoad `json:"loads"`
+	Added   map[string][]string    `json:"added_tables"`
 	Sources []struct {
 		Source string `json:"source"`
 		State  string `json:"state"`
@@ -240,7 +242,7 @@ func (x *ordered) status() (s agentStatus) {
 // TestOrdersOutliveKills adds tables that the patterns leave out, lets loads rest and end,
 // leaves tables and adds them again, lets the sources
 // rest, and reads parts of spoilt tables again, while they are written and the agent is killed: an order that was
-// answered is carried out, and a table that was added stays captured.
+// answered is carried out, and a table that was added stays captured. In the end both go while they are read.
 func TestOrdersOutliveKills(t *testing.T) {
 	x := newOrdered(t)
 	await(t, "the first load", func() bool {
@@ -297,6 +299,7 @@ func TestOrdersOutliveKills(t *testing.T) {
 	if err == nil || !strings.Contains(string(refused), "[LOAD_REFUSED]") {
 		t.Errorf("added again: %v\n%s", err, refused)
 	}
+	x.dropped()
 	for i := len(x.procs) - 1; i >= 0; i-- {
 		if !x.procs[i].Signal(syscall.SIGTERM) || !x.procs[i].Clean() {
 			t.Errorf("%s didn't stop cleanly", x.procs[i].Name)

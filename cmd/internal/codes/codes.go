@@ -213,8 +213,8 @@ var explanations = map[string]map[language.Language]explanation{
 		english: {"the table's definition has changed in a way that can't be followed, and the log doesn't describe it", "nothing if the text says that it goes on by itself; else tributary table reread SOURCE TABLE lets it go on, as it is now. binlog_row_metadata = FULL has each change followed"},
 		chinese: {"表结构已变更且无法跟随，而日志中没有表的描述", "若文字说明会自动恢复则无需处理；否则用 tributary table reread 数据源 表 按现有结构继续。设置 binlog_row_metadata = FULL 后任何变更均可自动跟随"}},
 	"TABLE_DROPPED": {
-		english: {"the table was dropped or renamed at the source; the store keeps its last rows", "nothing if that was meant; once the table is there again it is read anew by itself (PostgreSQL: after ALTER PUBLICATION … ADD TABLE)"},
-		chinese: {"源库中该表已被删除或改名；汇聚库保留其最后的数据", "若属有意则无需处理；同名表重新出现后会自动重新读取（PostgreSQL 须先 ALTER PUBLICATION … ADD TABLE）"}},
+		english: {"the table was dropped or renamed at the source; the store keeps its last rows and says dropped", "nothing if that was meant; once the table is there again it is read anew by itself (PostgreSQL: after ALTER PUBLICATION … ADD TABLE)"},
+		chinese: {"源库中该表已被删除或改名；汇聚库保留其最后的数据，状态为 dropped", "若属有意则无需处理；同名表重新出现后会自动重新读取（PostgreSQL 须先 ALTER PUBLICATION … ADD TABLE）"}},
 	"TABLE_KEY_REFUSED": {
 		english: {"the key that the agent's file gives the table can't be used", "the text beside the code has the ALTER, or names the column; then read the table again"},
 		chinese: {"agent 配置为该表指定的键不可用", "按代码旁的 ALTER 语句修改，或更正列名；然后重新读取该表"}},
@@ -227,6 +227,9 @@ var explanations = map[string]map[language.Language]explanation{
 	"TABLE_REFUSED": {
 		english: {"the table can't be described", "the text beside the code says why"},
 		chinese: {"无法描述该表", "原因见代码旁的文字"}},
+	"TABLE_UNPUBLISHED": {
+		english: {"the table is there, and the publication hasn't got it, so that none of its changes come", "ALTER PUBLICATION … ADD TABLE …: it is read anew by itself then; or take it out of the source's tables"},
+		chinese: {"表仍存在，但不在发布中，其变更无法到达", "执行 ALTER PUBLICATION … ADD TABLE …，之后会自动重新读取；或将其从数据源的 tables 中去掉"}},
 	"TOPIC_MISSING": {
 		english: {"a topic of the org doesn't exist", "find out who deleted it; an agent makes missing topics when it starts"},
 		chinese: {"该机构的主题不存在", "查明是谁删除的；agent 启动时会创建缺少的主题"}},

@@ -12,7 +12,7 @@ var states = map[string][2]string{
 	"running": {"running", "进行中"}, "equal": {"equal", "一致"}, "unequal": {"different", "不一致"}, "repaired": {"repaired", "已修复"}, "given_up": {"given up", "已放弃"},
 	"unheard": {"never heard of", "从未上报"}, "late": {"late", "延迟"}, "partial": {"in part", "部分异常"}, "quarantine": {"rows in quarantine", "有隔离行"},
 	"missing": {"tables missing", "缺表"}, "never": {"nothing yet", "尚无数据"}, "rereading": {"read again", "重读中"}, "halted": {"table halted", "有表停止"},
-	"retired": {"retired", "已停止归集"}, "removed": {"removed", "已移除"},
+	"retired": {"retired", "已停止归集"}, "removed": {"removed", "已移除"}, "dropped": {"gone at the source", "源端已无此表"},
 	"waiting": {"standing by", "待命"}, "warning": {"warning", "警告"},
 }
 

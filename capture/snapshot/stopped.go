@@ -1,0 +1,37 @@
+package snapshot
+
+import "github.com/tributary-cdc/tributary/stream/event"
+
+// stop takes what the stream says of a table that it delivers no more. A load of it ends.
+// Of one that doesn't exist any more nothing is missing, which the log is told behind that.
+func (l *Loader) stop(s *event.TableStop) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stopped[s.Table] = true
+	gone := &task{progress: progress{Progress: Progress{Table: s.Table, Phase: Dropped, Error: s.Reason}}}
+	for _, t := range l.tasks {
+		switch {
+		case t.Table != s.Table:
+		case s.Code != event.CodeDropped:
+			if t.active() || t.Phase == Dropped {
+				t.fail("the table stopped: " + s.Reason)
+			}
+		case t.Phase == Dropped: // read again after a restart
+			return
+		default:
+			gone.Dataset = t.Dataset
+			t.again()
+			t.Phase = Canceled // whoever reads it ends
+			signal(t.moved)
+		}
+	}
+	if s.Code == event.CodeDropped {
+		l.put(gone)
+	}
+}
+
+func (t *task) fail(why string) {
+	t.again()
+	t.Phase, t.Error = Failed, why
+	signal(t.moved)
+}
