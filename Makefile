@@ -21,7 +21,7 @@ help:
 	@echo "make test-load  装载 300 张表、500 万行，边写边杀采集进程，逐值比对  a load of TABLES=300 tables, ROWS=5000000, KILLS=20 (SEED=n repeats), compared value by value"
 	@echo "make test-verify  边写边核对 100 遍，不得误报；并找出、修复每种差异  compare stores with sources that are written, ROUNDS=100 times: no false alarm, each defect found and mended"
 	@echo "make test-gaps  逐一制造每种缺口并修复     every kind of gap on real servers, found and repaired"
-	@echo "make test-changes  各种 DDL 与写入并行，随机杀死进程，逐值比对  every kind of DDL beside rows on each server, KILLS=20 (SEED=n repeats), compared value by value"
+	@echo "make test-changes  各种 DDL 与写入并行，随机杀死进程，逐值比对  every kind of DDL beside rows on each server, the agent killed KILLS=20 times (SEED=n repeats), compared value by value"
 	@echo "make test-tables  一个数据源 10000 张表，重启所需时间  a source of TABLES=10000 tables: what a restart takes"
 	@echo "make faults  随机故障（SEED=n 重放，FAULTS=n 次数）  break anything at random (SEED=n repeats, FAULTS=n how often)"
 	@echo "make stopped 应用程序在 COPY 中被冻结（STOPPED=1m）  a worker frozen inside a COPY, for STOPPED=1m"

@@ -96,7 +96,7 @@ func TestDropped(t *testing.T) {
 		a.stop(event.CodeDropped)
 		a.until(event.TableDropped)
 		a.stop("TABLE_UNPUBLISHED") // it is there again, and doesn't come
-		a.state() // of before it
+		a.state()                   // of before it
 		a.state()
 		a.want(Failed, "d.t")
 		if err := a.l.Close(); err != nil {
