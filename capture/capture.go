@@ -32,6 +32,9 @@ type Resume struct {
 	// Repair is a person's order to begin anew at the source's present end, in a new epoch,
 	// although nothing proves that it continues: all tables are read again.
 	Repair bool
+	// Had are, on a repair, the columns that tables have had in the log, by schema.Table.ID:
+	// stores have no others. A table without any here is one of which that isn't known.
+	Had map[string][]string
 }
 
 // NextEpoch gives the epoch that follows others of a source.

@@ -141,7 +141,7 @@ func (r *Reader) reshaped(sql, database string, names, known []string) error {
 }
 
 // What stands in the state for columns that nobody knows: those of a table that had the
-// name before, and of all tables those that they lost in a gap.
+// name before, and of all tables those that they lost in a gap, if the log doesn't tell.
 const (
 	anyColumn = "*"
 	anyTable  = "*"

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -36,7 +37,8 @@ type state struct {
 	Joining bool              `json:"joining,omitempty"`
 	Stopped []event.TableStop `json:"stopped,omitempty"`
 	// Gone are the columns that tables have lost, by "database.table", in lower case; those
-	// of another table that had the name before are anyColumn.
+	// of another table that had the name before are anyColumn. What was lost in a gap is told by
+	// the log's versions, see unseen.
 	Gone map[string][]string `json:"gone,omitempty"`
 	// Filled are the tables whose rows have got defaults of the catalogue, each with the
 	// log's end when that was read, until reading has passed it.
@@ -324,7 +326,38 @@ func (r *Reader) repair(res capture.Resume) error {
 		return err
 	}
 	r.state.Epoch, r.state.Added = capture.NextEpoch(old.Epoch, res.Last.Epoch), old.Added
-	r.lost(anyTable, anyColumn)
+	return r.unseen(res.Had)
+}
+
+// unseen notes the columns that tables may have lost without anybody seeing it: those that
+// they have had in the log, and haven't now. What the log never had no store has.
+func (r *Reader) unseen(had map[string][]string) error {
+	if len(had) == 0 { // the log may have been made anew, beside a store that wasn't
+		r.lost(anyTable, anyColumn)
+		return nil
+	}
+	told := map[string]bool{}
+	for table, columns := range had {
+		name := r.fold(table)
+		if told[name] = true; !r.wanted(name) {
+			continue
+		}
+		database, in, _ := strings.Cut(name, ".")
+		now, err := r.infos(database, in)
+		if err != nil {
+			return err
+		}
+		for _, c := range columns {
+			if !slices.ContainsFunc(now, func(i info) bool { return strings.EqualFold(i.name, c) }) {
+				r.lost(name, strings.ToLower(c))
+			}
+		}
+	}
+	for name := range r.known {
+		if !told[name] {
+			r.lost(name, anyColumn)
+		}
+	}
 	return nil
 }
 

@@ -18,6 +18,8 @@ func (p *publisher) ID(_ context.Context, t *schema.Table) (uint32, error) {
 	return uint32(len(p.asked)), nil
 }
 
+func (p *publisher) Columns(context.Context, string) (map[string][]string, error) { return nil, nil }
+
 // TestSchemaReturns: a version that comes back is published once more, so that the topic says
 // which ones a table has had; one that stays isn't asked for again, nor because of another
 // table.

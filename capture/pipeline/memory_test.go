@@ -94,6 +94,10 @@ func (m *memory) Save(_ context.Context, source string, value []byte) error {
 // ID implements Schemas.
 func (*memory) ID(context.Context, *schema.Table) (uint32, error) { return 1, nil }
 
+func (*memory) Columns(_ context.Context, source string) (map[string][]string, error) {
+	return map[string][]string{"d.t": {source}}, nil
+}
+
 // counted gives, by the readers' rules, the positions of the transactions that count.
 func (m *memory) counted() (txns []uint64, err error) {
 	m.mu.Lock()

@@ -34,6 +34,9 @@ type Schemas interface {
 	// ID returns the id of a table version in the org's .schemas topic, and publishes
 	// the version first if it isn't the newest of its table. It blocks until it is durable.
 	ID(ctx context.Context, t *schema.Table) (uint32, error)
+	// Columns gives the columns that versions of a source's tables have had there, by
+	// schema.Table.ID.
+	Columns(ctx context.Context, source string) (map[string][]string, error)
 }
 
 // Options tunes a Pipeline. Source, Agent, Reader, Log, Tail, Checkpoints and
@@ -303,6 +306,11 @@ func (p *Pipeline) session(ctx context.Context) (progressed bool, err error) {
 	}
 	resume := p.scan.resume()
 	resume.FirstStart, resume.Repair = p.opts.FirstStart, p.repair.wanted()
+	if resume.Repair {
+		if resume.Had, err = p.opts.Schemas.Columns(ctx, p.opts.Source.ID); err != nil {
+			return false, fmt.Errorf("read the versions of the tables: %w", err)
+		}
+	}
 	epoch, err := p.opts.Reader.Start(ctx, resume)
 	if gap := (*capture.GapError)(nil); errors.As(err, &gap) {
 		gap = p.opts.Explain(gap)

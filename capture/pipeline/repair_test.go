@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -27,6 +28,8 @@ func (c *broken) Repairing() bool { return c.repairing.Load() }
 
 func (c *broken) Start(ctx context.Context, r capture.Resume) (uint32, error) {
 	switch {
+	case r.Repair != (len(r.Had["d.t"]) == 1):
+		return 0, fmt.Errorf("a repair: %t; tables have had the columns %q", r.Repair, r.Had)
 	case r.Repair:
 		c.repairs++
 		c.repairing.Store(true)

@@ -1,11 +1,13 @@
 package postgres_test
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/stream/event"
 )
 
@@ -221,4 +223,37 @@ func testRestartTable(t *testing.T, g *rig) {
 	g.meets("s altered, columns were altered, reread false, resumed false", "s altered, a person has ordered it, reread true, resumed true")
 	run(t, g.sql, `INSERT INTO s VALUES (2)`)
 	g.comes("s id int32: 2")
+}
+
+// testLostInAGap: after a gap a new column has its table read again only if the table lost one
+// that the log has had, or if the log doesn't know the table. A restart knows.
+func testLostInAGap(t *testing.T, g *rig) {
+	run(t, g.sql, `CREATE TABLE same (id int PRIMARY KEY, "a b" int); CREATE TABLE poorer (id int PRIMARY KEY); CREATE TABLE unknown (id int PRIMARY KEY)`)
+	res := g.first()
+	if err := g.r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	g.inactive()
+	in := g.o.Database + ".public."
+	if err := g.start(capture.Resume{Last: event.Position{Epoch: 1}, Restart: res.Restart, State: res.State, Repair: true, Had: map[string][]string{in + "same": {"a b", "id"}, in + "poorer": {"id", "gone"}}}); err != nil {
+		t.Fatal(err)
+	}
+	seg := g.next()
+	res = capture.Resume{Restart: seg.Restart, State: bytes.Clone(seg.State)}
+	if err := g.r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	g.inactive()
+	if err := g.start(res); err != nil {
+		t.Fatal(err)
+	}
+	for table, reread := range map[string]bool{"same": false, "poorer": true, "unknown": true} {
+		run(t, g.sql, "ALTER TABLE "+table+" ADD n int")
+		run(t, g.sql, "INSERT INTO "+table+" (id, n) VALUES (1, 2)")
+		columns, values := "id int32, n int32", "1 2"
+		if table == "same" {
+			columns, values = "id int32, a b int32, n int32", "1 ~ 2"
+		}
+		g.meets(fmt.Sprintf("%s altered, columns were added, reread %t, resumed false", table, reread), table+" "+columns+": "+values)
+	}
 }

@@ -83,6 +83,7 @@ type Reader struct {
 	// truncateUnseen says that the server leaves TRUNCATE out of the stream.
 	truncateUnseen bool
 	repaired       bool                 // this is the start of a repair, and nobody has seen what tables lost before
+	had            map[string][]string  // then: the columns that tables have had in the log
 	watchedAt      time.Time            // when partitions were looked at
 	suspects       map[string]suspicion // tables whose partitions have changed
 	truncated      map[string]bool      // tables that the stream has truncated since partitions were looked at

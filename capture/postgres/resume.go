@@ -154,7 +154,8 @@ func (r *Reader) repair(ctx context.Context, id pglogrepl.IdentifySystemResult, 
 	if err := r.first(ctx, id); err != nil {
 		return err
 	}
-	r.state.Epoch, r.state.Added, r.repaired = capture.NextEpoch(old.Epoch, res.Last.Epoch), old.Added, true
+	r.state.Epoch, r.state.Added = capture.NextEpoch(old.Epoch, res.Last.Epoch), old.Added
+	r.repaired, r.had = true, res.Had
 	return nil
 }
 

@@ -33,7 +33,7 @@ type shape struct {
 	Changes uint32 `json:"x"`
 	// Worn says that the store may have columns that the table hasn't, and whose names new
 	// ones may take: those of another table that had the name, of a column that was
-	// renamed, or of before a gap.
+	// renamed, or that was lost in a gap.
 	Worn bool `json:"w,omitempty"`
 }
 
@@ -136,6 +136,14 @@ func (f *found) worn(yes bool) shape {
 	return s
 }
 
+// lacks reports whether a table may have lost columns that it has had in the log. What the
+// log never had no store has; of a table that it doesn't know nothing can be told.
+func (f *found) lacks(had []string) bool {
+	return len(had) == 0 || slices.ContainsFunc(had, func(c string) bool {
+		return !slices.ContainsFunc(f.parts[0], func(part string) bool { return part[:strings.LastIndexByte(part, ' ')] == c })
+	})
+}
+
 // replaces reports whether the store may have columns of what a table was, and it hasn't.
 func (f *found) replaces(was shape) bool {
 	columns, _ := f.upTo(was.Last)
@@ -189,7 +197,7 @@ func (r *Reader) look(ctx context.Context, oid uint32) (changed bool, err error)
 		if r.state.Shapes == nil { // a first start
 			r.state.Shapes = map[string]shape{}
 			for name, f := range now {
-				r.state.Shapes[name] = f.worn(r.repaired)
+				r.state.Shapes[name] = f.worn(r.repaired && f.lacks(r.had[name]))
 			}
 		}
 		if err := r.missing(ctx, now); err != nil {

@@ -6,6 +6,7 @@ package schemas
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -136,4 +137,27 @@ func (p *Publisher) ID(ctx context.Context, t *schema.Table) (uint32, error) {
 	}
 	k.add(t, uint32(o))
 	return uint32(o), nil
+}
+
+// Columns gives all columns that versions of a source's tables have had in the topic, by
+// schema.Table.ID, in no order.
+func (p *Publisher) Columns(ctx context.Context, source string) (map[string][]string, error) {
+	p.c.mu.Lock()
+	defer p.c.mu.Unlock()
+	k := p.c.topic(p.name)
+	if err := k.read(ctx, p.c.log, p.name); err != nil {
+		return nil, err
+	}
+	out := map[string][]string{}
+	for _, t := range k.version {
+		if t.Source != source {
+			continue
+		}
+		for i := range t.Columns {
+			if name := t.Columns[i].Name; !slices.Contains(out[t.ID()], name) {
+				out[t.ID()] = append(out[t.ID()], name)
+			}
+		}
+	}
+	return out, nil
 }

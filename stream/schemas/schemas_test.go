@@ -3,6 +3,8 @@ package schemas_test
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"testing"
 
@@ -170,5 +172,25 @@ func TestUnknownAndBrokenSchemas(t *testing.T) {
 	}
 	if _, err := c.Table(t.Context(), org+"changes", id); err != nil {
 		t.Errorf("what stands before it: %v", err)
+	}
+}
+
+// TestColumns: what tables of a source have ever had, whoever published it, and nothing else.
+func TestColumns(t *testing.T) {
+	l := newTopics()
+	publish(t, schemas.New(l), "tributary.1.schemas", table("s", "t", "a", "b"))
+	c := schemas.New(l)
+	for _, v := range []*schema.Table{table("s", "t", "b", "c"), table("s", "u"), table("other", "t", "z")} {
+		publish(t, c, "tributary.1.schemas", v)
+	}
+	got, err := schemas.New(l).Publisher("tributary.1.schemas").Columns(t.Context(), "s")
+	for _, columns := range got {
+		slices.Sort(columns)
+	}
+	if want := map[string][]string{"xueji.t": {"a", "b", "c", "id"}, "xueji.u": {"id"}}; err != nil || !maps.EqualFunc(got, want, slices.Equal) {
+		t.Errorf("%v, %v; want %v", got, err, want)
+	}
+	if none, err := c.Publisher("tributary.2.schemas").Columns(t.Context(), "s"); err != nil || len(none) != 0 {
+		t.Errorf("of another topic: %v, %v", none, err)
 	}
 }
