@@ -74,6 +74,7 @@ func (a *applying) loads(ctx context.Context, loads []worker.Load) error {
 			if l.Dataset == "" || l.Phase != event.LoadBegun { // an older agent didn't know the dataset yet
 				continue
 			}
+			a.queue.Queue(`DELETE FROM tributary.loaded WHERE source = $1 AND "table" = $2 AND dataset <> $3`, l.Source, l.Table, l.Dataset)
 			h := a.store.home(l.Source, l.Dataset) // as does what stands elsewhere
 			a.queue.Queue(`DELETE FROM tributary.target WHERE source = $1 AND "table" = $2 AND (target, key, schema, name) <> ($3, $4, $5, $6)`,
 				l.Source, l.Table, string(h.Target), string(h.Key), h.schema, h.table)
@@ -93,6 +94,9 @@ func (a *applying) loads(ctx context.Context, loads []worker.Load) error {
 			continue
 		}
 		a.queue.Queue(unhalted, l.Source)
+		if l.Range == nil && l.Dataset != "" {
+			a.queue.Queue(`INSERT INTO tributary.loaded VALUES ($1, $2, $3) ON CONFLICT (source, "table") DO UPDATE SET dataset = excluded.dataset`, l.Source, l.Table, l.Dataset)
+		}
 		if l.Sweep && (l.Range == nil || !l.Range.Keep) {
 			if err := a.sweep(ctx, l); err != nil {
 				return err

@@ -18,21 +18,26 @@ import (
 // gap, repairing, halted, loading, rereading, quarantine, and missing for tables that the
 // log doesn't have, because they have stopped at the source or wait for their load. A table that
 // was dropped at the source brings nothing more, and holds nothing back.
+// tributary.loaded has tables whose load has ended, also without a row: those have no place in
+// the store yet, and are complete all the same.
 const completeTables = `
 CREATE TABLE IF NOT EXISTS tributary.reached (dataset text COLLATE "C" NOT NULL, source text COLLATE "C" NOT NULL, until timestamptz, missing text[] NOT NULL DEFAULT '{}',
   told_at timestamptz NOT NULL DEFAULT clock_timestamp(), PRIMARY KEY (dataset, source));
 CREATE INDEX IF NOT EXISTS reached_source ON tributary.reached (source);
+CREATE TABLE IF NOT EXISTS tributary.loaded (source text COLLATE "C" NOT NULL, "table" text COLLATE "C" NOT NULL, dataset text COLLATE "C" NOT NULL, PRIMARY KEY (source, "table"));
+CREATE OR REPLACE VIEW tributary.part AS SELECT source, "table", name AS dataset FROM tributary.target
+  UNION SELECT l.source, l."table", l.dataset FROM tributary.loaded l WHERE NOT EXISTS (SELECT FROM tributary.target t WHERE t.source = l.source AND t."table" = l."table");
 CREATE OR REPLACE VIEW tributary.held_back AS
-  SELECT t.name AS dataset, t.source, CASE s.state WHEN 'gap' THEN 1 ELSE 2 END AS rank, s.state AS held_by, s.since, NULL::text AS "table"
-    FROM tributary.source s JOIN tributary.target t USING (source) WHERE s.state IN ('gap', 'repairing')
-  UNION ALL SELECT t.name, t.source, CASE h.state WHEN 'halted' THEN 3 WHEN 'loading' THEN 4 ELSE 5 END, h.state, h.since, h."table"
-    FROM tributary.table_state h JOIN tributary.target t USING (source, "table") WHERE h.state IN ('halted', 'loading', 'rereading')
-  UNION ALL SELECT t.name, t.source, 6, 'quarantine', min(q.since), t."table"
-    FROM tributary.quarantine q JOIN tributary.target t USING (source, "table") GROUP BY t.name, t.source, t."table";
+  SELECT t.dataset, t.source, CASE s.state WHEN 'gap' THEN 1 ELSE 2 END AS rank, s.state AS held_by, s.since, NULL::text AS "table"
+    FROM tributary.source s JOIN tributary.part t USING (source) WHERE s.state IN ('gap', 'repairing')
+  UNION ALL SELECT t.dataset, t.source, CASE h.state WHEN 'halted' THEN 3 WHEN 'loading' THEN 4 ELSE 5 END, h.state, h.since, h."table"
+    FROM tributary.table_state h JOIN tributary.part t USING (source, "table") WHERE h.state IN ('halted', 'loading', 'rereading')
+  UNION ALL SELECT t.dataset, t.source, 6, 'quarantine', min(q.since), t."table"
+    FROM tributary.quarantine q JOIN tributary.part t USING (source, "table") GROUP BY t.dataset, t.source, t."table";
 CREATE OR REPLACE VIEW tributary.complete_until AS
   SELECT t.dataset, t.source, r.until, CASE WHEN h.source IS NOT NULL THEN h.held_by WHEN cardinality(r.missing) > 0 THEN 'missing' END AS held_by,
     h.since AS held_since, CASE WHEN h.source IS NOT NULL THEN h.tables WHEN cardinality(r.missing) > 0 THEN r.missing END AS held_tables, r.told_at
-  FROM (SELECT DISTINCT name AS dataset, source FROM tributary.target) t LEFT JOIN tributary.reached r USING (dataset, source)
+  FROM (SELECT DISTINCT dataset, source FROM tributary.part) t LEFT JOIN tributary.reached r USING (dataset, source)
   LEFT JOIN (SELECT dataset, source, (array_agg(held_by ORDER BY rank))[1] AS held_by, min(since) AS since, array_remove(array_agg(DISTINCT "table"), NULL) AS tables
     FROM tributary.held_back GROUP BY dataset, source) h USING (dataset, source);
 `
@@ -40,11 +45,11 @@ CREATE OR REPLACE VIEW tributary.complete_until AS
 // reach moves what isn't held back: $1 are sources with the moments $2, $3 and $4 sources
 // with tables that the log doesn't have, $5 is the name of any table.
 const reach = `INSERT INTO tributary.reached AS r (dataset, source, until, missing)
-	SELECT t.name, t.source, CASE WHEN count(m."table") = 0 AND NOT EXISTS (SELECT FROM tributary.held_back h WHERE h.source = t.source AND h.dataset = t.name) THEN u.until END,
+	SELECT t.dataset, t.source, CASE WHEN count(m."table") = 0 AND NOT EXISTS (SELECT FROM tributary.held_back h WHERE h.source = t.source AND h.dataset = t.dataset) THEN u.until END,
 		coalesce(array_agg(DISTINCT m."table") FILTER (WHERE m."table" IS NOT NULL), '{}')
-	FROM unnest($1::text[], $2::timestamptz[]) u(source, until) JOIN tributary.target t USING (source)
+	FROM unnest($1::text[], $2::timestamptz[]) u(source, until) JOIN tributary.part t USING (source)
 	LEFT JOIN unnest($3::text[], $4::text[]) m(source, "table") ON m.source = t.source AND (m."table" = t."table" OR m."table" = $5)
-	GROUP BY t.name, t.source, u.until
+	GROUP BY t.dataset, t.source, u.until
 	ON CONFLICT (dataset, source) DO UPDATE SET until = greatest(r.until, excluded.until), missing = excluded.missing, told_at = clock_timestamp()`
 
 // Reach implements worker.Store.

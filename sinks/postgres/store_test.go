@@ -65,7 +65,7 @@ func (b *bench) laid(t *testing.T, target postgres.Target, datasets map[string]p
 				FROM tributary.verification_row WHERE verification = number)) FROM tributary.verification ORDER BY number DESC LIMIT 1`)[0]
 		},
 		Until: func(t *testing.T) string {
-			return texts(t, c, `SELECT concat_ws(' ', coalesce(extract(epoch FROM until)::bigint, 0), held_by) FROM tributary.complete_until`)[0]
+			return strings.Join(texts(t, c, `SELECT concat_ws(' ', coalesce(extract(epoch FROM until)::bigint, 0), held_by) FROM tributary.complete_until ORDER BY dataset`), "; ")
 		},
 		Gaps: func(t *testing.T) int { return len(texts(t, c, "SELECT code FROM tributary.gap")) },
 	}, c

@@ -24,7 +24,7 @@ type Harness struct {
 	// Verified gives the newest verification in words: state, rows, missing, surplus,
 	// different, repaired, quarantined, owned by others, then the named rows in order.
 	Verified func(t *testing.T) string
-	// Until gives, of the one source, the second since 1970 up to which its dataset is
+	// Until gives, of the one source and by dataset, the second since 1970 up to which each is
 	// complete, 0 for none, and by what it is held back, e.g. "100", "100 gap".
 	Until func(t *testing.T) string
 	// Gaps counts the recorded gaps.
@@ -61,7 +61,7 @@ var partition = log.Partition{Topic: "tributary.330106", Index: 3}
 func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
 	for name, f := range map[string]func(*fixture){
 		"claim fences the former holder": fences, "apply compares and sets": comparesAndSets, "a replay changes nothing": replay,
-		"absent columns": absentColumns, "keys swap and chain": keys, "truncate": truncate, "gap recorded once": gapOnce, "a gap is repaired": gapRepaired, "complete until": completeUntil,
+		"absent columns": absentColumns, "keys swap and chain": keys, "truncate": truncate, "gap recorded once": gapOnce, "a gap is repaired": gapRepaired, "complete until": completeUntil, "complete until, without a row": completeEmpty,
 		"progress comes back": progress, "halt recorded once": haltOnce, "loads": loads, "a load ends a halt": loadEndsHalt, "halt while loaded": haltWhileLoaded,
 		"a table is left": tableLeft, "a table is gone": tableGone, "a part read again": parts, "a halt outlives a part": haltOutlivesPart, "keys between two": keyOrders,
 		"a table is compared": checks, "a table is compared without columns": checksWithout, "a comparison is given up": checksGivenUp,

@@ -99,3 +99,40 @@ func completeUntil(x *fixture) {
 	}
 	want("240", "told by a worker that has lost the claim")
 }
+
+// completeEmpty: a table whose load has ended without a row is complete, as far as nothing else
+// holds it back, as one with rows is.
+func completeEmpty(x *fixture) {
+	load := func(phase event.LoadPhase) {
+		x.Helper()
+		b := x.batch(worker.TableChange{})
+		b.Tables = nil
+		b.Loads = []worker.Load{{Source: x.table.Source, Load: event.Load{Table: "xueji.empty", Dataset: "empty", Phase: phase, Since: x.at}}}
+		if err := x.store.Apply(x.Context(), b); err != nil {
+			x.Fatal(err)
+		}
+		x.at = b.Steps[0].To
+	}
+	second := int64(100)
+	reach := func(want string) {
+		x.Helper()
+		second += 10
+		if err := x.store.Reach(x.Context(), x.claim, []worker.Reached{{Source: x.table.Source, At: time.Unix(second, 0)}}); err != nil {
+			x.Fatal(err)
+		}
+		if got := x.h.Until(x.T); got != want {
+			x.Errorf("%q, want %q", got, want)
+		}
+	}
+	x.apply(worker.TableChange{Upserts: []worker.NetRow{made(1, "a", "one")}})
+	load(event.LoadBegun)
+	reach("110")
+	load(event.LoadEnded)
+	reach("120; 120")
+	load(event.LoadBegun)
+	reach("120 loading; 130")
+	load(event.LoadEnded)
+	reach("140; 140")
+	load(event.TableRemoved)
+	reach("150; 150")
+}
