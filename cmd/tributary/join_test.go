@@ -245,7 +245,7 @@ func sourceByFile(t *testing.T, r *registered, broker string) {
 		t.Fatal(err)
 	}
 	slashed := file(t, "slashed.yml", strings.Replace(string(text), "tables:", `datasets: {xueji.student: "a/b"}, tables:`, 1))
-	fails(t, "REQUEST_INVALID", at("source", "propose", slashed, "xueji", "--offline", letter)...)
+	fails(t, "DATASET_NAME", at("source", "propose", slashed, "xueji", "--offline", letter)...)
 	if out := well(t, at("source", "propose", agent, "xueji", "--standing", "check", "--offline", letter)...); !strings.Contains(out, letter) {
 		t.Error(out)
 	}

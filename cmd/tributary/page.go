@@ -160,7 +160,7 @@ func (h *house) chosen(s intake.Server, c intake.Choice, lang language) (*additi
 	a.s.Tables, a.s.Datasets = nil, map[string]string{}
 	for table, dataset := range c.Datasets {
 		if !catalog.IsDataset(dataset) {
-			return nil, refusal.New(refusal.Invalid, "REQUEST_INVALID", "dataset %.80q", dataset)
+			return nil, refusal.New(refusal.Invalid, "DATASET_NAME", "%.80q, %.80q", dataset, table)
 		}
 		a.s.Tables = append(a.s.Tables, capture.Literal(table))
 		if dataset != h.Dataset(table) {

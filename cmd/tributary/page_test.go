@@ -114,7 +114,7 @@ func byPage(t *testing.T, db servers.DB, dir string) {
 	if page := post("/tables", nil); !strings.Contains(page, "REQUEST_TABLES") {
 		t.Errorf("no table: %s", page)
 	}
-	if page := post("/tables", map[string]string{"table": at[1], "dataset-" + at[1]: "a\tb"}); !strings.Contains(page, "REQUEST_INVALID") {
+	if page := post("/tables", map[string]string{"table": at[1], "dataset-" + at[1]: "a\tb"}); !strings.Contains(page, "DATASET_NAME") {
 		t.Errorf("a dataset that can't be: %s", page)
 	}
 	shown := regexp.MustCompile(`name="leaves" value="([0-9a-f]{64})"`).FindStringSubmatch(post("/tables", map[string]string{"table": at[1], "dataset-" + at[1]: "pupil", "first": "load"}))

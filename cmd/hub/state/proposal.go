@@ -104,7 +104,7 @@ func (p *Proposal) checkTables(bad func(string, ...any) error) error {
 			return bad("table %.80q", t.Table)
 		}
 		if !catalog.IsDataset(t.Dataset) {
-			return bad("dataset %.80q of table %.80q", t.Dataset, t.Table)
+			return refusal.New(refusal.Invalid, "DATASET_NAME", "%.80q, %.80q", t.Dataset, t.Table)
 		}
 		seen[t.Table] = true
 		if hints += len(t.Personal); hints > maxHints {

@@ -109,7 +109,6 @@ func testRequests(t *testing.T, db servers.DB) {
 		"standing": {Name: "x", Engine: "mysql", Standing: "main"},
 		"tables":   {Name: "x", Engine: "mysql", Standing: catalog.Check},
 		"table":    {Name: "x", Engine: "mysql", Standing: catalog.Check, Tables: []ProposedTable{{Table: "x", Dataset: "x"}}},
-		"dataset":  {Name: "x", Engine: "mysql", Standing: catalog.Check, Tables: []ProposedTable{{Table: "a.x", Dataset: "a/b"}}},
 		"finding":  {Name: "x", Engine: "mysql", Standing: catalog.Check, Tables: []ProposedTable{{Table: "a.x", Dataset: "x"}}, Findings: []ProposedFinding{{Severity: "fatal"}}},
 		"looked":   {Name: "x", Engine: "mysql", Standing: catalog.Check, Tables: []ProposedTable{{Table: "a.x", Dataset: "x"}}, Looked: "values"},
 		"column":   {Name: "x", Engine: "mysql", Standing: catalog.Check, Tables: []ProposedTable{{Table: "a.x", Dataset: "x", Personal: []personal.Hint{{Column: "xm", Kind: "shoe size", Reasons: []personal.Reason{personal.ByName}}}}}},
@@ -120,6 +119,8 @@ func testRequests(t *testing.T, db servers.DB) {
 			t.Errorf("%s: %v", detail, err)
 		}
 	}
+	_, err := r.Propose(t.Context(), By{}, a, Proposal{Name: "x", Engine: "mysql", Standing: catalog.Check, Tables: []ProposedTable{{Table: "a.x", Dataset: "a/b"}}})
+	refused(t, err, "DATASET_NAME")
 	request, err := r.propose(a, "xueji", catalog.Authoritative, "student", "<script>😀", "score")
 	ok(t, err)
 	_, err = r.propose(a, "xueji", catalog.Authoritative, "student")

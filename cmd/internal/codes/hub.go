@@ -67,6 +67,9 @@ var ofHub = map[string]map[language.Language]explanation{
 	"CLOCK_WRONG": {
 		english: {"the agent's clock and the hub's differ by more than 5 minutes", "set the one that is wrong, best by NTP; then try again"},
 		chinese: {"agent 与 hub 的时钟相差超过 5 分钟", "校准有误的一方（建议使用 NTP），然后重试"}},
+	"DATASET_NAME": {
+		english: {"a dataset can't have this name: 1 to 63 bytes, which are 21 Chinese characters, without slashes, quotes and what is invisible", "give the table a dataset of another name in the agent's file, datasets: {TABLE: NAME}, or leave the table out of tables"},
+		chinese: {"数据集不能使用此名称：应为 1 至 63 字节（21 个汉字），且不含斜杠、引号和不可见字符", "在 agent 配置中为该表另取数据集名称，即 datasets: {表: 名称}；或从 tables 中去掉该表"}},
 	"DATASET_TAKEN": {
 		english: {"the dataset has an authoritative source for this part of the tree; there is one at most (一数一源)", "register the source as a check source, or retire the one that is named"},
 		chinese: {"该数据集在此范围内已有权威数据源（一数一源）", "将本数据源登记为校核源，或先注销所列的数据源"}},
