@@ -17,6 +17,7 @@ func TestHere(t *testing.T) {
 	for text, want := range map[string]string{
 		"2026-11-30 18:05:09 UTC":                   "2026-12-01 02:05:09",
 		"3 / 6, 2026-11-30 18:05 UTC, agent 330106": "3 / 6, 2026-12-01 02:05, agent 330106",
+		"paused at 2026-11-30 14:05 -04:00":         "paused at 2026-12-01 02:05",
 		"2026-02-30 18:05 UTC; 2026-11-30 18:05":    "2026-02-30 18:05 UTC; 2026-11-30 18:05",
 	} {
 		if got := Here(text, zone); got != want {
