@@ -87,9 +87,13 @@ func (t *times) lag(source string) status.Lag {
 
 // agentRecords are an agent's records: one per source.
 func agentRecords(c *config.Agent, sources []pipeline.Status, t *times) []status.Record {
+	servers := map[string]string{}
+	for i := range c.Sources {
+		servers[c.Org+"-"+c.Sources[i].Name] = c.Sources[i].Address()
+	}
 	out := make([]status.Record, 0, len(sources))
 	for _, s := range sources {
-		r := status.Record{Kind: status.OfSource, Org: c.Org, Source: s.Source, Program: c.Name, Version: version,
+		r := status.Record{Kind: status.OfSource, Org: c.Org, Source: s.Source, Server: servers[s.Source], Program: c.Name, Version: version,
 			State: string(s.State), Code: s.Code, Error: s.Error, Hint: s.Hint, NeedsPerson: s.NeedsPerson,
 			Position: s.Position, Committed: s.Committed, Logged: s.Logged, Txns: s.Txns, Rows: s.Rows, Bytes: s.Bytes,
 			Lag: t.lag(s.Source), WholeSeconds: s.WholeSeconds}

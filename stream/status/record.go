@@ -32,12 +32,14 @@ const (
 // Record is the newest word from an agent or a worker on one source, or from a worker
 // on itself. Its JSON form stands in FORMAT.md. Times are UTC; counts are since the program's start.
 type Record struct {
-	Kind    Kind   `json:"kind"`
-	Org     string `json:"org"`
-	Source  string `json:"source,omitempty"` // not of OfWorker
-	Store   string `json:"store,omitempty"`  // not of OfSource
-	Program string `json:"program"`          // the agent's or worker's name
-	Version string `json:"version"`          // of the program
+	Kind   Kind   `json:"kind"`
+	Org    string `json:"org"`
+	Source string `json:"source,omitempty"` // not of OfWorker
+	Store  string `json:"store,omitempty"`  // not of OfSource
+	// Server is where the source's database is for its agent, HOST:PORT; not of the others.
+	Server  string `json:"server,omitempty"`
+	Program string `json:"program"` // the agent's or worker's name
+	Version string `json:"version"` // of the program
 	// State is the pipeline's (starting, streaming, retrying, paused, gap, fenced, failed,
 	// stopped) or the worker's (starting, applying, retrying, gap, failed, waiting,
 	// stopped).

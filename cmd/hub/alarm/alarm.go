@@ -40,6 +40,7 @@ const (
 	ofLog    = "log"
 	ofAgent  = "agent"
 	ofWorker = "worker"
+	ofServer = "server"
 )
 
 // Alarm is one cause.
@@ -90,13 +91,15 @@ type finder struct {
 	// by store that into the store.
 	dead map[string]bool
 	away []map[string]bool
+	// cut are sources whose server can't be reached, which was told.
+	cut map[string]bool
 }
 
 // Find gives the alarms of a moment, the worst first.
 func Find(s *watch.Snapshot, agents []Agent, rules Rules) []Alarm {
 	rules.Retention = cmp.Or(rules.Retention, 24*time.Hour)
 	rules.Certificate = cmp.Or(rules.Certificate, 14*24*time.Hour)
-	f := &finder{s: s, rules: rules, unread: map[string]string{}, dead: map[string]bool{}, away: make([]map[string]bool, len(s.Stores))}
+	f := &finder{s: s, rules: rules, unread: map[string]string{}, dead: map[string]bool{}, cut: map[string]bool{}, away: make([]map[string]bool, len(s.Stores))}
 	for i := range f.away {
 		f.away[i] = map[string]bool{}
 	}
@@ -112,6 +115,7 @@ func Find(s *watch.Snapshot, agents []Agent, rules Rules) []Alarm {
 		f.store(i)
 		f.slow(i)
 	}
+	f.servers()
 	for _, x := range f.sources {
 		f.source(x)
 	}
@@ -366,7 +370,7 @@ func (f *finder) source(x *watch.Source) {
 		tell(Silence, "", since(x.Log))
 		f.mute(x)
 	}
-	f.late(x, gap || !x.Unread.IsZero() && x.Log.NeedsPerson, tell)
+	f.late(x, gap || f.cut[x.ID] || !x.Unread.IsZero() && x.Log.NeedsPerson, tell)
 	if x.Log != nil && !x.Log.Stale(f.s.At) {
 		for _, w := range x.Log.Warnings {
 			if w.Code == "SLOT_HOLDS_WAL" {

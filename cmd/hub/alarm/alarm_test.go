@@ -131,6 +131,13 @@ func (w *world) unread(part string) {
 	w.change(of(status.OfWorker, ""), func(r *status.Record) { r.Written = w.now })
 }
 
+// on has sources' databases on a server.
+func (w *world) on(server string, sources ...string) {
+	for _, id := range sources {
+		w.change(of(status.OfSource, id), func(r *status.Record) { r.Server = server })
+	}
+}
+
 func (w *world) look() *watch.Snapshot {
 	w.w.Ask(w.t.Context())
 	w.w.Look()
@@ -235,6 +242,37 @@ func TestOneAlarmPerCause(t *testing.T) {
 			"lag source 330106-a 0; lag source 330106-b 0; lag source 330106-c 0; lag source 330108-b 0"},
 		"all sources' servers are away": {func(w *world) { w.unread("3301") },
 			"lag source 330106-a 0; lag source 330106-b 0; lag source 330106-c 0; lag source 330108-a 0; lag source 330108-b 0; lag source 330108-c 0"},
+		"two sources' server is away": {func(w *world) {
+			w.on("10.1.0.5:3306", "330106-a", "330106-b", "330108-a") // another org has its own of that address
+			w.on("10.1.0.6:3306", "330106-c")
+			w.unread("330106")
+			w.unread("330108-a")
+		}, "lag server 330106 10.1.0.5:3306 2; lag source 330106-c 0; lag source 330108-a 0"},
+		"one of a server's sources can't be read": {func(w *world) {
+			w.on("10.1.0.5:3306", "330106-a", "330106-b")
+			w.unread("330106-a")
+		}, "lag source 330106-a 0"},
+		"a server is away, and one of its sources isn't late yet": {func(w *world) {
+			w.on("10.1.0.5:3306", "330106-a", "330106-b", "330106-c")
+			w.unread("330106-a")
+			w.change(of(status.OfSource, "330106-b"), func(r *status.Record) { r.State, r.Code = "retrying", "SOURCE_UNREACHABLE" })
+		}, "lag server 330106 10.1.0.5:3306 2"},
+		"several agents, each with its own server on loopback": {func(w *world) {
+			w.on("127.0.0.1:3306", "330106-a", "330106-b")
+			w.on("localhost:3306", "330106-c")
+			w.change(of(status.OfSource, "330106-b"), func(r *status.Record) { r.Program = "another" })
+			w.unread("330106")
+		}, "lag source 330106-a 0; lag source 330106-b 0; lag source 330106-c 0"},
+		"an agent's own server": {func(w *world) {
+			w.on("[::1]:5432", "330106-a", "330106-b")
+			w.unread("330106")
+		}, "lag server 330106 [::1]:5432 agent-330106 2; lag source 330106-c 0"},
+		"a server's sources, one in a gap and one that waits for a person": {func(w *world) {
+			w.on("10.1.0.5:3306", "330106-a", "330106-b", "330106-c")
+			w.unread("330106")
+			w.change(of(status.OfSource, "330106-b"), func(r *status.Record) { r.State, r.Code = "gap", "SLOT_LOST" })
+			w.change(of(status.OfSource, "330106-c"), func(r *status.Record) { r.Code, r.NeedsPerson = "PG_ACCESS", true })
+		}, "gap source 330106-b 0; halt source 330106-c 0; lag source 330106-a 0"},
 		"late in a gap": {func(w *world) {
 			w.change(of(status.OfStore, "330106-a"), func(r *status.Record) {
 				r.State, r.Code, r.Lag.SourceStore = "gap", "ROW_COUNT", &status.Figures{P99: 90, Count: 1}

@@ -7,7 +7,7 @@ import (
 )
 
 // objects are the first words of Alarm.Object in Chinese.
-var objects = map[string]string{ofSource: "数据源", ofStore: "汇聚库", ofLog: "日志", ofAgent: "agent", ofWorker: "worker"}
+var objects = map[string]string{ofSource: "数据源", ofStore: "汇聚库", ofLog: "日志", ofAgent: "agent", ofWorker: "worker", ofServer: "数据库服务器"}
 
 // Object names what an alarm is about.
 func Object(object string, lang language.Language) string {

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"math"
 	"time"
 
 	"github.com/tributary-cdc/tributary/stream/status"
@@ -55,10 +56,12 @@ func (w *Watch) judge(x *Source, now time.Time) {
 			}
 			f.measure(x, log, r, now)
 		}
+		late := min(f.Lag, w.lacks(x, i, now))
 		if !x.Unread.IsZero() { // what has been committed since, nobody knows
-			f.Lag = max(f.Lag, now.Sub(x.Unread).Seconds())
+			unread := now.Sub(x.Unread).Seconds()
+			f.Lag, late = max(f.Lag, unread), max(late, unread)
 		}
-		if f.Lag > x.Promised && f.Tone < Bad {
+		if late > x.Promised && f.Tone < Bad {
 			f.Tone, f.State = Bad, Late
 		}
 		if f.Held > 0 && f.Tone < Wait {
@@ -103,6 +106,25 @@ func (w *Watch) unread(x *Source, log *rate, now time.Time) {
 	if !read.IsZero() && read.Before(x.Unread) {
 		x.Unread = read
 	}
+}
+
+// lacks bounds how old, in seconds, the oldest commit can be that a store doesn't have; infinite
+// if nothing is known. What came late and is there is late no more, although it is the lag of the
+// last minute: all up to a moment has been applied, or the log's newest has, and wasn't old.
+func (w *Watch) lacks(x *Source, store int, now time.Time) float64 {
+	bound := math.Inf(1)
+	if known := w.made.known.byStore; store < len(known) {
+		for i := range x.Feeds {
+			if c := known[store][feedKey{x.Feeds[i].Dataset, x.ID}]; c != nil && c.Until != nil && c.HeldBy == nil {
+				bound = min(bound, now.Sub(*c.Until).Seconds())
+			}
+		}
+	}
+	r := x.Flows[store].Record
+	if r != nil && x.Log != nil && x.Log.State == "streaming" && !x.Log.Stale(now) && !r.Committed.IsZero() && !r.Applied.IsZero() && r.Position == x.Log.Position {
+		bound = min(bound, r.Applied.Sub(r.Committed).Seconds())
+	}
+	return bound
 }
 
 // promised is the least lag that is promised for a dataset of a source, in seconds.

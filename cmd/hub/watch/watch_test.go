@@ -289,6 +289,37 @@ func TestUnread(t *testing.T) {
 	}
 }
 
+// TestCameLate: what came late, and is there, isn't late any more, although the lag of the last
+// minute is; what is still on its way is.
+func TestCameLate(t *testing.T) {
+	w := newWorld(t)
+	id := w.feed("330106", "a", "student", catalog.Authoritative)
+	look := func(log, store uint64, newest time.Duration, want string) {
+		t.Helper()
+		w.records = w.records[:0]
+		w.say(status.OfSource, id, "streaming", log, 5)
+		w.say(status.OfStore, id, "applying", store, 5)
+		r := &w.records[1]
+		r.Lag.SourceStore = &status.Figures{P99: 3 * 3600, Count: 9}
+		r.Applied, r.Committed = w.now, w.now.Add(-newest)
+		if x := w.look(t).Source([]string{""}, id); x.State != want || x.Lag < 3*3600 {
+			t.Errorf("%d of %d, the newest %s old: %s, lag %.0f s; want %s", store, log, newest, x.State, x.Lag, want)
+		}
+	}
+	look(9, 9, 3*time.Hour, Late) // more may wait at the source
+	look(9, 5, time.Second, Late) // or in the log
+	look(9, 9, time.Second, "streaming")
+	w.has("student", id, 2*time.Hour, "")
+	look(9, 9, 3*time.Hour, Late)
+	w.complete = nil
+	w.has("student", id, 10*time.Second, "gap") // which says nothing of this source's way
+	look(9, 9, 3*time.Hour, Late)
+	w.complete = nil
+	w.has("student", id, 10*time.Second, "")
+	look(9, 9, 3*time.Hour, "streaming")
+	look(9, 5, 3*time.Hour, "streaming")
+}
+
 // TestTree: sums, order, filters, pages, and what a reader may see.
 func TestTree(t *testing.T) {
 	w := newWorld(t)

@@ -117,6 +117,17 @@ type Source struct {
 // Keyless says what is done with the source's tables that have no primary key.
 func (s *Source) Keyless() capture.Keyless { return capture.Keyless{Keys: s.Keys, Append: s.Append} }
 
+// Address is where the source's database is, HOST:PORT.
+func (s *Source) Address() string {
+	port := s.Port
+	if port == 0 {
+		port = usualPorts[s.Engine]
+	}
+	return net.JoinHostPort(s.Host, strconv.Itoa(int(port)))
+}
+
+var usualPorts = map[string]uint16{"mysql": 3306, "mariadb": 3306, "postgres": 5432}
+
 // Agent is the file of `tributary agent`.
 type Agent struct {
 	Name        string        `yaml:"name"`
