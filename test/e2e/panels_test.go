@@ -105,7 +105,8 @@ func approve(t *testing.T, db servers.DB, database, code, name, table string) {
 		_, err := hub.CreateAccount(t.Context(), root, whole, account.Account{Name: who, Title: who, Grants: []account.Grant{{Role: role, Org: "33"}}})
 		ok(err)
 	}
-	_, invitation, err := hub.Invite(t.Context(), state.By{Name: "op"}, whole, code)
+	invitation := account.Secret()
+	_, err = hub.Invite(t.Context(), state.By{Name: "op"}, whole, code, invitation)
 	ok(err)
 	agent, _, err := hub.Join(t.Context(), state.By{}, whole, invitation, "host", func(agent, _ string) (authority.Issued, error) {
 		return authority.Issued{Serial: agent, Begins: time.Now(), Ends: time.Now().Add(90 * 24 * time.Hour)}, nil

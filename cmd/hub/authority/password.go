@@ -5,6 +5,7 @@ import (
 	"crypto/hkdf"
 	"crypto/hpke"
 	"crypto/sha256"
+	"encoding/base32"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -29,6 +30,26 @@ func (a *Authority) Password(agent string, round int) (string, error) {
 		return "", fmt.Errorf("password of %s: %w", agent, err)
 	}
 	return hex.EncodeToString(b), nil
+}
+
+// tokenPurpose does the same for tokens.
+const tokenPurpose = "tributary token v1\n"
+
+// tokenLength is that of a token: 130 bits.
+const tokenLength = 26
+
+// Token gives a token that nobody can guess without the authority's key, in the form of an
+// account's secret. The same text gives the same one, at all hubs with the key.
+func (a *Authority) Token(text string) (string, error) {
+	key, err := a.key.Bytes()
+	if err != nil {
+		return "", fmt.Errorf("token: %w", err)
+	}
+	b, err := hkdf.Key(sha256.New, key, nil, tokenPurpose+text, passwordBytes)
+	if err != nil {
+		return "", fmt.Errorf("token: %w", err)
+	}
+	return base32.StdEncoding.EncodeToString(b)[:tokenLength], nil
 }
 
 // sealing says for whom something is sealed: it opens for nobody else.

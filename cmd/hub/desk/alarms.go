@@ -131,8 +131,17 @@ func planMaintenance(c *call) (any, error) {
 	if m.Ends, err = c.moment("ends"); err != nil {
 		return nil, err
 	}
-	return c.d.o.State.PlanMaintenance(c.ctx(), c.by, c.scopes, m)
+	m, again, err := c.d.o.State.PlanMaintenance(c.ctx(), c.by, c.scopes, m)
+	return planned{m, again}, err
 }
+
+// planned is a window that was planned, now or before.
+type planned struct {
+	state.Maintenance
+	Again bool `json:"again"`
+}
+
+func (p planned) again() bool { return p.Again }
 
 func endMaintenance(c *call) (any, error) {
 	id, err := c.number("id")

@@ -3,6 +3,7 @@ package desk
 import (
 	"encoding/csv"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"path"
 	"slices"
@@ -37,7 +38,7 @@ func (d *Desk) api() []route {
 		{Method: get, Path: orgsPath, Who: acting, Act: account.See, do: func(c *call) (any, error) { return c.d.o.State.Orgs(c.ctx(), c.scopes) }},
 		{Method: post, Path: orgsPath, Who: acting, Act: account.Administer, Fields: []string{"file", "filename"}, do: importOrgs, from: "orgs"},
 		{Method: get, Path: "/api/invitations", Who: acting, Act: account.Invite, do: func(c *call) (any, error) { return c.d.o.State.Invitations(c.ctx(), c.scopes) }},
-		{Method: post, Path: "/api/invitations", Who: acting, Act: account.Invite, Fields: []string{"org"}, do: invite, from: "invitations"},
+		{Method: post, Path: "/api/invitations", Who: acting, Act: account.Invite, Fields: []string{"org", onceField}, do: invite, from: "invitations"},
 		{Method: post, Path: "/api/invitations/{id}/withdraw", Who: acting, Act: account.Invite, do: withdraw, page: "/invitations", from: "invitations"},
 		{Method: post, Path: "/api/invitations/answer", Who: acting, Act: account.Invite, Fields: []string{"request", "filename"}, do: answerOffline, from: "invitations"},
 		{Method: get, Path: "/api/agents", Who: acting, Act: account.See, do: func(c *call) (any, error) { return c.d.o.State.Agents(c.ctx(), c.scopes) }},
@@ -352,11 +353,27 @@ type invited struct {
 	Command string `json:"command"`
 }
 
+// onceField tells one order from another: the same one, sent twice, counts once. maxOnce bounds
+// it, in bytes.
+const (
+	onceField = "once"
+	maxOnce   = 100
+)
+
 func invite(c *call) (any, error) {
 	if c.d.o.Agents == "" {
 		return nil, refusal.New(refusal.Conflict, "AGENTS_NOT_SERVED", "")
 	}
-	i, secret, err := c.d.o.State.Invite(c.ctx(), c.by, c.scopes, c.text("org"))
+	org, secret := c.text("org"), account.Secret()
+	if once := c.text(onceField); len(once) > maxOnce {
+		return nil, refusal.New(refusal.Invalid, "INPUT_INVALID", "%s: %d > %d", onceField, len(once), maxOnce)
+	} else if once != "" {
+		var err error
+		if secret, err = c.d.o.Authority.Token(fmt.Sprintf("invitation %q %q %q", c.by.Name, org, once)); err != nil {
+			return nil, err
+		}
+	}
+	i, err := c.d.o.State.Invite(c.ctx(), c.by, c.scopes, org, secret)
 	if err != nil {
 		return nil, err
 	}

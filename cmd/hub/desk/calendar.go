@@ -46,7 +46,20 @@ func addHoliday(c *call) (any, error) {
 	if err != nil {
 		return nil, refusal.New(refusal.Invalid, "CALENDAR_INVALID", "%.120s", err.Error())
 	}
-	return nothing, c.d.o.State.AddHolidays(c.ctx(), c.by, c.scopes, []alarm.Holiday{h})
+	return c.addHolidays([]alarm.Holiday{h})
+}
+
+// noted counts days of the calendar that are new, and those that were there.
+type noted struct {
+	Added int `json:"added"`
+	Known int `json:"known"`
+}
+
+func (n noted) again() bool { return n.Added == 0 }
+
+func (c *call) addHolidays(all []alarm.Holiday) (any, error) {
+	added, err := c.d.o.State.AddHolidays(c.ctx(), c.by, c.scopes, all)
+	return noted{added, len(all) - added}, err
 }
 
 func importCalendar(c *call) (any, error) {
@@ -55,7 +68,7 @@ func importCalendar(c *call) (any, error) {
 	if err != nil {
 		return nil, refusal.New(refusal.Invalid, "CALENDAR_INVALID", "%.200s", err.Error())
 	}
-	return nothing, c.d.o.State.AddHolidays(c.ctx(), c.by, c.scopes, all)
+	return c.addHolidays(all)
 }
 
 func removeHoliday(c *call) (any, error) {

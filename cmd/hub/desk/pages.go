@@ -165,7 +165,7 @@ func (c *call) turn(rt *route, answer any, err error) {
 		if rt.page == "/" {
 			to = c.d.home(c)
 		} else if !strings.Contains(to, "?") && rt.page != "/login" {
-			to += "?done=saved"
+			to += "?done=" + doneBy(answer)
 		}
 		http.Redirect(c.w, c.r, to, http.StatusSeeOther)
 		return
@@ -196,6 +196,14 @@ func (c *call) turn(rt *route, answer any, err error) {
 		v.Data = c.text("link") // of the setup
 	}
 	c.d.show(c, status, v)
+}
+
+// doneBy is what a page says that an answer leads to: that it is done, or was before.
+func doneBy(answer any) string {
+	if a, ok := answer.(interface{ again() bool }); ok && a.again() {
+		return "again"
+	}
+	return "saved"
 }
 
 // shown gives an answer as templates take it.

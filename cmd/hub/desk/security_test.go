@@ -149,7 +149,7 @@ var own = []string{"POST /api/session", "POST /api/session/end", "POST /api/setu
 func TestDesk(t *testing.T) {
 	db := servers.Postgres(t, nil)
 	for name, f := range map[string]func(*testing.T, servers.DB){
-		"security": testSecurity, "live": testLive, "states": testStates, "scale": testScale, "sessions": testSessions, "forms": testForms, "agents": testAgents, "way": testWay, "pages": testPages, "login": testLogin, "bodies": testBodies, "letters": testLetters, "ended": testEnded, "browser": testBrowser,
+		"security": testSecurity, "live": testLive, "states": testStates, "scale": testScale, "sessions": testSessions, "forms": testForms, "agents": testAgents, "way": testWay, "twice": testTwice, "pages": testPages, "login": testLogin, "bodies": testBodies, "letters": testLetters, "ended": testEnded, "browser": testBrowser,
 	} {
 		t.Run(name, func(t *testing.T) { f(t, db) })
 	}

@@ -56,7 +56,7 @@ var catalogue = map[string][2]string{
 	"account": {"Account", "账号"}, "password": {"Password", "口令"}, "password.new": {"New password", "新口令"}, "password.old": {"Present password", "当前口令"}, "password.again": {"Once more", "再次输入"},
 	"password.rule": {"12 characters or more; a sentence is best", "至少 12 个字符，建议使用一句话"}, "password.set": {"Set the password", "设置口令"}, "password.change": {"Change the password", "修改口令"},
 
-	"done.saved": {"Done.", "已完成。"}, "done.password": {"The password is set. Log in with it.", "口令已设置，请登录。"},
+	"done.saved": {"Done.", "已完成。"}, "done.again": {"That is there already; nothing was added.", "已有相同内容，未重复添加。"}, "done.password": {"The password is set. Log in with it.", "口令已设置，请登录。"},
 
 	"role.viewer": {"viewer", "查看员"}, "role.operator": {"operator", "操作员"}, "role.approver": {"approver", "审批员"}, "role.administrator": {"administrator", "管理员"}, "role.auditor": {"auditor", "审计员"},
 	"role.note.viewer": {"sees", "查看"}, "role.note.operator": {"sees, invites agents and shuts them out, looks after alarms", "查看，邀请和停用 agent，处理告警"}, "role.note.approver": {"sees, approves and refuses requests", "查看，批准或拒绝申请"},

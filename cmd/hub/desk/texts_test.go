@@ -20,7 +20,7 @@ import (
 // TestTexts: each text that a page or an action of the audit asks for is there in both
 // languages, and none is there for nothing.
 func TestTexts(t *testing.T) {
-	asked := map[string]bool{"done.saved": true, "done.password": true}
+	asked := map[string]bool{"done.saved": true, "done.password": true, "done.again": true}
 	for _, name := range pageNames {
 		asked["title."+name], asked["note."+name] = true, true
 	}

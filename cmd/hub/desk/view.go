@@ -63,6 +63,9 @@ func (v *view) May(act string) bool {
 // Whole reports whether they allow it in the whole tree.
 func (v *view) Whole(act string) bool { return v.Me != nil && v.Me.May(account.Act(act), "") }
 
+// Once gives a form what tells it from all others.
+func (v *view) Once() string { return account.Secret() }
+
 // Explain gives what a code of preflight means.
 func (v *view) Explain(code string) string {
 	what, _ := codes.Explain(code, v.lang)

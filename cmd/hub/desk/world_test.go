@@ -60,7 +60,8 @@ func (w *world) account(org string) string {
 
 func (w *world) invite(org string) (state.Invitation, string) {
 	w.t.Helper()
-	i, secret, err := w.state.Invite(w.t.Context(), state.By{Name: sponsor}, []string{""}, org)
+	secret := account.Secret()
+	i, err := w.state.Invite(w.t.Context(), state.By{Name: sponsor}, []string{""}, org, secret)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -164,7 +165,7 @@ func (w *world) alarm(org string) int64 {
 // maintenance gives the id of a window of an org.
 func (w *world) maintenance(org string) int64 {
 	w.t.Helper()
-	m, err := w.state.PlanMaintenance(w.t.Context(), state.By{Name: "root"}, []string{""}, state.Maintenance{Org: org, Starts: w.clock(), Ends: w.clock().Add(time.Hour), Reason: "割接"})
+	m, _, err := w.state.PlanMaintenance(w.t.Context(), state.By{Name: "root"}, []string{""}, state.Maintenance{Org: org, Starts: w.clock(), Ends: w.clock().Add(time.Hour), Reason: "割接"})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -176,7 +177,7 @@ func (w *world) holiday(org string) int64 {
 	w.t.Helper()
 	w.n++
 	h := alarm.Holiday{From: w.clock().Format(time.DateOnly), Until: w.clock().AddDate(0, 0, 3).Format(time.DateOnly), Name: fmt.Sprint("假期", w.n), Org: org, Kinds: alarm.HolidayKinds}
-	if err := w.state.AddHolidays(w.t.Context(), state.By{Name: "root"}, []string{""}, []alarm.Holiday{h}); err != nil {
+	if _, err := w.state.AddHolidays(w.t.Context(), state.By{Name: "root"}, []string{""}, []alarm.Holiday{h}); err != nil {
 		w.t.Fatal(err)
 	}
 	all, err := w.state.Holidays(w.t.Context(), []string{""})

@@ -96,8 +96,8 @@ func newHub(t *testing.T) *hub {
 
 func (h *hub) options() Options {
 	h.t.Helper()
-	_, secret, err := h.state.Invite(h.t.Context(), state.By{Name: "op"}, []string{""}, "330106")
-	if err != nil {
+	secret := account.Secret()
+	if _, err := h.state.Invite(h.t.Context(), state.By{Name: "op"}, []string{""}, "330106", secret); err != nil {
 		h.t.Fatal(err)
 	}
 	return Options{Dir: filepath.Join(h.t.TempDir(), "agent"), URL: h.url, Invitation: secret + "." + authority.Pin(h.auth.Certificate()), Name: "host", Now: h.now}

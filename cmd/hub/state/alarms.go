@@ -213,21 +213,30 @@ func (m *Maintenance) Over(now time.Time) bool { return m.Ended != nil || !now.B
 // MaxMaintenance bounds a window.
 const MaxMaintenance = 14 * 24 * time.Hour
 
-// PlanMaintenance makes a window for an org in the scopes, or for the whole tree.
-func (s *State) PlanMaintenance(ctx context.Context, by By, scopes []string, m Maintenance) (Maintenance, error) {
+// PlanMaintenance makes a window for an org in the scopes, or for the whole tree. One of the same
+// times and reason that hasn't been ended is given again.
+func (s *State) PlanMaintenance(ctx context.Context, by By, scopes []string, m Maintenance) (_ Maintenance, again bool, err error) {
 	if !m.Starts.Before(m.Ends) || m.Ends.Sub(m.Starts) > MaxMaintenance || !m.Ends.After(s.o.Now()) {
-		return m, refusal.New(refusal.Invalid, "MAINTENANCE_TIME", "%s … %s", m.Starts.UTC().Format("2006-01-02 15:04 UTC"), m.Ends.UTC().Format("2006-01-02 15:04 UTC"))
+		return m, false, refusal.New(refusal.Invalid, "MAINTENANCE_TIME", "%s … %s", m.Starts.UTC().Format("2006-01-02 15:04 UTC"), m.Ends.UTC().Format("2006-01-02 15:04 UTC"))
 	}
 	if !catalog.IsName(m.Reason) {
-		return m, refusal.New(refusal.Invalid, "REASON_MISSING", "")
+		return m, false, refusal.New(refusal.Invalid, "REASON_MISSING", "")
 	}
 	m.Made, m.MadeBy = s.o.Now(), by.Name
-	err := s.within(ctx, func(tx pgx.Tx) error {
+	err = s.within(ctx, func(tx pgx.Tx) error {
 		o, err := org(ctx, tx, m.Org, scopes)
 		if err != nil {
 			return err
 		}
 		m.Path = o.Path
+		if err := oneByOne(ctx, tx, "maintenance"); err != nil {
+			return err
+		}
+		err = tx.QueryRow(ctx, `SELECT id, made, made_by FROM tributary.hub_maintenance WHERE org = $1 AND starts = $2 AND ends = $3 AND reason = $4 AND ended IS NULL ORDER BY id LIMIT 1`,
+			m.Org, m.Starts, m.Ends, m.Reason).Scan(&m.ID, &m.Made, &m.MadeBy)
+		if again = err == nil; again || !errors.Is(err, pgx.ErrNoRows) {
+			return err
+		}
 		if err := tx.QueryRow(ctx, `INSERT INTO tributary.hub_maintenance (org, path, starts, ends, reason, made, made_by) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id`,
 			m.Org, m.Path, m.Starts, m.Ends, m.Reason, m.Made, m.MadeBy).Scan(&m.ID); err != nil {
 			return err
@@ -235,7 +244,7 @@ func (s *State) PlanMaintenance(ctx context.Context, by By, scopes []string, m M
 		return note(ctx, tx, by, Entry{Action: "maintenance.plan", Org: m.Org, Path: m.Path, Object: fmt.Sprint(m.ID),
 			Detail: fmt.Sprintf("%s … %s; %s", m.Starts.UTC().Format("2006-01-02 15:04"), m.Ends.UTC().Format("2006-01-02 15:04 UTC"), m.Reason)})
 	})
-	return m, err
+	return m, again, err
 }
 
 // EndMaintenance ends a window now.

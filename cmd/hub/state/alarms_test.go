@@ -2,6 +2,7 @@ package state
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -92,13 +93,25 @@ func testAlarms(t *testing.T, db servers.DB) {
 
 	m1 := Maintenance{Org: "330106", Starts: r.clock(), Ends: r.clock().Add(time.Hour), Reason: "割接"}
 	for _, bad := range []Maintenance{{Org: "330106", Starts: m1.Ends, Ends: m1.Starts, Reason: "x"}, {Org: "330106", Starts: m1.Starts, Ends: m1.Starts.Add(MaxMaintenance + 1), Reason: "x"}, {Org: "330106", Starts: m1.Starts.Add(-2 * time.Hour), Ends: m1.Starts, Reason: "x"}} {
-		_, err := r.PlanMaintenance(t.Context(), op, whole, bad)
+		_, _, err := r.PlanMaintenance(t.Context(), op, whole, bad)
 		refused(t, err, "MAINTENANCE_TIME")
 	}
-	_, err = r.PlanMaintenance(t.Context(), op, []string{"33/3302/"}, m1)
+	_, _, err = r.PlanMaintenance(t.Context(), op, []string{"33/3302/"}, m1)
 	refused(t, err, "ORG_UNKNOWN")
-	m1, err = r.PlanMaintenance(t.Context(), op, district, m1)
-	ok(t, err)
+	asked := m1
+	m1, again, err := r.PlanMaintenance(t.Context(), op, district, m1)
+	if ok(t, err); again {
+		t.Errorf("%+v", m1)
+	}
+	var twice sync.WaitGroup
+	for range 4 { // at once
+		twice.Go(func() {
+			if m, again, err := r.PlanMaintenance(t.Context(), op, district, asked); err != nil || !again || m.ID != m1.ID {
+				t.Errorf("the same again: %+v, %v, %v", m, again, err)
+			}
+		})
+	}
+	twice.Wait()
 	keep(dead, gap)
 	told("duty", "")
 	all, err = r.Alarms(t.Context(), district)
@@ -109,7 +122,7 @@ func testAlarms(t *testing.T, db servers.DB) {
 	ok(t, r.EndMaintenance(t.Context(), op, district, m1.ID))
 	refused(t, r.EndMaintenance(t.Context(), op, district, m1.ID), "MAINTENANCE_UNKNOWN")
 	told("duty", "gap source 330106-a false 0;")
-	m2, err := r.PlanMaintenance(t.Context(), op, whole, Maintenance{Org: "33", Starts: r.clock(), Ends: r.clock().Add(time.Hour), Reason: "全省割接"})
+	m2, _, err := r.PlanMaintenance(t.Context(), op, whole, Maintenance{Org: "33", Starts: r.clock(), Ends: r.clock().Add(time.Hour), Reason: "全省割接"})
 	ok(t, err)
 	told("third", "") // the root's window covers what concerns the whole tree
 	windows, err := r.Maintenances(t.Context(), whole)
@@ -138,7 +151,8 @@ func testCalendar(t *testing.T, db servers.DB) {
 		return alarm.Holiday{From: from, Until: until, Name: "暑假", Org: org, Kinds: kinds}
 	}
 	add := func(scopes []string, all ...alarm.Holiday) error {
-		return r.AddHolidays(t.Context(), op, scopes, all)
+		_, err := r.AddHolidays(t.Context(), op, scopes, all)
+		return err
 	}
 	summer := holiday("330106", "2026-07-01", "2026-07-02", alarm.Lag, alarm.Silence)
 	refused(t, add([]string{"33/3302/"}, summer), "ORG_UNKNOWN")
@@ -146,6 +160,10 @@ func testCalendar(t *testing.T, db servers.DB) {
 	refused(t, add(whole, holiday("33", "2026-07-02", "2026-07-01", alarm.Lag)), "CALENDAR_INVALID")
 	refused(t, add(whole), "CALENDAR_INVALID")
 	ok(t, add(district, summer))
+	ok(t, add(district, summer, summer))
+	same := summer
+	same.Kinds = []alarm.Kind{alarm.Silence, alarm.Lag}
+	ok(t, add(whole, same))
 	all, err := r.Holidays(t.Context(), whole)
 	if ok(t, err); len(all) != 1 || !all[0].Ends.Equal(time.Date(2026, 7, 2, 16, 0, 0, 0, time.UTC)) || all[0].MadeBy != "op" {
 		t.Fatalf("%+v", all)

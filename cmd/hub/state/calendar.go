@@ -44,12 +44,22 @@ func (s *State) noSchool(n int) string {
 // maxHolidays bounds those that are noted at once.
 const maxHolidays = 1000
 
-// AddHolidays notes days of orgs in the scopes, all or none.
-func (s *State) AddHolidays(ctx context.Context, by By, scopes []string, all []alarm.Holiday) error {
+// oneByOne lets only one transaction of a kind go on at a time, to its end.
+func oneByOne(ctx context.Context, tx pgx.Tx, kind string) error {
+	_, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('tributary hub ' || $1, 0))`, kind)
+	return err
+}
+
+// AddHolidays notes days of orgs in the scopes, all or none, and counts those that it has added.
+// The others are noted already, with the same name and kinds.
+func (s *State) AddHolidays(ctx context.Context, by By, scopes []string, all []alarm.Holiday) (added int, err error) {
 	if len(all) == 0 || len(all) > maxHolidays {
-		return refusal.New(refusal.Invalid, "CALENDAR_INVALID", "1 … %d", maxHolidays)
+		return 0, refusal.New(refusal.Invalid, "CALENDAR_INVALID", "1 … %d", maxHolidays)
 	}
-	return s.within(ctx, func(tx pgx.Tx) error {
+	err = s.within(ctx, func(tx pgx.Tx) error {
+		if err := oneByOne(ctx, tx, "calendar"); err != nil {
+			return err
+		}
 		for _, h := range all {
 			if !catalog.IsName(h.Name) {
 				return refusal.New(refusal.Invalid, "CALENDAR_INVALID", "%.120q", h.Name)
@@ -68,16 +78,22 @@ func (s *State) AddHolidays(ctx context.Context, by By, scopes []string, all []a
 				kinds[i] = string(k)
 			}
 			var id int64
-			if err := tx.QueryRow(ctx, `INSERT INTO tributary.hub_holiday (org, path, name, kinds, starts, ends, made, made_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id`,
-				o.Code, o.Path, h.Name, kinds, starts, last.AddDate(0, 0, 1), s.o.Now(), by.Name).Scan(&id); err != nil {
+			err = tx.QueryRow(ctx, `INSERT INTO tributary.hub_holiday (org, path, name, kinds, starts, ends, made, made_by) SELECT $1::text, $2::text, $3::text, $4::text[], $5::timestamptz, $6::timestamptz, $7::timestamptz, $8::text
+				WHERE NOT EXISTS (SELECT FROM tributary.hub_holiday WHERE org = $1 AND name = $3 AND kinds @> $4::text[] AND kinds <@ $4::text[] AND starts = $5 AND ends = $6) RETURNING id`,
+				o.Code, o.Path, h.Name, kinds, starts, last.AddDate(0, 0, 1), s.o.Now(), by.Name).Scan(&id)
+			if errors.Is(err, pgx.ErrNoRows) {
+				continue
+			} else if err != nil {
 				return err
 			}
+			added++
 			if err := note(ctx, tx, by, Entry{Action: "calendar.add", Org: o.Code, Path: o.Path, Object: fmt.Sprint(id), Detail: fmt.Sprintf("%s … %s %s; %s", h.From, h.Until, h.Name, strings.Join(kinds, " "))}); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+	return added, err
 }
 
 // RemoveHoliday takes days away again. Its line in the audit stays.

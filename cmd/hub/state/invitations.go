@@ -32,24 +32,47 @@ func (i *Invitation) Open(now time.Time) bool {
 	return i.Used == nil && i.Withdrawn == nil && i.Expires.After(now)
 }
 
-// Invite makes an invitation for an org in the scopes, and gives its secret.
-func (s *State) Invite(ctx context.Context, by By, scopes []string, code string) (i Invitation, secret string, err error) {
-	secret = account.Secret()
-	i.Made, i.MadeBy = s.o.Now(), by.Name
-	i.Expires = i.Made.Add(s.o.Invited)
+// Invite makes an invitation for an org in the scopes. The same secret once more, whoever has
+// asked for it, gives the same invitation as long as it can be used.
+func (s *State) Invite(ctx context.Context, by By, scopes []string, code, secret string) (i Invitation, err error) {
 	err = s.within(ctx, func(tx pgx.Tx) error {
 		o, err := org(ctx, tx, code, scopes)
 		if err != nil {
 			return err
 		}
-		i.Org, i.OrgName = o.Code, o.Name
-		if err := tx.QueryRow(ctx, `INSERT INTO tributary.hub_invitation (digest, org, made, made_by, expires) VALUES ($1, $2, $3, $4, $5) RETURNING id`,
-			account.Digest(secret), o.Code, i.Made, by.Name, i.Expires).Scan(&i.ID); err != nil {
+		i = Invitation{Org: o.Code, OrgName: o.Name, Made: s.o.Now(), MadeBy: by.Name}
+		i.Expires = i.Made.Add(s.o.Invited)
+		err = tx.QueryRow(ctx, `INSERT INTO tributary.hub_invitation (digest, org, made, made_by, expires) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (digest) DO NOTHING RETURNING id`,
+			account.Digest(secret), o.Code, i.Made, by.Name, i.Expires).Scan(&i.ID)
+		if errors.Is(err, pgx.ErrNoRows) {
+			i, _, err = s.invitation(ctx, tx, scopes, secret)
+			return err
+		} else if err != nil {
 			return err
 		}
 		return note(ctx, tx, by, Entry{Action: "invitation.create", Org: o.Code, Path: o.Path, Object: fmt.Sprint(i.ID)})
 	})
-	return i, secret, err
+	return i, err
+}
+
+// invitation gives the one of a secret, locked, with the path of its org. One that can't be used
+// any more is refused.
+func (s *State) invitation(ctx context.Context, tx pgx.Tx, scopes []string, secret string) (i Invitation, path string, err error) {
+	err = tx.QueryRow(ctx, `SELECT i.id, i.org, o.name, o.path, i.made, i.made_by, i.expires, i.used, i.withdrawn FROM tributary.hub_invitation i JOIN tributary.hub_org o ON o.code = i.org
+		WHERE i.digest = $2 AND `+inScope(1)+` FOR UPDATE OF i`, scopes, account.Digest(secret)).Scan(&i.ID, &i.Org, &i.OrgName, &path, &i.Made, &i.MadeBy, &i.Expires, &i.Used, &i.Withdrawn)
+	const when = "2006-01-02 15:04 UTC"
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		err = refusal.New(refusal.Unknown, "INVITATION_UNKNOWN", "")
+	case err != nil:
+	case i.Used != nil:
+		err = refusal.New(refusal.Conflict, "INVITATION_USED", "%s", i.Used.UTC().Format(when))
+	case i.Withdrawn != nil:
+		err = refusal.New(refusal.Conflict, "INVITATION_WITHDRAWN", "%s", i.Withdrawn.UTC().Format(when))
+	case !i.Expires.After(s.o.Now()):
+		err = refusal.New(refusal.Conflict, "INVITATION_EXPIRED", "%s", i.Expires.UTC().Format(when))
+	}
+	return i, path, err
 }
 
 // Invitations gives the newest 200 of orgs in the scopes.
@@ -111,22 +134,11 @@ func (s *State) Join(ctx context.Context, by By, scopes []string, secret, name s
 	}
 	now := s.o.Now()
 	err = s.within(ctx, func(tx pgx.Tx) error {
-		var i Invitation
-		err := tx.QueryRow(ctx, `SELECT i.id, i.org, o.name, o.path, i.made_by, i.expires, i.used, i.withdrawn FROM tributary.hub_invitation i JOIN tributary.hub_org o ON o.code = i.org
-			WHERE i.digest = $2 AND `+inScope(1)+` FOR UPDATE OF i`, scopes, account.Digest(secret)).Scan(&i.ID, &i.Org, &a.OrgName, &a.Path, &i.MadeBy, &i.Expires, &i.Used, &i.Withdrawn)
-		const when = "2006-01-02 15:04 UTC"
-		switch {
-		case errors.Is(err, pgx.ErrNoRows):
-			return refusal.New(refusal.Unknown, "INVITATION_UNKNOWN", "")
-		case err != nil:
+		i, path, err := s.invitation(ctx, tx, scopes, secret)
+		if err != nil {
 			return err
-		case i.Used != nil:
-			return refusal.New(refusal.Conflict, "INVITATION_USED", "%s", i.Used.UTC().Format(when))
-		case i.Withdrawn != nil:
-			return refusal.New(refusal.Conflict, "INVITATION_WITHDRAWN", "%s", i.Withdrawn.UTC().Format(when))
-		case !i.Expires.After(now):
-			return refusal.New(refusal.Conflict, "INVITATION_EXPIRED", "%s", i.Expires.UTC().Format(when))
 		}
+		a.OrgName, a.Path = i.OrgName, path
 		a.ID, a.Org, a.Name, a.Joined, a.Sponsor = fmt.Sprintf("%s.%d", i.Org, i.ID), i.Org, name, now, i.MadeBy
 		if cert, err = issue(a.ID, a.Org); err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tributary-cdc/tributary/cmd/hub/account"
 	"github.com/tributary-cdc/tributary/cmd/hub/authority"
 	"github.com/tributary-cdc/tributary/cmd/hub/refusal"
 	"github.com/tributary-cdc/tributary/schema/catalog"
@@ -20,7 +21,8 @@ func testInvitations(t *testing.T, db servers.DB) {
 	op := By{Name: "op"}
 	invite := func() (Invitation, string) {
 		t.Helper()
-		i, secret, err := r.Invite(t.Context(), op, whole, "330106")
+		secret := account.Secret()
+		i, err := r.Invite(t.Context(), op, whole, "330106", secret)
 		ok(t, err)
 		return i, secret
 	}
@@ -28,10 +30,23 @@ func testInvitations(t *testing.T, db servers.DB) {
 		_, _, err := r.Join(t.Context(), By{}, whole, secret, "host", r.issue)
 		return err
 	}
-	_, _, err := r.Invite(t.Context(), op, []string{"33/3302/"}, "330106")
+	again := func(secret string) (Invitation, error) { return r.Invite(t.Context(), op, whole, "330106", secret) }
+	_, err := r.Invite(t.Context(), op, []string{"33/3302/"}, "330106", account.Secret())
 	refused(t, err, "ORG_UNKNOWN")
 	refused(t, join("nonsense"), "INVITATION_UNKNOWN")
-	_, secret := invite()
+	first, secret := invite()
+	r.pass(time.Minute)
+	var twice sync.WaitGroup
+	for range 4 { // at once
+		twice.Go(func() {
+			if i, err := again(secret); err != nil || i.ID != first.ID || !i.Expires.Equal(first.Expires) {
+				t.Errorf("the same again: %+v, %v", i, err)
+			}
+		})
+	}
+	twice.Wait()
+	_, err = r.Invite(t.Context(), op, []string{"33/3302/"}, "330203", secret)
+	refused(t, err, "INVITATION_UNKNOWN")
 	_, _, err = r.Join(t.Context(), By{}, whole, secret, "a\nb", r.issue)
 	refused(t, err, "AGENT_NAME")
 	_, _, err = r.Join(t.Context(), By{}, whole, secret, "host", func(string, string) (authority.Issued, error) { return authority.Issued{}, errors.New("no key") })
@@ -40,11 +55,15 @@ func testInvitations(t *testing.T, db servers.DB) {
 	}
 	ok(t, join(secret)) // nothing was half done
 	refused(t, join(secret), "INVITATION_USED")
+	_, err = again(secret)
+	refused(t, err, "INVITATION_USED")
 	i, secret := invite()
 	refused(t, r.Withdraw(t.Context(), op, []string{"33/3302/"}, i.ID), "INVITATION_UNKNOWN")
 	ok(t, r.Withdraw(t.Context(), op, whole, i.ID))
 	ok(t, r.Withdraw(t.Context(), op, whole, i.ID))
 	refused(t, join(secret), "INVITATION_WITHDRAWN")
+	_, err = again(secret)
+	refused(t, err, "INVITATION_WITHDRAWN")
 	_, secret = invite()
 	r.pass(24*time.Hour + time.Second)
 	refused(t, join(secret), "INVITATION_EXPIRED")

@@ -127,8 +127,8 @@ func (r *rig) issue(agent, _ string) (authority.Issued, error) {
 // agent joins one of an org.
 func (r *rig) agent(org string) *Agent {
 	r.t.Helper()
-	_, secret, err := r.Invite(r.t.Context(), By{Name: "op"}, whole, org)
-	if err != nil {
+	secret := account.Secret()
+	if _, err := r.Invite(r.t.Context(), By{Name: "op"}, whole, org, secret); err != nil {
 		r.t.Fatal(err)
 	}
 	a, _, err := r.Join(r.t.Context(), By{}, whole, secret, "host 😀 '\"<script>", r.issue)
