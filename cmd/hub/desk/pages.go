@@ -22,7 +22,7 @@ import (
 )
 
 // pageNames are the templates of pages, each in a file of its name.
-var pageNames = []string{"login", "setup", "me", "accounts", "orgs", "invitations", "requests", "request", "audit", "tree", "source", "complete", "alarms", "alarm", "history", "timeline", "report", "calendar"}
+var pageNames = []string{"login", "setup", "me", "accounts", "orgs", "invitations", "requests", "request", "audit", "tree", "source", "complete", "alarms", "alarm", "history", "timeline", "report", "calendar", "missing"}
 
 // page is a page for those who are logged in.
 type page struct {
@@ -75,7 +75,7 @@ func (c *call) view(name string) *view {
 	}
 	q := c.r.URL.Query()
 	q.Set("lang", v.OtherLang)
-	path := c.r.URL.Path
+	path := c.r.URL.EscapedPath()
 	if c.r.Method != http.MethodGet { // a form's answer: back to its page
 		path, q = "/"+name, url.Values{"lang": {v.OtherLang}}
 		switch name {
@@ -279,42 +279,6 @@ func (d *Desk) setupPage(w http.ResponseWriter, r *http.Request) {
 		v.Error, v.Data = &t, ""
 	}
 	d.show(c, status, v)
-}
-
-// eventsPath is where an open page of states is kept up to date.
-const eventsPath = "/events"
-
-// rest lets those who may see something of the tree to what isn't the desk's, with just
-// that, and everybody to the files that pages load.
-func (d *Desk) rest(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/assets/") {
-			next.ServeHTTP(w, r)
-			return
-		}
-		c, err := d.open(w, r)
-		if err == nil {
-			err = c.allow(acting, account.See)
-		}
-		ctx := r.Context()
-		if err == nil {
-			ctx, err = c.seen(ctx)
-		}
-		switch {
-		case err == nil && r.URL.Path == eventsPath: // asked for again, and judged anew, by the page
-			ctx, cancel := context.WithTimeout(ctx, d.o.Events)
-			defer cancel()
-			next.ServeHTTP(w, r.WithContext(ctx))
-		case err == nil:
-			next.ServeHTTP(w, r.WithContext(c.under(ctx)))
-		case r.URL.Path != "/":
-			d.fail(c, err)
-		case kindOf(err) == refusal.Login:
-			http.Redirect(w, r, "/login", http.StatusSeeOther)
-		default:
-			http.Redirect(w, r, "/me", http.StatusSeeOther)
-		}
-	})
 }
 
 // under gives a context in which the page of states has the menu of the others.

@@ -168,6 +168,18 @@ func testStates(t *testing.T, db servers.DB) {
 	if _, body, _ := empty.do(http.MethodGet, "/?lang=en", nil); !strings.Contains(body, "No source has reported yet") {
 		t.Error("a district without sources isn't told so")
 	}
+	for path, want := range map[string]string{"/nothing/here?lang=en": "To the first page", "/nothing/%3Cscript%3E?lang=zh-CN": "返回首页", "/desk/nothing?lang=zh-CN": "返回首页", "/api/nothing": `"CALL_UNKNOWN"`} {
+		status, body, _ := empty.do(http.MethodGet, path, nil)
+		if status != http.StatusNotFound || !strings.Contains(body, want) || strings.Contains(body, "<script>") || strings.HasPrefix(path, "/api/") == strings.Contains(body, `<nav aria-label="`) {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+	}
+	empty.want(http.StatusNotFound, "CALL_UNKNOWN", http.MethodPost, "/alarms", nil)
+	empty.want(http.StatusNotFound, "CALL_UNKNOWN", http.MethodGet, "/api/session/end", nil)
+	w.nobody().want(http.StatusUnauthorized, "LOGIN_NEEDED", http.MethodGet, "/api/nothing", nil)
+	if status, _, header := w.nobody().do(http.MethodGet, "/nothing", nil); status != http.StatusSeeOther || header.Get("Location") != "/login" {
+		t.Errorf("nobody at no page: %d %s", status, header.Get("Location"))
+	}
 	for path := range paths {
 		if status, body, _ := w.nobody().do(http.MethodGet, path, nil); status == http.StatusOK || strings.Contains(body, "330106") {
 			t.Errorf("%s of nobody: %d %s", path, status, body)

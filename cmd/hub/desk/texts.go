@@ -51,6 +51,8 @@ var catalogue = map[string][2]string{
 	"title.invitations": {"Invitations and agents", "邀请与 agent"}, "note.invitations": {"An agent reads a district's databases. It joins once, by an invitation.", "agent 读取区县的数据库，凭邀请加入一次即可。"},
 	"title.requests": {"Requests", "登记申请"}, "note.requests": {"What agents ask to send. Nothing leaves before it is approved.", "agent 申请报送的数据。批准之前不会有数据离开源单位。"},
 	"title.request": {"Request", "登记申请"}, "note.request": {"No value of a row has left the house for this page: only names, sizes and findings.", "本页只含名称、规模和检查结果，没有任何数据值离开源单位。"},
+	"title.missing": {"No such page", "页面不存在"}, "note.missing": {"Nothing was changed.", "没有任何改动。"}, "missing.what": {"The hub has no page under this address", "hub 中没有这个地址的页面"},
+	"missing.why": {"The address may be mistyped, or the page may have another one in this version.", "地址可能有误，或在此版本中已改变。"}, "missing.back": {"To the first page", "返回首页"},
 	"title.audit": {"Audit", "审计"}, "note.audit": {"Everything that was done or refused. Nobody can change or remove a line.", "全部操作与被拒绝的操作。任何人不能修改或删除。"},
 
 	"account": {"Account", "账号"}, "password": {"Password", "口令"}, "password.new": {"New password", "新口令"}, "password.old": {"Present password", "当前口令"}, "password.again": {"Once more", "再次输入"},
