@@ -148,7 +148,7 @@ func (a *addition) keep(password string) (err error) {
 		return err
 	}
 	a.s.Sealed = a.file.sealedFile(a.s.Name)
-	return a.file.seal(a.s.Sealed, a.s.Name, password)
+	return a.file.seal(a.s.Sealed, a.s.Name, password, false)
 }
 
 // drop takes away what keep has written, for a try that came to nothing.

@@ -22,10 +22,11 @@ type editedAgent struct {
 	Org     string `yaml:"org"`
 	DataDir string `yaml:"data_dir"`
 	Joined  string `yaml:"joined"`
-	// PasswordKey opens the encrypted passwords; newKey is the one that the file doesn't name yet.
-	PasswordKey string `yaml:"password_key"`
-	newKey      string
-	Sources     []struct {
+	// PasswordKey opens the encrypted passwords; newKey is the one that the file doesn't name yet,
+	// madeKey the one that was made just now.
+	PasswordKey     string `yaml:"password_key"`
+	newKey, madeKey string
+	Sources         []struct {
 		Name string `yaml:"name"`
 	} `yaml:"sources"`
 }

@@ -159,10 +159,7 @@ func configCommand(say catalogue, lang language) *cobra.Command {
 				return err
 			}
 			if w, ok := into.(warner); ok {
-				for _, f := range w.Warnings() {
-					_, do := codes.Explain(f.Code, lang)
-					_, _ = fmt.Fprintf(c.ErrOrStderr(), "[%s] %s\n  %s%s\n", f.Code, f.In(lang), say.toDo, do) // nobody may be left to read it
-				}
+				say.printWarnings(c, lang, w.Warnings())
 			}
 			_, err = fmt.Fprintln(c.OutOrStdout(), valid)
 			return err
@@ -183,6 +180,14 @@ func configCommand(say catalogue, lang language) *cobra.Command {
 
 // warner is a configuration that may be valid and yet not wise.
 type warner interface{ Warnings() []*config.Finding }
+
+// printWarnings tells it on the error output.
+func (say catalogue) printWarnings(c *cobra.Command, lang language, found []*config.Finding) {
+	for _, f := range found {
+		_, do := codes.Explain(f.Code, lang)
+		_, _ = fmt.Fprintf(c.ErrOrStderr(), "[%s] %s\n  %s%s\n", f.Code, f.In(lang), say.toDo, do) // nobody may be left to read it
+	}
+}
 
 // warned logs what is valid and yet not wise.
 func warned(c warner, l *slog.Logger) {

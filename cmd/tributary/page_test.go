@@ -158,6 +158,15 @@ func byPage(t *testing.T, db servers.DB, dir string) {
 	if password, err := s.Password(); err != nil || password != db.Password {
 		t.Errorf("after the change: %v", err)
 	}
+	if err := os.Remove(c.PasswordKey); err != nil {
+		t.Fatal(err)
+	}
+	if out := well(t, "source", "password", agent, "xueji", "--password-file", file(t, "right", db.Password+"\n"), "--new-key", "--lang", "en"); !strings.Contains(out, "a new key lies in "+c.PasswordKey) {
+		t.Errorf("%s", out)
+	}
+	if password, err := s.Password(); err != nil || password != db.Password {
+		t.Errorf("after the key was made anew: %v", err)
+	}
 	b, err := os.ReadFile(agent)
 	if err != nil || !strings.HasPrefix(string(b), "# kept\n") || strings.Contains(string(b), db.Password) {
 		t.Errorf("%s, %v", b, err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -18,7 +19,9 @@ import (
 )
 
 // passwordText is every text of `tributary source password`.
-type passwordText struct{ short, long, seal, ask, changed, kept, restart, remains string }
+type passwordText struct {
+	short, long, seal, newKey, keyThere, ask, changed, kept, madeKey, others, restart, remains string
+}
 
 var passwordTexts = map[language]passwordText{
 	english: {
@@ -26,16 +29,21 @@ var passwordTexts = map[language]passwordText{
 		long: "Asks for the new password, logs in with it, and keeps it encrypted in the agent's data_dir in place of the\n" +
 			"one before. If it can't log in, nothing changes. The key lies beside the file AGENT, or systemd gives it\n" +
 			"(tributary.key). Change the password at the server first. A source of which the file names password_file or\n" +
-			"password_env is left to whoever manages that, unless --seal.",
-		seal: "keep a password encrypted that stood in a file or a variable of its own", ask: "New password (not shown)",
+			"password_env is left to whoever manages that, unless --seal. If the key that the file names is gone, nothing is\n" +
+			"done without --new-key: then a new key is made, and the passwords of all other sources that are kept\n" +
+			"encrypted can't be read any more.",
+		seal: "keep a password encrypted that stood in a file or a variable of its own", newKey: "make a new key in place of one that is lost: set all other encrypted passwords anew then", keyThere: "--new-key is for a key that is lost, and %s is there",
+		madeKey: "a new key lies in %s, in place of the one that is lost", others: "%s: the password can't be read any more; set it anew by tributary source password", ask: "New password (not shown)",
 		changed: "%s: the new password logs in at %s", kept: "it is kept encrypted in %s", restart: "restart the agent: it reads passwords at its start", remains: "%s still has a password: remove it if nobody else needs it",
 	},
 	chinese: {
 		short: "更换 agent 登录数据源所用的口令",
 		long: "询问新口令，用它登录，成功后加密保存在 agent 的 data_dir 中并取代原口令；无法登录时不作任何改变。\n" +
 			"密钥位于配置文件 AGENT 旁，或由 systemd 提供（tributary.key）。请先在服务器上更换口令。\n" +
-			"配置中写明 password_file 或 password_env 的数据源由其管理者自行更换，除非使用 --seal。",
-		seal: "把原先放在文件或环境变量中的口令改为加密保存", ask: "新口令（不显示）",
+			"配置中写明 password_file 或 password_env 的数据源由其管理者自行更换，除非使用 --seal。\n" +
+			"配置所指的密钥文件不存在时不作任何改变，除非使用 --new-key：生成新密钥，其他数据源的加密口令此后无法读取。",
+		seal: "把原先放在文件或环境变量中的口令改为加密保存", newKey: "密钥已丢失，生成新密钥；其他加密保存的口令须重新设置", keyThere: "--new-key 用于密钥已丢失的情况，而 %s 仍在",
+		madeKey: "已生成新密钥 %s，取代丢失的密钥", others: "%s：其口令已无法读取，请用 tributary source password 重新设置", ask: "新口令（不显示）",
 		changed: "%s：新口令可以登录 %s", kept: "口令已加密保存在 %s", restart: "请重新启动 agent：它在启动时读取口令", remains: "%s 中仍有口令：若无他用请删除",
 	},
 }
@@ -57,24 +65,43 @@ func (f *editedAgent) keyFile() (name string, given bool, err error) {
 	return f.newKey, false, err
 }
 
-// keyOf gives the key, and makes it unless it is there.
-func (f *editedAgent) keyOf() (*sealed.Key, error) {
+// lostKey gives the name of the key's file if the agent's file names one and it isn't there; what
+// was sealed with it can't be read without it. there is its name if it is.
+func (f *editedAgent) lostKey() (lost, there string, err error) {
 	name, given, err := f.keyFile()
+	if err != nil || given {
+		return "", name, err
+	}
+	if _, err := os.Stat(name); !errors.Is(err, os.ErrNotExist) {
+		return "", name, nil // one that can't be read is told by whoever reads it
+	}
+	if f.newKey != "" {
+		return "", "", nil
+	}
+	return name, "", nil
+}
+
+// keyOf gives the key, and makes the first one. One that is lost is made anew only by order.
+func (f *editedAgent) keyOf(replace bool) (*sealed.Key, error) {
+	lost, there, err := f.lostKey()
 	if err != nil {
 		return nil, err
 	}
-	if !given {
-		if _, err := os.Stat(name); errors.Is(err, os.ErrNotExist) {
-			text, err := sealed.NewKey()
-			if err == nil {
-				err = authority.WriteNew(name, text)
-			}
-			if err == nil {
-				err = owned(name, f.DataDir)
-			}
-			if err != nil {
-				return nil, &problem{code: "FILE_NOT_WRITTEN", words: err.Error()}
-			}
+	if lost != "" && !replace {
+		return nil, &problem{code: "PASSWORD_KEY_GONE", words: lost, class: errUsage}
+	}
+	name := cmp.Or(there, lost, f.newKey)
+	if there == "" {
+		text, err := sealed.NewKey()
+		if err == nil {
+			err = authority.WriteNew(name, text)
+		}
+		if err == nil {
+			f.madeKey = name
+			err = owned(name, f.DataDir)
+		}
+		if err != nil {
+			return nil, &problem{code: "FILE_NOT_WRITTEN", words: err.Error()}
 		}
 	}
 	key, err := sealed.ReadKey(name)
@@ -89,8 +116,9 @@ func (f *editedAgent) sealedFile(source string) string {
 	return filepath.Join(f.DataDir, secretsFolder, source+".sealed")
 }
 
-// seal writes a password to a file of its own, encrypted. The file must not be there.
-func (f *editedAgent) seal(file, source, password string) error {
+// seal writes a password to a file of its own, encrypted. The file must not be there. replace
+// makes a key that is lost anew.
+func (f *editedAgent) seal(file, source, password string, replace bool) error {
 	dir := filepath.Dir(file)
 	err := os.MkdirAll(dir, 0o700)
 	if err == nil {
@@ -99,7 +127,7 @@ func (f *editedAgent) seal(file, source, password string) error {
 	if err != nil {
 		return &problem{code: "FILE_NOT_WRITTEN", words: err.Error()}
 	}
-	key, err := f.keyOf()
+	key, err := f.keyOf(replace)
 	if err != nil {
 		return err
 	}
@@ -139,6 +167,7 @@ func passwordCommand(usage catalogue, lang language) *cobra.Command {
 		Example: "tributary source password agent.yml xueji\ntributary source password agent.yml xueji --password-file new.password"}
 	given := c.Flags().String("password-file", "", addTexts[lang].passwordFile)
 	seal := c.Flags().Bool("seal", false, say.seal)
+	newKey := c.Flags().Bool("new-key", false, say.newKey)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		var agent config.Agent
 		if err := config.Load(args[0], &agent); err != nil {
@@ -151,6 +180,20 @@ func passwordCommand(usage catalogue, lang language) *cobra.Command {
 		if s.Sealed == "" && !*seal {
 			return &problem{code: "PASSWORD_ELSEWHERE", words: s.File + s.Env}
 		}
+		file, err := openEdited(args[0])
+		if err != nil {
+			return err
+		}
+		lost, there, err := file.lostKey() // told before anything is asked
+		switch {
+		case err != nil:
+			return err
+		case lost != "" && !*newKey:
+			return &problem{code: "PASSWORD_KEY_GONE", words: lost, class: errUsage}
+		case *newKey && there != "":
+			return wrongUsage(c, "USAGE_FLAG", say.keyThere, there)
+		}
+		usage.printWarnings(c, lang, agent.KeyWarnings())
 		var password string
 		if *given != "" {
 			password, err = config.Secret{File: *given}.Read()
@@ -160,10 +203,6 @@ func passwordCommand(usage catalogue, lang language) *cobra.Command {
 		if errors.Is(err, errNoAnswer) {
 			return wrongUsage(c, "USAGE_FLAG", "%s", addTexts[lang].unanswered)
 		} else if err != nil {
-			return err
-		}
-		file, err := openEdited(args[0])
-		if err != nil {
 			return err
 		}
 		return say.change(c, lang, file, &agent, *s, password)
@@ -193,12 +232,19 @@ func (say passwordText) change(c *cobra.Command, lang language, file *editedAgen
 	if err := os.Remove(next); err != nil && !errors.Is(err, os.ErrNotExist) { // of a try that was cut off
 		return &problem{code: "FILE_NOT_WRITTEN", words: err.Error()}
 	}
-	if err := file.seal(next, s.Name, password); err != nil {
+	lost, _, err := file.lostKey()
+	if err != nil {
+		return err
+	}
+	if err := file.seal(next, s.Name, password, true); err != nil { // which was asked for, or no key is lost
 		return err
 	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, os.Remove(next))
+		}
+		if err != nil && file.madeKey != "" {
+			err = errors.Join(err, os.Remove(file.madeKey))
 		}
 	}()
 	_, changed, err := file.withSealed(s.Name, next)
@@ -225,7 +271,16 @@ func (say passwordText) change(c *cobra.Command, lang language, file *editedAgen
 			return err
 		}
 	}
-	said := fmt.Sprintf(say.changed+"\n"+say.kept+"\n"+say.restart+"\n", s.Name, oneLine(results[0].Server), kept)
+	said := fmt.Sprintf(say.changed+"\n"+say.kept+"\n", s.Name, oneLine(results[0].Server), kept)
+	if lost != "" {
+		said += fmt.Sprintf(say.madeKey+"\n", lost)
+		for _, other := range agent.Sources {
+			if other.Sealed != "" && other.Name != s.Name {
+				said += fmt.Sprintf(say.others+"\n", other.Name)
+			}
+		}
+	}
+	said += say.restart + "\n"
 	if before.File != "" {
 		said += fmt.Sprintf(say.remains+"\n", before.File)
 	}

@@ -21,7 +21,7 @@ func sealedAgent(t *testing.T, password string) (agent, key, kept string) {
 		t.Fatal(err)
 	}
 	kept = f.sealedFile("xueji")
-	if err := f.seal(kept, "xueji", password); err != nil {
+	if err := f.seal(kept, "xueji", password, false); err != nil {
 		t.Fatal(err)
 	}
 	text, _, err := f.with(newSource{Name: "xueji", Engine: "mariadb", Host: "127.0.0.1", Port: 1, User: "u", Sealed: kept, Tables: []string{"a.*"}, FirstStart: "now"}, "")
@@ -68,7 +68,7 @@ func TestSealedPassword(t *testing.T) {
 	}
 	f, err := openEdited(agent)
 	if err == nil {
-		err = f.seal(kept+".2", "xueji", "another")
+		err = f.seal(kept+".2", "xueji", "another", false)
 	}
 	if _, gone := os.Stat(key); err != nil || f.newKey != "" || !errors.Is(gone, os.ErrNotExist) {
 		t.Errorf("%v, %q, %v", err, f.newKey, gone)
@@ -109,6 +109,63 @@ func TestSealedPasswordLost(t *testing.T) {
 		what, do := codes.Explain(tt.code, chinese)
 		if what == "" || do == "" {
 			t.Errorf("%s isn't explained", tt.code)
+		}
+	}
+}
+
+// TestKeyLost: a key that is gone isn't made anew without a word, nor one that is there; a try that
+// comes to nothing leaves none behind.
+func TestKeyLost(t *testing.T) {
+	agent, key, kept := sealedAgent(t, "old")
+	next := file(t, "next", "new\n")
+	if code, _, errs := call("source", "password", agent, "xueji", "--password-file", next, "--new-key", "--lang", "en"); code != exitUsage || !strings.Contains(errs, key+" is there") {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+	if err := os.Remove(key); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tag := range []string{"zh-CN", "en"} {
+		for code, args := range map[string][]string{
+			"PASSWORD_KEY_GONE":  {"source", "password", agent, "xueji", "--password-file", next},
+			"SOURCE_UNREACHABLE": {"source", "password", agent, "xueji", "--password-file", next, "--new-key"},
+		} {
+			if exit, out, errs := call(append(args, "--lang", tag)...); exit == 0 || out != "" || !strings.Contains(errs, "["+code+"]") {
+				t.Errorf("exit %d, %s%s; want %s", exit, out, errs, code)
+			}
+			if _, err := os.Stat(key); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("%s leaves a key: %v", code, err)
+			}
+		}
+	}
+	f, err := openEdited(agent)
+	if err == nil {
+		err = f.seal(kept+".2", "renshi", "another", false) // as source add does
+	}
+	if p, ok := errors.AsType[*problem](err); !ok || p.code != "PASSWORD_KEY_GONE" {
+		t.Errorf("%v", err)
+	}
+	after, err := os.ReadFile(kept)
+	if err != nil || string(after) != string(before) {
+		t.Errorf("%s, before %s, %v", after, before, err)
+	}
+}
+
+// TestKeyExposed: a key that everybody may read is warned of, by all that look at the file.
+func TestKeyExposed(t *testing.T) {
+	agent, key, _ := sealedAgent(t, "old")
+	next := file(t, "next", "new\n")
+	for mode, exposed := range map[os.FileMode]bool{0o600: false, 0o640: false, 0o604: true, 0o644: true} {
+		if err := os.Chmod(key, mode); err != nil {
+			t.Fatal(err)
+		}
+		for _, args := range [][]string{{"config", "check", "agent", agent}, {"source", "password", agent, "xueji", "--password-file", next}} {
+			if _, _, errs := call(append(args, "--lang", "en")...); strings.Contains(errs, "[PASSWORD_KEY_EXPOSED]") != exposed {
+				t.Errorf("%s of %v: %s", args[1], mode, errs)
+			}
 		}
 	}
 }

@@ -69,8 +69,14 @@ var ofProgram = map[string]map[language.Language]explanation{
 		english: {"the file of an encrypted password isn't as it was written, or belongs to another source", "set the password anew: tributary source password AGENT SOURCE"},
 		chinese: {"加密口令文件的内容已改变，或属于另一个数据源", "重新设置口令：tributary source password AGENT SOURCE"}},
 	"PASSWORD_KEY_FILE": {
-		english: {"the key of the encrypted passwords can't be read, or isn't one", "check password_key of the agent's file, its rights and its owner; where systemd gives the key, run the command as the handbook says; if the key is lost: tributary source password AGENT SOURCE makes another one"},
-		chinese: {"无法读取加密口令的密钥，或文件不是密钥", "检查 agent 配置中的 password_key 以及该文件的权限和属主；密钥由 systemd 提供时，按手册所示运行命令；密钥已丢失时，tributary source password AGENT SOURCE 会生成新密钥"}},
+		english: {"the key of the encrypted passwords can't be read, or isn't one", "check password_key of the agent's file, its rights and its owner; where systemd gives the key, run the command as the handbook says; if the key is lost: tributary source password AGENT SOURCE --new-key makes another one"},
+		chinese: {"无法读取加密口令的密钥，或文件不是密钥", "检查 agent 配置中的 password_key 以及该文件的权限和属主；密钥由 systemd 提供时，按手册所示运行命令；密钥已丢失时，用 tributary source password AGENT SOURCE --new-key 生成新密钥"}},
+	"PASSWORD_KEY_EXPOSED": {
+		english: {"the key of the encrypted passwords can be read by every user of the machine", "chmod 600 the key's file and leave it to the agent's user; if somebody may have copied it, change the passwords at the servers and set them by tributary source password"},
+		chinese: {"加密口令的密钥可被本机任何用户读取", "对密钥文件执行 chmod 600 并使其属于 agent 的用户；若可能已被复制，请在服务器上更换口令，并用 tributary source password 重新设置"}},
+	"PASSWORD_KEY_GONE": {
+		english: {"the key of the encrypted passwords isn't where the agent's file says", "bring it back; where systemd gives the key, run the command as the handbook says; if it is lost: tributary source password AGENT SOURCE --new-key makes another one, and then all other encrypted passwords must be set anew"},
+		chinese: {"agent 配置所指的口令密钥不存在", "找回该文件；密钥由 systemd 提供时，按手册所示运行命令；确已丢失时，用 tributary source password AGENT SOURCE --new-key 生成新密钥，此后须重新设置其他所有加密口令"}},
 	"PASSWORD_KEY_OTHER": {
 		english: {"a password was encrypted with another key", "bring back the key, or set the password anew: tributary source password AGENT SOURCE"},
 		chinese: {"口令是用另一把密钥加密的", "找回原密钥，或重新设置口令：tributary source password AGENT SOURCE"}},

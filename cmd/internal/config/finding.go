@@ -24,9 +24,10 @@ const (
 	// codeExposed: others can reach what has no TLS and no login.
 	codeExposed = "CONFIG_EXPOSED"
 	// What is wrong with an encrypted password.
-	codeKeyFile  = "PASSWORD_KEY_FILE"
-	codeKeyOther = "PASSWORD_KEY_OTHER"
-	codeDamaged  = "PASSWORD_DAMAGED"
+	codeKeyFile    = "PASSWORD_KEY_FILE"
+	codeKeyExposed = "PASSWORD_KEY_EXPOSED"
+	codeKeyOther   = "PASSWORD_KEY_OTHER"
+	codeDamaged    = "PASSWORD_DAMAGED"
 	// codePlaintext: a password would go over the network for everybody to read.
 	codePlaintext = "CONFIG_PLAINTEXT"
 )

@@ -2,12 +2,27 @@ package config
 
 import (
 	"net"
+	"os"
 
+	"github.com/tributary-cdc/tributary/cmd/internal/sealed"
 	"github.com/tributary-cdc/tributary/stream/peer"
 )
 
 // Warnings are what a valid file does that a person should know of.
-func (a *Agent) Warnings() []*Finding { return exposed("http", a.HTTP) }
+func (a *Agent) Warnings() []*Finding { return append(exposed("http", a.HTTP), a.KeyWarnings()...) }
+
+// KeyWarnings warns of a key of passwords that everybody on the machine can read, as programs do of
+// private keys. One that systemd gives, or that isn't there, is none.
+func (a *Agent) KeyWarnings() []*Finding {
+	if a.PasswordKey == "" || sealed.Credentials() != "" {
+		return nil
+	}
+	info, err := os.Stat(a.PasswordKey)
+	if err != nil || info.Mode().Perm()&0o007 == 0 {
+		return nil
+	}
+	return []*Finding{{Code: codeKeyExposed, place: "password_key " + a.PasswordKey, text: everybodysKey, args: []any{info.Mode().Perm()}}}
+}
 
 // Warnings are what a valid file does that a person should know of.
 func (w *Worker) Warnings() []*Finding { return exposed("http", w.HTTP) }

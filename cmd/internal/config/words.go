@@ -83,6 +83,7 @@ var (
 	schemaName     = words{"a name of at most 63 bytes that has no other purpose", "应为不超过 63 字节且没有其他用途的名称"}
 	mirrorKey      = words{"a mirror has the keys of its source; leave it out", "镜像的主键与源端相同，请删去此项"}
 	anAddress      = words{"an address with a port, e.g. 127.0.0.1:8061; port 0 takes a free one", "应为带端口的地址，例如 127.0.0.1:8061；端口 0 表示任选一个空闲端口"}
+	everybodysKey  = words{"every user of this machine may use the key of the encrypted passwords: its mode is %s", "本机任何用户都能使用加密口令的密钥：其权限为 %s"}
 	everybodyReads = words{"whoever reaches this address reads status, metrics and profiles, without TLS and without login: names of sources and tables and their errors stand there", "能访问该地址的人都能读取状态、指标和性能剖析，没有 TLS 也无需登录：其中有数据源和表的名称及错误信息"}
 	loopbackOnly   = words{"a loopback address with a port, e.g. 127.0.0.1:8060: without accounts the page has no login", "应为带端口的回环地址，例如 127.0.0.1:8060：没有账号时页面无需登录"}
 	needsAccounts  = words{"agents can join a hub with accounts only", "只有启用账号的 hub 才能接入 agent"}
