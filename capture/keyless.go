@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 )
 
 // Keyless says what is done with tables that have no primary key. Without a word on one
@@ -20,7 +19,7 @@ type Keyless struct {
 	Append []string
 }
 
-// Fault is something wrong with a Keyless.
+// Fault is something wrong with a Keyless or with Caps.
 type Fault uint8
 
 // The faults.
@@ -35,25 +34,34 @@ const (
 var faultTexts = [...]string{FaultTable: "isn't the name of one table, in two parts", FaultUnasked: "is taken by no pattern of tables",
 	FaultColumns: "has no columns", FaultColumn: "has a column that is empty or stands twice", FaultPattern: "is no pattern of two parts"}
 
-// KeylessError is a fault and where it is, e.g. `keys "xueji.kaoqin"`.
-type KeylessError struct {
+// FaultError is a fault and where it is, e.g. `keys "xueji.kaoqin"`.
+type FaultError struct {
 	Place string
 	Fault Fault
 }
 
 // Error gives place and fault.
-func (e *KeylessError) Error() string { return e.Place + " " + faultTexts[e.Fault] }
+func (e *FaultError) Error() string { return e.Place + " " + faultTexts[e.Fault] }
 
 // Faults gives what is wrong, in order, given the patterns of all tables.
-func (k *Keyless) Faults(tables []string) (out []*KeylessError) {
-	for _, name := range slices.Sorted(maps.Keys(k.Keys)) {
-		cols := k.Keys[name]
-		fault := func(f Fault) { out = append(out, &KeylessError{fmt.Sprintf("keys %q", name), f}) }
-		switch {
-		case strings.Count(name, ".") != 1 || strings.ContainsAny(name, "*?["):
-			fault(FaultTable)
-		case !MatchesAs(tables, name, strings.ToLower):
-			fault(FaultUnasked)
+func (k *Keyless) Faults(tables []string) (out []*FaultError) {
+	out = ColumnFaults("keys", k.Keys, tables)
+	for _, p := range k.Append {
+		if !IsPattern(p) {
+			out = append(out, &FaultError{fmt.Sprintf("append %q", p), FaultPattern})
+		}
+	}
+	return out
+}
+
+// ColumnFaults gives what is wrong with lists of columns by table, which stand at a place of
+// the configuration, given the patterns of all tables.
+func ColumnFaults(place string, columns map[string][]string, tables []string) (out []*FaultError) {
+	for _, name := range slices.Sorted(maps.Keys(columns)) {
+		cols := columns[name]
+		fault := func(f Fault) { out = append(out, &FaultError{fmt.Sprintf("%s %q", place, name), f}) }
+		if f, bad := oneTable(name, tables); bad {
+			fault(f)
 		}
 		for i, c := range cols {
 			if c == "" || slices.Contains(cols[:i], c) {
@@ -62,11 +70,6 @@ func (k *Keyless) Faults(tables []string) (out []*KeylessError) {
 		}
 		if len(cols) == 0 {
 			fault(FaultColumns)
-		}
-	}
-	for _, p := range k.Append {
-		if !IsPattern(p) {
-			out = append(out, &KeylessError{fmt.Sprintf("append %q", p), FaultPattern})
 		}
 	}
 	return out

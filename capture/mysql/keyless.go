@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/schema"
 	"github.com/tributary-cdc/tributary/stream/event"
 )
@@ -40,6 +41,11 @@ func (r *Reader) identify(t *schema.Table, d *description) {
 	if !t.Append {
 		refuse("TABLE_NO_KEY", "no key: ALTER TABLE %s ADD PRIMARY KEY (...), or ALTER TABLE %[1]s ADD COLUMN row_id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT INVISIBLE PRIMARY KEY (MySQL 8.0.23, MariaDB 10.3 and newer); or name unique columns in keys, or the table in append", quotedName(t))
 	}
+}
+
+// Caps implements snapshot.Capper.
+func (r *Reader) Caps(t *schema.Table) map[int]capture.Cap {
+	return r.o.Caps.Columns(t, t.Database+"."+t.Name, r.fold, strings.EqualFold)
 }
 
 // keyOf gives the columns of the key by which the server itself knows a table's rows, and

@@ -40,6 +40,8 @@ type Options struct {
 	Datasets map[string]string
 	// Keyless says what is done with tables that have no primary key.
 	Keyless capture.Keyless
+	// Caps bound the values of single columns.
+	Caps capture.Caps
 	// ServerID is this reader's id among the server's replicas, 1 to 2^32-1. Two
 	// readers with one id end each other's connections. Default: from Source.ID.
 	ServerID uint32
@@ -110,7 +112,7 @@ func New(o Options) (*Reader, error) {
 			return nil, fmt.Errorf("mysql reader options: table pattern %q isn't database.table", p)
 		}
 	}
-	if err := o.Keyless.Check(o.Tables); err != nil {
+	if err := errors.Join(o.Keyless.Check(o.Tables), o.Caps.Check(o.Tables)); err != nil {
 		return nil, fmt.Errorf("mysql reader options: %w", err)
 	}
 	if err := o.TLS.On(o.Host).Check(); err != nil {

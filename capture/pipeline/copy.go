@@ -195,10 +195,23 @@ func (r *reader) valueInto(dst []byte, seg *event.Segment, row *event.Row) ([]by
 		return nil, fmt.Errorf("transaction at %s: %w", seg.Txn.Position, err)
 	}
 	if size := len(dst) - at; size > r.p.opts.MaxRecord {
-		return nil, &capture.Coded{Code: "ROW_TOO_LARGE", Hint: "leave the table out of the source's tables",
+		return nil, &capture.Coded{Code: "ROW_TOO_LARGE", Hint: fmt.Sprintf("bound the column %s by caps in the agent's file, or leave the table out of the source's tables", widest(row)),
 			Err: fmt.Errorf("the row of %s in table %s with the key %s at %s takes %d bytes, more than %d", r.p.opts.Source.ID, row.Table.ID(), envelope.KeyText(row), seg.Txn.Position, size, r.p.opts.MaxRecord)}
 	}
 	return dst, nil
+}
+
+// widest names the column of a row's largest value.
+func widest(row *event.Row) (name string) {
+	most := -1
+	for _, image := range [2][]event.Value{row.After, row.Before} {
+		for i := range image {
+			if n := len(image[i].B); n > most {
+				name, most = row.Table.Columns[i].Name, n
+			}
+		}
+	}
+	return name
 }
 
 func (r *reader) commit(b *batch, seg *event.Segment) {

@@ -27,6 +27,9 @@ func TestRowTooLarge(t *testing.T) {
 		if !errors.As(err, &coded) || coded.Code != "ROW_TOO_LARGE" || capture.ActionOf(err) != capture.StopSource {
 			t.Fatalf("%v, want ROW_TOO_LARGE that stops the source", err)
 		}
+		if !strings.Contains(coded.Hint, "the column id by caps") {
+			t.Errorf("hint %q", coded.Hint)
+		}
 		for _, want := range []string{"330106-xueji", "table d.thing", "key [1]", "00000001/00000000.0000000000000001/00000000", "more than 16"} {
 			if !strings.Contains(err.Error(), want) {
 				t.Errorf("%v doesn't say %q", err, want)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/capture/postgres/pgoutput"
 	"github.com/tributary-cdc/tributary/schema"
 	"github.com/tributary-cdc/tributary/stream/event"
@@ -46,6 +47,11 @@ func (r *Reader) identify(ctx context.Context, t *schema.Table, m *pgoutput.Msg)
 	}
 	t.Key, t.Append = nil, true
 	return "", "", nil
+}
+
+// Caps implements snapshot.Capper.
+func (r *Reader) Caps(t *schema.Table) map[int]capture.Cap {
+	return r.o.Caps.Columns(t, t.Schema+"."+t.Name, asIs, func(a, b string) bool { return a == b })
 }
 
 // configured takes the key of the configuration, if each change carries it.

@@ -40,6 +40,8 @@ type Options struct {
 	Datasets map[string]string
 	// Keyless says what is done with tables that have no primary key.
 	Keyless capture.Keyless
+	// Caps bound the values of single columns.
+	Caps capture.Caps
 	// Slot and Publication default to tributary_<source>, other characters as underscores.
 	Slot        string
 	Publication string
@@ -122,7 +124,7 @@ func New(o Options) (*Reader, error) {
 			return nil, fmt.Errorf("postgres reader options: table pattern %q isn't schema.table", p)
 		}
 	}
-	if err := o.Keyless.Check(o.Tables); err != nil {
+	if err := errors.Join(o.Keyless.Check(o.Tables), o.Caps.Check(o.Tables)); err != nil {
 		return nil, fmt.Errorf("postgres reader options: %w", err)
 	}
 	if o.Port == 0 {

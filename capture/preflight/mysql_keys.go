@@ -10,10 +10,7 @@ import (
 // key, by the primary key, else by a unique index of columns that are NOT NULL; a table
 // with none of them may be a log of its changes.
 func (c *mysqlServer) key(t *mysqlTable) error {
-	fold := asIs
-	if c.is("lower_case_table_names", "1") {
-		fold = strings.ToLower
-	}
+	fold := c.fold()
 	if keys := c.o.MySQL.Keyless.Key(t.id(), fold); keys != nil {
 		return c.configured(t, keys)
 	}
@@ -35,6 +32,35 @@ func (c *mysqlServer) key(t *mysqlTable) error {
 	}
 	c.r.add(Refuses, "TABLE_NO_KEY", t.id(), "", repairs...)
 	return nil
+}
+
+// fold gives names the form that the server keeps.
+func (c *mysqlServer) fold() func(string) string {
+	if c.is("lower_case_table_names", "1") {
+		return strings.ToLower
+	}
+	return asIs
+}
+
+// bounded gives the table that a cap of the configuration is about; nil if there is none.
+func (c *mysqlServer) bounded(name string) *capped {
+	i := slices.IndexFunc(c.tables, func(t *mysqlTable) bool { return t.id() == c.fold()(name) })
+	if i < 0 {
+		return nil
+	}
+	t := c.tables[i]
+	out := &capped{key: c.o.MySQL.Keyless.Key(t.id(), c.fold())}
+	for _, col := range t.columns {
+		out.columns = append(out.columns, col.name)
+	}
+	switch {
+	case out.key != nil:
+	case t.primary:
+		out.key = t.server
+	case len(t.uniques) > 0:
+		out.key = t.uniques[0].columns
+	}
+	return out
 }
 
 // configured judges a key of the configuration: its columns must be there, and never NULL; and

@@ -63,6 +63,7 @@ func (c *mysqlServer) catalogue() error {
 				Repair{SQL: "ALTER TABLE " + t.quoted() + " ENGINE = InnoDB", Undo: "ALTER TABLE " + t.quoted() + " ENGINE = " + t.engine, Rebuild: true})
 		}
 	}
+	c.r.caps(c.o.MySQL.Caps, strings.EqualFold, c.bounded)
 	if err := c.cascades(by); err != nil {
 		return err
 	}
@@ -178,8 +179,9 @@ func (c *mysqlServer) types(t *mysqlTable) error {
 			wide = append(wide, col.name)
 		}
 	}
-	if len(wide) > 0 && t.averageRow > largeRow {
-		c.r.add(Harms, "ROW_TOO_LARGE", t.id(), fmt.Sprintf("%s: AVG_ROW_LENGTH = %d", strings.Join(wide, ", "), t.averageRow))
+	if t.averageRow > largeRow {
+		wide = uncapped(wide, c.o.MySQL.Caps.Of(t.id(), c.fold()), strings.EqualFold)
+		c.r.large(t.id(), wide, fmt.Sprintf("AVG_ROW_LENGTH = %d", t.averageRow))
 	}
 	return nil
 }

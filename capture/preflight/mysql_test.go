@@ -251,9 +251,23 @@ func others(t *testing.T, m *maria) {
 	}
 	m.run(t, "CREATE TABLE other.photo (id int PRIMARY KEY, picture longblob)")
 	wide()
-	wants(t, o, preflight.Harms, "ROW_TOO_LARGE", "picture")
+	f = wants(t, o, preflight.Harms, "ROW_TOO_LARGE", "picture")
+	if want := "caps: {other.photo: {picture: {size: 1MB, action: omit}}}"; len(f.Repairs) != 1 || f.Repairs[0].Agent != want {
+		t.Errorf("repair %+v, want %s", f.Repairs, want)
+	}
+	bound := func(column string, stop bool) preflight.Options {
+		return vary(func(c *mysql.Options) {
+			c.Caps = capture.Caps{"other.photo": {column: {Bytes: 1 << 20, Stop: stop}}}
+		})
+	}
+	wants(t, bound("Picture", true), preflight.Harms, "ROW_TOO_LARGE", "picture") // it stops as well
+	gone(t, bound("Picture", false), "ROW_TOO_LARGE", "")
+	wants(t, bound("nowhere", false), preflight.Harms, "CAP_UNUSED", `other.photo caps: no column "nowhere"`)
+	wants(t, bound("ID", false), preflight.Harms, "CAP_UNUSED", `caps: "ID" PRIMARY KEY`)
+	gone(t, bound("Picture", false), "CAP_UNUSED", "")
 	m.run(t, "DROP TABLE other.photo")
 	gone(t, o, "ROW_TOO_LARGE", "")
+	wants(t, bound("picture", false), preflight.Harms, "CAP_UNUSED", "other.photo caps: no table")
 
 	m.run(t, "XA START 'a''b', 'c'")
 	m.run(t, "INSERT INTO other.teacher VALUES (1)")

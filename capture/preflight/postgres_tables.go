@@ -29,6 +29,7 @@ type postgresTable struct {
 	uniques           []index  // that may be the replica identity, but for NULL
 	columns, nullable []string
 	stored, virtual   []string // generated columns
+	wide              []string // those whose values may lie in the TOAST table, of any size
 	toast             int64    // bytes of large values per row
 	rows, bytes       int64
 }
@@ -64,7 +65,7 @@ var listTables = `SELECT n.nspname, c.relname, c.relreplident, c.relkind, pg_has
 		SELECT pn.nspname || '.' || pc.relname FROM up JOIN pg_class pc ON pc.oid = up.oid JOIN pg_namespace pn ON pn.oid = pc.relnamespace),
 	` + ofIndex("CASE c.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END") + `,
 	` + ofIndex("i.indimmediate AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident ELSE false END") + `,
-	` + ofTable("true") + `, ` + ofTable("NOT a.attnotnull") + `, ` + ofTable("to_jsonb(a)->>'attgenerated' = 's'") + `, ` + ofTable("to_jsonb(a)->>'attgenerated' = 'v'") + `,
+	` + ofTable("true") + `, ` + ofTable("NOT a.attnotnull") + `, ` + ofTable("to_jsonb(a)->>'attgenerated' = 's'") + `, ` + ofTable("to_jsonb(a)->>'attgenerated' = 'v'") + `, ` + ofTable("a.attstorage IN ('x', 'e') AND a.atttypmod < 0") + `,
 	CASE WHEN c.reltuples > 0 AND c.reltoastrelid <> 0 THEN (pg_relation_size(c.reltoastrelid) / c.reltuples)::bigint ELSE 0 END,
 	c.reltuples::bigint, (c.relpages::bigint + coalesce((SELECT t.relpages FROM pg_class t WHERE t.oid = c.reltoastrelid), 0)) * current_setting('block_size')::bigint
 	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -81,12 +82,12 @@ func described(row []string) (*postgresTable, error) {
 	for i, flag := range []*bool{&t.owned, &t.written, &t.readable, &t.visible, &t.unlogged, &t.secured, &t.primary, &t.identified} {
 		*flag = row[4+i] == "t"
 	}
-	for i, list := range []*[]string{&t.above, &t.key, &t.carried, &t.columns, &t.nullable, &t.stored, &t.virtual} {
+	for i, list := range []*[]string{&t.above, &t.key, &t.carried, &t.columns, &t.nullable, &t.stored, &t.virtual, &t.wide} {
 		*list = array(row[14+i])
 	}
 	for i, n := range []*int64{&t.toast, &t.rows, &t.bytes} {
 		var err error
-		if *n, err = strconv.ParseInt(row[21+i], 10, 64); err != nil {
+		if *n, err = strconv.ParseInt(row[22+i], 10, 64); err != nil {
 			return nil, fmt.Errorf("statistics of table %s: %w", t.id(), err)
 		}
 	}
@@ -143,6 +144,16 @@ func (c *postgresServer) catalogue(ctx context.Context) error {
 		c.judge(t)
 	}
 	c.r.shared(c.o.Postgres.Datasets)
+	c.r.caps(c.o.Postgres.Caps, sameName, func(name string) *capped {
+		t := by[name]
+		if t == nil {
+			return nil
+		}
+		if keys := c.o.Postgres.Keyless.Key(name, asIs); keys != nil {
+			return &capped{t.columns, keys}
+		}
+		return &capped{t.columns, t.key}
+	})
 	for _, p := range wanted {
 		if !matched[p] {
 			c.r.add(Refuses, "PG_NO_TABLE", p, "")
@@ -204,6 +215,6 @@ func (c *postgresServer) judge(t *postgresTable) {
 		c.r.add(Refuses, "TABLE_TOO_WIDE", t.id(), fmt.Sprintf("%d > %d", n, manyColumns))
 	}
 	if t.toast > largeRow {
-		c.r.add(Harms, "ROW_TOO_LARGE", t.id(), fmt.Sprintf("TOAST / reltuples = %d", t.toast))
+		c.r.large(t.id(), uncapped(t.wide, c.o.Postgres.Caps.Of(t.id(), asIs), sameName), fmt.Sprintf("TOAST / reltuples = %d", t.toast))
 	}
 }

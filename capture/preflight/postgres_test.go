@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/capture/postgres"
 	"github.com/tributary-cdc/tributary/capture/preflight"
 	"github.com/tributary-cdc/tributary/deploy/local"
@@ -242,9 +243,22 @@ func otherPostgres(t *testing.T, e *elephant) {
 	e.run(t, "ALTER TABLE other.photo ALTER picture SET STORAGE EXTERNAL")
 	e.run(t, "INSERT INTO other.photo VALUES (1, repeat('x', 2000000))")
 	e.run(t, "ANALYZE other.photo")
-	wants(t, o, preflight.Harms, "ROW_TOO_LARGE", "photo")
+	f := wants(t, o, preflight.Harms, "ROW_TOO_LARGE", "photo")
+	if want := "caps: {other.photo: {picture: {size: 1MB, action: omit}}}"; len(f.Repairs) != 1 || f.Repairs[0].Agent != want {
+		t.Errorf("repair %+v, want %s", f.Repairs, want)
+	}
+	bound := func(column string) preflight.Options {
+		return vary(func(c *postgres.Options) {
+			c.Caps = capture.Caps{"other.photo": {column: {Bytes: 1 << 20}}}
+		})
+	}
+	gone(t, bound("picture"), "ROW_TOO_LARGE", "")
+	wants(t, bound("Picture"), preflight.Harms, "CAP_UNUSED", `other.photo caps: no column "Picture"`)
+	wants(t, bound("id"), preflight.Harms, "CAP_UNUSED", `caps: "id" PRIMARY KEY`)
+	gone(t, bound("picture"), "CAP_UNUSED", "")
 	e.run(t, "DROP TABLE other.photo")
 	gone(t, o, "ROW_TOO_LARGE", "")
+	wants(t, bound("picture"), preflight.Harms, "CAP_UNUSED", "other.photo caps: no table")
 
 	e.run(t, "CREATE DATABASE raw ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
 	wants(t, vary(func(c *postgres.Options) { c.Database = "raw" }), preflight.Harms, "PG_ENCODING", "raw")
@@ -258,7 +272,7 @@ func otherPostgres(t *testing.T, e *elephant) {
 	if _, err := raw.Exec(t.Context(), "SELECT pg_create_logical_replication_slot('tributary_330106_other', 'pgoutput')"); err != nil {
 		t.Fatal(err)
 	}
-	f := wants(t, o, preflight.Refuses, "SLOT_OTHER", "database = raw")
+	f = wants(t, o, preflight.Refuses, "SLOT_OTHER", "database = raw")
 	if _, err := raw.Exec(t.Context(), f.Repairs[0].SQL); err != nil {
 		t.Fatal(err)
 	}

@@ -63,7 +63,7 @@ var shapes = map[string]shape{
 	"XA RECOVER": {0, 4}, "XA RECOVER FORMAT='SQL'": {0, 4}, "XA RECOVER CONVERT XID": {0, 4},
 	askTables: {0, 7}, askColumns: {0, 9}, askKeys: {0, 7}, mysql.AskForeignKeys: {0, 2}, askForeignKeys: {0, 3},
 	askRole: {1, 11}, askSettings: {1, 5}, askSlots: {0, 5}, askSenders: {1, 1}, askCreate: {1, 1}, askPrepared: {0, 3}, askWAL: {0, 2}, askCheckpoint: {0, 2},
-	listTables: {0, 24}, listUniques: {0, 4},
+	listTables: {0, 25}, listUniques: {0, 4},
 }
 
 // shapeOf gives the shape of a question's answer; those that aren't listed name what is

@@ -36,6 +36,9 @@ func (l *Loader) part() (*event.Segment, error) {
 		l.seg = l.end
 	}
 	l.seg.Rows = rows[:n]
+	if err := l.caps.cut(l.seg.Rows, true); err != nil {
+		return nil, fmt.Errorf("chunk at %s: %w", l.seg.Txn.Position, err)
+	}
 	return &l.seg, nil
 }
 

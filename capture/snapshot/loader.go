@@ -133,6 +133,7 @@ type Loader struct {
 	ordered map[string]bool
 
 	limit limiter
+	caps  caps
 	// started is closed once the durable state is known, and with it which tables were added.
 	started chan struct{}
 	starts  sync.Once
@@ -143,7 +144,8 @@ func New(o Options) (*Loader, error) {
 	if err := o.fill(); err != nil {
 		return nil, err
 	}
-	return &Loader{o: o, ordered: map[string]bool{}, decoded: map[string]bool{}, images: images(), wake: make(chan struct{}, 1), work: make(chan struct{}, 1), limit: limiter{rate: o.Rate}, started: make(chan struct{})}, nil
+	of, _ := o.Reader.(Capper)
+	return &Loader{o: o, caps: caps{of: of}, ordered: map[string]bool{}, decoded: map[string]bool{}, images: images(), wake: make(chan struct{}, 1), work: make(chan struct{}, 1), limit: limiter{rate: o.Rate}, started: make(chan struct{})}, nil
 }
 
 // Start implements capture.Reader.
@@ -370,6 +372,9 @@ func (l *Loader) took(seg *event.Segment) (*event.Segment, error) {
 			l.origin = seg.Restart
 		}
 	default:
+		if err := l.caps.cut(seg.Rows, true); err != nil {
+			return nil, fmt.Errorf("transaction at %s: %w", seg.Txn.Position, err)
+		}
 		l.inside = !seg.Last
 		l.note(seg.Rows)
 		if seg.Last {

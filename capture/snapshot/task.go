@@ -231,6 +231,9 @@ func (l *Loader) emit() (*event.Segment, error) {
 		}
 		var checks []event.Check
 		if t.Check != nil {
+			if err := l.caps.cut(rows, false); err != nil {
+				return nil, err
+			}
 			check, err := t.checkRows(c, rows)
 			if err != nil {
 				return nil, fmt.Errorf("chunk of table %s: %w", t.Table, err)

@@ -9,10 +9,10 @@ import (
 
 // mysqlOptions gives the reader's options of a MySQL or MariaDB source.
 func mysqlOptions(src event.Source, s config.Source, password string) mysqlcapture.Options {
-	return mysqlcapture.Options{Source: src, Host: s.Host, Port: s.Port, User: s.User, Password: password, TLS: s.TLS.Peer(), Tables: s.Tables, Datasets: s.Datasets, Keyless: s.Keyless()}
+	return mysqlcapture.Options{Source: src, Host: s.Host, Port: s.Port, User: s.User, Password: password, TLS: s.TLS.Peer(), Tables: s.Tables, Datasets: s.Datasets, Keyless: s.Keyless(), Caps: s.ColumnCaps()}
 }
 
 // postgresOptions gives the reader's options of a PostgreSQL source.
 func postgresOptions(src event.Source, s config.Source, password string) pgcapture.Options {
-	return pgcapture.Options{Source: src, Host: s.Host, Port: s.Port, Database: s.Database, User: s.User, Password: password, TLS: s.TLS.Peer(), Tables: s.Tables, Datasets: s.Datasets, Keyless: s.Keyless()}
+	return pgcapture.Options{Source: src, Host: s.Host, Port: s.Port, Database: s.Database, User: s.User, Password: password, TLS: s.TLS.Peer(), Tables: s.Tables, Datasets: s.Datasets, Keyless: s.Keyless(), Caps: s.ColumnCaps()}
 }

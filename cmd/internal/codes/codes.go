@@ -29,6 +29,9 @@ var explanations = map[string]map[language.Language]explanation{
 	"CLAIM_LOST": {
 		english: {"another worker has taken the partition", "nothing, if it was wanted; else see which workers run on this store"},
 		chinese: {"另一个 worker 已接管该分区", "若是预期的则无需处理；否则检查有哪些 worker 在使用这个汇聚库"}},
+	"COLUMN_TOO_LARGE": {
+		english: {"a value is larger than its column's cap in the agent's file, whose action is stop; the text names table, column and key", "raise the cap (size), or set action: omit, which has NULL in its place and says so in tributary.anomaly; the source goes on where it stopped"},
+		chinese: {"某个值超过 agent 配置中该列的上限（caps），且其 action 为 stop；文字中写明表、列与主键", "调大上限（size），或设 action: omit，以 NULL 代替并记入 tributary.anomaly；数据源从停止处继续"}},
 	"COLUMNS_LEFT_OUT": {
 		english: {"columns of a source's table have no place in the store, since the dataset's rule is evolution: ignore", "nothing, if that is meant; else set the rule evolve and start the worker again, then read the table again for the values of before"},
 		chinese: {"因数据集的规则为 evolution: ignore，源端表的某些列未入库", "若属有意则无需处理；否则把规则改为 evolve 并重新启动 worker，再重新读取该表以补上此前的值"}},
@@ -165,8 +168,8 @@ var explanations = map[string]map[language.Language]explanation{
 		english: {"a transaction has fewer or more rows in the log than its commit says", "tributary gap repair SOURCE reads the source's tables again"},
 		chinese: {"日志中某个事务的行数与其提交记录不符", "用 tributary gap repair 数据源 重新读取其各表"}},
 	"ROW_TOO_LARGE": {
-		english: {"a row is larger than a record may be (8 MiB)", "leave the table out of the source's tables: such a row can't pass through the log"},
-		chinese: {"某一行超过单条记录的上限（8 MiB）", "把该表从数据源的 tables 中去掉：这样的行无法经日志传输"}},
+		english: {"a row is larger than a record may be (8 MiB)", "bound the column that is named beside the code by caps in the agent's file (action: omit has NULL in the place of larger values), or leave the table out of the source's tables"},
+		chinese: {"某一行超过单条记录的上限（8 MiB）", "在 agent 配置中用 caps 为代码旁所列的列设上限（action: omit 以 NULL 代替更大的值），或把该表从数据源的 tables 中去掉"}},
 	"SCHEMA_CHANGE_REFUSED": {
 		english: {"the table has changed in a way that loses something, that doesn't go together with the store's table, or that the dataset's rule (evolution) doesn't let pass; the text says from what to what", "tributary table accept SOURCE TABLE, on the machine of a worker of the store, takes the change and applies the rows that are held; where the table needs to be read again, tributary table reread SOURCE TABLE on the agent's machine"},
 		chinese: {"表结构变更会丢失数据、与汇聚库的表不相容，或被该数据集的规则（evolution）拦下；文字中写明由何变为何", "在该汇聚库任一 worker 的机器上执行 tributary table accept 数据源 表，即接受该变更并应用保留的行；若须重新读取，在 agent 的机器上执行 tributary table reread 数据源 表"}},

@@ -4,6 +4,9 @@ import "github.com/tributary-cdc/tributary/cmd/internal/language"
 
 // findings are the codes of what preflight finds before an error can say it.
 var findings = map[string]map[language.Language]explanation{
+	"CAP_UNUSED": {
+		english: {"a cap in the agent's file has no effect: it names a table or column that doesn't exist, or a column of the key, whose values are never left out", "correct the name in caps, or take it out"},
+		chinese: {"agent 配置中的某个上限不起作用：所列的表或列不存在，或该列属于主键（键列的值从不省略）", "更正 caps 中的名称，或将其删除"}},
 	"DATASET_SHARED": {
 		english: {"several tables of the source go into one table of the store", "give one of them another name by datasets in the agent's file"},
 		chinese: {"该数据源的多张表写入汇聚库的同一张表", "在 agent 配置的 datasets 中为其中一张另取名称"}},
@@ -117,6 +120,7 @@ var findings = map[string]map[language.Language]explanation{
 // consequences say what becomes of a finding that nobody repairs.
 var consequences = map[string]map[language.Language]string{
 	"DATASET_SHARED":         {english: "rows with equal keys overwrite each other, and a table with other columns stops", chinese: "主键相同的行互相覆盖；列不同的表会停止"},
+	"CAP_UNUSED":             {english: "a large value of that column stops the source as without a cap", chinese: "该列的过大值仍会使数据源停止，与未设上限相同"},
 	"IMAGE_INCOMPLETE":       {english: "the table stops at its first change", chinese: "该表在第一次变更时停止"},
 	"MYSQL_BINLOG_FILTER":    {english: "changes of that database never arrive, and nothing tells", chinese: "该数据库的变更不会到达，且没有任何提示"},
 	"MYSQL_BINLOG_FORMAT":    {english: "the source doesn't start; tables that statements change stop", chinese: "数据源不能启动；被语句修改的表会停止"},
@@ -162,7 +166,7 @@ var consequences = map[string]map[language.Language]string{
 	"PG_VERSION":             {english: "the source doesn't start", chinese: "数据源不能启动"},
 	"PG_WAL_LEVEL":           {english: "the source doesn't start", chinese: "数据源不能启动"},
 	"PG_WAL_SENDERS":         {english: "the source doesn't start", chinese: "数据源不能启动"},
-	"ROW_TOO_LARGE":          {english: "a row above 8 MiB stops the source", chinese: "超过 8 MiB 的行会使数据源停止"},
+	"ROW_TOO_LARGE":          {english: "a row above 8 MiB stops the source; a cap (caps) has NULL in the place of large values instead", chinese: "超过 8 MiB 的行会使数据源停止；设上限（caps）则以 NULL 代替过大的值"},
 	"SLOT_OTHER":             {english: "the source doesn't start", chinese: "数据源不能启动"},
 	"SOURCE_CLOCK":           {english: "lag figures are wrong by the difference", chinese: "延迟数字会偏差这么多"},
 	"SOURCE_CONNECTIONS":     {english: "the source doesn't start, or tables can't be loaded", chinese: "数据源不能启动，或不能装载已有数据"},

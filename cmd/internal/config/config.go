@@ -90,11 +90,13 @@ type Source struct {
 	Tables   []string          `yaml:"tables"`
 	Datasets map[string]string `yaml:"datasets"`
 	// Keys and Append are for tables without a primary key, see capture.Keyless.
-	Keys       map[string][]string `yaml:"keys"`
-	Append     []string            `yaml:"append"`
-	Partition  int32               `yaml:"partition"`
-	FirstStart string              `yaml:"first_start"`
-	Load       Loading             `yaml:"load"`
+	Keys   map[string][]string `yaml:"keys"`
+	Append []string            `yaml:"append"`
+	// Caps bound the values of single columns, by table and column.
+	Caps       map[string]map[string]Cap `yaml:"caps"`
+	Partition  int32                     `yaml:"partition"`
+	FirstStart string                    `yaml:"first_start"`
+	Load       Loading                   `yaml:"load"`
 	// Fuse is what we may hold back at the source, Warn is when to warn before.
 	Fuse Fuse `yaml:"fuse"`
 	Warn Warn `yaml:"warn"`
@@ -251,7 +253,8 @@ var keys = map[string][]string{
 	"TLS":         {"mode", "ca_file", "cert_file", "key_file", "server_name", "legacy"},
 	"SASL":        {"mechanism", "user", "password_file", "password_env"},
 	"Source": {"name", "engine", "host", "port", "database", "user", "password_file", "password_env", "password_sealed", "tls", "tables",
-		"datasets", "keys", "append", "partition", "first_start", "load", "fuse", "warn", "verify"},
+		"datasets", "keys", "append", "caps", "partition", "first_start", "load", "fuse", "warn", "verify"},
+	"Cap":       {"size", "action"},
 	"Fuse":      {"size", "age"},
 	"Warn":      {"left", "held"},
 	"Held":      {"rows", "size"},
@@ -327,6 +330,7 @@ func (a *Agent) Check() error {
 		for _, f := range keyless.Faults(s.Tables) {
 			all = append(all, wrong(where+"."+f.Place, faults[f.Fault]))
 		}
+		all = append(all, s.checkCaps(where))
 		switch s.Engine {
 		case "postgres":
 			if s.Database == "" {
