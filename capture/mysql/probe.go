@@ -44,6 +44,8 @@ type state struct {
 	// log's end when that was read, until reading has passed it.
 	Filled map[string]event.Place `json:"filled,omitempty"`
 	Added  []string               `json:"added,omitempty"` // tables beside those of the patterns
+	// Sequences are names of the patterns that are left out; nil if nobody has looked.
+	Sequences []string `json:"sequences"`
 	// Patterns are the patterns, by four bytes each: there may be one per table.
 	Patterns []byte `json:"patterns,omitempty"`
 	// Defined are the definitions of tables that the log doesn't describe, see definitions.pack.
@@ -302,6 +304,9 @@ func (r *Reader) first() error {
 	if err := r.list(); err != nil && !errors.Is(err, errNoTable) { // what was made before is in no log that is read
 		return err
 	}
+	if err := r.listSequences(); err != nil {
+		return err
+	}
 	if !r.mariadb {
 		if r.owned, err = r.ownedGTIDs(); err != nil {
 			return err
@@ -404,6 +409,11 @@ func (r *Reader) resume(res capture.Resume) error {
 	var err error
 	if r.defs, err = unpack(r.state.Defined); err != nil {
 		return err
+	}
+	if r.state.Sequences == nil { // the state of an older version
+		if err := r.listSequences(); err != nil {
+			return err
+		}
 	}
 	now, base := state{}, r.state.Base
 	if err := r.identity(&now); err != nil {

@@ -73,6 +73,9 @@ func (r *Reader) execute(sql, database string, s definition.Session) error {
 		return &capture.Coded{Code: "MYSQL_STATEMENT", Hint: "binlog_format must be ROW in every session",
 			Err: fmt.Errorf("a statement in the log may have changed any table: %s: %w", shown(sql, false), capture.ErrUnsupported)}
 	}
+	if tables = r.sequences(what, sql, database, tables); what == changes && len(tables) == 0 {
+		return nil
+	}
 	if what == changes || what == indexes {
 		return r.alters(what, sql, database, tables, s)
 	}

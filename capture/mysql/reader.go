@@ -9,7 +9,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -45,6 +47,8 @@ type Options struct {
 	// ServerID is this reader's id among the server's replicas, 1 to 2^32-1. Two
 	// readers with one id end each other's connections. Default: from Source.ID.
 	ServerID uint32
+	// Logger gets what is left out. Default none.
+	Logger *slog.Logger
 }
 
 // Reader implements capture.Reader.
@@ -124,11 +128,14 @@ func New(o Options) (*Reader, error) {
 	if o.ServerID == 0 {
 		o.ServerID = ReplicaID(o.Source.ID)
 	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
 	return &Reader{o: o}, nil
 }
 
 func (r *Reader) wanted(name string) bool {
-	return Wanted(r.o.Tables, name, r.caseless) || r.additions.Has(name)
+	return (Wanted(r.o.Tables, name, r.caseless) || r.additions.Has(name)) && !slices.Contains(r.state.Sequences, name)
 }
 
 // Captures implements snapshot.Capturer.

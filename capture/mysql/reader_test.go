@@ -85,6 +85,8 @@ func testReader(t *testing.T, db servers.DB) {
 		"no state":                    testNoState,
 		"table changed, bare":         bare(testChanged),
 		"columns lost, bare":          bare(testLostInAGap),
+		"sequences":                   testSequences,
+		"sequences, bare":             bare(testSequences),
 		"changed while away, bare":    bare(testChangedAway),
 		"come and go, bare":           bare(testTables),
 		"followed statements":         bare(testFollowed),

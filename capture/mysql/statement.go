@@ -123,6 +123,8 @@ const (
 	drops            // all tables of the named database go
 	indexes          // the named table gets an index, or loses one
 	encodes          // the named database is new, or has another default character set
+	counts           // the named sequence is new
+	uncounts         // the named sequences go
 	logged           // rows were changed by statement, in a way that can't be followed
 	hidden           // a function or procedure was called, which may change any table
 )
@@ -220,12 +222,15 @@ func statement(sql, database string) (effect, []string) {
 		if at().is("index") {
 			return on()
 		}
-		if !at().is("table", "tables") {
+		what := changes
+		if at().is("sequence") {
+			what = uncounts
+		} else if !at().is("table", "tables") {
 			return harmless, nil
 		}
 		i++
 		skip("if", "exists")
-		return changes, list()
+		return what, list()
 	case first.is("create"):
 		what := creates
 		if at().is("or") {
@@ -239,6 +244,8 @@ func statement(sql, database string) (effect, []string) {
 			i++
 			skip("if", "not", "exists")
 			return encodes, []string{at().text}
+		case at().is("sequence"):
+			what = counts
 		case !at().is("table"):
 			return harmless, nil
 		}

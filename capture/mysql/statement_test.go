@@ -34,6 +34,9 @@ func TestStatement(t *testing.T) {
 		"CREATE DATABASE IF NOT EXISTS xueji CHARACTER SET gbk":    "encodes [xueji]",
 		"ALTER SCHEMA `xueji` CHARACTER SET gbk":                   "encodes [xueji]",
 		"ALTER DATABASE CHARACTER SET gbk":                         "encodes [db]",
+		"CREATE OR REPLACE SEQUENCE IF NOT EXISTS x.s START 5":     "counts [x.s]",
+		"CREATE TEMPORARY SEQUENCE s":                              "harmless []",
+		"DROP SEQUENCE IF EXISTS s, x.`t`":                         "uncounts [db.s x.t]",
 		"DROP INDEX i":                                             "harmless []",
 		"ALTER USER root IDENTIFIED BY 'TABLE student'":            "harmless []",
 		"GRANT SELECT ON student TO x":                             "harmless []",
@@ -42,7 +45,7 @@ func TestStatement(t *testing.T) {
 		"":                                                         "harmless []",
 	} {
 		effect, tables := statement(sql, "db")
-		if got := fmt.Sprint([...]string{"harmless", "changes", "truncates", "creates", "replaces", "drops", "indexes", "encodes", "logged", "hidden"}[effect], " ", tables); got != want {
+		if got := fmt.Sprint([...]string{"harmless", "changes", "truncates", "creates", "replaces", "drops", "indexes", "encodes", "counts", "uncounts", "logged", "hidden"}[effect], " ", tables); got != want {
 			t.Errorf("%s: %s, want %s", sql, got, want)
 		}
 	}

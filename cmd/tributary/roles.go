@@ -274,7 +274,9 @@ func newReader(src event.Source, s config.Source, password string, l *slog.Logge
 		loader, err = snapshot.New(o)
 		return loader, r, err
 	}
-	r, err := mysqlcapture.New(mysqlOptions(src, s, password))
+	binlog := mysqlOptions(src, s, password)
+	binlog.Logger = o.Logger
+	r, err := mysqlcapture.New(binlog)
 	if err != nil {
 		return nil, nil, err
 	}
