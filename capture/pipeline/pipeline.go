@@ -324,8 +324,9 @@ func (p *Pipeline) session(ctx context.Context) (progressed bool, err error) {
 	}
 	p.opts.Logger.Info("reading", "pos", resume.Last, "restart", resume.Restart, "epoch", epoch, "repair", resume.Repair)
 	p.status.set(func(s *Status) {
-		if s.Epoch, s.restart = epoch, resume.Restart; resume.Repair {
-			s.Stopped = nil // all tables are described anew
+		s.Epoch, s.restart, s.Stopped = epoch, resume.Restart, nil
+		if r, ok := p.opts.Reader.(stopper); ok {
+			s.Stopped = r.Stops()
 		}
 	})
 	p.state(p.flowing(), nil)

@@ -102,3 +102,33 @@ func TestStateAndSince(t *testing.T) {
 		}
 	})
 }
+
+// stopping is a clockwork that knows of a table that has stopped, and tells of another one.
+type stopping struct {
+	clockwork
+	tell bool
+}
+
+func (s *stopping) Stops() []event.TableStop {
+	return []event.TableStop{{Table: "d.old", Code: "TABLE_CHANGED"}}
+}
+
+func (s *stopping) Next(ctx context.Context) (*event.Segment, error) {
+	if !s.idle && s.tell {
+		s.tell = false
+		return &event.Segment{Kind: event.TableStopped, Stop: &event.TableStop{Table: "d.new", Code: "TABLE_NO_KEY"}}, nil
+	}
+	return s.clockwork.Next(ctx)
+}
+
+// TestStoppedTablesAreTold: the status has the tables that had stopped before the program
+// began as well, since nobody would have them read again otherwise.
+func TestStoppedTablesAreTold(t *testing.T) {
+	r := &stopping{clockwork: clockwork{every: time.Minute, within: time.Second}, tell: true}
+	bubble(t, &r.clockwork, func(o *Options) { o.Reader = r }, func(_ *memory, p *Pipeline) {
+		pass(time.Hour)
+		if s := p.Status().Stopped; len(s) != 2 || s[0].Table != "d.old" || s[1].Table != "d.new" {
+			t.Errorf("stopped are %+v", s)
+		}
+	})
+}

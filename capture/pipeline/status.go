@@ -25,6 +25,13 @@ const (
 	Stopped   State = "stopped"
 )
 
+// stopper is a reader whose durable state has tables that have stopped: it doesn't tell of
+// them again.
+type stopper interface {
+	// Stops gives those with which reading has begun. It is called right after Start.
+	Stops() []event.TableStop
+}
+
 // Status is a snapshot of a pipeline.
 type Status struct {
 	Source    string            `json:"source"`

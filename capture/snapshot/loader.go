@@ -97,13 +97,14 @@ type Loader struct {
 	turn    bool // the last thing handed out was a chunk
 	asked   bool // the pump is reading
 	pace    int
-	seg     event.Segment // the part of a chunk that is being handed out
-	rest    []event.Row   // of the chunk, in no part yet
-	coded   [][]byte      // instead, those that aren't decoded yet
-	codedOf *chunk        // whose they are
-	images  Memory        // what those of a part are decoded into
-	end     event.Segment // what the last part says beside its rows
-	lent    *Memory       // what the chunk lies in
+	seg     event.Segment     // the part of a chunk that is being handed out
+	rest    []event.Row       // of the chunk, in no part yet
+	coded   [][]byte          // instead, those that aren't decoded yet
+	codedOf *chunk            // whose they are
+	images  Memory            // what those of a part are decoded into
+	end     event.Segment     // what the last part says beside its rows
+	lent    *Memory           // what the chunk lies in
+	stops   []event.TableStop // tables that had stopped when reading began
 	pump    *pump
 	cancel  context.CancelFunc
 	running sync.WaitGroup
@@ -193,8 +194,11 @@ func (l *Loader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 	l.listing = nil
 	l.stopped, l.added = map[string]bool{}, additions(s.Reader)
 	l.keyless = map[string]bool{}
-	for _, stop := range stops(s.Reader) {
-		l.stopped[stop.Table] = !res.Repair
+	if l.stops = nil; !res.Repair { // else all tables are described anew
+		l.stops = stops(s.Reader)
+	}
+	for _, stop := range l.stops {
+		l.stopped[stop.Table] = true
 	}
 	for _, p := range s.Tables {
 		l.keyless[p.Table] = p.Phase == Unloaded

@@ -1,6 +1,10 @@
 package snapshot
 
-import "github.com/tributary-cdc/tributary/stream/event"
+import (
+	"slices"
+
+	"github.com/tributary-cdc/tributary/stream/event"
+)
 
 // stop takes what the stream says of a table that it delivers no more. A load of it ends.
 // Of one that doesn't exist any more nothing is missing, which the log is told behind that.
@@ -28,6 +32,12 @@ func (l *Loader) stop(s *event.TableStop) {
 	if s.Code == event.CodeDropped {
 		l.put(gone)
 	}
+}
+
+// Stops gives the tables that had stopped when reading began. Those that don't exist any
+// more wait for nobody, and stand among the loads.
+func (l *Loader) Stops() []event.TableStop {
+	return slices.DeleteFunc(slices.Clone(l.stops), func(s event.TableStop) bool { return s.Code == event.CodeDropped })
 }
 
 func (t *task) fail(why string) {

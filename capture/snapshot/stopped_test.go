@@ -195,3 +195,29 @@ func TestDroppedInAGap(t *testing.T) {
 		t.Errorf("read again: missing are %q", missing)
 	}
 }
+
+// TestStopsAreKnown: a start tells the tables that the reader's state has as stopped, for the
+// reader itself doesn't tell of them again; a repair has none.
+func TestStopsAreKnown(t *testing.T) {
+	a := newAltering(t, 3)
+	if got := a.l.Stops(); len(got) > 0 {
+		t.Errorf("stops %+v of a first start", got)
+	}
+	stop := event.TableStop{Table: "d.t", Code: "TABLE_CHANGED", Reason: "why"}
+	inner, err := json.Marshal(readerState{Stopped: []event.TableStop{{Table: "d.gone", Code: event.CodeDropped}, stop}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	state, err := json.Marshal(state{Reader: inner, Listed: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for repair, want := range map[bool][]event.TableStop{false: {stop}, true: nil} {
+		if _, err := a.l.Start(t.Context(), capture.Resume{State: state, Last: event.Position{Epoch: 1}, Repair: repair}); err != nil {
+			t.Fatal(err)
+		}
+		if got := a.l.Stops(); !slices.Equal(got, want) {
+			t.Errorf("repair %t: stops %+v, want %+v", repair, got, want)
+		}
+	}
+}

@@ -20,7 +20,7 @@ var (
 	sourceTxns    = metric("source_transactions_total", "Transactions written to the log since the start.", "source")
 	sourceRows    = metric("source_rows_total", "Rows written to the log since the start.", "source")
 	sourceBytes   = metric("source_bytes_total", "Bytes written to the log since the start, before compression.", "source")
-	sourceStopped = metric("source_stopped_tables", "Tables that stopped since the start.", "source")
+	sourceStopped = metric("source_stopped_tables", "Tables that have stopped.", "source")
 	sourceLag     = metric("source_log_lag_seconds", "From the last transaction's commit at the source to its place in the log. Absent before the first one. MariaDB gives whole seconds.", "source")
 	storeTxns     = metric("store_transactions_total", "Transactions applied since the start.", "source")
 	storeRows     = metric("store_rows_total", "Rows applied since the start, before merging.", "source")

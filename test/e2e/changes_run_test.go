@@ -322,6 +322,8 @@ func (y *running) equal() {
 	}
 	if !within(10*time.Minute, compare) || len(found) > 0 {
 		found = append(found, column(y.t, y.s.store, `SELECT concat_ws(' ', "table", state, error, remedy) x FROM tributary.table_state`)...)
+		found = append(found, column(y.t, y.s.store, `SELECT concat_ws(' ', 'held are of', "table", count(*), min(position), max(position)) x FROM tributary.held GROUP BY "table"`)...)
+		found = append(found, column(y.t, y.s.store, `SELECT concat_ws(' ', 'applied are', source, applied) x FROM tributary.progress`)...)
 		found = append(found, fmt.Sprintf("the agent has stopped %+v", y.stops()))
 		for _, c := range y.tables {
 			found = append(found, fmt.Sprintf("%s has id and %q, key %q", c.table, c.cols, c.key))
