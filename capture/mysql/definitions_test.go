@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tributary-cdc/tributary/capture/mysql/definition"
+	"github.com/tributary-cdc/tributary/stream/event"
 )
 
 // checks has rapid run a property this often, because each run alters tables of a server,
@@ -214,4 +215,57 @@ func column(r *rapid.T, kind, typ, charset, name string, notNull bool) string {
 	}
 	size := strings.TrimSuffix(strings.TrimSuffix(kind, "text"), "blob") // no more than what it has room for
 	return fmt.Sprint(name, " ", size, " ", c.Type, " ", c.Meta, " ", c.Unsigned, " ", definition.Canonical(c.Charset), " ", c.Labels, " ", notNull)
+}
+
+// testPeriods follows tables with periods while nobody can ask for them: they are gone by then.
+func testPeriods(t *testing.T, g *rig) {
+	if !g.maria() || strings.HasPrefix(g.query("SELECT VERSION()")[0], "10.2.") { // they are of MariaDB 10.4 and 10.5
+		return
+	}
+	g.run("CREATE TABLE s (id int PRIMARY KEY)")
+	res := g.first()
+	if err := g.r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, sql := range []string{"CREATE TABLE lease (id int, x date, y date, PERIOD FOR p (x, y), PRIMARY KEY (id, p WITHOUT OVERLAPS))", "INSERT INTO lease VALUES (1, '2026-09-01', '2026-09-03')",
+		"DELETE FROM lease FOR PORTION OF p FROM '2026-09-02' TO '2026-09-09'", "ALTER TABLE lease ADD n int", "INSERT INTO lease VALUES (2, '2026-09-01', '2026-09-03', 5)", "DROP TABLE lease",
+		"CREATE TABLE room (id int PRIMARY KEY, x date, y date)", "ALTER TABLE room ADD PERIOD FOR p (x, y)", "INSERT INTO room VALUES (3, '2026-09-01', '2026-09-03')",
+		"ALTER TABLE room DROP PERIOD FOR p, DROP y", "INSERT INTO room VALUES (4, '2026-09-02')", "DROP TABLE room"} {
+		g.run(sql)
+	}
+	if err := g.start(res); err != nil {
+		t.Fatal(err)
+	}
+	rows := func(columns string) {
+		t.Helper()
+		for seg := g.busy(); ; seg = g.busy() {
+			if seg.Kind == event.TableStopped {
+				t.Fatalf("a table stops: %+v", seg.Stop)
+			}
+			if len(seg.Rows) == 0 {
+				continue
+			}
+			table := seg.Rows[0].Table
+			var have, key []string
+			for _, c := range table.Columns {
+				have = append(have, fmt.Sprintf("%s %t", c.Name, c.Nullable))
+			}
+			for _, i := range table.Key {
+				key = append(key, table.Columns[i].Name)
+			}
+			if got := fmt.Sprint(have, key, len(seg.Rows)); got != columns {
+				t.Errorf("%s, want %s", got, columns)
+			}
+			return
+		}
+	}
+	rows("[id false x false y false] [id y x] 1")
+	rows("[id false x false y false] [id y x] 1")
+	rows("[id false x false y false n true] [id y x] 1")
+	stopped := g.busy()
+	if stopped.Kind != event.TableStopped || stopped.Stop.Code != event.CodeDropped {
+		t.Fatalf("%+v, want the table dropped", stopped)
+	}
+	rows("[id false x false y false] [id] 1")
+	rows("[id false x false] [id] 1")
 }

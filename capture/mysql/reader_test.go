@@ -87,6 +87,7 @@ func testReader(t *testing.T, db servers.DB) {
 		"columns lost, bare":          bare(testLostInAGap),
 		"sequences":                   testSequences,
 		"sequences, bare":             bare(testSequences),
+		"periods, bare":               bare(testPeriods),
 		"changed while away, bare":    bare(testChangedAway),
 		"come and go, bare":           bare(testTables),
 		"followed statements":         bare(testFollowed),

@@ -35,7 +35,7 @@ func (st *Statement) Alter(old *Table, database string) (*Table, error) {
 		drops: map[string]bool{}, changes: map[string]*change{}, renames: map[string]string{}}
 	switch n := st.node.(type) {
 	case *ast.AlterTableStmt:
-		return a.alter(n.Specs)
+		return a.alter(n.Specs, st.require)
 	case *ast.CreateIndexStmt:
 		if n.IfNotExists && a.named(n.IndexName) {
 			return old, nil
@@ -53,7 +53,7 @@ func (st *Statement) Alter(old *Table, database string) (*Table, error) {
 	return a.finish()
 }
 
-func (a *altering) alter(specs []*ast.AlterTableSpec) (*Table, error) {
+func (a *altering) alter(specs []*ast.AlterTableSpec, require func(*Table) error) (*Table, error) {
 	for _, s := range specs { // what new columns inherit
 		if s.Tp != ast.AlterTableOption {
 			continue
@@ -79,6 +79,9 @@ func (a *altering) alter(specs []*ast.AlterTableSpec) (*Table, error) {
 		}
 	}
 	if err := a.columns(); err != nil {
+		return nil, err
+	}
+	if err := require(a.table); err != nil {
 		return nil, err
 	}
 	if err := a.keep(); err != nil {

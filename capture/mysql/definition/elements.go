@@ -40,7 +40,7 @@ func (w *rewriter) constraint() bool {
 // element takes a column or a key; empty for what is neither.
 func (w *rewriter) element() string {
 	if w.is("period") && w.isAt(1, "for") {
-		return w.refuse("PERIOD")
+		return w.addPeriod()
 	}
 	if !w.constraint() {
 		return w.column()
@@ -111,7 +111,7 @@ func (w *rewriter) parts() string {
 		}
 	}
 	if w.is("without") {
-		return w.refuse("WITHOUT OVERLAPS")
+		out = w.withoutOverlaps(out)
 	}
 	if !w.sign(")") {
 		return w.refuse("a key's columns without end")

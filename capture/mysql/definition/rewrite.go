@@ -16,6 +16,9 @@ type rewriter struct {
 	at    int
 	types []string // of columns that the parser has no type for, see foreignType
 	err   error
+
+	periods  map[string]period // that the statement makes, by their quoted names in lower case
+	required []string          // columns that they make NOT NULL, quoted
 }
 
 // foreignType and what is above are lengths of BINARY, which no server takes: the one at
@@ -26,11 +29,13 @@ const foreignType = 1 << 30
 // others only. A statement's own comments are left out.
 const uniqueKey = "unique"
 
-// rewrite gives a statement's text to the parser, and the types of which it has lengths.
-func rewrite(in []lexeme) (text string, types []string, err error) {
+// rewrite gives a statement's text to the parser, the types of which it has lengths, and the
+// columns that are NOT NULL without its saying so.
+func rewrite(in []lexeme) (text string, types, required []string, err error) {
 	w := rewriter{in: in}
+	w.findPeriods()
 	text = w.statement()
-	return text, w.types, w.err
+	return text, w.types, w.required, w.err
 }
 
 // refuse has the statement refused. There is nothing left to read then.
@@ -308,8 +313,10 @@ func (w *rewriter) add() string {
 	switch {
 	case w.is("partition"):
 		return w.pass()
-	case w.is("system") && w.isAt(1, "versioning"), w.is("period") && w.isAt(1, "for"):
-		return w.refuse("PERIOD or SYSTEM VERSIONING")
+	case w.is("system") && w.isAt(1, "versioning"):
+		return w.refuse("SYSTEM VERSIONING")
+	case w.is("period") && w.isAt(1, "for"):
+		return w.addPeriod()
 	case w.constraint():
 		if e := w.element(); e != "" {
 			return "ADD " + e
@@ -339,8 +346,10 @@ func (w *rewriter) drop() string {
 	case w.accept("constraint"):
 		w.exists("exists")
 		out = "DROP CONSTRAINT " + w.name()
-	case w.is("system") && w.isAt(1, "versioning"), w.is("period") && w.isAt(1, "for"):
-		return w.refuse("PERIOD or SYSTEM VERSIONING")
+	case w.is("system") && w.isAt(1, "versioning"):
+		return w.refuse("SYSTEM VERSIONING")
+	case w.is("period") && w.isAt(1, "for"):
+		return w.dropPeriod()
 	default:
 		w.accept("column")
 		out = "DROP COLUMN " + w.exists("exists") + w.name()

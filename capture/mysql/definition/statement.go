@@ -19,6 +19,8 @@ type Statement struct {
 	node    ast.StmtNode
 	session Session
 	types   []string // that the parser doesn't have, see foreignType
+	// required are columns that are NOT NULL in the end, quoted.
+	required []string
 }
 
 // knowCharsets has the parser take the character sets of both servers: it only looks at the names.
@@ -42,7 +44,7 @@ func Parse(sql string, s Session) (st *Statement, err error) {
 	if err != nil {
 		return nil, err
 	}
-	text, types, err := rewrite(in)
+	text, types, required, err := rewrite(in)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +70,7 @@ func Parse(sql string, s Session) (st *Statement, err error) {
 	if len(nodes) != 1 {
 		return nil, fmt.Errorf("%w: %d statements", ErrRefused, len(nodes))
 	}
-	return &Statement{node: nodes[0], session: s, types: types}, nil
+	return &Statement{node: nodes[0], session: s, types: types, required: required}, nil
 }
 
 // Database gives what CREATE DATABASE or ALTER DATABASE names, empty for the session's own,
@@ -131,6 +133,9 @@ func (st *Statement) Create(charset string) (*Table, error) {
 			return nil, fmt.Errorf("%w: two columns %q", ErrRefused, c.Name)
 		}
 		t.Columns = append(t.Columns, c)
+	}
+	if err := st.require(t); err != nil {
+		return nil, err
 	}
 	for _, c := range n.Constraints {
 		if err := b.constraint(c); err != nil {
