@@ -270,8 +270,8 @@ func (r *Reader) due() bool {
 func (r *Reader) missing(ctx context.Context, now map[string]*found) error {
 	var away []string
 	for i := range r.state.Stopped {
-		if left(&r.state.Stopped[i]) {
-			away = append(away, r.state.Stopped[i].Table)
+		if s := &r.state.Stopped[i]; left(s) && r.Captures(s.Table) {
+			away = append(away, s.Table)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.state.Shapes)) {
@@ -292,7 +292,7 @@ func (r *Reader) missing(ctx context.Context, now map[string]*found) error {
 		}
 		delete(r.leaving, name)
 		delete(r.state.Shapes, name)
-		if r.state.stopOf(name) == nil {
+		if r.state.stopOf(name) == nil && r.Captures(name) {
 			away = append(away, name)
 		}
 	}

@@ -35,9 +35,12 @@ func (l *Loader) stop(s *event.TableStop) {
 }
 
 // Stops gives the tables that had stopped when reading began. Those that don't exist any
-// more wait for nobody, and stand among the loads.
+// more, or were taken out of the configuration, wait for nobody, and stand among the loads.
 func (l *Loader) Stops() []event.TableStop {
-	return slices.DeleteFunc(slices.Clone(l.stops), func(s event.TableStop) bool { return s.Code == event.CodeDropped })
+	c, ok := l.o.Reader.(Capturer)
+	return slices.DeleteFunc(slices.Clone(l.stops), func(s event.TableStop) bool {
+		return s.Code == event.CodeDropped || ok && !c.Captures(s.Table)
+	})
 }
 
 func (t *task) fail(why string) {
