@@ -34,7 +34,7 @@ var addTexts = map[language]addText{
 		long: "Asks in the terminal for what isn't given by a flag, connects, lists the tables with rows and bytes, looks at\n" +
 			"the source as preflight does, and writes it into the file AGENT. The password is kept encrypted in\n" +
 			"the agent's data_dir, its key beside the file AGENT unless systemd gives it; it is never sent. Nothing leaves the house for this.\n" +
-			"Then tributary source propose asks the hub. The file keeps its comments.",
+			"Then tributary source propose asks the hub. The file keeps its comments. Where there is none it is made, for the agent that has joined.",
 		page: "by a page in the browser of this machine instead of questions; it prints the page's link", open: "open this link in a browser of this machine; it lets one browser in, once:", other: "--page asks everything itself: leave the other flags out",
 		name: "the source's `NAME`: letters, digits, - and _", engine: "`ENGINE`: mysql, mariadb or postgres", host: "`HOST` of the server", port: "`PORT` of the server; default 3306, PostgreSQL 5432", database: "`DATABASE`, for PostgreSQL only", user: "the server's `USER`",
 		passwordFile: "`FILE` that has the password, instead of asking for it; it stays as it is", tables: "`PATTERN` of tables, as xueji.*; may stand several times", firstStart: "load: read what the tables hold and what changes meanwhile; now: begin at the present end (`HOW`)",
@@ -48,7 +48,8 @@ var addTexts = map[language]addText{
 		short: "在 agent 配置文件中添加数据源（问答或选项）",
 		long: "未用选项给出的内容在终端逐项询问；随后连接数据库，列出各表的行数和大小，按 preflight 检查，\n" +
 			"并写入配置文件 AGENT。口令加密保存在 agent 的 data_dir 中，密钥位于配置文件旁（或由 systemd 提供），不会发送。\n" +
-			"此过程中没有任何内容离开本机。之后用 tributary source propose 向 hub 申请。文件中的注释保持不变。",
+			"此过程中没有任何内容离开本机。之后用 tributary source propose 向 hub 申请。文件中的注释保持不变；\n" +
+			"文件不存在时，为已加入的 agent 生成。",
 		page: "不在终端询问，改用本机浏览器中的页面；会输出页面链接", open: "请在本机浏览器中打开以下链接；只允许一个浏览器使用一次：", other: "--page 会自行询问全部内容，请勿同时使用其他选项",
 		name: "数据源名称 `NAME`：字母、数字、- 和 _", engine: "数据库类型 `ENGINE`：mysql、mariadb 或 postgres", host: "服务器地址 `HOST`", port: "服务器端口 `PORT`；默认 3306，PostgreSQL 为 5432", database: "数据库 `DATABASE`，仅用于 PostgreSQL", user: "服务器的用户 `USER`",
 		passwordFile: "含有口令的文件 `FILE`，不再询问；文件保持原样", tables: "表的匹配规则 `PATTERN`，如 xueji.*；可多次使用", firstStart: "load：读取表中已有数据及其间的变更；now：从当前末尾开始（`HOW`）",
@@ -94,6 +95,7 @@ func addCommand(usage catalogue, lang language, dir *string) *cobra.Command {
 	flags.StringArrayVar(&s.Tables, "tables", nil, say.tables)
 	password := flags.String("password-file", "", say.passwordFile)
 	page := flags.Bool("page", false, say.page)
+	brokers := flags.String("brokers", "", firstFileTexts[lang].brokers)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		for flag, known := range map[string][]string{"engine": engines, "first-start": firstStarts} {
 			if value := flags.Lookup(flag).Value.String(); value != "" {
@@ -102,6 +104,13 @@ func addCommand(usage catalogue, lang language, dir *string) *cobra.Command {
 				}
 			}
 		}
+		q := newQuestions(c.InOrStdin(), c.ErrOrStderr(), say.wrong)
+		err := firstFile(c, lang, q, args[0], *dir, *brokers)
+		if errors.Is(err, errNoAnswer) {
+			return wrongUsage(c, "USAGE_FLAG", "%s", say.unanswered)
+		} else if err != nil {
+			return err
+		}
 		file, err := openEdited(args[0])
 		if err != nil {
 			return err
@@ -109,7 +118,7 @@ func addCommand(usage catalogue, lang language, dir *string) *cobra.Command {
 		if *page {
 			return servePage(c, usage, lang, file, *dir)
 		}
-		a := &addition{say: say, lang: lang, file: file, s: s, passwordFile: *password, c: c, q: newQuestions(c.InOrStdin(), c.ErrOrStderr(), say.wrong)}
+		a := &addition{say: say, lang: lang, file: file, s: s, passwordFile: *password, c: c, q: q}
 		err = a.run(c.Context(), *dir)
 		if errors.Is(err, errNoAnswer) {
 			return wrongUsage(c, "USAGE_FLAG", "%s", say.unanswered)

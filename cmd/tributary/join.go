@@ -29,7 +29,7 @@ var joinTexts = map[language]joinText{
 			"page of invitations; --answer FILE takes the answer. All with the same URL, INVITATION and --dir.",
 		dir: "`FOLDER` of the agent's key and certificate", name: "the agent's `NAME` for people; default the machine's", offline: "write the request to `FILE` instead of sending it", answer: "take the hub's answer from `FILE`",
 		both: "--offline and --answer are two steps: give one of them", wrote: "%s: give it to the hub's operator, whose page of invitations answers it", joined: "joined %s (%s) as agent %s; the certificate holds until %s",
-		next: "next: tributary source propose agent.yml SOURCE --dir %s", certificate: "show or renew the agent's certificate", show: "show agent, hub and certificate", renew: "renew the certificate; the key stays",
+		next: "next: tributary source add agent.yml --dir %s", certificate: "show or renew the agent's certificate", show: "show agent, hub and certificate", renew: "renew the certificate; the key stays",
 		expires: "agent %s of %s (%s), hub %s, certificate until %s", renewed: "renewed; it holds until %s", ends: "the certificate ends on %s: run tributary certificate renew",
 	},
 	chinese: {
@@ -40,7 +40,7 @@ var joinTexts = map[language]joinText{
 			"--answer FILE 读入应答。三步使用同样的 URL、INVITATION 和 --dir。",
 		dir: "agent 的密钥和证书所在的目录 `FOLDER`", name: "供人识别的 agent 名称 `NAME`；默认取主机名", offline: "把申请写入文件 `FILE`，不通过网络发送", answer: "从文件 `FILE` 读入 hub 的应答",
 		both: "--offline 与 --answer 是两个步骤，只能给出其中一个", wrote: "%s：请交给 hub 的操作员，由其在“邀请”页生成应答", joined: "已加入 %s（%s），agent 为 %s；证书有效期至 %s",
-		next: "下一步：tributary source propose agent.yml SOURCE --dir %s", certificate: "查看或续签 agent 的证书", show: "查看 agent、hub 和证书", renew: "续签证书，密钥不变",
+		next: "下一步：tributary source add agent.yml --dir %s", certificate: "查看或续签 agent 的证书", show: "查看 agent、hub 和证书", renew: "续签证书，密钥不变",
 		expires: "agent %s，机构 %s（%s），hub %s，证书有效期至 %s", renewed: "已续签，有效期至 %s", ends: "证书将于 %s 到期：请运行 tributary certificate renew",
 	},
 }

@@ -73,6 +73,17 @@ func TestRegistration(t *testing.T) {
 		t.Error(out)
 	}
 	well(t, append([]string{"certificate", "renew"}, at...)...)
+	first := filepath.Join(dir, "etc", "agent.yml")
+	password := file(t, "password", db.Password)
+	add := append([]string{"source", "add", first, "--name", "xueji", "--engine", "postgres", "--host", db.Host, "--port", fmt.Sprint(db.Port), "--database", db.Database, "--user", db.User, "--password-file", password, "--tables", "xueji.*", "--first-start", "load"}, at...)
+	fails(t, "NOT_JOINED", append(slices.Clone(add[:len(add)-1]), dir)...)
+	fails(t, "USAGE_VALUE", append(slices.Clone(add), "--brokers", "kafka1")...)
+	fails(t, "USAGE_FLAG", add...) // the question has no answer
+	well(t, append(slices.Clone(add), "--brokers", broker.Addr())...)
+	var begun config.Agent
+	if err := config.Load(first, &begun); err != nil || begun.Org != "330106" || begun.Joined != filepath.Join(dir, "joined") || !begun.Log.Embedded || len(begun.Sources) != 1 || begun.DataDir != filepath.Join(dir, "agent") {
+		t.Errorf("the file that was made: %+v, %v", begun, err)
+	}
 	dry := well(t, append([]string{"source", "propose", agent, "xueji", "--dry-run"}, at...)...)
 	for _, want := range []string{"xueji.student", "xueji.score", "sfzjh", "id number", "by its name, by the form of values", "100 %", "by its comment", "2 rows of 2 tables were looked at"} {
 		if !strings.Contains(dry, want) {
