@@ -163,7 +163,7 @@ func runAgent(ctx context.Context, file string, _ io.Writer, l *slog.Logger) err
 	var sources errgroup.Group
 	for _, s := range c.Sources {
 		id := c.Org + "-" + s.Name
-		g.Go(func() error { parts.loaders[id].verifies(ctx, id, event.Engine(s.Engine), s.Verify, l); return nil })
+		g.Go(func() error { parts.loaders[id].verifies(ctx, id, &s, l); return nil })
 	}
 	for _, p := range pipes {
 		id := p.Status().Source

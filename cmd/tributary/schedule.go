@@ -22,13 +22,14 @@ const lookForVerification = time.Minute
 
 // verifies has a source's tables compared with the stores each time that is due, until ctx
 // ends. When they were compared last is in the loader's state, so a restart changes nothing.
-func (l loading) verifies(ctx context.Context, source string, engine event.Engine, v config.Verifying, logger *slog.Logger) {
+func (l loading) verifies(ctx context.Context, source string, s *config.Source, logger *slog.Logger) {
+	v := &s.Verify
 	if v.Every == 0 {
 		return
 	}
 	var wanted func(string) bool
 	if len(v.Tables) > 0 {
-		wanted = func(table string) bool { return capture.Matches(v.Tables, patternName(engine, table)) }
+		wanted = func(table string) bool { return capture.Matches(v.Tables, patternName(event.Engine(s.Engine), table)) }
 	}
 	tick := time.NewTicker(min(lookForVerification, v.Every/4))
 	defer tick.Stop()
@@ -42,7 +43,7 @@ func (l loading) verifies(ctx context.Context, source string, engine event.Engin
 		if !due(l.Progress(), v.Every, time.Now()) {
 			continue
 		}
-		order := newVerification(bySchedule, v.Repair)
+		order := scheduled(s)
 		ordered, refused, err := l.VerifyAll(ctx, order, wanted)
 		switch {
 		case ctx.Err() != nil:
@@ -53,6 +54,19 @@ func (l loading) verifies(ctx context.Context, source string, engine event.Engin
 			logger.Info("verification ordered", "source", source, "verification", order.ID, "tables", len(ordered), "refused", len(refused))
 		}
 	}
+}
+
+// scheduled is a source's next order.
+func scheduled(s *config.Source) snapshot.Verification {
+	v := newVerification(bySchedule, s.Verify.Repair)
+	v.Without = map[string][]string{}
+	for table, columns := range s.Verify.Without {
+		if s.Database != "" { // which the configuration's names lack
+			table = s.Database + "." + table
+		}
+		v.Without[table] = columns
+	}
+	return v
 }
 
 // due reports whether a source's tables are to be compared: nothing is being loaded or

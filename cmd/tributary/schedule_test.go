@@ -1,10 +1,12 @@
 package main
 
 import (
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/tributary-cdc/tributary/capture/snapshot"
+	"github.com/tributary-cdc/tributary/cmd/internal/config"
 	"github.com/tributary-cdc/tributary/stream/event"
 )
 
@@ -30,6 +32,19 @@ func TestDue(t *testing.T) {
 	} {
 		if got := due(c.all, 24*time.Hour, now); got != c.want {
 			t.Errorf("%s: due %t, want %t", name, got, c.want)
+		}
+	}
+}
+
+// TestScheduledWithout: a schedule's order names what isn't compared by the tables' IDs.
+func TestScheduledWithout(t *testing.T) {
+	for id, s := range map[string]config.Source{
+		"xueji.student":        {Engine: "mariadb", Verify: config.Verifying{Without: map[string][]string{"xueji.student": {"zp"}}}},
+		"renshi.public.person": {Engine: "postgres", Database: "renshi", Verify: config.Verifying{Without: map[string][]string{"public.person": {"zp"}}, Repair: true}},
+	} {
+		v := scheduled(&s)
+		if got := v.Without[id]; !slices.Equal(got, []string{"zp"}) || len(v.Without) != 1 || v.By != bySchedule || v.Repair != s.Verify.Repair {
+			t.Errorf("%s: %+v", id, v)
 		}
 	}
 }

@@ -258,7 +258,7 @@ var keys = map[string][]string{
 	"Fuse":      {"size", "age"},
 	"Warn":      {"left", "held"},
 	"Held":      {"rows", "size"},
-	"Verifying": {"every", "tables", "repair"},
+	"Verifying": {"every", "tables", "repair", "without"},
 	"Loading":   {"rows_per_second", "quiet_hours", "time_zone"},
 	"StoreDB":   {"name", "host", "port", "database", "user", "password_file", "password_env", "tls", "schema", "target", "evolution", "datasets"},
 	"HubStore":  {"name", "host", "port", "database", "user", "password_file", "password_env", "tls", "schema", "target", "evolution", "datasets", "orgs"},
@@ -349,7 +349,7 @@ func (a *Agent) Check() error {
 		if s.Partition < 0 || int(s.Partition) >= a.Partitions {
 			all = append(all, wrong(fmt.Sprintf("%s.partition %d", where, s.Partition), outside, 0, a.Partitions-1))
 		}
-		all = append(all, s.checkPassword(where), s.TLS.check(where, s.Host), s.Load.check(where), s.Fuse.check(where, s.Engine), s.Warn.check(where), s.Verify.check(where))
+		all = append(all, s.checkPassword(where), s.TLS.check(where, s.Host), s.Load.check(where), s.Fuse.check(where, s.Engine), s.Warn.check(where), s.Verify.check(where, s.Tables))
 	}
 	return errors.Join(all...)
 }

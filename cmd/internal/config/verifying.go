@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/tributary-cdc/tributary/capture"
 )
 
 // Verifying says how often a source's tables are compared with the stores without being
@@ -16,13 +18,19 @@ type Verifying struct {
 	Tables []string `yaml:"tables"`
 	// Repair has the stores mend what differs.
 	Repair bool `yaml:"repair"`
+	// Without are columns that aren't compared, by table, because a store leaves them out.
+	Without map[string][]string `yaml:"without"`
 }
 
 const leastEvery = 10 * time.Second
 
-func (v Verifying) check(where string) error {
+// check judges it, given the patterns of the source's tables.
+func (v Verifying) check(where string, tables []string) error {
 	var all []error
-	if v.Every == 0 && (v.Repair || len(v.Tables) > 0) {
+	for _, f := range capture.ColumnFaults("verify.without", v.Without, tables) {
+		all = append(all, wrong(where+"."+f.Place, faults[f.Fault]))
+	}
+	if v.Every == 0 && (v.Repair || len(v.Tables)+len(v.Without) > 0) {
 		all = append(all, wrong(where+".verify", needsEvery))
 	}
 	if v.Every != 0 && v.Every < leastEvery {
