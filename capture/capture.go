@@ -26,6 +26,9 @@ type Resume struct {
 	// Since names the transactions (event.Txn.ID) that were committed to the log
 	// after State was taken, so that a GTID set can be brought up to date.
 	Since []string
+	// Shown is the place up to which what was read from tables shows the source, which may lie
+	// behind all that Last has; zero if no table was read in its epoch.
+	Shown event.Place
 	// FirstStart is the operator's explicit order to begin at the source's present
 	// end although nothing is known. Without it and without Last a reader refuses.
 	FirstStart bool

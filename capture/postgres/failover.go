@@ -24,8 +24,10 @@ func CreateSlot(version int, quotedName string) string {
 }
 
 // promoted goes on at a server of a later timeline: a standby that was promoted. It has
-// all that was read if the old timeline's part of its history goes beyond that; what the
-// old server has written after that part is none of its history. Its log's places go on
+// all that was read if the old timeline's part of its history goes beyond that, and to the
+// end of what loads have shown, which the stream may have passed over: rows of a table that
+// was captured later, and its place in the publication. What the old server has written
+// after that part is none of its history. Its log's places go on
 // from there, but the same place may have been another thing, so a new epoch begins.
 func (r *Reader) promoted(ctx context.Context, id pglogrepl.IdentifySystemResult, res *capture.Resume, gap func(code, format string, args ...any) error) error {
 	old := r.state.Timeline
@@ -44,6 +46,8 @@ func (r *Reader) promoted(ctx context.Context, id pglogrepl.IdentifySystemResult
 		return gap("OTHER_TIMELINE", "timeline is %d, was %d, which isn't in its history", id.Timeline, old)
 	case res.Last.Place.Offset >= end:
 		return gap("OTHER_TIMELINE", "timeline is %d, was %d, which ends at %s in its history, and a transaction at %s was read", id.Timeline, old, pglogrepl.LSN(end), pglogrepl.LSN(res.Last.Place.Offset))
+	case res.Shown.Offset > end:
+		return gap("OTHER_TIMELINE", "timeline is %d, was %d, which ends at %s in its history, and tables were read as they were at %s", id.Timeline, old, pglogrepl.LSN(end), pglogrepl.LSN(res.Shown.Offset))
 	}
 	var slot bool
 	if err := r.sql.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = $1)", r.o.Slot).Scan(&slot); err != nil {

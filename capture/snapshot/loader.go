@@ -88,6 +88,7 @@ type Loader struct {
 	origin  event.Place
 	last    event.Position // of what was handed out
 	place   event.Place    // end of what the stream has delivered
+	shown   event.Place    // highest mark of the chunks that were handed out
 	reader  []byte         // the reader's own state
 	since   []string
 	recent  []string
@@ -168,7 +169,8 @@ func (l *Loader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 		s = state{Reader: s.Reader, Repair: repairOrdered, Tables: s.Tables}
 		res.Since = nil
 	}
-	l.origin, l.last, l.place = s.Origin, res.Last, res.Restart
+	l.origin, l.last, l.place, l.shown = s.Origin, res.Last, res.Restart, s.Shown
+	res.Shown = s.Shown
 	l.reader, l.since = s.Reader, res.Since
 	l.recent = trim(append(s.Recent, res.Since...))
 	if res.Last.Index > 0 { // a chunk; the reader knows its own transactions only
@@ -182,7 +184,7 @@ func (l *Loader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 		return 0, err
 	}
 	if l.epoch = epoch; l.last.Epoch != epoch { // chunks come at a place of the new log
-		l.origin = event.Place{}
+		l.origin, l.shown = event.Place{}, event.Place{}
 	}
 	l.mu.Lock()
 	if res.Repair {
@@ -471,7 +473,7 @@ func (l *Loader) encodeLocked() ([]byte, error) {
 	if n := len(recent) - quietLimit; n > 0 && !active { // this goes with every checkpoint
 		recent = recent[n:]
 	}
-	s := state{Reader: l.reader, Origin: l.origin, Since: l.since, Recent: recent}
+	s := state{Reader: l.reader, Origin: l.origin, Since: l.since, Recent: recent, Shown: l.shown}
 	s.Listed, s.Repair = l.listed, l.repair
 	for _, t := range l.tasks {
 		s.Tables = append(s.Tables, t.progress)
