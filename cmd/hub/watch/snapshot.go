@@ -165,7 +165,8 @@ type kept struct {
 	complete []postgres.Complete
 	troubles []postgres.Trouble
 	err      error
-	unshown  bool // the store is there, and doesn't show these
+	unshown  bool     // the store is there, and doesn't show these
+	strange  []string // its orgs that the tree doesn't have
 }
 
 func newMemory(stores int) *memory {

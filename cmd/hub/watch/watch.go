@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -169,6 +170,7 @@ func (w *Watch) Ask(ctx context.Context) {
 			return err
 		})
 	}
+	w.tellStrange()
 	m.known = w.arrange()
 	told := map[string]bool{}
 	for i := range m.feeds {
@@ -176,6 +178,28 @@ func (w *Watch) Ask(ctx context.Context) {
 			told[org] = true
 			w.o.OnOrg(org)
 		}
+	}
+}
+
+// tellStrange warns of orgs of stores that the tree doesn't have, whenever they are others than
+// before: a slip of the pen there would have nothing be expected in the store.
+func (w *Watch) tellStrange() {
+	m := w.made
+	if m.registerErr != nil {
+		return
+	}
+	for i, s := range w.o.Stores {
+		var strange []string
+		for _, code := range s.Orgs {
+			if !slices.ContainsFunc(m.orgs, func(o catalog.Org) bool { return o.Code == code }) {
+				strange = append(strange, code)
+			}
+		}
+		k := &m.stores[i]
+		if len(strange) > 0 && !slices.Equal(strange, k.strange) {
+			w.o.Logger.Warn("the tree of orgs doesn't have orgs of a store: no source is expected of them in it", "store", s.Name, "orgs", strange)
+		}
+		k.strange = strange
 	}
 }
 

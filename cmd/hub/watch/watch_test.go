@@ -1,11 +1,14 @@
 package watch
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -375,7 +378,8 @@ func TestTree(t *testing.T) {
 func TestStoresOfCities(t *testing.T) {
 	w := newWorld(t)
 	var err error
-	if w.w, err = New(Options{Board: w, Register: w, Stores: []Store{{"city", w, []string{"3301"}}, {"ningbo", &world{}, []string{"3302", "gone"}}}, Now: func() time.Time { return w.now }}); err != nil {
+	var said bytes.Buffer
+	if w.w, err = New(Options{Board: w, Register: w, Stores: []Store{{"city", w, []string{"3301"}}, {"ningbo", &world{}, []string{"3302", "gone"}}}, Now: func() time.Time { return w.now }, Logger: slog.New(slog.NewTextHandler(&said, nil))}); err != nil {
 		t.Fatal(err)
 	}
 	a, b := w.feed("330106", "a", "student", catalog.Authoritative), w.feed("3302", "b", "student", catalog.Authoritative)
@@ -398,6 +402,9 @@ func TestStoresOfCities(t *testing.T) {
 	w.say(status.OfStore, b, "applying", 5, 5) // by a worker of the other city
 	w.has("student", b, time.Hour, "gap")
 	s = w.look(t)
+	if text := said.String(); strings.Count(text, "orgs=[gone]") != 1 || strings.Contains(text, "3302") {
+		t.Errorf("a store's org that the tree doesn't have: %s", text)
+	}
 	if got := s.Complete("33"); s.Source([]string{""}, b).Flows[0].Apart || got[0].Sources != 2 || len(got[0].Behind) != 1 {
 		t.Errorf("%+v", got)
 	}
