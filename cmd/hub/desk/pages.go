@@ -106,10 +106,31 @@ func (c *call) menu(name string) (menu []item) {
 	}
 	for _, p := range pages {
 		if p.menu && len(c.session.Scopes(p.act)) > 0 {
-			menu = append(menu, item{p.path, text("menu."+p.name, c.lang), p.name == name || p.name == "requests" && name == "request" || p.name == "tree" && (name == "source" || name == "history" || name == "timeline") || p.name == "alarms" && (name == "alarm" || name == "calendar")})
+			title := text("menu."+p.name, c.lang)
+			if p.name == "requests" {
+				title += c.waiting()
+			}
+			menu = append(menu, item{p.path, title, p.name == name || p.name == "requests" && name == "request" || p.name == "tree" && (name == "source" || name == "history" || name == "timeline") || p.name == "alarms" && (name == "alarm" || name == "calendar")})
 		}
 	}
 	return menu
+}
+
+// waiting says how many requests wait for the reader's decision, behind the name of their page.
+// A number that can't be asked isn't shown.
+func (c *call) waiting() string {
+	scopes := c.session.Scopes(account.Decide)
+	if len(scopes) == 0 {
+		return ""
+	}
+	n, err := c.d.o.State.Waiting(c.ctx(), scopes, c.session.Name)
+	if err != nil {
+		c.d.o.Logger.Warn("requests that wait", "err", err)
+	}
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%d)", n)
 }
 
 func (d *Desk) show(c *call, status int, v *view) {

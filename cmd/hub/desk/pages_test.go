@@ -105,6 +105,9 @@ func testPages(t *testing.T, db servers.DB) {
 		c := w.person("all-"+string(role), account.Grant{Role: role})
 		for _, lang := range []string{"zh-CN", "en"} {
 			_, home, _ := c.do(http.MethodGet, "/me?lang="+lang, nil)
+			if strings.Contains(home, "登记申请 (1)") != (role == account.Approver && lang == "zh-CN") {
+				t.Errorf("%s isn't told right in %s what waits", role, lang)
+			}
 			links := regexp.MustCompile(`<li><a href="([^"]+)"`).FindAllStringSubmatch(home, -1)
 			if len(links) < 4 {
 				t.Errorf("%s has the menu %v", role, links)

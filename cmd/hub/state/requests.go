@@ -119,6 +119,16 @@ const (
 	listedColumns = `r.id, r.source, r.org, o.name, o.path, r.agent, r.sponsor, r.content - 'tables' - 'findings', jsonb_array_length(r.content->'tables'), r.made, r.state, r.decided, coalesce(r.decided_by, ''), r.reason, NULL::text[]`
 )
 
+// Waiting counts the pending requests of orgs in the scopes, without those of agents that the
+// account has invited: somebody else decides on them.
+func (s *State) Waiting(ctx context.Context, scopes []string, account string) (n int, err error) {
+	err = s.pool.QueryRow(ctx, `SELECT count(*) FROM tributary.hub_request r JOIN tributary.hub_org o ON o.code = r.org WHERE r.state = 'pending' AND r.sponsor <> $2 AND `+inScope(1), scopes, account).Scan(&n)
+	if err != nil {
+		err = failed(err)
+	}
+	return n, err
+}
+
 // Requests gives those of orgs in the scopes, the pending ones first and then the newest.
 func (s *State) Requests(ctx context.Context, scopes []string) ([]Request, error) {
 	return list[Request](ctx, s, `SELECT `+listedColumns+` FROM tributary.hub_request r JOIN tributary.hub_org o ON o.code = r.org WHERE `+inScope(1)+`
