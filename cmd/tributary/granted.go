@@ -141,6 +141,9 @@ func keepMembership(ctx context.Context, m *joined.Member, heard func(context.Co
 }
 
 func atHub(ctx context.Context, m *joined.Member, l *slog.Logger) error {
+	if err := m.Refresh(); err != nil { // a command may have renewed the certificate
+		return err
+	}
 	var renewing error
 	if m.Due() {
 		if renewing = m.Renew(ctx); renewing == nil {

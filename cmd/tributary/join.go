@@ -17,7 +17,7 @@ import (
 
 // joinText is every text of `tributary join`.
 type joinText struct {
-	short, long, dir, name, offline, answer, both, wrote, joined, next, certificate, show, renew, expires, renewed, ends string
+	short, long, dir, name, offline, answer, both, wrote, joined, next, certificate, show, renew, renewLong, expires, renewed, ends, wroteRenewal string
 }
 
 var joinTexts = map[language]joinText{
@@ -30,7 +30,11 @@ var joinTexts = map[language]joinText{
 		dir: "`FOLDER` of the agent's key and certificate", name: "the agent's `NAME` for people; default the machine's", offline: "write the request to `FILE` instead of sending it", answer: "take the hub's answer from `FILE`",
 		both: "--offline and --answer are two steps: give one of them", wrote: "%s: give it to the hub's operator, whose page of invitations answers it", joined: "joined %s (%s) as agent %s; the certificate holds until %s",
 		next: "next: tributary source add agent.yml --dir %s", certificate: "show or renew the agent's certificate", show: "show agent, hub and certificate", renew: "renew the certificate; the key stays",
-		expires: "agent %s of %s (%s), hub %s, certificate until %s", renewed: "renewed; it holds until %s", ends: "the certificate ends on %s: run tributary certificate renew",
+		renewLong: "Gets another certificate for the same key; the one before counts to its end. An agent that runs does so by\n" +
+			"itself when a third of the time is left. Without a connection: --offline FILE writes a request file, which the\n" +
+			"hub's operator answers on the page of invitations; --answer FILE takes the answer.",
+		wroteRenewal: "%s: give it to the hub's operator, whose page of invitations answers it; then run tributary certificate renew --answer FILE",
+		expires:      "agent %s of %s (%s), hub %s, certificate until %s", renewed: "renewed; it holds until %s", ends: "the certificate ends on %s: run tributary certificate renew",
 	},
 	chinese: {
 		short: "凭邀请加入 hub",
@@ -41,7 +45,10 @@ var joinTexts = map[language]joinText{
 		dir: "agent 的密钥和证书所在的目录 `FOLDER`", name: "供人识别的 agent 名称 `NAME`；默认取主机名", offline: "把申请写入文件 `FILE`，不通过网络发送", answer: "从文件 `FILE` 读入 hub 的应答",
 		both: "--offline 与 --answer 是两个步骤，只能给出其中一个", wrote: "%s：请交给 hub 的操作员，由其在“邀请”页生成应答", joined: "已加入 %s（%s），agent 为 %s；证书有效期至 %s",
 		next: "下一步：tributary source add agent.yml --dir %s", certificate: "查看或续签 agent 的证书", show: "查看 agent、hub 和证书", renew: "续签证书，密钥不变",
-		expires: "agent %s，机构 %s（%s），hub %s，证书有效期至 %s", renewed: "已续签，有效期至 %s", ends: "证书将于 %s 到期：请运行 tributary certificate renew",
+		renewLong: "为同一密钥取得新证书；原证书到期前仍然有效。运行中的 agent 在剩余三分之一有效期时会自动续签。\n" +
+			"没有网络连接时：--offline FILE 生成申请文件，由 hub 的操作员在“邀请与 agent”页生成应答；--answer FILE 读入应答。",
+		wroteRenewal: "%s：请交给 hub 的操作员，由其在“邀请与 agent”页生成应答；然后运行 tributary certificate renew --answer FILE",
+		expires:      "agent %s，机构 %s（%s），hub %s，证书有效期至 %s", renewed: "已续签，有效期至 %s", ends: "证书将于 %s 到期：请运行 tributary certificate renew",
 	},
 }
 
@@ -107,25 +114,59 @@ func certificateCommand(usage catalogue, lang language) *cobra.Command {
 	say := joinTexts[lang]
 	root := usage.group(&cobra.Command{Use: "certificate", Short: say.certificate, Example: "tributary certificate show\ntributary certificate renew --dir /var/lib/tributary/joined"})
 	dir := root.PersistentFlags().String("dir", defaultJoined, say.dir)
-	for name, short := range map[string]string{"show": say.show, "renew": say.renew} {
-		root.AddCommand(&cobra.Command{Use: name, Short: short, Args: usage.takes(), Example: "tributary certificate " + name + "\ntributary certificate " + name + " --dir /var/lib/tributary/joined",
-			RunE: func(c *cobra.Command, _ []string) error {
-				m, err := joined.Open(*dir)
-				if err != nil {
-					return err
-				}
-				text := fmt.Sprintf(say.expires, m.Agent, m.OrgName, m.Org, m.URL, m.Expires.Local().Format(shownTime))
-				if c.Name() == "renew" {
-					if err := m.Renew(c.Context()); err != nil {
-						return err
-					}
-					text = fmt.Sprintf(say.renewed, m.Expires.Local().Format(shownTime))
-				}
-				_, err = fmt.Fprintln(c.OutOrStdout(), text)
-				return err
-			}})
+	show := &cobra.Command{Use: "show", Short: say.show, Args: usage.takes(), Example: "tributary certificate show\ntributary certificate show --dir /var/lib/tributary/joined", RunE: func(c *cobra.Command, _ []string) error {
+		m, err := joined.Open(*dir)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(c.OutOrStdout(), say.expires+"\n", m.Agent, m.OrgName, m.Org, m.URL, m.Expires.Local().Format(shownTime))
+		return err
+	}}
+	renew := &cobra.Command{Use: "renew", Short: say.renew, Long: say.renewLong, Args: usage.takes(), Example: "tributary certificate renew\ntributary certificate renew --dir /var/lib/tributary/joined\ntributary certificate renew --offline renewal.json\ntributary certificate renew --answer answer.json"}
+	offline := renew.Flags().String("offline", "", say.offline)
+	answer := renew.Flags().String("answer", "", say.answer)
+	renew.RunE = func(c *cobra.Command, _ []string) error {
+		if *offline != "" && *answer != "" {
+			return wrongUsage(c, "USAGE_FLAG", "%s", say.both)
+		}
+		m, err := joined.Open(*dir)
+		if err != nil {
+			return err
+		}
+		return say.renewal(c, m, *offline, *answer)
 	}
+	root.AddCommand(show, renew)
 	return root
+}
+
+// renewal renews a certificate at the hub, or by files.
+func (say joinText) renewal(c *cobra.Command, m *joined.Member, offline, answer string) error {
+	switch {
+	case offline != "":
+		b, err := m.RenewalLetter()
+		if err != nil {
+			return err
+		}
+		if err := authority.WriteNew(offline, append(b, '\n')); err != nil {
+			return &problem{code: "FILE_NOT_WRITTEN", words: err.Error()}
+		}
+		_, err = fmt.Fprintf(c.OutOrStdout(), say.wroteRenewal+"\n", offline)
+		return err
+	case answer != "":
+		b, err := os.ReadFile(answer)
+		if err != nil {
+			return &problem{code: "CONFIG_FILE", words: err.Error(), class: errUsage}
+		}
+		if err := m.Renewed(b); err != nil {
+			return err
+		}
+	default:
+		if err := m.Renew(c.Context()); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(c.OutOrStdout(), say.renewed+"\n", m.Expires.Local().Format(shownTime))
+	return err
 }
 
 // warnOfEnd tells on the error output when a certificate ends soon.

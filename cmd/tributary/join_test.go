@@ -250,6 +250,18 @@ func sourceByFile(t *testing.T, r *registered, broker string) {
 	agent := file(t, "far.yml", fmt.Sprintf("name: far\norg: \"330108\"\ndata_dir: %s/far-agent\nlog: {brokers: [%q], embedded: true}\njoined: %s\nsources:\n  - {name: xueji, engine: postgres, host: %s, port: %d, database: %s, user: %s, password_env: TRIBUTARY_TEST_STATE, tls: {mode: none}, first_start: load, tables: [\"xueji.*\"]}\n",
 		r.dir, broker, far, r.db.Host, r.db.Port, r.db.Database, r.db.User))
 	fails(t, "HUB_UNREACHABLE", at("source", "propose", agent, "xueji", "--standing", "check")...)
+	fails(t, "HUB_UNREACHABLE", at("certificate", "renew")...)
+	renewal := filepath.Join(r.dir, "renewal.json")
+	well(t, at("certificate", "renew", "--offline", renewal)...)
+	renewed, err := os.ReadFile(renewal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := json.Marshal(r.op.post("/api/invitations/answer", map[string]any{"request": string(renewed)}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	well(t, at("certificate", "renew", "--answer", file(t, "renewed.json", string(answer)))...)
 	letter, assigned := filepath.Join(r.dir, "letter.json"), filepath.Join(r.dir, "assignments.json")
 	text, err := os.ReadFile(agent)
 	if err != nil {
@@ -303,6 +315,23 @@ func sourceByFile(t *testing.T, r *registered, broker string) {
 	loads(t, client, "330108", agent)
 	if out := well(t, "source", "report", agent); !strings.Contains(out, "330108-xueji  postgres.xueji.student  student") {
 		t.Error(out)
+	}
+	released := filepath.Join(r.dir, "released.json")
+	fails(t, "SOURCE_NOT_RETIRED", at("source", "release", agent, "xueji", "--offline", released)...)
+	r.ap.post("/api/sources/330108-xueji/retire", map[string]any{"reason": "系统下线"})
+	fetched()
+	well(t, at("source", "assign", assigned)...)
+	if out := well(t, at("source", "release", agent, "xueji", "--offline", released, "--lang", "en")...); !strings.Contains(out, released) {
+		t.Error(out)
+	}
+	if b, err = os.ReadFile(released); err != nil {
+		t.Fatal(err)
+	}
+	r.op.post("/api/requests", map[string]any{"letter": string(b)})
+	var sources []state.Assignment
+	r.op.ask(http.MethodGet, "/api/sources", "", nil, &struct{ Data any }{&sources})
+	if i := slices.IndexFunc(sources, func(a state.Assignment) bool { return a.Source == "330108-xueji" }); i < 0 || sources[i].LetGo == nil {
+		t.Errorf("the hub doesn't know that the source is let go of: %+v", sources)
 	}
 }
 

@@ -58,6 +58,11 @@ func TestSealedPassword(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, info.Mode(), err)
 		}
 	}
+	s := c.Sources[0]
+	s.Engine, s.Database = "postgres", "renshi"
+	if _, err := leave(t.Context(), "330106", s); err == nil || errors.Is(err, config.ErrInvalid) { // nobody is there
+		t.Errorf("a source that is retired isn't let go of: %v", err)
+	}
 	dir := t.TempDir() // as systemd gives it
 	if err := os.Rename(key, filepath.Join(dir, sealed.Credential)); err != nil {
 		t.Fatal(err)

@@ -170,7 +170,7 @@ func sourceCommand(usage catalogue, lang language) *cobra.Command {
 		}
 		return say.print(c.OutOrStdout(), say.granted(g))
 	}}
-	root.AddCommand(propose, list, fetch, assign, reportCommand(usage, lang, format), addCommand(usage, lang, dir), passwordCommand(usage, lang))
+	root.AddCommand(propose, list, fetch, assign, reportCommand(usage, lang, format), addCommand(usage, lang, dir), releaseCommand(usage, lang, dir), passwordCommand(usage, lang))
 	root.AddCommand(restCommands(usage)...)
 	return root
 }

@@ -70,6 +70,10 @@ func (r *released) heard(ctx context.Context, g *desk.Grants) {
 		if a != nil && a.Retired == nil {
 			continue
 		}
+		if a != nil && a.LetGo != nil && r.stops[id] == nil { // a person has brought the word to the hub
+			delete(r.sources, id)
+			continue
+		}
 		r.taken[id], r.retired[id] = true, a != nil
 		if stop := r.stops[id]; stop != nil {
 			r.log.Warn("the hub has taken the source from this agent; reading ends", "source", id, "retired", a != nil)
@@ -129,7 +133,7 @@ func leave(ctx context.Context, org string, s config.Source) (remains string, er
 	if event.Engine(s.Engine) != event.Postgres {
 		return "", nil
 	}
-	password, err := s.Read()
+	password, err := s.Password()
 	if err != nil {
 		return "", err
 	}

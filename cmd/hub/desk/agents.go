@@ -211,8 +211,13 @@ func agentRenew(d *Desk, r *http.Request, by state.By, a *state.Agent) (any, err
 	if err := body(r, &q); err != nil {
 		return nil, err
 	}
-	cert, err := d.o.State.Renew(r.Context(), by, a, func(agent, org string) (authority.Issued, error) {
-		return d.o.Authority.Agent([]byte(q.Key), agent, org)
+	return d.renew(r.Context(), by, a, q.Key)
+}
+
+// renew gives an agent another certificate.
+func (d *Desk) renew(ctx context.Context, by state.By, a *state.Agent, key string) (*JoinAnswer, error) {
+	cert, err := d.o.State.Renew(ctx, by, a, func(agent, org string) (authority.Issued, error) {
+		return d.o.Authority.Agent([]byte(key), agent, org)
 	})
 	if err != nil {
 		return nil, err

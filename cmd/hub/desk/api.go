@@ -399,8 +399,15 @@ func revoke(c *call) (any, error) {
 	return nothing, c.d.taken(c.ctx(), c.by, agent, true)
 }
 
-// answerOffline joins an agent by a file that a person has brought.
+// answerOffline joins an agent by a file that a person has brought, or renews the certificate of
+// one that has joined.
 func answerOffline(c *call) (any, error) {
+	var signed struct {
+		Payload []byte `json:"payload"`
+	}
+	if json.Unmarshal([]byte(first(c.in["request"])), &signed) == nil && len(signed.Payload) > 0 {
+		return c.renewByLetter([]byte(first(c.in["request"])))
+	}
 	var q JoinRequest
 	if err := json.Unmarshal([]byte(first(c.in["request"])), &q); err != nil {
 		return nil, refusal.New(refusal.Invalid, "INPUT_INVALID", "%.200s", err.Error())

@@ -51,14 +51,11 @@ func (d *Desk) idle(ctx context.Context, by state.By, agent string) {
 // agentLetsGo is the last word of an agent on a source that was retired. One without any
 // other source has no more to do with the log.
 func agentLetsGo(d *Desk, r *http.Request, by state.By, a *state.Agent) (any, error) {
-	var q struct {
-		Source  string `json:"source"`
-		Remains string `json:"remains"`
-	}
+	var q Released
 	if err := body(r, &q); err != nil {
 		return nil, err
 	}
-	if err := d.o.State.LetGo(r.Context(), by, a, q.Source, q.Remains); err != nil {
+	if err := d.o.State.LetGo(r.Context(), by, a, q.Source, q.Remains, d.o.Now().Add(ClockTolerance)); err != nil {
 		return nil, err
 	}
 	d.idle(r.Context(), by, a.ID)

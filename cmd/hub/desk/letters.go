@@ -25,11 +25,21 @@ type Letter struct {
 	Certificate string `json:"certificate"`
 }
 
-// Told is what stands in a letter: a source that the agent proposes.
+// Told is what stands in a letter: one of a source that the agent proposes, a certificate that it
+// wants to have renewed, and a retired source that it has let go of.
 type Told struct {
-	Agent    string         `json:"agent"`
-	Made     time.Time      `json:"made"`
-	Proposal state.Proposal `json:"proposal"`
+	Agent    string          `json:"agent"`
+	Made     time.Time       `json:"made"`
+	Proposal *state.Proposal `json:"proposal,omitempty"`
+	Key      string          `json:"certificate_request,omitempty"` // PKCS #10 in PEM
+	Released *Released       `json:"released,omitempty"`
+}
+
+// Released is the last word of an agent on a source that was retired.
+type Released struct {
+	Source string `json:"source"`
+	// Remains is the SQL that takes away what the agent may not.
+	Remains string `json:"remains"`
 }
 
 const (
@@ -68,25 +78,58 @@ func (d *Desk) opened(b []byte) (told *Told, serial string, payload []byte, err 
 	return told, authority.Serial(cert), l.Payload, nil
 }
 
-// bring puts the proposal of a letter into the inbox, where it waits like any other.
-func bring(c *call) (any, error) {
-	told, serial, payload, err := c.d.opened([]byte(first(c.in["letter"])))
+// letter gives what a file of an agent says and whose it is. Who brings it must look after that agent.
+func (c *call) letter(b []byte) (told *Told, a *state.Agent, payload []byte, err error) {
+	told, serial, payload, err := c.d.opened(b)
 	if err != nil {
-		return nil, err
+		return nil, nil, nil, err
 	}
-	a, err := c.d.o.State.Certified(c.ctx(), serial)
-	if err != nil {
-		return nil, err
+	if a, err = c.d.o.State.Certified(c.ctx(), serial); err != nil {
+		return nil, nil, nil, err
 	}
 	switch {
 	case !c.session.May(account.Invite, a.Path): // its existence isn't told
-		return nil, refusal.New(refusal.Unknown, "AGENT_UNKNOWN", "")
+		err = refusal.New(refusal.Unknown, "AGENT_UNKNOWN", "")
 	case told.Agent != a.ID:
-		return nil, refusal.New(refusal.Denied, "LETTER_FORGED", "%.80q", told.Agent)
+		err = refusal.New(refusal.Denied, "LETTER_FORGED", "%.80q", told.Agent)
 	case told.Made.Sub(c.d.o.Now()) > ClockTolerance: // a file's clock stands still on its way
-		return nil, c.d.clock(told.Made)
+		err = c.d.clock(told.Made)
 	}
-	return c.d.o.State.ProposeByLetter(c.ctx(), c.by, a, told.Proposal, payload)
+	return told, a, payload, err
+}
+
+// bring puts the proposal of a letter into the inbox, where it waits like any other, or notes that
+// a retired source is let go of.
+func bring(c *call) (any, error) {
+	told, a, payload, err := c.letter([]byte(first(c.in["letter"])))
+	switch {
+	case err != nil:
+		return nil, err
+	case told.Released != nil && told.Proposal == nil && told.Key == "":
+		if err := c.d.o.State.LetGo(c.ctx(), c.by, a, told.Released.Source, told.Released.Remains, told.Made.Add(ClockTolerance)); err != nil {
+			return nil, err
+		}
+		c.d.idle(c.ctx(), c.by, a.ID)
+		return told.Released, nil
+	case told.Key != "":
+		return nil, refusal.New(refusal.Invalid, "LETTER_ELSEWHERE", "certificate_request")
+	case told.Proposal == nil:
+		return nil, refusal.New(refusal.Invalid, "LETTER_INVALID", "proposal")
+	}
+	return c.d.o.State.ProposeByLetter(c.ctx(), c.by, a, *told.Proposal, payload)
+}
+
+// renewByLetter renews the certificate of an agent without connection. Its older one counts to its
+// end, so the same letter may come again.
+func (c *call) renewByLetter(b []byte) (any, error) {
+	told, a, _, err := c.letter(b)
+	if err != nil {
+		return nil, err
+	}
+	if told.Key == "" || told.Proposal != nil || told.Released != nil {
+		return nil, refusal.New(refusal.Invalid, "LETTER_ELSEWHERE", "")
+	}
+	return c.d.renew(c.ctx(), c.by, a, told.Key)
 }
 
 // carry gives an agent's signed assignments as a file that a person brings to it.

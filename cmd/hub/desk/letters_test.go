@@ -24,7 +24,7 @@ func testLetters(t *testing.T, db servers.DB) {
 	a, cert := w.join("330106")
 	b, certB := w.join("330203")
 	p := state.Proposal{Name: "fresh", Engine: "mysql", Standing: catalog.Authoritative, Tables: []state.ProposedTable{{Table: "a.<script>😀'\"", Dataset: "b"}}}
-	good := w.letter(cert, Told{Agent: a.ID, Made: w.clock().Add(-20 * 24 * time.Hour), Proposal: p})
+	good := w.letter(cert, Told{Agent: a.ID, Made: w.clock().Add(-20 * 24 * time.Hour), Proposal: &p})
 	forged := func(f func(*Letter)) string {
 		t.Helper()
 		var l Letter
@@ -57,11 +57,14 @@ func testLetters(t *testing.T, db servers.DB) {
 		"no signature":        {forged(func(l *Letter) { l.Signature = nil }), "LETTER_FORGED", http.StatusForbidden},
 		"no certificate":      {forged(func(l *Letter) { l.Certificate = "x" }), "LETTER_INVALID", http.StatusBadRequest},
 		"another authority":   {forged(func(l *Letter) { l.Certificate = string(strange.PEM) }), "LETTER_FORGED", http.StatusForbidden},
-		"speaks for another":  {w.letter(cert, Told{Agent: b.ID, Made: w.clock(), Proposal: p}), "LETTER_FORGED", http.StatusForbidden},
-		"beyond the bringer":  {w.letter(certB, Told{Agent: b.ID, Made: w.clock(), Proposal: p}), "AGENT_UNKNOWN", http.StatusNotFound},
-		"a clock ahead":       {w.letter(cert, Told{Agent: a.ID, Made: w.clock().Add(time.Hour), Proposal: p}), "CLOCK_WRONG", http.StatusBadRequest},
+		"speaks for another":  {w.letter(cert, Told{Agent: b.ID, Made: w.clock(), Proposal: &p}), "LETTER_FORGED", http.StatusForbidden},
+		"beyond the bringer":  {w.letter(certB, Told{Agent: b.ID, Made: w.clock(), Proposal: &p}), "AGENT_UNKNOWN", http.StatusNotFound},
+		"a clock ahead":       {w.letter(cert, Told{Agent: a.ID, Made: w.clock().Add(time.Hour), Proposal: &p}), "CLOCK_WRONG", http.StatusBadRequest},
 		"a field more":        {w.letter(cert, map[string]any{"agent": a.ID, "made": w.clock(), "proposal": p, "org": "330203"}), "LETTER_INVALID", http.StatusBadRequest},
-		"what nobody can ask": {w.letter(cert, Told{Agent: a.ID, Made: w.clock()}), "REQUEST_INVALID", http.StatusBadRequest},
+		"nothing told":        {w.letter(cert, Told{Agent: a.ID, Made: w.clock()}), "LETTER_INVALID", http.StatusBadRequest},
+		"what nobody can ask": {w.letter(cert, Told{Agent: a.ID, Made: w.clock(), Proposal: &state.Proposal{}}), "REQUEST_INVALID", http.StatusBadRequest},
+		"a renewal":           {w.letter(cert, Told{Agent: a.ID, Made: w.clock(), Key: w.request()}), "LETTER_ELSEWHERE", http.StatusBadRequest},
+		"not retired":         {w.letter(cert, Told{Agent: a.ID, Made: w.clock(), Released: &Released{Source: "330106-fresh"}}), "SOURCE_NOT_GRANTED", http.StatusNotFound},
 	} {
 		if body := op.want(tt.status, tt.code, http.MethodPost, "/api/requests", map[string]any{"letter": tt.letter}); w.print(db) != before {
 			t.Errorf("%s changes something: %s", name, body)
@@ -91,10 +94,43 @@ func testLetters(t *testing.T, db servers.DB) {
 	if g := w.carried(body); g.Agent != a.ID || len(g.Sources) != 1 || g.Sources[0].Tables[p.Tables[0].Table] != "b" {
 		t.Errorf("%+v", g)
 	}
+	answered := func(status int, code, letter string) string {
+		t.Helper()
+		return op.want(status, code, http.MethodPost, "/api/invitations/answer", map[string]any{"request": letter})
+	}
+	renewal := w.letter(cert, Told{Agent: a.ID, Made: w.clock().Add(-20 * 24 * time.Hour), Key: w.request()})
+	answered(http.StatusNotFound, "AGENT_UNKNOWN", w.letter(certB, Told{Agent: b.ID, Made: w.clock(), Key: w.request()}))
+	answered(http.StatusForbidden, "LETTER_FORGED", w.letter(cert, Told{Agent: b.ID, Made: w.clock(), Key: w.request()}))
+	answered(http.StatusBadRequest, "CERTIFICATE_REQUEST", w.letter(cert, Told{Agent: a.ID, Made: w.clock(), Key: "x"}))
+	answered(http.StatusBadRequest, "LETTER_ELSEWHERE", good)
+	for range 2 { // the answer may be lost
+		answer := data[JoinAnswer](t, answered(http.StatusOK, "", renewal))
+		if answer.Agent != a.ID || answer.Org != a.Org {
+			t.Errorf("%+v", answer)
+		}
+		w.machine(w.pair(t, answer.Certificate)).want(http.StatusOK, "", http.MethodGet, "/agent/requests", nil)
+	}
+	released := func(made time.Time) map[string]any {
+		return map[string]any{"letter": w.letter(cert, Told{Agent: a.ID, Made: made, Released: &Released{Source: asked.Source, Remains: "DROP PUBLICATION x;"}})}
+	}
+	op.want(http.StatusNotFound, "SOURCE_NOT_GRANTED", http.MethodPost, "/api/requests", released(w.clock()))
+	early := released(w.clock().Add(-ClockTolerance - time.Second)) // of an end before this one
+	ap.want(http.StatusOK, "", http.MethodPost, "/api/sources/"+asked.Source+"/retire", map[string]any{"reason": "停用"})
+	op.want(http.StatusNotFound, "SOURCE_NOT_GRANTED", http.MethodPost, "/api/requests", early)
+	for range 2 {
+		op.want(http.StatusOK, "", http.MethodPost, "/api/requests", released(w.clock()))
+	}
+	if s, err := w.state.Registration(t.Context(), []string{""}, asked.Source); err != nil || s.LetGo == nil || s.Remains != "DROP PUBLICATION x;" {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if lines, err := w.state.Audit(t.Context(), []string{""}, state.Search{Text: "source.release"}); err != nil || len(lines) != 1 || lines[0].Actor != "bringer" {
+		t.Errorf("%+v, %v", lines, err)
+	}
 	if err := w.state.Revoke(t.Context(), state.By{Name: sponsor}, []string{""}, a.ID, "stolen"); err != nil {
 		t.Fatal(err)
 	}
-	op.want(http.StatusForbidden, "CERTIFICATE_REVOKED", http.MethodPost, "/api/requests", map[string]any{"letter": w.letter(cert, Told{Agent: a.ID, Made: w.clock(), Proposal: p})})
+	op.want(http.StatusForbidden, "CERTIFICATE_REVOKED", http.MethodPost, "/api/requests", map[string]any{"letter": w.letter(cert, Told{Agent: a.ID, Made: w.clock(), Proposal: &p})})
+	answered(http.StatusForbidden, "CERTIFICATE_REVOKED", renewal)
 	op.want(http.StatusConflict, "CERTIFICATE_REVOKED", http.MethodGet, "/api/agents/"+a.ID+"/assignments", nil)
 	w.pass(authority.AgentHolds + time.Hour)
 	back := w.login("bringer")

@@ -122,7 +122,7 @@ var attempts = map[string]func(w *world, org string) attempt{
 	"POST /api/requests": func(w *world, org string) attempt {
 		w.n++
 		a, cert := w.join(org)
-		return attempt{"/api/requests", map[string]any{"letter": w.letter(cert, Told{Agent: a.ID, Made: w.clock(), Proposal: state.Proposal{Name: fmt.Sprint("s", w.n), Engine: "mysql", Standing: catalog.Check, Tables: []state.ProposedTable{{Table: "a.b", Dataset: "b"}}}})}}
+		return attempt{"/api/requests", map[string]any{"letter": w.letter(cert, Told{Agent: a.ID, Made: w.clock(), Proposal: &state.Proposal{Name: fmt.Sprint("s", w.n), Engine: "mysql", Standing: catalog.Check, Tables: []state.ProposedTable{{Table: "a.b", Dataset: "b"}}}})}}
 	},
 	"GET /api/agents/{agent}/assignments": func(w *world, org string) attempt {
 		return attempt{"/api/agents/" + w.agent(org).ID + "/assignments", nil}

@@ -79,7 +79,7 @@ var catalogue = map[string][2]string{
 
 	"invite": {"Invite an agent", "邀请 agent"}, "invite.help": {"You get a command for the district's DBA. It can be used once, within 24 hours. Whoever invites doesn't approve what comes of it.", "系统生成一条命令，交给区县 DBA 执行；24 小时内有效，只能使用一次。邀请人不能审批由此而来的申请。"},
 	"invite.do": {"Make an invitation", "生成邀请"}, "invite.for": {"Invitation for %s (%s)", "%s（%s）的邀请"}, "invite.note": {"Give the DBA this command. It is shown here once.", "请将此命令交给 DBA。此处只显示一次。"},
-	"offline": {"The district has no connection to this hub", "区县与本 hub 没有网络连接"}, "offline.note": {"The DBA runs the command with --offline FILE and brings the file; you bring back the answer.", "DBA 在命令后加 --offline FILE 生成文件并送来；您将生成的应答文件带回。"},
+	"offline": {"The district has no connection to this hub", "区县与本 hub 没有网络连接"}, "offline.note": {"The DBA runs tributary join, or for another certificate tributary certificate renew, with --offline FILE and brings the file; you bring back the answer.", "DBA 运行 tributary join（续签证书时用 tributary certificate renew）并加 --offline FILE 生成文件送来；您将生成的应答文件带回。"},
 	"offline.do": {"Make the answer", "生成应答"}, "answer.for": {"Answer for %s", "%s 的应答"}, "answer.note": {"Save it as a file. The DBA runs the command again with --answer FILE. It holds no secret.", "请保存为文件，由 DBA 在命令后加 --answer FILE 再次执行。其中不含机密。"},
 	"invitations.all": {"Invitations", "邀请"}, "invitations.none": {"Nobody has been invited yet.", "还没有发出邀请。"}, "invitation.used": {"used", "已使用"}, "invitation.withdrawn": {"withdrawn", "已撤回"}, "invitation.expired": {"expired", "已过期"},
 	"invitation.open": {"open", "待使用"}, "invitation.withdraw": {"Withdraw", "撤回"},

@@ -293,21 +293,11 @@ func (m *Member) Renew(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	next := &Member{URL: m.URL, dir: m.dir, now: m.now}
-	if err := m.call(ctx, http.MethodPost, "/agent/certificate", map[string]string{"certificate_request": asked}, &next.JoinAnswer); err != nil {
+	var answer desk.JoinAnswer
+	if err := m.call(ctx, http.MethodPost, "/agent/certificate", map[string]string{"certificate_request": asked}, &answer); err != nil {
 		return err
 	}
-	if err := next.load(); err != nil {
-		return err
-	}
-	if !bytes.Equal(next.hub.Raw, m.hub.Raw) || next.Agent != m.Agent {
-		return refusal.New(refusal.Denied, "HUB_UNKNOWN", "")
-	}
-	if err := next.save(); err != nil {
-		return err
-	}
-	*m = *next
-	return nil
+	return m.replaced(answer)
 }
 
 // Propose asks the hub to register a source. kept is a file with just the bytes that leave
@@ -342,7 +332,7 @@ func (m *Member) Requests(ctx context.Context) (all []state.Request, err error) 
 // the agent may not.
 func (m *Member) Released(ctx context.Context, source, remains string) error {
 	var none struct{}
-	return m.call(ctx, http.MethodPost, "/agent/released", map[string]string{"source": source, "remains": remains}, &none)
+	return m.call(ctx, http.MethodPost, "/agent/released", desk.Released{Source: source, Remains: remains}, &none)
 }
 
 // Kept is when assignments were kept last; the zero time before that.

@@ -289,6 +289,38 @@ func (h *hub) offline(t *testing.T) {
 	if _, err := m.Requests(t.Context()); err != nil {
 		t.Error(err)
 	}
+
+	running, err := Open(o.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	running.now = o.Now
+	old := answer
+	if b, err = m.RenewalLetter(); err != nil {
+		t.Fatal(err)
+	}
+	var l desk.Letter
+	var told desk.Told
+	if err := json.Unmarshal(b, &l); err != nil || json.Unmarshal(l.Payload, &told) != nil || !authority.VerifyLetter(m.pair.Leaf, l.Payload, l.Signature) || strings.Contains(string(l.Payload), "PRIVATE KEY") {
+		t.Fatalf("%s, %v", l.Payload, err)
+	}
+	h.set(time.Hour, time.Hour) // on the way
+	defer h.set(0, 0)
+	if cert, err = h.auth.Agent([]byte(told.Key), a.ID, a.Org); err != nil {
+		t.Fatal(err)
+	}
+	answer.Certificate, answer.Expires = string(cert.PEM), cert.Ends
+	other := answer
+	other.Agent = "330106.99"
+	refused(t, m.Renewed(encode(other)), "ANSWER_INVALID")
+	refused(t, m.Renewed([]byte("{")), "ANSWER_INVALID")
+	if err := m.Renewed(encode(answer)); err != nil || m.Certificate != answer.Certificate {
+		t.Fatal(err)
+	}
+	refused(t, m.Renewed(encode(old)), "CERTIFICATE_OLDER")
+	if err := running.Refresh(); err != nil || running.Certificate != answer.Certificate {
+		t.Errorf("one that runs doesn't take it up: %v", err)
+	}
 }
 
 // forged: grants count only as the hub has signed them, for this agent.

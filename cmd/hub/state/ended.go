@@ -61,19 +61,22 @@ func (s *State) Retire(ctx context.Context, by By, scopes []string, id, reason s
 // maxRemains bounds what an agent says that it has left behind, in bytes.
 const maxRemains = 8 << 10
 
-// LetGo notes that an agent reads a retired source no more, and which SQL takes away what it
-// may not.
-func (s *State) LetGo(ctx context.Context, by By, a *Agent, id, remains string) error {
+// LetGo notes that an agent reads a source no more that was retired by a time, and which SQL takes
+// away what it may not. Once more changes nothing.
+func (s *State) LetGo(ctx context.Context, by By, a *Agent, id, remains string, at time.Time) error {
 	if len(remains) > maxRemains {
 		return refusal.New(refusal.Invalid, "INPUT_INVALID", "remains: %d > %d", len(remains), maxRemains)
 	}
 	return s.within(ctx, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, `UPDATE tributary.hub_source SET let_go = $3, remains = $4 WHERE id = $1 AND agent = $2 AND retired IS NOT NULL`, id, a.ID, s.o.Now(), remains)
-		if err != nil {
+		var known bool
+		err := tx.QueryRow(ctx, `SELECT let_go IS NOT NULL AND remains = $4 FROM tributary.hub_source WHERE id = $1 AND agent = $2 AND retired <= $3 FOR UPDATE`, id, a.ID, at, remains).Scan(&known)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return refusal.New(refusal.Unknown, "SOURCE_NOT_GRANTED", "%.80q", id)
+		} else if err != nil || known {
 			return err
 		}
-		if tag.RowsAffected() == 0 {
-			return refusal.New(refusal.Unknown, "SOURCE_NOT_GRANTED", "%.80q", id)
+		if _, err := tx.Exec(ctx, `UPDATE tributary.hub_source SET let_go = $2, remains = $3 WHERE id = $1`, id, s.o.Now(), remains); err != nil {
+			return err
 		}
 		return note(ctx, tx, by, Entry{Action: "source.release", Org: a.Org, Path: a.Path, Object: id, Detail: remains})
 	})

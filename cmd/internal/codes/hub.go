@@ -52,6 +52,9 @@ var ofHub = map[string]map[language.Language]explanation{
 	"CALL_UNKNOWN": {
 		english: {"the hub has no such call", "use a program of the hub's version"},
 		chinese: {"hub 没有这个接口", "使用与 hub 同一版本的程序"}},
+	"CERTIFICATE_OLDER": {
+		english: {"the answer's certificate ends before the one that the agent has", "use the newest answer; nothing was changed"},
+		chinese: {"应答中的证书比 agent 现有的证书更早到期", "使用最新的应答；未作任何改变"}},
 	"CERTIFICATE_ENDED": {
 		english: {"the agent's certificate has ended, or its clock is wrong", "check the clock; else ask the hub's operator for an invitation and join in a new folder"},
 		chinese: {"agent 的证书已到期，或本机时钟有误", "检查时钟；否则请 hub 的操作员发出邀请，在新目录中重新加入"}},
@@ -127,12 +130,15 @@ var ofHub = map[string]map[language.Language]explanation{
 	"INVITATION_WITHDRAWN": {
 		english: {"the hub's operator has withdrawn the invitation", "ask for a new one"},
 		chinese: {"hub 的操作员已撤回该邀请", "请操作员重新发出邀请"}},
+	"LETTER_ELSEWHERE": {
+		english: {"this file of an agent belongs to another page", "requests and reports of retired sources belong to the page of requests; what asks for a certificate belongs to the page of invitations"},
+		chinese: {"agent 的这个文件应在另一页提交", "登记申请和停止归集的报告在“登记申请”页提交；申请证书的文件在“邀请与 agent”页提交"}},
 	"LETTER_FORGED": {
-		english: {"the file isn't what an agent of this hub has signed", "use the file as tributary source propose --offline has written it, of an agent that has joined this hub"},
-		chinese: {"该文件不是本 hub 的 agent 所签名的内容", "使用 tributary source propose --offline 生成的原文件，且该 agent 已加入本 hub"}},
+		english: {"the file isn't what an agent of this hub has signed", "use the file as a command with --offline has written it, of an agent that has joined this hub"},
+		chinese: {"该文件不是本 hub 的 agent 所签名的内容", "使用带 --offline 的命令生成的原文件，且该 agent 已加入本 hub"}},
 	"LETTER_INVALID": {
-		english: {"the file isn't a request of an agent", "give the file that tributary source propose --offline has written, by a program of the hub's version"},
-		chinese: {"该文件不是 agent 的申请文件", "使用 tributary source propose --offline 生成的文件，程序版本应与 hub 相同"}},
+		english: {"the file isn't a request of an agent", "give the file that tributary source propose, source release or certificate renew with --offline has written, by a program of the hub's version"},
+		chinese: {"该文件不是 agent 的申请文件", "使用 tributary source propose、source release 或 certificate renew 加 --offline 生成的文件，程序版本应与 hub 相同"}},
 	"LETTER_USED": {
 		english: {"this file has been brought already", "see the inbox; for another request have the agent write a new file"},
 		chinese: {"该文件已提交过", "查看收件箱；如需再次申请，请在 agent 处重新生成文件"}},
@@ -205,6 +211,9 @@ var ofHub = map[string]map[language.Language]explanation{
 	"RIGHTS_NOT_TAKEN": {
 		english: {"the hub has shut out the agent, but couldn't take its user and ACLs in Kafka away", "see that Kafka runs; then do the same again"},
 		chinese: {"hub 已停用该 agent，但未能删除其 Kafka 用户和 ACL", "检查 Kafka 是否在运行，然后重复同一操作"}},
+	"SOURCE_NOT_RETIRED": {
+		english: {"the hub hasn't retired this source", "an approver retires it on its page; then run tributary source fetch, without a connection tributary source assign"},
+		chinese: {"hub 尚未停止归集此数据源", "由审批人在数据源页停止归集，然后运行 tributary source fetch；没有网络连接时用 tributary source assign"}},
 	"SOURCE_NOT_GRANTED": {
 		english: {"the hub has granted this agent no such source yet", "wait for the approval, then tributary source fetch"},
 		chinese: {"hub 尚未批准该 agent 的此数据源", "等待审批后运行 tributary source fetch"}},
