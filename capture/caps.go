@@ -58,7 +58,7 @@ func (c Caps) Check(tables []string) error {
 // the server keeps.
 func (c Caps) Of(table string, fold func(string) string) map[string]Cap {
 	for name, columns := range c {
-		if fold(name) == table {
+		if own, ok := Name(name); ok && fold(own) == table {
 			return columns
 		}
 	}
@@ -92,10 +92,11 @@ func Column(caps map[string]Cap, name string, same func(a, b string) bool) (Cap,
 
 // oneTable tells what is wrong with the name of one table that patterns must take.
 func oneTable(name string, tables []string) (f Fault, bad bool) {
+	table, one := Name(name)
 	switch {
-	case strings.Count(name, ".") != 1 || strings.ContainsAny(name, "*?["):
+	case !one:
 		return FaultTable, true
-	case !MatchesAs(tables, name, strings.ToLower):
+	case !MatchesAs(tables, table, strings.ToLower):
 		return FaultUnasked, true
 	}
 	return 0, false

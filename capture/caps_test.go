@@ -16,8 +16,8 @@ func TestCapsFaults(t *testing.T) {
 	}{
 		"none":          {nil, nil},
 		"one":           {Caps{"xueji.student": {"zp": {Bytes: 1}}}, nil},
-		"no table":      {Caps{"student": {"zp": {Bytes: 1}}}, []string{`caps "student" isn't the name of one table, in two parts`}},
-		"a pattern":     {Caps{"xueji.*": {"zp": {Bytes: 1}}}, []string{`caps "xueji.*" isn't the name of one table, in two parts`}},
+		"no table":      {Caps{"student": {"zp": {Bytes: 1}}}, []string{`caps "student" isn't the name of one table, in two parts (a dot of a name has a backslash before it)`}},
+		"a pattern":     {Caps{"xueji.*": {"zp": {Bytes: 1}}}, []string{`caps "xueji.*" isn't the name of one table, in two parts (a dot of a name has a backslash before it)`}},
 		"another table": {Caps{"other.t": {"zp": {Bytes: 1}}}, []string{`caps "other.t" is taken by no pattern of tables`}},
 		"no columns":    {Caps{"xueji.b": {}, "xueji.a": nil}, []string{`caps "xueji.a" has no columns`, `caps "xueji.b" has no columns`}},
 		"no name":       {Caps{"xueji.a": {"": {Bytes: 1}}}, []string{`caps "xueji.a" has a column that is empty or stands twice`}},

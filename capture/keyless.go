@@ -9,7 +9,8 @@ import (
 
 // Keyless says what is done with tables that have no primary key. Without a word on one
 // it stops: nobody would know which row of a store a change means. Table names are as
-// in a reader's patterns ("database.table", for PostgreSQL "schema.table").
+// in a reader's patterns ("database.table", for PostgreSQL "schema.table"; a dot of a name has a
+// backslash before it).
 type Keyless struct {
 	// Keys gives columns that a person knows to be unique and never NULL, in the order
 	// in which a load reads them. They take the place of a primary key.
@@ -31,7 +32,7 @@ const (
 	FaultPattern              // a pattern hasn't two parts
 )
 
-var faultTexts = [...]string{FaultTable: "isn't the name of one table, in two parts", FaultUnasked: "is taken by no pattern of tables",
+var faultTexts = [...]string{FaultTable: "isn't the name of one table, in two parts (a dot of a name has a backslash before it)", FaultUnasked: "is taken by no pattern of tables",
 	FaultColumns: "has no columns", FaultColumn: "has a column that is empty or stands twice", FaultPattern: "is no pattern of two parts"}
 
 // FaultError is a fault and where it is, e.g. `keys "xueji.kaoqin"`.
@@ -88,7 +89,7 @@ func (k *Keyless) Check(tables []string) error {
 // fold gives names the form that the server keeps.
 func (k *Keyless) Key(table string, fold func(string) string) []string {
 	for name, cols := range k.Keys {
-		if fold(name) == table {
+		if own, ok := Name(name); ok && fold(own) == table {
 			return cols
 		}
 	}

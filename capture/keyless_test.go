@@ -20,7 +20,19 @@ func TestKeyless(t *testing.T) {
 	if !k.Appends("xueji.denglu_rizhi", same) || k.Appends("xueji.student", same) {
 		t.Error("append takes other tables")
 	}
+	dotted := Keyless{Keys: map[string][]string{`xueji.v1\.2\*[`: {"id"}}}
+	if err := dotted.Check([]string{"xueji.*"}); err == nil {
+		t.Error("an open bracket is taken")
+	}
+	dotted = Keyless{Keys: map[string][]string{`Xueji.v1\.2\*\[`: {"id"}}}
+	if err := dotted.Check([]string{"xueji.*"}); err != nil {
+		t.Error(err)
+	}
+	if got := dotted.Key("xueji.v1.2*[", strings.ToLower); len(got) != 1 {
+		t.Errorf("a table with a dot in its name has the key %v", got)
+	}
 	for want, bad := range map[string]Keyless{
+		`keys "a.b.c" isn't the name of one table`: {Keys: map[string][]string{"a.b.c": {"x"}}},
 		`keys "a.*" isn't the name of one table`:   {Keys: map[string][]string{"a.*": {"x"}}},
 		`keys "b.t" is taken by no pattern`:        {Keys: map[string][]string{"b.t": {"x"}}},
 		`keys "a.t" has no columns`:                {Keys: map[string][]string{"a.t": nil}},

@@ -24,6 +24,25 @@ func Literal(name string) string {
 	return first + "." + strings.ReplaceAll(second, ".", `\.`)
 }
 
+// Name gives the name of the one table that a pattern takes; false if it may take others, or is no
+// pattern of two parts.
+func Name(p string) (string, bool) {
+	if !IsPattern(p) {
+		return "", false
+	}
+	var name strings.Builder
+	for i := 0; i < len(p); i++ {
+		switch p[i] {
+		case '*', '?', '[':
+			return "", false
+		case '\\':
+			i++ // a pattern has something behind it
+		}
+		name.WriteByte(p[i])
+	}
+	return name.String(), true
+}
+
 // Matches reports whether a table's name, e.g. "database.table", fits one of the
 // patterns, in which * and ? stand as in file names, also for a slash.
 func Matches(patterns []string, name string) bool {

@@ -97,7 +97,12 @@ func grantTo(s *config.Source, c *config.Agent, g *desk.Grants) *state.Assignmen
 			s.Tables = append(s.Tables, capture.Literal(table))
 			s.Datasets[table] = dataset
 		}
-		maps.DeleteFunc(s.Keys, func(table string, _ []string) bool { return !capture.MatchesAs(s.Tables, table, strings.ToLower) })
+		other := func(pattern string) bool {
+			table, _ := capture.Name(pattern) // checked
+			return !capture.MatchesAs(s.Tables, table, strings.ToLower)
+		}
+		maps.DeleteFunc(s.Keys, func(pattern string, _ []string) bool { return other(pattern) })
+		maps.DeleteFunc(s.Caps, func(pattern string, _ map[string]config.Cap) bool { return other(pattern) })
 		return a
 	}
 	return nil

@@ -72,7 +72,7 @@ func testEnded(t *testing.T, db servers.DB) {
 	if _, page, _ := ap.do(http.MethodGet, "/sources/"+r.Source, nil); !strings.Contains(page, next.ID) || strings.Contains(page, gone.ID) || strings.Contains(page, far.ID) {
 		t.Error("the page offers other agents than those of the org")
 	}
-	if status, page, header := ap.post(source+"/handover", url.Values{"agent": {next.ID}, "reason": {"换机"}}); status != http.StatusSeeOther || header.Get("Location") != "/tree?done=saved" {
+	if status, page, header := ap.post(source+"/handover", url.Values{"agent": {next.ID}, "reason": {"换机"}}); status != http.StatusSeeOther || header.Get("Location") != "/sources/"+r.Source+"?done=saved" {
 		t.Errorf("%d %s", status, page)
 	}
 	other := w.machine(nextCert)

@@ -182,7 +182,7 @@ func kindOf(err error) refusal.Kind {
 // what it gave.
 func (c *call) turn(rt *route, answer any, err error) {
 	if err == nil && rt.page != "" {
-		to := rt.page
+		to := strings.Replace(rt.page, "{source}", url.PathEscape(c.r.PathValue("source")), 1)
 		if rt.page == "/" {
 			to = c.d.home(c)
 		} else if !strings.Contains(to, "?") && rt.page != "/login" {

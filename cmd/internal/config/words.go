@@ -45,7 +45,7 @@ var (
 	onePattern  = words{"at least one pattern", "至少一个匹配规则"}
 	twoParts    = words{"a pattern has two parts, such as %s.*", "匹配规则有两部分，例如 %s.*"}
 	faults      = map[capture.Fault]words{
-		capture.FaultTable:   {"isn't the name of one table, in two parts", "应为一张表的名称，由两部分组成"},
+		capture.FaultTable:   {"isn't the name of one table, in two parts (a dot of a name has a backslash before it)", "应为一张表的名称，由两部分组成（名称中的点前加反斜杠）"},
 		capture.FaultUnasked: {"is taken by no pattern of tables", "tables 中没有匹配该表的规则"},
 		capture.FaultColumns: {"has no columns", "没有列"},
 		capture.FaultColumn:  {"has a column that is empty or stands twice", "有列名为空或重复"},
