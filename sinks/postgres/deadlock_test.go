@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/tributary-cdc/tributary/sinks/postgres"
 	"github.com/tributary-cdc/tributary/sinks/sinktest"
 	"github.com/tributary-cdc/tributary/sinks/worker"
 	"github.com/tributary-cdc/tributary/stream/event"
@@ -62,5 +63,52 @@ func deadlocked(t *testing.T, s worker.Store, c *pgx.Conn) {
 	}
 	if got := texts(t, c, "SELECT id::text FROM ods.a UNION ALL SELECT id::text FROM ods.b"); len(got) != 2 {
 		t.Errorf("rows %q", got)
+	}
+}
+
+// seenDespite has a person's transaction lock two tables in another order than a look at the
+// store does. The server ends the look, which is taken again.
+func seenDespite(t *testing.T, s worker.Store, c *pgx.Conn) {
+	claimed(t, s)
+	v := s.(*postgres.Store).Viewer()
+	defer func() {
+		if err := v.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}()
+	if _, err := v.Troubles(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	person, err := c.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, sql := range []string{"SET LOCAL deadlock_timeout = '10min'", "LOCK TABLE tributary.anomaly"} {
+		if _, err := person.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := v.Troubles(t.Context())
+		ended <- err
+	}()
+	for waiting := 0; waiting == 0; {
+		if err := person.QueryRow(t.Context(), "SELECT count(*) FROM pg_locks WHERE NOT granted").Scan(&waiting); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var has int
+	if err := person.QueryRow(t.Context(), "SELECT count(*) FROM pg_locks WHERE granted AND relation = 'tributary.quarantine'::regclass").Scan(&has); err != nil || has != 1 {
+		t.Fatalf("the look has %d locks of what is locked next, %v", has, err)
+	}
+	if _, err := person.Exec(t.Context(), "LOCK TABLE tributary.quarantine"); err != nil { // which the look must give up
+		t.Fatal(err)
+	}
+	if err := person.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("the look: %v", err)
 	}
 }

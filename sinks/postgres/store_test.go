@@ -124,6 +124,7 @@ func TestStore(t *testing.T) {
 		t.Run("attack 16, connection cut at COMMIT, "+name, func(t *testing.T) { _, c := b.fresh(t); cutAtCommit(t, b, c, before) })
 	}
 	t.Run("a deadlock is tried again", func(t *testing.T) { h, c := b.fresh(t); deadlocked(t, h.Open(t), c) })
+	t.Run("a look that is in a deadlock", func(t *testing.T) { h, c := b.fresh(t); seenDespite(t, h.Open(t), c) })
 	t.Run("bookkeeping isn't a table's fault", func(t *testing.T) { h, c := b.fresh(t); bookkeeping(t, h.Open(t), c) })
 	t.Run("a value that isn't one", func(t *testing.T) { h, _ := b.fresh(t); notAValue(t, h.Open(t)) })
 	t.Run("identity stays", func(t *testing.T) { h, _ := b.fresh(t); identity(t, h) })

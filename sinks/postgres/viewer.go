@@ -2,10 +2,12 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Viewer reads a store for people, on one connection that can't write. It connects
@@ -102,7 +104,14 @@ func (v *Viewer) Trace(ctx context.Context, dataset string, key []string) (found
 	return found, err
 }
 
-// ask waits for the viewer's turn, connects if need be, and lets f ask.
+// deadlocks is how often a question is asked anew that the server has ended because of a
+// deadlock. A worker that starts changes tables and views in the order in which they depend on
+// each other, while a question locks them in the order in which it names them; neither can have
+// the other's.
+const deadlocks = 3
+
+// ask waits for the viewer's turn, connects if need be, and lets f ask, once more after a
+// deadlock: it changes nothing.
 func (v *Viewer) ask(ctx context.Context, f func(*pgx.Conn) error) error {
 	select {
 	case v.turn <- struct{}{}:
@@ -120,7 +129,12 @@ func (v *Viewer) ask(ctx context.Context, f func(*pgx.Conn) error) error {
 		}
 		v.conn = c
 	}
-	return f(v.conn)
+	for n := 0; ; n++ {
+		err := f(v.conn)
+		if pe, ok := errors.AsType[*pgconn.PgError](err); !ok || pe.Code != "40P01" || n == deadlocks {
+			return err
+		}
+	}
 }
 
 // Close ends the connection. No question may be asked any more.
