@@ -55,6 +55,16 @@ type Choice struct {
 	Load     bool
 }
 
+// Next is what comes next.
+type Next struct {
+	// Done is what was done, in words.
+	Done string
+	// Commands are for a terminal.
+	Commands []string
+	// Propose says that the hub can be asked from here.
+	Propose bool
+}
+
 // Trouble is an error in words.
 type Trouble struct{ Code, What, Do, Words string }
 
@@ -66,8 +76,10 @@ type House interface {
 	// Choose looks again at what was chosen, and gives the file that will leave the house if
 	// it is proposed.
 	Choose(ctx context.Context, s Server, c Choice, lang language.Language) (*Seen, []byte, error)
-	// Add writes the source into the agent's file, and gives the commands that come next.
-	Add(ctx context.Context, s Server, c Choice, lang language.Language) ([]string, error)
+	// Add writes the source into the agent's file, and gives what comes next.
+	Add(ctx context.Context, s Server, c Choice, lang language.Language) (Next, error)
+	// Propose sends just what Choose has given to the hub, and gives what comes then.
+	Propose(ctx context.Context, leaves []byte, lang language.Language) (Next, error)
 	// Dataset is under which name a table is sent if nobody says otherwise.
 	Dataset(table string) string
 	// Told gives an error in words.
@@ -111,7 +123,7 @@ type Page struct {
 	choice  Choice
 	chosen  *Seen
 	leaves  []byte
-	next    []string
+	next    Next
 	trouble *Trouble
 }
 
@@ -158,7 +170,7 @@ func (p *Page) Handler() http.Handler {
 	mux.HandleFunc("GET /start", p.start)
 	mux.HandleFunc("GET /{$}", p.in(p.show))
 	mux.HandleFunc("GET /leaves.json", p.in(p.download))
-	for path, f := range map[string]func(*http.Request){"/server": p.setServer, "/tables": p.setTables, "/add": p.add, "/back": p.back} {
+	for path, f := range map[string]func(*http.Request){"/server": p.setServer, "/tables": p.setTables, "/add": p.add, "/propose": p.propose, "/back": p.back} {
 		mux.HandleFunc("POST "+path, p.in(p.do(f)))
 	}
 	mux.HandleFunc("GET /assets/style.css", file("text/css; charset=utf-8", console.Stylesheet))

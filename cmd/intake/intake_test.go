@@ -24,8 +24,10 @@ const hostile = `a.<script>window.hit = 1</script>"'&😀`
 
 // home is a house with two tables; a password of "wrong" doesn't log in.
 type home struct {
-	added  []Choice
-	server Server
+	added    []Choice
+	server   Server
+	proposed []string
+	away     error
 }
 
 func (h *home) Look(_ context.Context, s Server, _ language.Language) (*Seen, error) {
@@ -43,9 +45,17 @@ func (h *home) Choose(_ context.Context, _ Server, c Choice, _ language.Language
 	return &Seen{Server: "MariaDB 11"}, fmt.Appendf(nil, `{"tables":%q}`, fmt.Sprint(c.Datasets)), nil
 }
 
-func (h *home) Add(_ context.Context, _ Server, c Choice, _ language.Language) ([]string, error) {
+func (h *home) Add(_ context.Context, _ Server, c Choice, _ language.Language) (Next, error) {
 	h.added = append(h.added, c)
-	return []string{"tributary source propose agent.yml xueji"}, nil
+	return Next{Propose: true, Commands: []string{"tributary source propose agent.yml xueji"}}, nil
+}
+
+func (h *home) Propose(_ context.Context, leaves []byte, _ language.Language) (Next, error) {
+	if h.away != nil {
+		return Next{}, h.away
+	}
+	h.proposed = append(h.proposed, string(leaves))
+	return Next{Done: "request 7 waits", Commands: []string{"tributary source fetch"}}, nil
 }
 
 func (h *home) Dataset(table string) string { return table[strings.LastIndexByte(table, '.')+1:] }
@@ -101,7 +111,7 @@ func TestAccess(t *testing.T) {
 		return res.StatusCode, string(b)
 	}
 	link := p.Start(language.English)
-	everything := []string{"GET /", "GET /leaves.json", "POST /server", "POST /tables", "POST /add", "POST /back"}
+	everything := []string{"GET /", "GET /leaves.json", "POST /server", "POST /tables", "POST /add", "POST /propose", "POST /back"}
 	refused := func(what string, c *http.Client, form url.Values, headers ...string) {
 		t.Helper()
 		for _, call := range everything {
@@ -171,6 +181,19 @@ func TestAccess(t *testing.T) {
 	ask(mine, http.MethodPost, "/tables", url.Values{"form": {p.form}, "table": {"1"}, "dataset-1": {"other"}, "first": {"now"}})
 	if ask(mine, http.MethodPost, "/add", url.Values{"form": {p.form}, "leaves": {shown}}); len(h.added) != 1 || h.added[0].Load || len(h.added[0].Datasets) != 1 || h.added[0].Datasets[hostile] != "other" {
 		t.Errorf("%+v", h.added)
+	}
+	h.away = errors.New("the hub is away")
+	if _, body := ask(mine, http.MethodPost, "/propose", url.Values{"form": {p.form}, "leaves": {shown}}); !strings.Contains(body, "the hub is away") || !strings.Contains(body, `action="/propose"`) {
+		t.Errorf("it can't be tried again: %s", body)
+	}
+	h.away = nil
+	if ask(mine, http.MethodPost, "/propose", url.Values{"form": {p.form}, "leaves": {"x"}}); len(h.proposed) != 0 {
+		t.Errorf("what nobody has seen is proposed: %q", h.proposed)
+	}
+	for range 2 { // a second click
+		if _, body := ask(mine, http.MethodPost, "/propose", url.Values{"form": {p.form}, "leaves": {shown}}); len(h.proposed) != 1 || h.proposed[0] != string(p.leaves) || !strings.Contains(body, "request 7 waits") || strings.Contains(body, `action="/propose"`) {
+			t.Errorf("%q, %s", h.proposed, body)
+		}
 	}
 	if status, body := ask(mine, http.MethodPost, "/server", url.Values{"form": {p.form}, "name": {strings.Repeat("x", maxBody)}}); status != http.StatusForbidden {
 		t.Errorf("a form without end: %d %.100s", status, body)
@@ -248,6 +271,8 @@ func TestBrowser(t *testing.T) {
 			if len(h.added) != 1 || len(h.added[0].Datasets) != 2 || !h.added[0].Load {
 				t.Errorf("%+v", h.added)
 			}
+			press(`form[action="/propose"] button`)
+			see("5 proposed", "request 7 waits")
 			v.Expect("/start")
 			v.Run(chromedp.Navigate(base + "/start?token=again"))
 			see("refused", text("refused", lang))

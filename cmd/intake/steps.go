@@ -85,14 +85,36 @@ func (p *Page) digest() string {
 	return hex.EncodeToString(sum[:])
 }
 
+// shown says whether a tab has shown what would leave by now, and else that another has gone on.
+func (p *Page) shown(r *http.Request) bool {
+	if r.PostForm.Get("leaves") == p.digest() {
+		return true
+	}
+	lang := language.OfRequest(r)
+	p.trouble = &Trouble{What: text("changed", lang), Do: text("changed.do", lang)}
+	return false
+}
+
+// propose sends to the hub what the person has seen. The source stands in the file already, so
+// that what goes wrong can be tried again, here or in a terminal.
+func (p *Page) propose(r *http.Request) {
+	if p.step != added || !p.next.Propose || !p.shown(r) {
+		return
+	}
+	next, err := p.o.House.Propose(r.Context(), p.leaves, language.OfRequest(r))
+	if err != nil {
+		p.fail(r, err)
+		return
+	}
+	p.next = next
+}
+
 // add writes the source into the agent's file, if what would leave is what the person has seen.
 func (p *Page) add(r *http.Request) {
 	if p.step != showLeaving {
 		return
 	}
-	if r.PostForm.Get("leaves") != p.digest() { // another tab has gone on
-		lang := language.OfRequest(r)
-		p.trouble = &Trouble{What: text("changed", lang), Do: text("changed.do", lang)}
+	if !p.shown(r) {
 		return
 	}
 	next, err := p.o.House.Add(r.Context(), p.server, p.chose(), language.OfRequest(r))
@@ -113,7 +135,7 @@ func (p *Page) back(*http.Request) {
 		p.step = askServer
 		p.server.Password = ""
 	case added:
-		p.step, p.server, p.seen, p.chosen, p.leaves, p.next = askServer, Server{}, nil, nil, nil, nil
+		p.step, p.server, p.seen, p.chosen, p.leaves, p.next = askServer, Server{}, nil, nil, nil, Next{}
 	}
 }
 

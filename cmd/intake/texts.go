@@ -17,7 +17,7 @@ func text(key string, lang language.Language) string {
 // catalogue is every text of the page, in English and in Chinese.
 var catalogue = map[string][2]string{
 	"product": {"Tributary agent", "Tributary agent"},
-	"tagline": {"This page is on this machine only; nothing here leaves the house", "本页只在本机打开，其中的内容不会离开本单位"},
+	"tagline": {"This page is on this machine only; nothing leaves the house before you say so", "本页只在本机打开，未经您确认，任何内容都不会离开本单位"},
 	"title":   {"Add a source", "添加数据源"},
 	"skip":    {"Skip to content", "跳到正文"},
 	"other":   {"中文", "English"},
@@ -55,5 +55,6 @@ var catalogue = map[string][2]string{
 
 	"changed": {"What would leave isn't what this tab has shown: it was changed in another one.", "将送出的内容与本标签页所显示的不同：已在其他标签页中更改。"}, "changed.do": {"Look at it again below.", "请重新查看下面的内容。"},
 
-	"added": {"%s stands in %s", "%s 已写入 %s"}, "next": {"What comes next", "下一步"}, "next.note": {"In a terminal on this machine:", "在本机终端执行："}, "another": {"Add another source", "再添加一个数据源"},
+	"added": {"%s stands in %s", "%s 已写入 %s"}, "next": {"What comes next", "下一步"}, "next.note": {"In a terminal on this machine:", "在本机终端执行："}, "next.or": {"Or in a terminal on this machine:", "或在本机终端执行："},
+	"propose": {"Propose it to the hub", "向 hub 申请登记"}, "propose.note": {"The hub is told just what you have seen; nothing of it is collected before an approver of the hub agrees.", "只会把您所看到的内容告知 hub；在 hub 的审批人批准之前，不会归集任何数据。"}, "another": {"Add another source", "再添加一个数据源"},
 }

@@ -22,7 +22,7 @@ type view struct {
 	Datasets        map[string]string
 	Load            bool
 	Leaves, Digest  string
-	Next            []string
+	Next            Next
 	Trouble         *Trouble
 	// Sum is of what is marked.
 	Tables      int

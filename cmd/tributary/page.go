@@ -17,6 +17,7 @@ import (
 
 	"github.com/tributary-cdc/tributary/capture"
 	persons "github.com/tributary-cdc/tributary/capture/sample"
+	"github.com/tributary-cdc/tributary/cmd/hub/joined"
 	"github.com/tributary-cdc/tributary/cmd/hub/refusal"
 	"github.com/tributary-cdc/tributary/cmd/hub/state"
 	"github.com/tributary-cdc/tributary/cmd/intake"
@@ -51,6 +52,7 @@ func servePage(c *cobra.Command, usage catalogue, lang language, file *editedAge
 type house struct {
 	usage     catalogue
 	file, dir string
+	joined    string // the folder of the agent that proposes, once a source was added
 }
 
 // pageLimit bounds what the page waits for.
@@ -204,25 +206,43 @@ func (h *house) Choose(ctx context.Context, s intake.Server, c intake.Choice, la
 }
 
 // Add implements intake.House.
-func (h *house) Add(_ context.Context, s intake.Server, c intake.Choice, lang language) ([]string, error) {
+func (h *house) Add(_ context.Context, s intake.Server, c intake.Choice, lang language) (next intake.Next, err error) {
 	a, err := h.chosen(s, c, lang)
 	if err != nil {
-		return nil, err
+		return next, err
 	}
 	if err := a.keep(s.Password); err != nil {
-		return nil, err
+		return next, err
 	}
 	text, _, err := a.file.with(a.s, a.joinedFolder(h.dir))
 	if err == nil {
 		err = a.file.write(text)
 	}
 	if err != nil {
-		return nil, errors.Join(err, a.drop())
+		return next, errors.Join(err, a.drop())
 	}
-	if folder := a.joinedFolder(h.dir); folder != "" {
-		return []string{fmt.Sprintf("tributary source propose %s %s --dir %s", h.file, s.Name, folder)}, nil
+	if h.joined = a.joinedFolder(h.dir); h.joined != "" {
+		return intake.Next{Propose: true, Commands: []string{fmt.Sprintf("tributary source propose %s %s --dir %s", h.file, s.Name, h.joined)}}, nil
 	}
-	return []string{"tributary agent --config " + h.file}, nil
+	return intake.Next{Commands: []string{"tributary agent --config " + h.file}}, nil
+}
+
+// Propose implements intake.House.
+func (h *house) Propose(ctx context.Context, leaves []byte, lang language) (next intake.Next, err error) {
+	m, err := joined.Open(h.joined)
+	if err != nil {
+		return next, err
+	}
+	var p state.Proposal
+	if err := json.Unmarshal(leaves, &p); err != nil {
+		return next, err
+	}
+	r, kept, err := m.Propose(ctx, p)
+	if err != nil {
+		return next, err
+	}
+	say := sourceTexts[lang]
+	return intake.Next{Done: fmt.Sprintf(say.sent+" "+say.kept, r.ID, kept), Commands: []string{"tributary source list --dir " + h.joined, "tributary source fetch --dir " + h.joined, "tributary agent --config " + h.file}}, nil
 }
 
 // Dataset implements intake.House.

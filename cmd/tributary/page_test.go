@@ -80,7 +80,7 @@ func byPage(t *testing.T, db servers.DB, dir string) {
 		}
 		return read(browser.PostForm(link.Scheme+"://"+link.Host+path, in))
 	}
-	server := map[string]string{"name": "xueji", "engine": "postgres", "host": db.Host, "port": fmt.Sprint(db.Port), "database": db.Database, "user": db.User, "password": db.Password}
+	server := map[string]string{"name": "yemian", "engine": "postgres", "host": db.Host, "port": fmt.Sprint(db.Port), "database": db.Database, "user": db.User, "password": db.Password}
 	with := func(key, value string) map[string]string {
 		changed := map[string]string{}
 		for k, v := range server {
@@ -129,7 +129,10 @@ func byPage(t *testing.T, db servers.DB, dir string) {
 	if b, err := os.ReadFile(agent); err != nil || strings.Contains(string(b), "xueji") {
 		t.Errorf("written too early: %s, %v", b, err)
 	}
-	if page := post("/add", map[string]string{"leaves": shown[1]}); !strings.Contains(page, "tributary source propose "+agent+" xueji --dir ") {
+	if page := post("/add", map[string]string{"leaves": shown[1]}); !strings.Contains(page, "tributary source propose "+agent+" yemian --dir ") {
+		t.Errorf("%s", page)
+	}
+	if page := post("/propose", map[string]string{"leaves": shown[1]}); !regexp.MustCompile(`request \d+ waits for an approver`).MatchString(page) {
 		t.Errorf("%s", page)
 	}
 	stop()
@@ -148,20 +151,20 @@ func byPage(t *testing.T, db servers.DB, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if code, out, errs := call("source", "password", agent, "xueji", "--password-file", file(t, "wrong", "wrong\n")); code == 0 || out != "" {
+	if code, out, errs := call("source", "password", agent, "yemian", "--password-file", file(t, "wrong", "wrong\n")); code == 0 || out != "" {
 		t.Errorf("a password that doesn't log in is taken: %s%s", out, errs)
 	}
 	if again, err := os.ReadFile(s.Sealed); err != nil || string(again) != string(sealed) {
 		t.Errorf("it has replaced the one before: %v", err)
 	}
-	well(t, "source", "password", agent, "xueji", "--password-file", file(t, "right", db.Password+"\n"))
+	well(t, "source", "password", agent, "yemian", "--password-file", file(t, "right", db.Password+"\n"))
 	if password, err := s.Password(); err != nil || password != db.Password {
 		t.Errorf("after the change: %v", err)
 	}
 	if err := os.Remove(c.PasswordKey); err != nil {
 		t.Fatal(err)
 	}
-	if out := well(t, "source", "password", agent, "xueji", "--password-file", file(t, "right", db.Password+"\n"), "--new-key", "--lang", "en"); !strings.Contains(out, "a new key lies in "+c.PasswordKey) {
+	if out := well(t, "source", "password", agent, "yemian", "--password-file", file(t, "right", db.Password+"\n"), "--new-key", "--lang", "en"); !strings.Contains(out, "a new key lies in "+c.PasswordKey) {
 		t.Errorf("%s", out)
 	}
 	if password, err := s.Password(); err != nil || password != db.Password {
