@@ -17,6 +17,10 @@ func (l *Loader) altered(a *event.Alteration) {
 		delete(l.stopped, a.Table)
 		delete(l.ordered, a.Table)
 	}
+	if l.keyless[a.Table] && a.Reread {
+		l.unloaded(a)
+		return
+	}
 	next := &task{progress: progress{Progress: Progress{Table: a.Table, Phase: Queued}, Sweep: true, Ordered: ordered}}
 	for _, t := range l.tasks {
 		if t.Table != a.Table || !t.active() && t.Phase != Paused {
@@ -44,4 +48,14 @@ func (l *Loader) altered(a *event.Alteration) {
 		}), next)
 		l.nudge()
 	}
+}
+
+// unloaded takes an alteration of a table in append mode, of which nothing can be read again.
+// If it was gone the stores take it for whole from here on.
+func (l *Loader) unloaded(a *event.Alteration) {
+	next := &task{progress: progress{Progress: Progress{Table: a.Table, Phase: Unloaded, Error: ErrAppend.Error()}}}
+	if a.Resumed {
+		next.Phase, next.Read = Loading, true
+	}
+	l.put(next)
 }

@@ -68,3 +68,32 @@ func TestAppendIsNotLoaded(t *testing.T) {
 		}
 	}
 }
+
+// TestAppendIsAltered: an alteration of a table in append mode begins no load that can't end,
+// and one that comes again after it was dropped is whole for the stores at once.
+func TestAppendIsAltered(t *testing.T) {
+	a := newAltering(t, 3)
+	row := a.row(1)
+	row.Rows[0].Table.Append, row.Rows[0].Table.Key = true, nil
+	a.s.says <- row
+	a.alter(event.Alteration{Reread: true})
+	a.stop(event.CodeDropped)
+	if l := a.until(event.TableDropped); !l.Since.IsZero() && len(a.l.Progress()) != 1 {
+		t.Errorf("%+v", a.l.Progress())
+	}
+	a.alter(event.Alteration{Reread: true, Resumed: true})
+	begun := a.until(event.LoadBegun)
+	if end := a.until(event.LoadEnded); begun.Sweep || end.Sweep || end.Since != begun.Since {
+		t.Errorf("loads %+v, %+v; want none that takes rows away", begun, end)
+	}
+	a.want(Unloaded)
+
+	a = newAltering(t, 3) // before any row has told that it has no key
+	a.row(1).Rows[0].Table.Append = true
+	a.alter(event.Alteration{Reread: true})
+	a.until(event.LoadBegun)
+	if end := a.until(event.LoadEnded); end.Sweep {
+		t.Errorf("%+v takes rows away", end)
+	}
+	a.want(Unloaded)
+}

@@ -23,7 +23,7 @@ func (l *Loader) manage(ctx context.Context) {
 		listed := l.listed
 		var next *task
 		for _, t := range l.tasks {
-			if t.active() && !t.reader && l.delivered(t) {
+			if t.active() && !t.reader && !l.keyless[t.Table] && l.delivered(t) {
 				next = t
 				break
 			}
@@ -108,6 +108,11 @@ func (l *Loader) trouble(t *task, err error) (final bool) {
 		return true
 	}
 	t.Error = err.Error()
+	if errors.Is(err, ErrAppend) && t.Check == nil { // the load ends without a row, and takes none away
+		l.keyless[t.Table], t.Read, t.Sweep = true, true, false
+		signal(l.wake)
+		return true
+	}
 	if capture.ActionOf(err) == capture.StopSource {
 		t.Phase = Failed
 		l.o.Logger.Error("load of a table failed", "table", t.Table, "err", err)

@@ -265,7 +265,9 @@ func (l *Loader) emit() (*event.Segment, error) {
 // end says that a task is done.
 func (t *task) end(l *Loader) func(event.Position) ([]event.Load, []event.Check) {
 	return func(event.Position) ([]event.Load, []event.Check) {
-		t.Phase, t.Ended = Loaded, time.Now()
+		if t.Phase, t.Ended = Loaded, time.Now(); l.keyless[t.Table] {
+			t.Phase = Unloaded
+		}
 		l.images = images()
 		signal(t.moved)
 		if t.Check != nil {
