@@ -129,7 +129,7 @@ type state struct {
 	// Recent are transactions that no view has shown yet.
 	Recent []string   `json:"recent,omitempty"`
 	Tables []progress `json:"tables,omitempty"`
-	// Shown is the highest mark of the chunks that were handed out in this epoch.
+	// Shown is the highest mark of the chunks whose rows were handed out in this epoch.
 	Shown event.Place `json:"shown,omitzero"`
 	// Listed says that the tables of a first load, or of a repair, are known.
 	Listed bool `json:"listed,omitempty"`

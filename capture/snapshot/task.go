@@ -245,7 +245,7 @@ func (l *Loader) emit() (*event.Segment, error) {
 			l.lent.Rows, l.lent.Coded = c.res.Rows, c.res.Coded
 		}
 		l.coded, l.codedOf = c.res.Coded, c
-		if c.res.High.Compare(l.shown) > 0 {
+		if (t.Check == nil || t.Check.Repair) && c.res.High.Compare(l.shown) > 0 { // else stores keep nothing of it
 			l.shown = c.res.High
 		}
 		if t.Check != nil && !t.Check.Repair {

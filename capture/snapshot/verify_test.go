@@ -23,6 +23,7 @@ type verifier struct {
 	named                 map[int64]bool
 	wrong                 []string
 	repaired              int64 // rows that came with the checks
+	shown                 bool  // the state says up to where rows show the source
 }
 
 func (v *verifier) apply(t *testing.T, seg *event.Segment) {
@@ -133,9 +134,11 @@ func verifies(t *testing.T, s *server, restarts int, repair bool, defect func(*t
 			}
 			s.mu.Unlock()
 			if v.ended+v.givenUp > 0 {
-				if err := l.Close(); err != nil {
+				last, err := parseState(kept.State)
+				if err := errors.Join(err, l.Close()); err != nil {
 					t.Fatal(err)
 				}
+				v.shown = last.Shown != event.Place{}
 				return v
 			}
 		}
@@ -154,8 +157,8 @@ func TestVerifyFindsNothing(t *testing.T) {
 		s.partial = seed%2 == 0
 		repair := seed%3 == 0
 		v := verifies(t, s, int(seed%4), repair, func(*target) {})
-		if len(v.wrong) > 0 || v.begun != 1 || v.ended != 1 || repair != (v.repaired > 0) && v.rows > 0 {
-			t.Fatalf("seed %d: %+v, %d begun, %d ended, %d of %d rows to mend with", seed, v.wrong, v.begun, v.ended, v.repaired, v.rows)
+		if len(v.wrong) > 0 || v.begun != 1 || v.ended != 1 || repair != (v.repaired > 0) && v.rows > 0 || v.shown != repair {
+			t.Fatalf("seed %d: %+v, %d begun, %d ended, %d of %d rows to mend with, shown %t", seed, v.wrong, v.begun, v.ended, v.repaired, v.rows, v.shown)
 		}
 		rows += v.rows
 	}

@@ -73,7 +73,8 @@ var NullValue = Value{State: Null}
 type Anomaly struct {
 	// Column is the index into the table's columns.
 	Column int
-	// Raw is the value as the source has it: printable text, or bytes as \xHH.
+	// Raw is the value as the source has it: printable text, or bytes as \xHH. Of one that was
+	// left out because of its size it is that: TOO_LARGE: 20971520 > 1048576, in bytes.
 	Raw string
 	// Before tells that it stands in the image before the change.
 	Before bool
