@@ -36,7 +36,7 @@ type MenuItem struct {
 
 type menuKey struct{}
 
-// Under gives a context whose requests are shown the page under a menu.
+// Under gives a context whose requests are shown the page under a menu, with links to sources.
 func Under(ctx context.Context, m *Menu) context.Context { return context.WithValue(ctx, menuKey{}, m) }
 
 func menuOf(ctx context.Context) *Menu {

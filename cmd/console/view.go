@@ -31,6 +31,7 @@ type view struct {
 	Tone    string
 	Summary string
 	Empty   bool // nobody has reported yet
+	Linked  bool // sources have pages of their own
 	// Unmade are orgs that have no topics yet, since nothing is registered for them; Nothing
 	// says that these are all.
 	Unmade  []string
@@ -94,7 +95,7 @@ func (c *Console) look(ctx context.Context, lang language.Language) *view {
 			r.Loads[k].Resumes = r.Loads[k].Resumes.In(c.o.Zone)
 		}
 	}
-	v := &view{T: t, Empty: len(records) == 0, Stores: c.storeNames(records)}
+	v := &view{Linked: menuOf(ctx) != nil, T: t, Empty: len(records) == 0, Stores: c.storeNames(records)}
 	v.unmade(c.o.Board.Readings(), part)
 	v.Trouble = c.problems(part, records, lang, now)
 	v.Flows = flows(records, v.Stores, t, now)

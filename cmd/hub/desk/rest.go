@@ -34,7 +34,7 @@ func (d *Desk) rest(next http.Handler) http.Handler {
 		case err == nil && there && r.URL.Path == eventsPath: // asked for again, and judged anew, by the page
 			ctx, cancel := context.WithTimeout(ctx, d.o.Events)
 			defer cancel()
-			next.ServeHTTP(w, r.WithContext(ctx))
+			next.ServeHTTP(w, r.WithContext(c.under(ctx)))
 		case err == nil && there:
 			next.ServeHTTP(w, r.WithContext(c.under(ctx)))
 		case byProgram(r) && err == nil:

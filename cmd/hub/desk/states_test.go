@@ -127,6 +127,7 @@ func testStates(t *testing.T, db servers.DB) {
 	t.Cleanup(w.web.Close)
 	paths := map[string]string{ // to what stands there of each org
 		"/?lang=en": "txn-%s-xueji", "/api/status": "worker of %s", eventsPath + "?lang=en": "txn-%s-xueji",
+		"/?lang=en&linked=1": `<a href="/sources/%s-xueji">`, eventsPath + "?lang=en&linked=1": `/sources/%s-xueji`,
 		"/?lang=en&store=city&table=student&key=1": "row of %s", "/tree?lang=en": "%s-xueji", "/api/tree": "%s-xueji",
 	}
 	look := func(c *client, name string, seen map[string]bool) {
