@@ -17,7 +17,7 @@ help:
 	@echo "make demo    本机演示与页面（CHECK=1 自检并输出 JSON） the main job on this machine, with its page (CHECK=1: kill, compare, print JSON)"
 	@echo "make bench   测量吞吐与延迟            measure rates and latency (ROWS=n REPEAT=n OUT=folder)"
 	@echo "make bench-peers  同一次运行中与 Debezium 对比  the same beside Debezium, in one run (needs Java 17 and Maven)"
-	@echo "make bench-tree  一万个数据源的延迟总览页      the tree page of a hub with SOURCES=10000: p95 and memory"
+	@echo "make bench-tree  一万个数据源的延迟总览页      the tree page of a hub with SOURCES=10000: p95 and memory; one scrape of its metrics"
 	@echo "make test-load  装载 300 张表、500 万行，边写边杀采集进程，逐值比对  a load of TABLES=300 tables, ROWS=5000000, KILLS=20 (SEED=n repeats), compared value by value"
 	@echo "make test-verify  边写边核对 100 遍，不得误报；并找出、修复每种差异  compare stores with sources that are written, ROUNDS=100 times: no false alarm, each defect found and mended"
 	@echo "make test-gaps  逐一制造每种缺口并修复     every kind of gap on real servers, found and repaired"
@@ -61,6 +61,7 @@ bench bench-peers: build
 
 bench-tree:
 	TRIBUTARY_SCALE=$(or $(SOURCES),10000) $(GO) test -count=1 -v -run '^TestDesk$$/^scale$$' ./cmd/hub/desk
+	TRIBUTARY_SCALE=$(or $(SOURCES),10000) $(GO) test -count=1 -v -run '^TestHubMetrics$$' ./cmd/tributary
 
 ci: test
 
