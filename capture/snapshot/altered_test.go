@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"testing"
@@ -231,4 +232,52 @@ func TestStoppedTableIsReadAgain(t *testing.T) {
 	missing("d.t")
 	a.until(event.LoadEnded)
 	missing()
+}
+
+// TestAnotherKey: a table that has got another key while it was read, or while nobody read,
+// is read from its beginning by that one, since no place of the old order stands in the new one.
+func TestAnotherKey(t *testing.T) {
+	table := &schema.Table{Source: "s", Dataset: "d", Database: "d", Name: "t", Key: []int{0}, Columns: []schema.Column{
+		{Name: "id", Type: schema.Type{Kind: schema.Int64}}, {Name: "a", Type: schema.Type{Kind: schema.Int64}}, {Name: "b", Type: schema.Type{Kind: schema.Int64}}}}
+	other, wider := *table, *table
+	other.Key, wider.Key = []int{1}, []int{1, 0}
+	one := []event.Value{event.Signed(5)}
+	for name, tt := range map[string]struct {
+		p     progress
+		now   *schema.Table
+		anew  bool
+		fails bool
+	}{
+		"the same":         {progress{After: one, By: []string{"id"}}, table, false, false},
+		"another":          {progress{After: one, By: []string{"id"}}, &other, true, false},
+		"a wider one":      {progress{After: one, By: []string{"id"}}, &wider, true, false},
+		"of an old state":  {progress{After: one}, &wider, true, false},
+		"rows by keys":     {progress{Read: true, Keys: [][]event.Value{one}}, &wider, true, false},
+		"the same, of old": {progress{After: one, Keys: [][]event.Value{one}}, table, false, false},
+		"nothing read":     {progress{}, &wider, false, false},
+		"a verification":   {progress{After: one, By: []string{"id"}, Check: &verification{}}, &wider, false, true},
+		"a part":           {progress{After: one, By: []string{"id"}, Range: &event.KeyRange{}}, &wider, false, true},
+	} {
+		k := &task{progress: tt.p, readTo: tt.p.After, ended: tt.p.Read}
+		err := k.keyed(tt.now)
+		if (err != nil) != tt.fails {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if anew := tt.p.After != nil && k.After == nil || tt.p.Keys != nil && k.Keys == nil; anew != tt.anew || anew && (k.readTo != nil || k.ended || k.Read || len(k.By) != len(tt.now.Key)) {
+			t.Errorf("%s: %+v, read to %v", name, k.progress, k.readTo)
+		}
+	}
+	a := newAltering(t, 30)
+	state, err := json.Marshal(state{Reader: []byte("{}"), Listed: true, Tables: []progress{{Progress: Progress{Table: "d.t", Phase: Loading, Since: event.Position{Epoch: 1}}, After: []event.Value{event.Signed(20), event.Signed(20)}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.l.Start(t.Context(), capture.Resume{State: state, Last: event.Position{Epoch: 1}}); err != nil {
+		t.Fatal(err)
+	}
+	a.until(event.LoadEnded)
+	if p := a.l.Progress(); p[0].Rows != 30 {
+		t.Errorf("read are %d rows, want all", p[0].Rows)
+	}
 }

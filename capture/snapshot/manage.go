@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tributary-cdc/tributary/capture"
+	"github.com/tributary-cdc/tributary/schema"
 	"github.com/tributary-cdc/tributary/stream/event"
 )
 
@@ -197,10 +198,41 @@ func (l *Loader) describe(ctx context.Context, t *task, src Source) error {
 	case table.Schema.Append:
 		return fmt.Errorf("table %s: %w", t.Table, ErrAppend)
 	}
+	if err := t.keyed(table.Schema); err != nil {
+		return err
+	}
 	t.table, t.Dataset = table, table.Schema.Dataset
 	if t.Estimate == 0 {
 		t.Estimate = table.Rows
 	}
+	return nil
+}
+
+// keyed has a load begin its reading anew if the table has another key than that by which
+// it was read so far: no order goes on where another one has come to. Rows that the log has
+// already come once more.
+func (t *task) keyed(now *schema.Table) error {
+	var by []string
+	for _, i := range now.Key {
+		by = append(by, now.Columns[i].Name)
+	}
+	size := len(by)
+	if t.By == nil { // nothing is read yet, or the state is of an older version
+		for _, k := range append(slices.Clone(t.Keys), t.After) {
+			if k != nil {
+				size = len(k)
+			}
+		}
+	}
+	if t.By != nil && !slices.Equal(t.By, by) || size != len(by) {
+		if t.Check != nil || t.Range != nil {
+			return fmt.Errorf("table %s: it has another key than before: %w", t.Table, ErrTable)
+		}
+		t.again()
+		t.After, t.Read, t.Keys, t.Rows = nil, false, nil, 0
+		t.readTo, t.ended = nil, false
+	}
+	t.By = by
 	return nil
 }
 

@@ -95,6 +95,8 @@ type progress struct {
 	Progress
 	// After is the key up to which everything is handed out; nil for nothing.
 	After []event.Value `json:"after,omitempty"`
+	// By are the key's columns, by which After and Keys are meant; nil if nothing was read.
+	By []string `json:"by,omitempty"`
 	// Dataset is the store's table, once it is known.
 	Dataset string `json:"dataset,omitempty"`
 	// Read says that the table's end is handed out.
