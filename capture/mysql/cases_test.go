@@ -47,6 +47,21 @@ func testParts(t *testing.T, g *rig) {
 	}
 }
 
+// testNewFile: what tells a file of the log from one that is made anew after the server was set
+// back stands in the log with the file's first rows.
+func testNewFile(t *testing.T, g *rig) {
+	g.run("CREATE TABLE s (id int PRIMARY KEY)")
+	g.first()
+	for id := range 3 {
+		g.run("FLUSH BINARY LOGS")
+		g.run(fmt.Sprintf("INSERT INTO s VALUES (%d)", id))
+		seg := g.busy()
+		if created := fmt.Sprintf(`"created":{"%d":`, seg.Txn.Position.File); !seg.Durable || !bytes.Contains(seg.State, []byte(created)) {
+			t.Errorf("the rows at %s come with the state %s, durable %t; want %s", seg.Txn.Position, seg.State, seg.Durable, created)
+		}
+	}
+}
+
 func testRollback(t *testing.T, g *rig) {
 	g.run("CREATE TABLE s (id int PRIMARY KEY)")
 	g.first()

@@ -107,6 +107,7 @@ func testReader(t *testing.T, db servers.DB) {
 		},
 		"missing grants":             func(t *testing.T, g *rig) { testMissingGrant(t, g, "SELECT") },
 		"missing REPLICATION SLAVE":  func(t *testing.T, g *rig) { testMissingGrant(t, g, "SELECT, REPLICATION CLIENT") },
+		"a new file":                 testNewFile,
 		"missing REPLICATION CLIENT": func(t *testing.T, g *rig) { testMissingGrant(t, g, "SELECT, REPLICATION SLAVE") },
 		"binlog_format":              testBinlogFormat,
 		"lost events":                testIncident,

@@ -91,8 +91,8 @@ func (r *Reader) format(e *logEvent) error {
 	if err := r.describeFormat(e); err != nil {
 		return err
 	}
-	if r.state.Created[r.at.File] == 0 {
-		r.state.Created = map[uint32]uint32{r.at.File: e.Timestamp}
+	if r.state.Created[r.at.File] == 0 { // which alone may tell a server that was set back, and wrote the same again
+		r.state.Created, r.owed = map[uint32]uint32{r.at.File: e.Timestamp}, true
 	}
 	if r.at.Offset == 4 {
 		r.at.Offset += uint64(e.EventSize)
