@@ -268,6 +268,24 @@ func TestAnotherKey(t *testing.T) {
 			t.Errorf("%s: %+v, read to %v", name, k.progress, k.readTo)
 		}
 	}
+	moved := &event.Row{Op: event.Update, Table: table, Before: image(1, row{1, 1}), After: image(2, row{1, 1})}
+	moved.After[2].State = event.Absent
+	for name, tt := range map[string]struct {
+		by     []string
+		region *event.KeyRange
+		keys   int
+		after  bool
+		phase  Phase
+	}{
+		"by the key it was read by": {[]string{"id"}, nil, 1, true, Loading},
+		"by one that it has lost":   {[]string{"a", "id"}, nil, 0, false, Loading},
+		"in a part":                 {[]string{"a", "id"}, &event.KeyRange{}, 0, true, Failed},
+	} {
+		k := &task{progress: progress{Progress: Progress{Phase: Loading, Since: event.Position{Epoch: 1}}, After: one, By: tt.by, Range: tt.region}}
+		if !k.note(moved) || len(k.Keys) != tt.keys || k.After != nil != tt.after || k.Phase != tt.phase {
+			t.Errorf("a row that moved %s: %+v", name, k.progress)
+		}
+	}
 	a := newAltering(t, 30)
 	state, err := json.Marshal(state{Reader: []byte("{}"), Listed: true, Tables: []progress{{Progress: Progress{Table: "d.t", Phase: Loading, Since: event.Position{Epoch: 1}}, After: []event.Value{event.Signed(20), event.Signed(20)}}}})
 	if err != nil {

@@ -212,10 +212,7 @@ func (l *Loader) describe(ctx context.Context, t *task, src Source) error {
 // it was read so far: no order goes on where another one has come to. Rows that the log has
 // already come once more.
 func (t *task) keyed(now *schema.Table) error {
-	var by []string
-	for _, i := range now.Key {
-		by = append(by, now.Columns[i].Name)
-	}
+	by := keyNames(now)
 	size := len(by)
 	if t.By == nil { // nothing is read yet, or the state is of an older version
 		for _, k := range append(slices.Clone(t.Keys), t.After) {
@@ -228,12 +225,23 @@ func (t *task) keyed(now *schema.Table) error {
 		if t.Check != nil || t.Range != nil {
 			return fmt.Errorf("table %s: it has another key than before: %w", t.Table, ErrTable)
 		}
-		t.again()
-		t.After, t.Read, t.Keys, t.Rows = nil, false, nil, 0
-		t.readTo, t.ended = nil, false
+		t.anew()
 	}
 	t.By = by
 	return nil
+}
+
+func (t *task) anew() {
+	t.again()
+	t.After, t.Read, t.Keys, t.Rows = nil, false, nil, 0
+	t.readTo, t.ended = nil, false
+}
+
+func keyNames(t *schema.Table) (names []string) {
+	for _, i := range t.Key {
+		names = append(names, t.Columns[i].Name)
+	}
+	return names
 }
 
 // load reads a table's chunks until all of it is handed out.

@@ -97,6 +97,15 @@ func (t *task) note(row *event.Row) (owing bool) {
 	if sameKey(was, now) {
 		return false
 	}
+	if t.By != nil && !slices.Equal(t.By, keyNames(row.Table)) { // nobody can ask for it by the key that the table has now
+		if t.Range != nil {
+			t.fail("the table has another key than before")
+		} else {
+			t.anew()
+			signal(t.moved)
+		}
+		return true
+	}
 	if !slices.ContainsFunc(t.Keys[min(t.keysUnder(), len(t.Keys)):], func(k []event.Value) bool { return sameKey(k, now) }) {
 		t.Keys = append(t.Keys, now)
 	}
