@@ -239,6 +239,10 @@ func (b *bench) loadStore(ctx context.Context, r *report) error {
 	if err != nil {
 		return err
 	}
+	again, err := b.verified(ctx, r, s)
+	if err != nil {
+		return err
+	}
 	if err := p.finish(true); err != nil {
 		return err
 	}
@@ -249,6 +253,8 @@ func (b *bench) loadStore(ctx context.Context, r *report) error {
 	}
 	out.over("plain COPY", plain)
 	r.add("first load, MariaDB to the store, the agent's part", out)
+	again.over("the first load", out.Rate)
+	r.add("verification of MariaDB against the store, the agent's part", again)
 	return nil
 }
 
