@@ -312,13 +312,12 @@ func (r *Reader) stopAway(ctx context.Context, tables []string) error {
 	if len(tables) == 0 {
 		return nil
 	}
-	var schemas, names []string
-	for _, table := range tables {
-		schema, name, _ := strings.Cut(strings.TrimPrefix(table, r.o.Database+"."), ".")
-		schemas, names = append(schemas, schema), append(names, name)
+	names := make([]string, len(tables)) // schema.table: where the one ends and the other begins, their dots don't tell
+	for i, table := range tables {
+		names[i] = strings.TrimPrefix(table, r.o.Database+".")
 	}
-	rows, err := r.sql.Query(ctx, `SELECT n.nspname || '.' || c.relname FROM unnest($1::text[], $2::text[]) t(s, n) JOIN pg_namespace n ON n.nspname = t.s::name
-		JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = t.n::name WHERE c.relkind IN ('r', 'p')`, schemas, names)
+	rows, err := r.sql.Query(ctx, `SELECT t.name FROM unnest($1::text[]) t(name) JOIN (pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace)
+		ON n.nspname || '.' || c.relname = t.name WHERE c.relkind IN ('r', 'p')`, names)
 	if err != nil {
 		return connection("look for tables that aren't published", err)
 	}
@@ -328,7 +327,7 @@ func (r *Reader) stopAway(ctx context.Context, tables []string) error {
 	}
 	for i, table := range tables {
 		stop := &event.TableStop{Table: table, Code: event.CodeDropped, Reason: "the table was dropped or renamed"}
-		if slices.Contains(there, schemas[i]+"."+names[i]) {
+		if slices.Contains(there, names[i]) {
 			stop.Code, stop.Reason = unpublished, "the table isn't in the publication "+r.o.Publication
 		}
 		if was := r.state.stopOf(table); was == nil || was.Code != stop.Code {

@@ -32,18 +32,7 @@ func (w *rewriter) period() (n string, p period, ok bool) {
 	if !w.accept("period", "for") || w.is("system_time") {
 		return "", p, false
 	}
-	named := func() string {
-		t := w.peek(0)
-		w.at++
-		switch t.kind {
-		case 'w':
-			return name(t.text)
-		case '`':
-			return t.text
-		}
-		return ""
-	}
-	n = named()
+	n = w.named()
 	for _, s := range []struct {
 		sign string
 		to   *string
@@ -52,7 +41,7 @@ func (w *rewriter) period() (n string, p period, ok bool) {
 			return "", p, false
 		}
 		if w.at++; s.to != nil {
-			*s.to = named()
+			*s.to = w.named()
 		}
 	}
 	return n, p, n != "" && p.start != "" && p.end != ""

@@ -133,6 +133,15 @@ func (w *rewriter) rest() string {
 // name takes a name and gives it quoted, so that it can't be a word of the parser's.
 func (w *rewriter) name() string {
 	t := w.peek(0)
+	if n := w.named(); n != "" {
+		return n
+	}
+	return w.refuse(fmt.Sprintf("%q where a name is expected", t.text))
+}
+
+// named is name, but what stands there may be none: then it is "".
+func (w *rewriter) named() string {
+	t := w.peek(0)
 	w.at++
 	switch t.kind {
 	case 'w':
@@ -140,7 +149,7 @@ func (w *rewriter) name() string {
 	case '`':
 		return t.text
 	}
-	return w.refuse(fmt.Sprintf("%q where a name is expected", t.text))
+	return ""
 }
 
 // table takes a table's name.
