@@ -179,6 +179,18 @@ func testAttack29(t *testing.T, g *rig) {
 	}
 }
 
+// testDottedSchema takes a table out of the publication whose schema has a dot in its name:
+// it is still there.
+func testDottedSchema(t *testing.T, g *rig) {
+	run(t, g.sql, `CREATE SCHEMA "v.1"; CREATE TABLE "v.1".t (id int PRIMARY KEY); CREATE TABLE other (id int PRIMARY KEY)`)
+	g.o.Tables = append(g.o.Tables, `v\.1.*`)
+	g.first()
+	run(t, g.sql, `ALTER PUBLICATION "tributary_`+strings.ReplaceAll(strings.ToLower(g.o.Source.ID), "-", "_")+`" DROP TABLE "v.1".t`)
+	if seg := g.busy(); seg.Kind != event.TableStopped || seg.Stop.Table != g.o.Database+".v.1.t" || seg.Stop.Code != "TABLE_UNPUBLISHED" {
+		t.Errorf("segment %+v (%+v), want the table stopped with TABLE_UNPUBLISHED", seg, seg.Stop)
+	}
+}
+
 // testTables renames, drops and makes tables anew.
 func testTables(t *testing.T, g *rig) {
 	run(t, g.sql, `CREATE TABLE s (id int PRIMARY KEY); CREATE TABLE s_new (id int PRIMARY KEY, n int)`)

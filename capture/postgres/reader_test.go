@@ -71,6 +71,7 @@ func testReader(t *testing.T, db servers.DB) {
 		"table changed while away":        testChangedAway,
 		"attack 29, DDL in a transaction": testAttack29,
 		"tables come and go":              testTables,
+		"a schema with a dot":             testDottedSchema,
 		"columns lost in a gap":           testLostInAGap,
 		"a table is dropped meanwhile":    testDroppedMeanwhile,
 		"a table is dropped at first":     testDroppedAtFirst,
