@@ -58,6 +58,8 @@ func testReader(t *testing.T, db servers.DB) {
 		"enum that grows":                 testEnumGrows,
 		"lost connection":                 testLostConnection,
 		"no first start":                  testNoFirstStart,
+		"a first start again":             testFirstStartAgain,
+		"a table changed at first":        testChangedAtFirst,
 		"wrong password":                  testWrongPassword,
 		"role without REPLICATION":        testNoReplication,
 		"role that may publish nothing":   testPublicationByDBA,

@@ -31,6 +31,7 @@ func (r *Reader) resume(ctx context.Context, res capture.Resume) error {
 		if !res.FirstStart {
 			return capture.ErrNoFirstStart
 		}
+		r.additions.Reset(nil)
 		return r.first(ctx, id)
 	}
 	r.state = state{}
@@ -114,16 +115,14 @@ func (r *Reader) first(ctx context.Context, id pglogrepl.IdentifySystemResult) e
 			return err
 		}
 	}
-	// An agent that died between making its slot and its first record finds the slot
-	// again: nothing after the slot's place can have been acknowledged.
-	var left pgtypeLSN
-	err := r.sql.QueryRow(ctx, `SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE slot_name = $1 AND plugin = 'pgoutput'
-		AND database = current_database() AND confirmed_flush_lsn IS NOT NULL`, r.o.Slot).Scan(&left)
-	if err == nil {
-		return r.begin(id, uint64(left))
+	// A slot that is left is that of a start which came to no record. It would give changes
+	// of a time whose tables nobody has seen: rows that are gone, by what the stream doesn't tell.
+	if err := r.dropSlot(ctx); err != nil {
+		return err
 	}
-	if !errors.Is(err, pgx.ErrNoRows) {
-		return connection("look at the slot", err)
+	before, err := r.shapes(ctx, 0) // what changes from here on, look finds
+	if err != nil {
+		return err
 	}
 	slot, err := r.createSlot(ctx)
 	if err != nil {
@@ -134,7 +133,22 @@ func (r *Reader) first(ctx context.Context, id pglogrepl.IdentifySystemResult) e
 	if err != nil {
 		return fmt.Errorf("slot's start %q: %w", slot.ConsistentPoint, err)
 	}
-	return r.begin(id, uint64(lsn))
+	r.state = state{System: id.SystemID, Timeline: id.Timeline, Slot: r.o.Slot, Epoch: uint32(time.Now().Unix()), Shapes: map[string]shape{}}
+	for name, f := range before {
+		r.state.Shapes[name] = f.worn(r.repaired && f.lacks(r.had[name]))
+	}
+	r.end = event.Place{Offset: uint64(lsn)}
+	return nil
+}
+
+// dropSlot drops the reader's own slot, if there is one. One of another plugin or database
+// isn't its own, and stays in the way.
+func (r *Reader) dropSlot(ctx context.Context) error {
+	if _, err := r.sql.Exec(ctx, `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
+		WHERE slot_name = $1 AND plugin = 'pgoutput' AND database = current_database()`, r.o.Slot); err != nil {
+		return connection("drop the slot "+r.o.Slot, err)
+	}
+	return nil
 }
 
 // repair begins anew with a slot of its own, on whatever server. What was added stays so.
@@ -145,23 +159,11 @@ func (r *Reader) repair(ctx context.Context, id pglogrepl.IdentifySystemResult, 
 			return fmt.Errorf("read the reader's state: %w", err)
 		}
 	}
-	// What the slot has kept begins nowhere that is known. One of another plugin or
-	// database isn't ours, and stays in the way.
-	if _, err := r.sql.Exec(ctx, `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
-		WHERE slot_name = $1 AND plugin = 'pgoutput' AND database = current_database()`, r.o.Slot); err != nil {
-		return connection("drop the slot "+r.o.Slot, err)
-	}
+	r.repaired, r.had = true, res.Had
+	r.additions.Reset(old.Added)
 	if err := r.first(ctx, id); err != nil {
 		return err
 	}
 	r.state.Epoch, r.state.Added = capture.NextEpoch(old.Epoch, res.Last.Epoch), old.Added
-	r.repaired, r.had = true, res.Had
-	return nil
-}
-
-// begin starts a new epoch at a place of the slot.
-func (r *Reader) begin(id pglogrepl.IdentifySystemResult, lsn uint64) error {
-	r.state = state{System: id.SystemID, Timeline: id.Timeline, Slot: r.o.Slot, Epoch: uint32(time.Now().Unix())}
-	r.end = event.Place{Offset: lsn}
 	return nil
 }

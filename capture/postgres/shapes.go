@@ -194,12 +194,6 @@ func (r *Reader) look(ctx context.Context, oid uint32) (changed bool, err error)
 	}
 	if oid == 0 {
 		r.lookAt = time.Now().Add(max(lookEvery, lookShare*time.Since(began)))
-		if r.state.Shapes == nil { // a first start
-			r.state.Shapes = map[string]shape{}
-			for name, f := range now {
-				r.state.Shapes[name] = f.worn(r.repaired && f.lacks(r.had[name]))
-			}
-		}
 		if err := r.missing(ctx, now); err != nil {
 			return false, err
 		}
