@@ -14,14 +14,18 @@ import (
 	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/capture/postgres/pgoutput"
 	"github.com/tributary-cdc/tributary/capture/snapshot"
+	"github.com/tributary-cdc/tributary/schema"
 	"github.com/tributary-cdc/tributary/stream/event"
 )
 
 // loader implements snapshot.Source.
 type loader struct {
-	r        *Reader // with a session of its own
-	snapshot string  // the function that tells a view's transactions
-	barrier          // of a table that was added
+	r        *Reader  // with a session of its own
+	snapshot string   // the function that tells a view's transactions
+	barrier           // of a table that was added
+	types    []uint32 // of the columns of the last answer
+	proven   []uint32 // types that are those of the table that provenOf describes
+	provenOf *schema.Table
 }
 
 // Source connects to the reader's database to load tables.
@@ -132,13 +136,17 @@ func (l *loader) Read(ctx context.Context, r snapshot.Request) (*snapshot.Chunk,
 	if _, err := l.r.sql.Exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"); err != nil {
 		return nil, connection("open a view", err)
 	}
+	l.types = nil
 	c, err := l.view(ctx, &r)
-	if !l.r.sql.IsClosed() { // a chunk that was cut short has closed it
-		if _, rerr := l.r.sql.Exec(ctx, "ROLLBACK"); rerr != nil {
-			err = errors.Join(err, connection("end the view", rerr))
+	if l.r.sql.IsClosed() { // a chunk that was cut short has closed it
+		if oerr := l.open(ctx); oerr != nil {
+			return nil, errors.Join(err, oerr)
 		}
-	} else if err == nil {
-		err = l.open(ctx)
+	} else if _, rerr := l.r.sql.Exec(ctx, "ROLLBACK"); rerr != nil {
+		return nil, errors.Join(err, connection("end the view", rerr))
+	}
+	if terr := l.prove(ctx, r.Table); terr != nil { // it says why values couldn't be read
+		return nil, terr
 	}
 	if err != nil {
 		return nil, err
@@ -252,7 +260,11 @@ func (l *loader) rows(ctx context.Context, r *snapshot.Request) (*snapshot.Chunk
 		full = c.Bytes >= r.Bytes && c.Len() < r.Rows
 		return err
 	})
-	_, failed := session.ExecParams(ctx, sql, nil, nil, nil, plan.formats).Close()
+	answer := session.ExecParams(ctx, sql, nil, nil, nil, plan.formats)
+	for _, f := range answer.FieldDescriptions() {
+		l.types = append(l.types, f.DataTypeOID)
+	}
+	_, failed := answer.Close()
 	from.take(nil)
 	switch pe := (*pgconn.PgError)(nil); {
 	case err != nil:
@@ -264,6 +276,30 @@ func (l *loader) rows(ctx context.Context, r *snapshot.Request) (*snapshot.Chunk
 		return nil, connection("read table "+r.Table.ID(), failed)
 	}
 	return c, c.Finish(r, full)
+}
+
+// prove checks that the last answer had the types of the table that it was read as. A table
+// that is altered between its description and its rows gives the bytes of one type where
+// another is expected. Of a domain the answer has the base type, as the description does.
+func (l *loader) prove(ctx context.Context, t *schema.Table) error {
+	if l.types == nil || t == l.provenOf && slices.Equal(l.types, l.proven) {
+		return nil
+	}
+	rows, err := l.r.sql.Query(ctx, `SELECT coalesce(format_type(typ, NULL), '') FROM unnest($1::oid[]) WITH ORDINALITY u(typ, n) ORDER BY n`, l.types)
+	if err != nil {
+		return connection("look at the types of table "+t.ID(), err)
+	}
+	natives, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return connection("look at the types of table "+t.ID(), err)
+	}
+	for i, native := range natives {
+		if c := &t.Columns[i]; native != c.Type.Native {
+			return fmt.Errorf("column %q of table %s is %s now, was %s: %w: %w", c.Name, t.ID(), native, c.Type.Native, snapshot.ErrTable, capture.ErrConnection)
+		}
+	}
+	l.proven, l.provenOf = l.types, t
+	return nil
 }
 
 // selectSQL reads a chunk in the order of the key.

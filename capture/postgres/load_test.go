@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -9,9 +10,11 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/capture/postgres"
 	"github.com/tributary-cdc/tributary/capture/snapshot"
 	"github.com/tributary-cdc/tributary/capture/snapshot/loadtest"
+	"github.com/tributary-cdc/tributary/schema"
 	"github.com/tributary-cdc/tributary/stream/event"
 )
 
@@ -255,6 +258,44 @@ func testKeys(t *testing.T, g *rig) {
 		}
 		if c := g.loaded("k_"+name, snapshot.Request{Keys: [][]event.Value{req.After}, Rows: 9, Bytes: 1 << 20}); len(c.Rows) != 1 || !c.End {
 			t.Errorf("%s by its key: %+v", name, c)
+		}
+	}
+}
+
+// testAlteredUnderLoad alters a column between its table's description and its rows. Some
+// bytes can't be read as the old type, others can, as another value; neither must come.
+func testAlteredUnderLoad(t *testing.T, g *rig) {
+	run(t, g.sql, `CREATE DOMAIN counted AS bigint; CREATE TABLE a (id int PRIMARY KEY, v smallint, d counted); INSERT INTO a VALUES (1, 2, 3)`)
+	g.first()
+	src, err := g.r.Source(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := src.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	read := func(table *schema.Table, coded bool) error {
+		_, err := src.Read(t.Context(), snapshot.Request{Table: table, Rows: 10, Bytes: 1 << 20, Coded: coded})
+		return err
+	}
+	for _, typ := range []string{"bigint", "double precision", "timestamp USING 'epoch'", "time USING '10:00'", "text", "interval USING '1 day'", "date USING 'epoch'", "bytea USING 'abc'", "counted USING 1"} {
+		tables, err := src.Tables(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		run(t, g.sql, "ALTER TABLE a ALTER v TYPE "+typ)
+		for _, coded := range []bool{true, false} {
+			if err := read(tables[0].Schema, coded); !errors.Is(err, snapshot.ErrTable) || capture.ActionOf(err) != capture.Retry || !strings.Contains(err.Error(), `column "v"`) {
+				t.Errorf("to %s: %v, want the column that isn't as it was described", typ, err)
+			}
+		}
+		if tables, err = src.Tables(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(read(tables[0].Schema, true), read(tables[0].Schema, false)); err != nil {
+			t.Errorf("described anew as %s: %v", typ, err)
 		}
 	}
 }
