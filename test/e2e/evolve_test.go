@@ -191,7 +191,8 @@ func (c *changing) expression(postgres bool) string {
 }
 
 // TestDefinitionsChange writes rows and changes their tables at random while agent and
-// worker are killed: in the end each store has what its source has, column by column.
+// worker are killed, the agent within its first starts, too: in the end each store has what its
+// source has, column by column.
 // MariaDB 10.2 doesn't describe its tables in the log, the others don't with an odd seed.
 func TestDefinitionsChange(t *testing.T) {
 	for _, engine := range []string{"MariaDB", "MySQL", "PostgreSQL"} {
@@ -315,7 +316,10 @@ func definitionsChange(t *testing.T, engine string, start servers.Starter) {
 	for range 5 {
 		c.step()
 	}
+	link := servers.NewLink(t, fmt.Sprintf("%s:%d", db.Host, db.Port))
+	db.Port = uint16(link.Port())
 	s := c.system(db, servers.Postgres(t, nil))
+	s.early(c, link)
 	for round := range 6 {
 		for range 8 {
 			c.step()
@@ -340,6 +344,43 @@ func definitionsChange(t *testing.T, engine string, start servers.Starter) {
 		if !p.Signal(syscall.SIGTERM) || !p.Clean() {
 			t.Errorf("%s didn't stop cleanly", p.Name)
 		}
+	}
+}
+
+// early kills the agent in its first starts, EARLY times, each before one of its requests to
+// the source has passed, which then passes or is lost: none of them may be taken for more than
+// it was, whatever changes until the next one.
+func (s *system) early(c *changing, link *servers.Link) {
+	const requests = 60 // a first start with its load has some more
+	agent := s.procs[1]
+	for n := range servers.Number(c.t, "EARLY", 3) {
+		if !agent.Signal(syscall.SIGKILL) {
+			c.t.Fatalf("the agent was dead before early kill %d", n+1)
+		}
+		c.step()
+		c.alter()
+		met, dead := make(chan struct{}), make(chan struct{})
+		lost := c.rng.IntN(2) == 0
+		link.Before(1+c.rng.IntN(requests), func() {
+			close(met)
+			<-dead
+			if lost {
+				link.Reset()
+			}
+		})
+		agent.Again()
+		c.step()
+		c.alter()
+		select {
+		case <-met:
+		case <-time.After(time.Second): // it makes fewer when it goes on
+		}
+		alive := agent.Signal(syscall.SIGKILL)
+		close(dead)
+		if !alive {
+			c.t.Fatalf("the agent was dead before early kill %d in its start", n+1)
+		}
+		agent.Again()
 	}
 }
 
