@@ -28,12 +28,13 @@ type Cap struct {
 // in bytes and whose cap follow.
 const TooLarge = "TOO_LARGE"
 
-// Faults gives what is wrong, in order, given the patterns of all tables.
-func (c Caps) Faults(tables []string) (out []*FaultError) {
+// Faults gives what is wrong, in order. A table that no pattern takes isn't: it may be added
+// while the source is read. Preflight warns of a cap that bounds nothing.
+func (c Caps) Faults() (out []*FaultError) {
 	for _, name := range slices.Sorted(maps.Keys(c)) {
 		fault := func(f Fault) { out = append(out, &FaultError{fmt.Sprintf("caps %q", name), f}) }
-		if f, bad := oneTable(name, tables); bad {
-			fault(f)
+		if _, one := Name(name); !one {
+			fault(FaultTable)
 		}
 		if len(c[name]) == 0 {
 			fault(FaultColumns)
@@ -46,9 +47,9 @@ func (c Caps) Faults(tables []string) (out []*FaultError) {
 }
 
 // Check gives the faults as one error.
-func (c Caps) Check(tables []string) error {
+func (c Caps) Check() error {
 	var all []error
-	for _, f := range c.Faults(tables) {
+	for _, f := range c.Faults() {
 		all = append(all, f)
 	}
 	return errors.Join(all...)

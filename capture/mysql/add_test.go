@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tributary-cdc/tributary/capture"
 	"github.com/tributary-cdc/tributary/capture/mysql"
 	"github.com/tributary-cdc/tributary/capture/snapshot"
 	"github.com/tributary-cdc/tributary/capture/snapshot/loadtest"
@@ -26,6 +27,7 @@ func (g *rig) other() string {
 // written it and goes on.
 func testAdd(t *testing.T, g *rig) {
 	table := g.other()
+	g.o.Caps = capture.Caps{table: {"v": {Bytes: 15}}}
 	f, m := g.feed(false), loadtest.Image{}
 	f.Until(m, func(seg *event.Segment) bool { return seg.Kind == event.Idle })
 	g.run("INSERT INTO x VALUES (5, 'passed over')") // its description is known from here on
@@ -79,11 +81,19 @@ func testAdd(t *testing.T, g *rig) {
 	if m["3"] != "again" || len(f.Loader.Added()) > 0 {
 		t.Errorf("a removed table: row 3 is %q, added are %q", m["3"], f.Loader.Added())
 	}
+	g.run("INSERT INTO x VALUES (6, REPEAT('v', 16))")
 	f.Add(table)
 	f.Until(m, loadtest.Ended("x"))
+	g.run("INSERT INTO x VALUES (7, REPEAT('v', 16))")
 	g.run("UPDATE x SET v = 'back' WHERE k = 4")
 	f.Until(m, func(*event.Segment) bool { return m["4"] == "back" })
-	delete(m, "-3")
+	if none := loadtest.Text(event.NullValue); m["6"] != none || m["7"] != none {
+		t.Errorf("values above the cap of an added table: loaded %q, streamed %q", m["6"], m["7"])
+	}
+	for _, k := range []string{"-3", "6", "7"} {
+		delete(m, k)
+	}
+	g.run("DELETE FROM x WHERE k IN (6, 7)")
 	m.Compare(t, g.query("SELECT k FROM x ORDER BY k"), g.query("SELECT v FROM x ORDER BY k"))
 }
 

@@ -116,7 +116,7 @@ func New(o Options) (*Reader, error) {
 			return nil, fmt.Errorf("mysql reader options: table pattern %q isn't database.table", p)
 		}
 	}
-	if err := errors.Join(o.Keyless.Check(o.Tables), o.Caps.Check(o.Tables)); err != nil {
+	if err := errors.Join(o.Keyless.Check(o.Tables), o.Caps.Check()); err != nil {
 		return nil, fmt.Errorf("mysql reader options: %w", err)
 	}
 	if err := o.TLS.On(o.Host).Check(); err != nil {

@@ -37,7 +37,8 @@ func testAddAlone(t *testing.T, g *rig) { added(t, g, false) }
 
 func added(t *testing.T, g *rig, beside bool) {
 	t.Helper()
-	run(t, g.sql, `CREATE TABLE a (k int PRIMARY KEY, v text); CREATE SCHEMA other; CREATE TABLE other.x (k int PRIMARY KEY, v text); INSERT INTO other.x VALUES (1, 'old'), (2, 'gone'), (3, 'same')`)
+	run(t, g.sql, `CREATE TABLE a (k int PRIMARY KEY, v text); CREATE SCHEMA other; CREATE TABLE other.x (k int PRIMARY KEY, v text); INSERT INTO other.x VALUES (1, 'old'), (2, 'gone'), (3, 'same'), (8, repeat('v', 16))`)
+	g.o.Caps = capture.Caps{"other.x": {"v": {Bytes: 15}}}
 	f, m := g.feed(false), loadtest.Image{}
 	idle := func(seg *event.Segment) bool { return seg.Kind == event.Idle }
 	f.Until(m, idle)
@@ -64,9 +65,15 @@ func added(t *testing.T, g *rig, beside bool) {
 	}
 	run(t, long, "INSERT INTO other.x VALUES (6, 'after'); COMMIT")
 	f.Until(m, loadtest.Ended("x"))
-	run(t, g.sql, "INSERT INTO other.x VALUES (7, 'behind'); UPDATE other.x SET v = 'again' WHERE k = 3; INSERT INTO a VALUES (-1, 'last')")
+	run(t, g.sql, "INSERT INTO other.x VALUES (7, 'behind'), (9, repeat('v', 16)); UPDATE other.x SET v = 'again' WHERE k = 3; INSERT INTO a VALUES (-1, 'last')")
 	f.Until(m, func(*event.Segment) bool { return m["-1"] == "last" })
-	delete(m, "-1")
+	if none := loadtest.Text(event.NullValue); m["8"] != none || m["9"] != none {
+		t.Errorf("values above the cap of an added table: loaded %q, streamed %q", m["8"], m["9"])
+	}
+	for _, k := range []string{"-1", "8", "9"} {
+		delete(m, k)
+	}
+	run(t, g.sql, "DELETE FROM other.x WHERE k IN (8, 9)")
 	m.Compare(t, g.texts("SELECT k::text FROM other.x ORDER BY k"), g.texts("SELECT v FROM other.x ORDER BY k"))
 	if err := f.Loader.Add(t.Context(), g.o.Database+".other.x"); !errors.Is(err, snapshot.ErrCaptured) {
 		t.Errorf("added again: %v", err)

@@ -124,7 +124,7 @@ func New(o Options) (*Reader, error) {
 			return nil, fmt.Errorf("postgres reader options: table pattern %q isn't schema.table", p)
 		}
 	}
-	if err := errors.Join(o.Keyless.Check(o.Tables), o.Caps.Check(o.Tables)); err != nil {
+	if err := errors.Join(o.Keyless.Check(o.Tables), o.Caps.Check()); err != nil {
 		return nil, fmt.Errorf("postgres reader options: %w", err)
 	}
 	if o.Port == 0 {

@@ -5,8 +5,8 @@ import "github.com/tributary-cdc/tributary/cmd/internal/language"
 // findings are the codes of what preflight finds before an error can say it.
 var findings = map[string]map[language.Language]explanation{
 	"CAP_UNUSED": {
-		english: {"a cap in the agent's file has no effect: it names a table or column that doesn't exist, or a column of the key, whose values are never left out", "correct the name in caps, or take it out"},
-		chinese: {"agent 配置中的某个上限不起作用：所列的表或列不存在，或该列属于主键（键列的值从不省略）", "更正 caps 中的名称，或将其删除"}},
+		english: {"a cap in the agent's file has no effect: it names a table or column that doesn't exist, or a column of the key, whose values are never left out", "correct the name in caps, or take it out; a table that was added by an order is looked at with --table"},
+		chinese: {"agent 配置中的某个上限不起作用：所列的表或列不存在，或该列属于主键（键列的值从不省略）", "更正 caps 中的名称，或将其删除；由命令加入的表请用 --table 一并检查"}},
 	"DATASET_SHARED": {
 		english: {"several tables of the source go into one table of the store", "give one of them another name by datasets in the agent's file"},
 		chinese: {"该数据源的多张表写入汇聚库的同一张表", "在 agent 配置的 datasets 中为其中一张另取名称"}},

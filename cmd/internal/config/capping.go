@@ -44,7 +44,7 @@ func (s *Source) ColumnCaps() capture.Caps {
 
 func (s *Source) checkCaps(where string) error {
 	var all []error
-	for _, f := range s.ColumnCaps().Faults(s.Tables) {
+	for _, f := range s.ColumnCaps().Faults() {
 		all = append(all, wrong(where+"."+f.Place, faults[f.Fault]))
 	}
 	for _, table := range slices.Sorted(maps.Keys(s.Caps)) {

@@ -29,6 +29,7 @@ func TestAgent(t *testing.T) {
 		"keys of no table":     {"first_start", "keys: {other.kaoqin: [xh]}, first_start", `keys "other.kaoqin": is taken by no pattern of tables`},
 		"keys without columns": {"first_start", "keys: {public.kaoqin: []}, first_start", "has no columns"},
 		"caps":                 {"first_start", "caps: {public.student: {zp: {size: 1MB, action: omit}, bz: {size: 7MB, action: stop}}}, first_start", ""},
+		"caps beyond tables":   {"first_start", "caps: {other.student: {zp: {size: 1MB, action: omit}}}, first_start", ""},
 		"caps of a pattern":    {"first_start", "caps: {'public.*': {zp: {size: 1MB, action: omit}}}, first_start", `sources[0].caps "public.*": isn't the name of one table`},
 		"a cap too large":      {"first_start", "caps: {public.student: {zp: {size: 8MB, action: omit}}}, first_start", `sources[0].caps "public.student"."zp".size 8388608: is outside 1024 to 7340032`},
 		"a cap without size":   {"first_start", "caps: {public.student: {zp: {action: omit}}}, first_start", `size 0: is outside`},
