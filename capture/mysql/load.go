@@ -380,7 +380,7 @@ func (l *loader) rows(plan *rowimage.TextPlan, r *snapshot.Request) (c *snapshot
 		if err := c.Take(m.Arena.Copy(b), r, m); err != nil {
 			return nil, false, err
 		}
-		if c.Bytes += len(b) + n*snapshot.SlotBytes; c.Bytes >= r.Bytes && c.Len() < r.Rows {
+		if c.Bytes >= r.Bytes && c.Len() < r.Rows {
 			if err := c.Finish(r, true); err != nil {
 				return nil, false, err
 			}

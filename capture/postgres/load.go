@@ -247,16 +247,14 @@ func (l *loader) rows(ctx context.Context, r *snapshot.Request) (*snapshot.Chunk
 	plan, m := planRows(r.Table), r.Fresh()
 	c, left, full := &snapshot.Chunk{Rows: m.Rows, Coded: m.Coded, Decode: plan.row}, 0, false
 	from.take(func(b []byte) error {
-		size := len(b) + len(plan.columns)*snapshot.SlotBytes
 		if full {
-			if left += size; left > mostLeft {
+			if left += len(b); left > mostLeft {
 				return errFull
 			}
 			return nil
 		}
 		m.Expect(len(b))
 		err = c.Take(m.Arena.Copy(b), r, m)
-		c.Bytes += size
 		full = c.Bytes >= r.Bytes && c.Len() < r.Rows
 		return err
 	})

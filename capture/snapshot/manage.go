@@ -401,7 +401,7 @@ type pace struct {
 	target    time.Duration
 }
 
-const mostRows = 10_000
+const mostRows = 50_000
 
 func (p *pace) adapt(rows, bytes int, took time.Duration) {
 	if rows == 0 {

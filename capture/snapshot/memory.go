@@ -67,11 +67,18 @@ func (m *Memory) Image(n int) []event.Value {
 // Expect says how many bytes the values of the next row have.
 func (m *Memory) Expect(n int) { m.fat = m.fat || n > fatRow }
 
-// SlotBytes is what an image's slot counts in a chunk's size beside the bytes of its value.
-const SlotBytes = 40
+// What counts in a chunk's size beside the bytes of its values: an image's slot, and that of a
+// row which is left as the server sent it. Such rows are decoded at once only where changes
+// are laid over them, which is rare, and so are allowed to grow beyond the size.
+const (
+	slotBytesOfChunk = 40
+	slotBytesOfCoded = 10
+)
 
-// Take appends a coded row, or what it is decoded to in m if that is asked for.
+// Take appends a coded row, or what it is decoded to in m if that is asked for. The row counts
+// in Bytes.
 func (c *Chunk) Take(coded []byte, r *Request, m *Memory) error {
+	c.Bytes += r.RowBytes(len(coded))
 	if r.Coded {
 		c.Coded = append(c.Coded, coded)
 		return nil
@@ -81,6 +88,14 @@ func (c *Chunk) Take(coded []byte, r *Request, m *Memory) error {
 		c.Rows = append(c.Rows, event.Row{Op: event.Read, Table: r.Table, After: after, Anomalies: anomalies})
 	}
 	return err
+}
+
+// RowBytes is what a row of so many bytes as the server sends it counts in a chunk's size.
+func (r *Request) RowBytes(coded int) int {
+	if r.Coded {
+		return coded + slotBytesOfCoded*len(r.Table.Columns)
+	}
+	return coded + slotBytesOfChunk*len(r.Table.Columns)
 }
 
 // Len is the number of the chunk's rows.

@@ -77,7 +77,7 @@ type Chunk struct {
 	// Decode gives the image of one of them in m, whose values may point into what is coded,
 	// and its anomalies. Any goroutine may call it, also while the source reads on.
 	Decode func(coded []byte, m *Memory) ([]event.Value, []event.Anomaly, error)
-	// Bytes is the size of the rows, SlotBytes for each column included.
+	// Bytes is the size of the rows, by Request.RowBytes.
 	Bytes int
 	// Last is the key of the last row, beside the chunk's memory; nil if there is none.
 	Last []event.Value

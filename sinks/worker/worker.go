@@ -31,7 +31,7 @@ type Options struct {
 	Name string
 	// BatchRows is the number of rows after which a group of transactions is
 	// committed, 1 to 1000000. A larger transaction is written piece by piece into a
-	// store transaction of its own, beside the others. Default 10000.
+	// store transaction of its own, beside the others. Default 40000.
 	BatchRows int
 	// SpoolBytes bounds the row data, in bytes per partition, that wait in memory for
 	// their commit or for a large transaction before them; beyond it they go to a
@@ -118,7 +118,7 @@ func New(o Options) (*Worker, error) {
 		return nil, errors.New("worker options: Store, Fetcher, Schemas and Name must be set")
 	}
 	if o.BatchRows == 0 {
-		o.BatchRows = 10_000
+		o.BatchRows = 40_000
 	}
 	if o.BatchRows < 1 || o.BatchRows > 1_000_000 {
 		return nil, fmt.Errorf("worker options: BatchRows %d is outside 1 to 1000000", o.BatchRows)
