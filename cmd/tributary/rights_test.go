@@ -277,9 +277,14 @@ func (d *districts) shutsOut(org string) {
 		return err == nil
 	})
 	d.op.post("/api/agents/330108.2/revoke", out)
-	d.eventually("an open connection has no rights", func() bool {
+	code := ""
+	d.eventually("a client that is connected has no rights", func() bool { // one that lost its connection meanwhile can't log in
 		_, err := open.Put(t.Context(), own, []byte("k"), []byte("v"))
-		return log.CodeOf(err) == "LOG_ACL"
+		if now := log.CodeOf(err); now != code {
+			code = now
+			t.Logf("the client is told %q: %v", code, err)
+		}
+		return code == "LOG_ACL" || code == "LOG_LOGIN"
 	})
 	if _, _, err := d.as(org).Fetcher(own, 0).Bounds(t.Context()); log.CodeOf(err) != "LOG_LOGIN" {
 		t.Errorf("a new connection: %v, want LOG_LOGIN", err)

@@ -155,6 +155,9 @@ func (c *Client) route(ctx context.Context, p log.Partition, err error) error {
 	t := &kafkago.Transport{ClientID: old.ClientID, Dial: old.Dial, DialTimeout: old.DialTimeout, SASL: old.SASL, MetadataTopics: []string{p.Topic}}
 	defer t.CloseIdleConnections()
 	res, merr := (&kafkago.Client{Addr: c.raw.Addr, Transport: t}).Metadata(ctx, &kafkago.MetadataRequest{Topics: []string{p.Topic}})
+	if _, told := errors.AsType[kafkago.Error](merr); told { // a login that is refused, say
+		return fmt.Errorf("metadata of topic %s: %w", p.Topic, classify(merr))
+	}
 	if merr != nil || len(res.Brokers) == 0 {
 		return fmt.Errorf("%w: no metadata for topic %s", log.ErrUnavailable, p.Topic)
 	}
