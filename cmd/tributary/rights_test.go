@@ -258,6 +258,7 @@ func (d *districts) shutsOut(org string) {
 	if _, err := open.Put(t.Context(), own, []byte("k"), []byte("v")); err != nil {
 		t.Fatal(err)
 	}
+	none := log.Partition{Topic: kafka.Prefix + org + ".none"}
 	out := map[string]any{"reason": "被盗"}
 	if err := d.kafka.Stop(t.Context()); err != nil {
 		t.Fatal(err)
@@ -286,6 +287,9 @@ func (d *districts) shutsOut(org string) {
 		}
 		return code == "LOG_ACL" || code == "LOG_LOGIN"
 	})
+	if _, err := open.Put(t.Context(), none, []byte("k"), []byte("v")); log.CodeOf(err) != "LOG_LOGIN" { // a broker is asked for it by a new connection
+		t.Errorf("a topic that isn't there: %v, want LOG_LOGIN", err)
+	}
 	if _, _, err := d.as(org).Fetcher(own, 0).Bounds(t.Context()); log.CodeOf(err) != "LOG_LOGIN" {
 		t.Errorf("a new connection: %v, want LOG_LOGIN", err)
 	}

@@ -62,7 +62,9 @@ func TestKeeper(t *testing.T) {
 			t.Error(err)
 		}
 		got = append(got, r.URL.RawQuery+"\n"+string(b))
-		_, _ = io.WriteString(rw, answer)
+		if _, err := io.WriteString(rw, answer); err != nil {
+			t.Error(err)
+		}
 	}))
 	t.Cleanup(robot.Close)
 	b := &book{next: &Message{ID: 7, Kind: Gap, Object: "source 330106-a", Detail: "x\n# [evil](http://x) <font>", At: w.now}}
