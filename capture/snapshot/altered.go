@@ -27,9 +27,9 @@ func (l *Loader) altered(a *event.Alteration) {
 			continue
 		}
 		t.again()
-		t.table = nil // described anew
+		t.forget()
 		if !a.Reread || t.Since.IsZero() && t.Check == nil {
-			signal(t.moved)
+			t.tell()
 			return
 		}
 		next.Ordered, next.Added = next.Ordered || t.Ordered, next.Added || t.Added
@@ -37,7 +37,7 @@ func (l *Loader) altered(a *event.Alteration) {
 			next.Phase = Paused
 		}
 		t.Phase = Canceled // whoever reads it ends
-		signal(t.moved)
+		t.tell()
 	}
 	if a.Reread && !l.stopped[a.Table] {
 		l.tasks = append(slices.DeleteFunc(l.tasks, func(t *task) bool {

@@ -34,7 +34,7 @@ func (b *between) Read(_ context.Context, r Request) (*Chunk, error) {
 	c, end := &Chunk{}, true
 	for _, id := range slices.Sorted(maps.Keys(b.rows)) {
 		if r.Keys != nil && !slices.ContainsFunc(r.Keys, func(k []event.Value) bool { return k[0].Int() == id }) ||
-			r.Keys == nil && r.After != nil && id <= r.After[0].Int() {
+			r.Keys == nil && (!inside(r.Range, id) || r.After != nil && id <= r.After[0].Int()) {
 			continue
 		}
 		if len(c.Rows) == 2 {

@@ -157,7 +157,7 @@ func (l *Loader) Remove(ctx context.Context, table string) error {
 		if t.Table == table {
 			t.again()
 			t.Phase, p.Dataset = Canceled, t.Dataset // whoever reads it ends
-			signal(t.moved)
+			t.tell()
 		}
 	}
 	delete(l.ordered, table)

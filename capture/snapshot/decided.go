@@ -59,7 +59,7 @@ func (t *task) decide(to Phase) {
 	t.Phase, t.wish = to, to
 	t.Decisions++
 	t.decided, t.owes = event.Position{}, true
-	signal(t.moved)
+	t.tell()
 }
 
 // redecide takes decisions up again that the durable state of a load, which is d, lacks.

@@ -29,8 +29,11 @@ func (q *quiet) Read(_ context.Context, r Request) (*Chunk, error) {
 	if r.After != nil {
 		id = r.After[0].Int() + 1
 	}
+	if !inside(r.Range, id) || id > q.rows {
+		return &Chunk{End: true, High: event.Place{File: 1, Offset: 100}}, nil
+	}
 	return &Chunk{Rows: []event.Row{{Op: event.Read, Table: q.table, After: image(id, row{id, id})}}, Last: []event.Value{event.Signed(id)},
-		End: id == q.rows, High: event.Place{File: 1, Offset: 100}}, nil
+		End: id == q.rows || !inside(r.Range, id+1), High: event.Place{File: 1, Offset: 100}}, nil
 }
 
 // TestAttack25ChunksOfOnePlace: chunks of an idle source, read at one and the same place,

@@ -31,7 +31,7 @@ type Options struct {
 	// connection of its own. Default 2.
 	Parallel int
 	// Ahead is the number of chunks of a table that are read before the first of them
-	// is handed out, 1 to 16. Default 3.
+	// is handed out, 1 to 16. Default 4.
 	Ahead int
 	// Bytes bounds a chunk, 64 KiB to 64 MiB. Memory is at most Parallel × Ahead × Bytes
 	// and one row for chunks, and as much, at least 8 MiB per table, for what the stream
@@ -55,7 +55,7 @@ func (o *Options) fill() error {
 		name           string
 		v              *int
 		def, low, high int
-	}{{"Parallel", &o.Parallel, 2, 1, 16}, {"Ahead", &o.Ahead, 3, 1, 16}, {"Bytes", &o.Bytes, 8 << 20, 64 << 10, 64 << 20}} {
+	}{{"Parallel", &o.Parallel, 2, 1, 16}, {"Ahead", &o.Ahead, 4, 1, 16}, {"Bytes", &o.Bytes, 8 << 20, 64 << 10, 64 << 20}} {
 		if *f.v == 0 {
 			*f.v = f.def
 		}
@@ -87,17 +87,13 @@ type Loader struct {
 	epoch   uint32
 	origin  event.Place
 	last    event.Position // of what was handed out
-	place   event.Place    // end of what the stream has delivered
 	shown   event.Place    // highest mark of the chunks that were handed out
 	reader  []byte         // the reader's own state
 	since   []string
-	recent  []string
-	owing   bool // something must be read or stopped, and no durable state says so yet
-	inside  bool // within a transaction of the stream
-	settled bool // the first segment after Start was handed out
-	turn    bool // the last thing handed out was a chunk
-	asked   bool // the pump is reading
-	pace    int
+	owing   bool              // something must be read or stopped, and no durable state says so yet
+	turn    bool              // the last thing handed out was a chunk
+	asked   bool              // the pump is reading
+	paced   int               // milliseconds, of the reader
 	seg     event.Segment     // the part of a chunk that is being handed out
 	rest    []event.Row       // of the chunk, in no part yet
 	coded   [][]byte          // instead, those that aren't decoded yet
@@ -110,12 +106,16 @@ type Loader struct {
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 
-	begins chan *chunk   // chunks that are about to be read
-	reads  chan *chunk   // chunks that were read
+	begins chan *chunk   // chunks that are about to be read, and can't begin within a transaction
 	wake   chan struct{} // something to hand out has come up; capacity 1
 	work   chan struct{} // something to be read has come up; capacity 1
 
-	mu      sync.Mutex
+	mu sync.Mutex
+	// What the stream has delivered; only Next and its like write it, but for recent.
+	place   event.Place // its end
+	recent  []string    // transactions that no view has shown yet
+	inside  bool        // within a transaction
+	settled bool        // the first segment after Start was handed out
 	listed  bool
 	repair  repair
 	listing error // why the tables of a first load can't be listed
@@ -135,6 +135,7 @@ type Loader struct {
 	ordered map[string]bool
 
 	limit limiter
+	pace  pace // that a table's load begins with
 	caps  caps
 	// started is closed once the durable state is known, and with it which tables were added.
 	started chan struct{}
@@ -147,7 +148,7 @@ func New(o Options) (*Loader, error) {
 		return nil, err
 	}
 	of, _ := o.Reader.(Capper)
-	return &Loader{o: o, caps: caps{of: of}, ordered: map[string]bool{}, decoded: map[string]bool{}, images: images(), wake: make(chan struct{}, 1), work: make(chan struct{}, 1), limit: limiter{rate: o.Rate}, started: make(chan struct{})}, nil
+	return &Loader{o: o, caps: caps{of: of}, ordered: map[string]bool{}, decoded: map[string]bool{}, images: images(), wake: make(chan struct{}, 1), work: make(chan struct{}, 1), limit: limiter{rate: o.Rate}, pace: pace{rows: firstRows, most: mostRows, max: o.Bytes, target: o.Target}, started: make(chan struct{})}, nil
 }
 
 // Start implements capture.Reader.
@@ -214,7 +215,7 @@ func (l *Loader) Start(ctx context.Context, res capture.Resume) (uint32, error) 
 	}
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	l.cancel, l.pump = cancel, newPump(l.o.Reader)
-	l.begins, l.reads = make(chan *chunk), make(chan *chunk)
+	l.begins = make(chan *chunk)
 	l.running.Go(func() { l.pump.run(own) })
 	l.running.Go(func() { l.manage(own) })
 	return epoch, nil
@@ -242,26 +243,19 @@ func (l *Loader) Close() error {
 		l.cancel = nil
 	}
 	l.inside, l.settled, l.turn, l.asked, l.owing = false, false, false, false, false
-	l.pace, l.rest, l.coded, l.codedOf, l.lent, l.spare = 0, nil, nil, nil, nil, nil
+	l.paced, l.rest, l.coded, l.codedOf, l.lent, l.spare = 0, nil, nil, nil, nil, nil
 	return l.o.Reader.Close()
 }
 
 // Next implements capture.Reader.
 func (l *Loader) Next(ctx context.Context) (*event.Segment, error) {
 	for {
-		if l.parts() {
-			select { // the stream stands still meanwhile: the next chunks are read while this one is written
-			case c := <-l.begins:
-				l.begin(c)
-			case c := <-l.reads:
-				l.read(c)
-			default:
-			}
+		if l.parts() { // the stream stands still meanwhile, and the next chunks are read
 			return l.part()
 		}
 		l.back()
 		// A chunk after each transaction at most, so that neither waits for the other's end.
-		if !l.inside && !l.turn && l.settled {
+		if l.between() && !l.turn {
 			seg, err := l.emit()
 			if err != nil {
 				return nil, err
@@ -297,9 +291,9 @@ func (l *Loader) Next(ctx context.Context) (*event.Segment, error) {
 			l.pump.ask()
 			l.asked = true
 		}
-		var begins, reads chan *chunk
-		if !l.inside && l.settled {
-			begins, reads = l.begins, l.reads
+		var begins chan *chunk
+		if l.between() {
+			begins = l.begins
 		}
 		var idle <-chan struct{}
 		if l.turn { // the stream had its turn if it has nothing
@@ -319,8 +313,6 @@ func (l *Loader) Next(ctx context.Context) (*event.Segment, error) {
 			return nil, ctx.Err()
 		case c := <-begins:
 			l.begin(c)
-		case c := <-reads:
-			l.read(c)
 		case <-l.wake:
 		case <-idle:
 			l.turn = false
@@ -344,10 +336,10 @@ func (l *Loader) busy() (busy, listed bool) {
 	if busy {
 		pace = 10
 	}
-	if p, ok := l.o.Reader.(Pacer); ok && pace != l.pace {
+	if p, ok := l.o.Reader.(Pacer); ok && pace != l.paced {
 		p.Pace(pace)
 	}
-	l.pace = pace
+	l.paced = pace
 	return busy, listed
 }
 
@@ -373,7 +365,9 @@ func (l *Loader) took(seg *event.Segment) (*event.Segment, error) {
 		l.owing = true
 		return seg, nil
 	case event.Idle:
+		l.mu.Lock()
 		l.place, l.inside, l.settled = seg.Restart, false, true
+		l.mu.Unlock()
 		if l.last.Epoch != l.epoch && l.origin == (event.Place{}) {
 			l.origin = seg.Restart
 		}
@@ -381,17 +375,7 @@ func (l *Loader) took(seg *event.Segment) (*event.Segment, error) {
 		if err := l.caps.cut(seg.Rows, true); err != nil {
 			return nil, fmt.Errorf("transaction at %s: %w", seg.Txn.Position, err)
 		}
-		l.inside = !seg.Last
-		l.note(seg.Rows)
-		if seg.Last {
-			l.last, l.place = seg.Txn.Position, seg.Restart
-			if id := seg.Txn.ID; id != "" {
-				l.since, l.recent = append(l.since, id), append(l.recent, id)
-				if len(l.recent) > 2*recentLimit {
-					l.recent = trim(l.recent)
-				}
-			}
-		}
+		l.delivers(seg)
 	}
 	if seg.State != nil {
 		l.reader, l.since = bytes.Clone(seg.State), nil
@@ -406,10 +390,30 @@ func (l *Loader) took(seg *event.Segment) (*event.Segment, error) {
 	return seg, err
 }
 
-// note looks at the rows of a transaction for tables that are being loaded.
-func (l *Loader) note(rows []event.Row) {
+// delivers notes a segment of a transaction, all at once: a chunk begins either before it or
+// behind it.
+func (l *Loader) delivers(seg *event.Segment) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.inside = !seg.Last
+	l.note(seg.Rows)
+	if !seg.Last {
+		return
+	}
+	l.last, l.place = seg.Txn.Position, seg.Restart
+	if id := seg.Txn.ID; id != "" {
+		l.since, l.recent = append(l.since, id), append(l.recent, id)
+		if len(l.recent) > 2*recentLimit {
+			l.recent = trim(l.recent)
+		}
+	}
+}
+
+// between reports whether the stream stands between two transactions.
+func (l *Loader) between() bool { return !l.inside && l.settled }
+
+// note looks at the rows of a transaction for tables that are being loaded.
+func (l *Loader) note(rows []event.Row) {
 	var table *schema.Table
 	for i := range rows {
 		if t := rows[i].Table; t != table {

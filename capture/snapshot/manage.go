@@ -22,13 +22,7 @@ func (l *Loader) manage(ctx context.Context) {
 	for ctx.Err() == nil {
 		l.mu.Lock()
 		listed := l.listed
-		var next *task
-		for _, t := range l.tasks {
-			if t.active() && !t.reader && !l.keyless[t.Table] && l.delivered(t) {
-				next = t
-				break
-			}
-		}
+		next := l.wanted()
 		l.mu.Unlock()
 		switch {
 		case !listed:
@@ -51,19 +45,29 @@ func (l *Loader) manage(ctx context.Context) {
 			case slots <- struct{}{}:
 			}
 			l.mu.Lock()
-			if !next.active() || next.reader || !slices.Contains(l.tasks, next) { // it has changed while it waited
+			if next != l.wanted() { // it has changed while it waited
 				l.mu.Unlock()
 				<-slots
 				continue
 			}
-			next.reader, next.Phase, next.moved = true, Loading, make(chan struct{}, 1)
-			next.readTo, next.ended = next.After, next.Read
+			moved := make(chan struct{}, 1)
+			second := len(next.readers) > 0
+			if !second {
+				next.Phase, next.pace, next.stride = Loading, l.pace, stride{}
+				next.rewind()
+			}
+			next.readers = append(next.readers, moved)
 			l.mu.Unlock()
 			signal(l.wake)
+			giveUp := func(err error) bool { return l.trouble(next, err) }
+			if second { // the first one meets what there is, and goes on if it is about the connection
+				giveUp = func(error) bool { return l.leaveAlone(next) }
+			}
 			reading.Go(func() {
-				l.again(ctx, "load "+next.Table, func(src Source) error { return l.load(ctx, next, src) }, func(err error) bool { return l.trouble(next, err) })
+				l.again(ctx, "load "+next.Table, func(src Source) error { return l.load(ctx, next, src, moved) }, giveUp)
 				l.mu.Lock()
-				if next.reader = false; !slices.ContainsFunc(l.tasks, func(t *task) bool { return t.reader }) {
+				next.readers = slices.DeleteFunc(next.readers, func(c chan struct{}) bool { return c == moved })
+				if !slices.ContainsFunc(l.tasks, func(t *task) bool { return len(t.readers) > 0 }) {
 					l.spare = nil
 				}
 				l.mu.Unlock()
@@ -72,6 +76,37 @@ func (l *Loader) manage(ctx context.Context) {
 			})
 		}
 	}
+}
+
+// unread gives the next table that nobody reads.
+func (l *Loader) unread() *task {
+	for _, t := range l.tasks {
+		if t.active() && len(t.readers) == 0 && !l.keyless[t.Table] && l.delivered(t) {
+			return t
+		}
+	}
+	return nil
+}
+
+// wanted gives the table that is to get a reader next, one that nobody reads first.
+func (l *Loader) wanted() *task {
+	if t := l.unread(); t != nil {
+		return t
+	}
+	for _, t := range l.tasks {
+		if t.Phase == Loading && len(t.readers) == 1 && t.strides() {
+			return t
+		}
+	}
+	return nil
+}
+
+// leaveAlone has a table read by one goroutine from here on.
+func (l *Loader) leaveAlone(t *task) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t.alone = true
+	return true
 }
 
 // again opens a source and works on it until that ends well, somebody gives up, or ctx
@@ -183,29 +218,29 @@ func find(ctx context.Context, src Source, id string) (*Table, error) {
 }
 
 // describe finds the task's table among those that exist.
-func (l *Loader) describe(ctx context.Context, t *task, src Source) error {
+func (l *Loader) describe(ctx context.Context, t *task, src Source) (*Table, error) {
 	table, err := find(ctx, src, t.Table)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
 	case table == nil:
-		return fmt.Errorf("table %s: %w", t.Table, ErrTable)
+		return nil, fmt.Errorf("table %s: %w", t.Table, ErrTable)
 	case table.Schema == nil:
-		return fmt.Errorf("table %s: %s: %w", t.Table, table.Refused, ErrTable)
+		return nil, fmt.Errorf("table %s: %s: %w", t.Table, table.Refused, ErrTable)
 	case table.Schema.Append:
-		return fmt.Errorf("table %s: %w", t.Table, ErrAppend)
+		return nil, fmt.Errorf("table %s: %w", t.Table, ErrAppend)
 	}
 	if err := t.keyed(table.Schema); err != nil {
-		return err
+		return nil, err
 	}
 	t.table, t.Dataset = table, table.Schema.Dataset
 	if t.Estimate == 0 {
 		t.Estimate = table.Rows
 	}
-	return nil
+	return table, nil
 }
 
 // keyed has a load begin its reading anew if the table has another key than that by which
@@ -234,7 +269,7 @@ func (t *task) keyed(now *schema.Table) error {
 func (t *task) anew() {
 	t.again()
 	t.After, t.Read, t.Keys, t.Rows = nil, false, nil, 0
-	t.readTo, t.ended = nil, false
+	t.rewind()
 }
 
 func keyNames(t *schema.Table) (names []string) {
@@ -244,45 +279,49 @@ func keyNames(t *schema.Table) (names []string) {
 	return names
 }
 
-// load reads a table's chunks until all of it is handed out.
-func (l *Loader) load(ctx context.Context, t *task, src Source) error {
-	pace := pace{rows: 500, max: l.o.Bytes, target: l.o.Target}
-	here := false // described on this connection: what another one knew of the table isn't known here
+// load reads a table's chunks until all of it is handed out, or, if another one reads it as
+// well, until there is a table that nobody reads.
+func (l *Loader) load(ctx context.Context, t *task, src Source, moved chan struct{}) error {
+	var table *Table // as this connection has described it: what another one knew of it isn't known here
+	version := 0
 	for ctx.Err() == nil {
 		l.mu.Lock()
-		if t.Phase != Loading {
+		if t.Phase != Loading || len(t.readers) > 1 && l.unread() != nil {
 			l.mu.Unlock()
 			return nil
 		}
-		described := here && t.table != nil
+		described := table != nil && t.table != nil && version == t.version
+		version = t.version
+		open, change := l.o.Hours.Open(time.Now())
 		var c *chunk
 		if described {
-			c = l.next(t, l.limit.most(pace.rows))
+			c = l.next(t, table.Schema, open)
 		}
-		open, change := l.o.Hours.Open(time.Now())
 		l.mu.Unlock()
 		switch {
 		case !described:
-			if err := l.describe(ctx, t, src); err != nil {
+			var err error
+			if table, err = l.describe(ctx, t, src); err != nil {
 				return err
 			}
-			here = true
 			continue
-		case !open:
-			wait(ctx, time.Until(change), t.moved)
+		case c == nil && !open:
+			wait(ctx, time.Until(change), moved)
 			continue
 		case c == nil:
 			select {
 			case <-ctx.Done():
-			case <-t.moved:
+			case <-moved:
 			}
 			continue
 		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case l.begins <- c:
-			<-c.begun
+		if !l.beginNow(c) {
+			select {
+			case <-ctx.Done():
+				return nil
+			case l.begins <- c:
+				<-c.begun
+			}
 		}
 		if c.void {
 			continue
@@ -294,7 +333,7 @@ func (l *Loader) load(ctx context.Context, t *task, src Source) error {
 			err = fmt.Errorf("chunk of table %s: it ends with the key behind which it begins: %w", t.Table, ErrOrder)
 		}
 		if err == nil && c.req.Keys != nil && !res.End {
-			if c.left = unread(c.req.Keys, res.Rows); len(c.left) == len(c.req.Keys) {
+			if c.left = missed(c.req.Keys, res.Rows); len(c.left) == len(c.req.Keys) {
 				err = fmt.Errorf("chunk of table %s: its rows have none of the keys that were asked for: %w", t.Table, ErrOrder)
 			}
 		}
@@ -306,52 +345,23 @@ func (l *Loader) load(ctx context.Context, t *task, src Source) error {
 			rows, size = res.Len(), res.Bytes
 		}
 		l.mu.Lock()
-		c.res, c.err = res, err
-		if err == nil && c.turn == t.turn && c.req.Keys == nil {
-			t.ended = res.End
-			if res.Last != nil {
-				t.readTo = res.Last
-			}
+		if err == nil {
+			t.pace.adapt(rows, size, took)
+		}
+		if l.read(c, res, err); errors.Is(err, ErrTable) { // described anew, once
+			t.forget()
 		}
 		l.mu.Unlock()
-		select {
-		case <-ctx.Done():
-			return nil
-		case l.reads <- c:
-		}
-		if errors.Is(err, ErrTable) { // described anew, once
-			l.mu.Lock()
-			t.table = nil
-			l.mu.Unlock()
-		}
 		if err != nil {
 			return err
 		}
-		pace.adapt(rows, size, took)
 		l.limit.took(ctx, rows)
 	}
 	return nil
 }
 
-// next gives the chunk that is to be read next, nil if there is none now.
-func (l *Loader) next(t *task, rows int) *chunk {
-	if t.table == nil || t.Since.IsZero() || len(t.flight) >= l.o.Ahead {
-		return nil
-	}
-	c := &chunk{task: t, turn: t.turn, begun: make(chan struct{}), req: Request{Table: t.table.Schema, Rows: rows, Bytes: l.o.Bytes, Range: t.Range}}
-	if !t.ended {
-		c.req.After = t.readTo
-		return c
-	}
-	if left := t.Keys[t.keysUnder():]; len(left) > 0 {
-		c.req.Keys = slices.Clone(left[:min(len(left), mostKeys)])
-		return c
-	}
-	return nil
-}
-
-// unread gives the keys of which rows has none.
-func unread(keys [][]event.Value, rows []event.Row) (left [][]event.Value) {
+// missed gives the keys of which rows has none.
+func missed(keys [][]event.Value, rows []event.Row) (left [][]event.Value) {
 	for _, k := range keys {
 		if !slices.ContainsFunc(rows, func(r event.Row) bool { return sameKey(k, keyValues(r.Table, r.After)) }) {
 			left = append(left, k)
@@ -395,13 +405,18 @@ func (l *Loader) view(ctx context.Context, src Source, c *chunk) (*Chunk, error)
 	}
 }
 
-// pace finds the number of rows that take the target time and fit the bytes.
+// pace finds the number of rows, at most so many, that take the target time and fit the bytes.
 type pace struct {
-	rows, max int
-	target    time.Duration
+	rows, most int
+	max        int
+	target     time.Duration
 }
 
-const mostRows = 50_000
+// Rows of a chunk.
+const (
+	firstRows = 500
+	mostRows  = 50_000
+)
 
 func (p *pace) adapt(rows, bytes int, took time.Duration) {
 	if rows == 0 {
@@ -409,5 +424,5 @@ func (p *pace) adapt(rows, bytes int, took time.Duration) {
 	}
 	byTime := int(float64(rows) * float64(p.target) / float64(max(took, time.Millisecond)))
 	byBytes := int(float64(rows) * float64(p.max) / float64(max(bytes, 1)) * 7 / 8) // a chunk that gets full is read for nothing beyond
-	p.rows = max(1, min(byTime, byBytes, 4*p.rows, mostRows))
+	p.rows = max(1, min(byTime, byBytes, 4*p.rows, p.most))
 }

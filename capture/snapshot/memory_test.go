@@ -74,7 +74,7 @@ func testMemory(t *testing.T, decodes bool) {
 	table := modelTable()
 	table.Columns[2].Type = schema.Type{Kind: schema.Bytes}
 	src := &worn{table: table, lent: map[*Memory]bool{}, decodes: decodes}
-	l, err := New(Options{Reader: &stream{s: s}, Open: func(context.Context) (Source, error) { return src, nil }, First: true})
+	l, err := New(Options{Reader: &stream{s: s}, Open: func(context.Context) (Source, error) { return src, nil }, First: true, Parallel: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

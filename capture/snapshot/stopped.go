@@ -26,7 +26,7 @@ func (l *Loader) stop(s *event.TableStop) {
 			gone.Dataset = t.Dataset
 			t.again()
 			t.Phase = Canceled // whoever reads it ends
-			signal(t.moved)
+			t.tell()
 		}
 	}
 	if s.Code == event.CodeDropped {
@@ -46,5 +46,5 @@ func (l *Loader) Stops() []event.TableStop {
 func (t *task) fail(why string) {
 	t.again()
 	t.Phase, t.Error = Failed, why
-	signal(t.moved)
+	t.tell()
 }

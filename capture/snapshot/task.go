@@ -13,20 +13,24 @@ import (
 // task is the load of one table. Loader.mu guards it.
 type task struct {
 	progress
-	table  *Table // as it was described last
-	reader bool   // somebody reads it
-	win    window
-	flight []*chunk      // begun and not handed out, oldest first
-	turn   int           // rises when what is under way must be read again
-	readTo []event.Value // key up to which chunks were read
-	ended  bool          // the table's end was read
-	speed  speed
+	table   *Table          // as it was described last
+	version int             // rises when the table must be described anew
+	readers []chan struct{} // of the goroutines that read it, to tell them that something has changed; each has capacity 1
+	alone   bool            // one goroutine reads it, since a second one couldn't
+	win     window
+	flight  []*chunk      // planned and not handed out, in the order of the key
+	turn    int           // rises when what is under way must be read again
+	readTo  []event.Value // key up to which chunks are planned
+	open    bool          // the last of them ends nobody knows where
+	ended   bool          // the table's end was read
+	pace    pace
+	stride  stride
+	speed   speed
 	// ordered is the order as a person gave it, until it is known to outlive the program.
 	ordered *progress
 	wish    Phase          // of the last decision
 	owes    bool           // no state in the log has the last decision yet
 	decided event.Position // of the transaction whose state has it; zero if there is none
-	moved   chan struct{}  // tells its reader that something has changed; capacity 1
 }
 
 // chunk is one chunk on its way.
@@ -34,12 +38,13 @@ type chunk struct {
 	task  *task
 	turn  int // of the task when it began
 	req   Request
-	from  int // index of the window's first change that counts
+	taken bool // somebody reads it
+	began bool // its window is open
+	from  int  // index of the window's first change that counts
 	begun chan struct{}
 	void  bool // the task has changed meanwhile
 	res   *Chunk
 	left  [][]event.Value // of the keys that were asked for: not read, since the chunk was full
-	err   error
 	stale bool
 }
 
@@ -66,8 +71,21 @@ func (t *task) cascades(parent string) bool {
 // stale has everything that is under way read again.
 func (t *task) stale() {
 	for _, c := range t.flight {
-		c.stale = true
+		c.stale = c.began
 	}
+}
+
+// tell says to who reads it that something has changed.
+func (t *task) tell() {
+	for _, c := range t.readers {
+		signal(c)
+	}
+}
+
+// forget has the table described anew.
+func (t *task) forget() {
+	t.table = nil
+	t.version++
 }
 
 // again throws away what is under way from the oldest chunk on.
@@ -77,10 +95,13 @@ func (t *task) again() {
 	}
 	t.turn++
 	t.flight = nil
-	t.readTo, t.ended = t.After, t.Read
+	t.rewind()
 	t.win.clear()
-	signal(t.moved)
+	t.tell()
 }
+
+// rewind has chunks planned from what is handed out.
+func (t *task) rewind() { t.readTo, t.open, t.ended = t.After, false, t.Read }
 
 // note takes a change that the stream delivers. It reports whether a row must be read
 // by itself because of it.
@@ -102,14 +123,14 @@ func (t *task) note(row *event.Row) (owing bool) {
 			t.fail("the table has another key than before")
 		} else {
 			t.anew()
-			signal(t.moved)
+			t.tell()
 		}
 		return true
 	}
 	if !slices.ContainsFunc(t.Keys[min(t.keysUnder(), len(t.Keys)):], func(k []event.Value) bool { return sameKey(k, now) }) {
 		t.Keys = append(t.Keys, now)
 	}
-	signal(t.moved)
+	t.tell()
 	return true
 }
 
@@ -150,29 +171,46 @@ func signal(c chan struct{}) {
 func (l *Loader) begin(c *chunk) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	defer close(c.begun)
+	l.open(c)
+	close(c.begun)
+}
+
+// beginNow is begin for a goroutine other than the stream's. It reports false if the stream
+// is within a transaction.
+func (l *Loader) beginNow(c *chunk) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.between() {
+		return false
+	}
+	l.open(c)
+	return true
+}
+
+func (l *Loader) open(c *chunk) {
 	t := c.task
 	if c.void = c.turn != t.turn || t.Phase != Loading; c.void {
 		return
 	}
-	c.from = len(t.win.changes)
+	c.began, c.from = true, len(t.win.changes)
 	c.req.Delivered = Delivered{Place: l.place, Txns: slices.Clone(l.recent), Unnamed: t.Added}
 	c.req.Memory = l.lend()
 	c.req.Coded = c.req.Keys == nil && t.Check == nil && !l.decoded[t.Table]
-	t.flight = append(t.flight, c)
 }
 
-// read takes a chunk that was read, or couldn't be.
-func (l *Loader) read(c *chunk) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+// read takes what a chunk was read to, or why it couldn't be. The loader's lock is held.
+func (l *Loader) read(c *chunk, res *Chunk, err error) {
 	t := c.task
-	if c.turn != t.turn {
+	if c.res = res; c.turn != t.turn {
 		return
 	}
-	if c.err != nil {
+	signal(l.wake)
+	if err != nil {
 		t.again()
 		return
+	}
+	if t.planned(c); t.strides() && len(t.readers) == 1 {
+		signal(l.work)
 	}
 	seen := make(map[string]bool, len(c.req.Delivered.Txns))
 	for _, id := range c.req.Delivered.Txns {
@@ -190,7 +228,7 @@ func (l *Loader) emit() (*event.Segment, error) {
 		return l.mark(first, repairBegun, event.RepairBegun, func(p event.Position) (loads []event.Load, checks []event.Check) {
 			for _, t := range fresh {
 				t.Since, t.Begun = p, time.Now()
-				signal(t.moved)
+				t.tell()
 				switch {
 				case t.Check != nil:
 					checks = append(checks, t.checkBegun())
@@ -234,7 +272,7 @@ func (l *Loader) emit() (*event.Segment, error) {
 			return nil, fmt.Errorf("chunk of table %s: %w", t.Table, err)
 		}
 		if c.stale || !ok {
-			t.table = nil // it may have been altered
+			t.forget() // it may have been altered
 			t.again()
 			continue
 		}
@@ -278,7 +316,7 @@ func (t *task) end(l *Loader) func(event.Position) ([]event.Load, []event.Check)
 			t.Phase = Unloaded
 		}
 		l.images = images()
-		signal(t.moved)
+		t.tell()
 		if t.Check != nil {
 			l.o.Logger.Info("table handed out for its verification", "table", t.Table, "verification", t.Check.ID, "rows", t.Rows)
 			c := t.check(event.CheckEnded)
@@ -311,21 +349,32 @@ func (l *Loader) arrived(t *task, c *chunk, rows int) {
 	if c.req.Keys != nil {
 		t.Keys = append(slices.Delete(t.Keys, 0, len(c.req.Keys)), c.left...)
 	} else {
-		t.Read = c.res.End
+		t.Read = c.res.End && !c.strided()
 		if c.res.Last != nil {
 			t.After = c.res.Last
 		}
 	}
 	t.flight = t.flight[1:]
+	t.trim()
+	t.tell()
+}
+
+// trim forgets what of the window no chunk needs.
+func (t *task) trim() {
 	if len(t.flight) == 0 {
 		t.win.clear()
-	} else if drop := t.flight[0].from; drop > 0 {
-		t.win.drop(drop)
-		for _, c := range t.flight {
-			c.from -= drop
+		return
+	}
+	drop := len(t.win.changes)
+	for _, c := range t.flight {
+		if c.began {
+			drop = min(drop, c.from)
 		}
 	}
-	signal(t.moved)
+	t.win.drop(drop)
+	for _, c := range t.flight {
+		c.from -= drop // where that means anything
+	}
 }
 
 // transaction makes rows into a transaction of their own, behind what was handed out
