@@ -36,9 +36,10 @@ func (s *stride) learn(over float64, rows int) {
 	s.perRow = now
 }
 
-// strides reports whether chunks of the table can be read beside each other.
+// strides reports whether chunks of the table can be read beside each other. One that was
+// added can't: a source waits for what had begun before it was opened.
 func (t *task) strides() bool {
-	return !t.alone && !t.ended && t.Range == nil && t.table != nil && t.table.Schema != nil && t.stride.perRow > 0 && t.stride.chunks >= strideAfter && limit(t.table.Schema) != 0
+	return !t.alone && !t.Added && !t.ended && t.Range == nil && t.table != nil && t.table.Schema != nil && t.stride.perRow > 0 && t.stride.chunks >= strideAfter && limit(t.table.Schema) != 0
 }
 
 // limit is the largest value that the key of a table can have if it is one integer, else 0.

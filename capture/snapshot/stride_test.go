@@ -68,6 +68,29 @@ func TestBound(t *testing.T) {
 	}
 }
 
+func TestStrides(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*task)
+		want   bool
+	}{
+		"an integer key":  {func(*task) {}, true},
+		"another key":     {func(t *task) { t.table.Schema.Columns[0].Type.Kind = schema.String }, false},
+		"added":           {func(t *task) { t.Added = true }, false},
+		"a part":          {func(t *task) { t.Range = &event.KeyRange{} }, false},
+		"at its end":      {func(t *task) { t.ended = true }, false},
+		"few chunks":      {func(t *task) { t.stride.chunks-- }, false},
+		"no connection":   {func(t *task) { t.alone = true }, false},
+		"not described":   {func(t *task) { t.forget() }, false},
+		"no rows lately":  {func(t *task) { t.stride.learn(9, 0) }, false},
+		"few rows lately": {func(t *task) { t.stride.learn(9, 1) }, true},
+	} {
+		task := shared(schema.Int64, 1)
+		if c.change(task); task.strides() != c.want {
+			t.Errorf("%s: %t", name, !c.want)
+		}
+	}
+}
+
 func TestStrideLearns(t *testing.T) {
 	var s stride
 	for i, step := range []struct {

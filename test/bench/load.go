@@ -23,6 +23,10 @@ const (
 	copyCeiling = "COPY TO STDOUT"
 )
 
+// askLoads is the time between two questions to the log, or the store, whether a load has
+// ended. Each takes a little from it.
+const askLoads = 50 * time.Millisecond
+
 // A broker works more until its compiler is done, which counts calls: what each record
 // needs is compiled after a load, what each request needs after some ten thousand.
 const (
@@ -189,7 +193,7 @@ func (b *bench) loaded(ctx context.Context, name string, s source, rows int, don
 			return int(now["tributary_source_rows_total"]) >= rows, err
 		}
 	}
-	if err := until(ctx, 30*time.Minute, "all rows of "+name, func() (bool, error) {
+	if err := untilEvery(ctx, askLoads, 30*time.Minute, "all rows of "+name, func() (bool, error) {
 		ok, err := done()
 		return ok, errors.Join(err, alive(p.PID()))
 	}); err != nil {

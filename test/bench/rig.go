@@ -186,9 +186,13 @@ var errEnded = errors.New("the program has ended, see its log beside the report"
 
 // until calls ready every 20 ms.
 func until(ctx context.Context, limit time.Duration, what string, ready func() (bool, error)) error {
+	return untilEvery(ctx, 20*time.Millisecond, limit, what, ready)
+}
+
+func untilEvery(ctx context.Context, every, limit time.Duration, what string, ready func() (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		ok, err := ready()
