@@ -27,13 +27,13 @@ type Options struct {
 	Open func(ctx context.Context) (Source, error)
 	// First orders the load of all tables of a source of which nothing is known.
 	First bool
-	// Parallel is the number of tables that are read at once, 1 to 16. Each has a
-	// connection of its own. Default 2.
+	// Parallel is the number of connections that read tables, 1 to 16. A table has one, or
+	// two if no other one waits and its key is one integer. Default 2.
 	Parallel int
 	// Ahead is the number of chunks of a table that are read before the first of them
 	// is handed out, 1 to 16. Default 4.
 	Ahead int
-	// Bytes bounds a chunk, 64 KiB to 64 MiB. Memory is at most Parallel × Ahead × Bytes
+	// Bytes bounds a chunk, 64 KiB to 64 MiB. Memory is at most Parallel × (Ahead + 1) × Bytes
 	// and one row for chunks, and as much, at least 8 MiB per table, for what the stream
 	// changes meanwhile: beyond that the chunks are read again. Default 8 MiB.
 	Bytes int

@@ -92,8 +92,11 @@ func (l *Loader) next(t *task, table *schema.Table, open bool) *chunk {
 	if t.Since.IsZero() {
 		return nil
 	}
-	for _, c := range t.flight {
-		if !c.taken { // what one that got full has left
+	for n, c := range t.flight {
+		if !c.taken { // what one that got full has left; at most one more than may be planned
+			if n > 0 && t.taken() >= l.o.Ahead {
+				return nil
+			}
 			c.taken, c.req.Table = true, table
 			return c
 		}
@@ -121,6 +124,16 @@ func (l *Loader) next(t *task, table *schema.Table, open bool) *chunk {
 	}
 	t.flight = append(t.flight, c)
 	return c
+}
+
+// taken is the number of chunks that are read, or are being read, and not handed out.
+func (t *task) taken() (n int) {
+	for _, c := range t.flight {
+		if c.taken {
+			n++
+		}
+	}
+	return n
 }
 
 // planned takes where a chunk that was read has ended.

@@ -263,3 +263,41 @@ func testLeaves(t *testing.T) {
 		t.Errorf("ended in the order %v", ended)
 	}
 }
+
+// TestRestsAreBounded: while nothing is handed out no more chunks are read than may be, though
+// each gets full and leaves a rest; and a rest that everything waits for is read.
+func TestRestsAreBounded(t *testing.T) {
+	l, err := New(Options{Reader: silent{}, Open: (&pair{}).open})
+	if err != nil {
+		t.Fatal(err)
+	}
+	task := shared(schema.Int64, 1)
+	task.Since, task.Phase = event.Position{Epoch: 1}, Loading
+	task.readTo = []event.Value{event.Signed(0)}
+	task.pace = pace{rows: 100, most: 100}
+	read := func() (n int) {
+		for {
+			c := l.next(task, task.table.Schema, true)
+			if c == nil {
+				return n
+			}
+			n++
+			c.res = &Chunk{Rows: make([]event.Row, 10), Last: []event.Value{event.Signed(c.req.After[0].Int() + 10)}}
+			task.planned(c)
+		}
+	}
+	if n := read(); n != l.o.Ahead {
+		t.Fatalf("%d chunks read ahead, want %d", n, l.o.Ahead)
+	}
+	after := int64(0)
+	for range 50 { // handed out one by one
+		if c := task.flight[0]; c.req.After[0].Int() != after {
+			t.Fatalf("behind %d comes what is behind %d", after, c.req.After[0].Int())
+		}
+		after += 10
+		task.flight = task.flight[1:]
+		if read(); task.taken() > l.o.Ahead || !task.flight[0].taken {
+			t.Fatalf("%d chunks are read, the first one is: %t", task.taken(), task.flight[0].taken)
+		}
+	}
+}
