@@ -39,11 +39,11 @@ func (s *stride) learn(over float64, rows int) {
 // strides reports whether chunks of the table can be read beside each other. One that was
 // added can't: a source waits for what had begun before it was opened.
 func (t *task) strides() bool {
-	return !t.alone && !t.Added && !t.ended && t.Range == nil && t.table != nil && t.table.Schema != nil && t.stride.perRow > 0 && t.stride.chunks >= strideAfter && limit(t.table.Schema) != 0
+	return !t.alone && !t.Added && !t.ended && t.Range == nil && t.table != nil && t.table.Schema != nil && t.stride.perRow > 0 && t.stride.chunks >= strideAfter && largestKey(t.table.Schema) != 0
 }
 
-// limit is the largest value that the key of a table can have if it is one integer, else 0.
-func limit(t *schema.Table) uint64 {
+// largestKey is the largest value that the key of a table can have if it is one integer, else 0.
+func largestKey(t *schema.Table) uint64 {
 	if len(t.Key) != 1 {
 		return 0
 	}
@@ -71,7 +71,7 @@ func limit(t *schema.Table) uint64 {
 // bound gives the part of the table from after on that should hold so many rows; nil if the
 // chunk must be read to find that out.
 func (t *task) bound(table *schema.Table, after []event.Value, rows int) *event.KeyRange {
-	most := limit(table)
+	most := largestKey(table)
 	if most == 0 || len(after) != 1 || len(t.readers) < 2 || t.Range != nil || t.stride.perRow == 0 {
 		return nil
 	}
@@ -145,7 +145,7 @@ func (t *task) planned(c *chunk) {
 	case !c.strided():
 		t.open, t.ended = false, r.End
 		if r.Last != nil {
-			if limit(c.req.Table) != 0 && len(c.req.After) == 1 {
+			if largestKey(c.req.Table) != 0 && len(c.req.After) == 1 {
 				t.stride.learn(float64(r.Last[0].N-c.req.After[0].N), r.Len())
 			}
 			t.readTo = r.Last
