@@ -54,6 +54,7 @@ func (l *Loader) manage(ctx context.Context) {
 			second := len(next.readers) > 0
 			if !second {
 				next.Phase, next.pace, next.stride = Loading, l.pace, stride{}
+				next.again() // of readers that have left
 				next.rewind()
 			}
 			next.readers = append(next.readers, moved)
@@ -279,14 +280,14 @@ func keyNames(t *schema.Table) (names []string) {
 	return names
 }
 
-// load reads a table's chunks until all of it is handed out, or, if another one reads it as
-// well, until there is a table that nobody reads.
+// load reads a table's chunks until all of it is handed out, or, if it is the second one to
+// read it, until there is a table that nobody reads.
 func (l *Loader) load(ctx context.Context, t *task, src Source, moved chan struct{}) error {
 	var table *Table // as this connection has described it: what another one knew of it isn't known here
 	version := 0
 	for ctx.Err() == nil {
 		l.mu.Lock()
-		if t.Phase != Loading || len(t.readers) > 1 && l.unread() != nil {
+		if t.Phase != Loading || t.readers[0] != moved && l.unread() != nil {
 			l.mu.Unlock()
 			return nil
 		}
