@@ -75,6 +75,12 @@ func (l *Loader) decode(c *chunk) error {
 // are decoded when they are read: that is how the chunk is read again once the reader has
 // started anew.
 func (l *Loader) undecoded(c *chunk, err error) error {
-	l.decoded[c.task.Table] = true
+	l.decoded.Store(c.task.Table, true)
 	return fmt.Errorf("chunk of table %s: %w: %w", c.task.Table, capture.ErrConnection, err)
+}
+
+// undecodable reports whether the table has a row that couldn't be decoded.
+func (l *Loader) undecodable(table string) bool {
+	_, ok := l.decoded.Load(table)
+	return ok
 }

@@ -128,11 +128,13 @@ type Loader struct {
 	configured map[string]bool
 	tasks      []*task   // in the order in which they were asked for
 	spare      []*Memory // of chunks that were handed out
-	// decoded are tables whose rows are decoded when they are read, because of one that can't be.
-	decoded map[string]bool
 	// ordered are stopped tables that a person wants to be read again once the reader
 	// delivers them.
 	ordered map[string]bool
+
+	// decoded are tables whose rows are decoded when they are read, because of one that can't
+	// be; any goroutine looks there.
+	decoded sync.Map
 
 	limit limiter
 	pace  pace // that a table's load begins with
@@ -148,7 +150,7 @@ func New(o Options) (*Loader, error) {
 		return nil, err
 	}
 	of, _ := o.Reader.(Capper)
-	return &Loader{o: o, caps: caps{of: of}, ordered: map[string]bool{}, decoded: map[string]bool{}, images: images(), wake: make(chan struct{}, 1), work: make(chan struct{}, 1), limit: limiter{rate: o.Rate}, pace: pace{rows: firstRows, most: mostRows, max: o.Bytes, target: o.Target}, started: make(chan struct{})}, nil
+	return &Loader{o: o, caps: caps{of: of}, ordered: map[string]bool{}, images: images(), wake: make(chan struct{}, 1), work: make(chan struct{}, 1), limit: limiter{rate: o.Rate}, pace: pace{rows: firstRows, most: mostRows, max: o.Bytes, target: o.Target}, started: make(chan struct{})}, nil
 }
 
 // Start implements capture.Reader.
@@ -438,7 +440,7 @@ func (l *Loader) note(rows []event.Row) {
 					l.owing = true
 					l.nudge()
 				}
-				if t.Table == table.ID() && t.active() {
+				if t.Table == table.ID() && (t.active() || t.resting()) {
 					own = t
 				}
 				if t.active() && t.cascades(table.ID()) {

@@ -51,21 +51,16 @@ func (l *Loader) manage(ctx context.Context) {
 				continue
 			}
 			moved := make(chan struct{}, 1)
-			second := len(next.readers) > 0
-			if !second {
-				next.Phase, next.pace, next.stride = Loading, l.pace, stride{}
+			if len(next.readers) == 0 {
+				next.Phase, next.pace, next.stride, next.alone = Loading, l.pace, stride{}, false
 				next.again() // of readers that have left
 				next.rewind()
 			}
 			next.readers = append(next.readers, moved)
 			l.mu.Unlock()
 			signal(l.wake)
-			giveUp := func(err error) bool { return l.trouble(next, err) }
-			if second { // the first one meets what there is, and goes on if it is about the connection
-				giveUp = func(error) bool { return l.leaveAlone(next) }
-			}
 			reading.Go(func() {
-				l.again(ctx, "load "+next.Table, func(src Source) error { return l.load(ctx, next, src, moved) }, giveUp)
+				l.again(ctx, "load "+next.Table, func(src Source) error { return l.load(ctx, next, src, moved) }, func(err error) bool { return l.trouble(next, moved, err) })
 				l.mu.Lock()
 				next.readers = slices.DeleteFunc(next.readers, func(c chan struct{}) bool { return c == moved })
 				if !slices.ContainsFunc(l.tasks, func(t *task) bool { return len(t.readers) > 0 }) {
@@ -95,19 +90,11 @@ func (l *Loader) wanted() *task {
 		return t
 	}
 	for _, t := range l.tasks {
-		if t.Phase == Loading && len(t.readers) == 1 && t.strides() {
+		if t.Phase == Loading && len(t.readers) == 1 && l.o.Ahead > 1 && t.strides() {
 			return t
 		}
 	}
 	return nil
-}
-
-// leaveAlone has a table read by one goroutine from here on.
-func (l *Loader) leaveAlone(t *task) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	t.alone = true
-	return true
 }
 
 // again opens a source and works on it until that ends well, somebody gives up, or ctx
@@ -137,21 +124,30 @@ func wait(ctx context.Context, d time.Duration, c <-chan struct{}) {
 	}
 }
 
-// trouble shows why a load doesn't go on, and ends it if it never will.
-func (l *Loader) trouble(t *task, err error) (final bool) {
+// trouble shows why a load doesn't go on, and ends it if it never will. A second reader of a
+// table gives up: the first one meets what there is to be met, and goes on if it is about the
+// second one's connection.
+func (l *Loader) trouble(t *task, moved chan struct{}, err error) (final bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if t.readers[0] != moved {
+		t.alone = true
+		l.o.Logger.Warn("table goes on with one connection", "table", t.Table, "err", err)
+		return true
+	}
 	if t.Phase == Failed { // the table has stopped meanwhile
 		return true
 	}
 	t.Error = err.Error()
 	if errors.Is(err, ErrAppend) && t.Check == nil { // the load ends without a row, and takes none away
+		t.again()
 		l.keyless[t.Table], t.Read, t.Sweep = true, true, false
+		t.tell()
 		signal(l.wake)
 		return true
 	}
 	if capture.ActionOf(err) == capture.StopSource {
-		t.Phase = Failed
+		t.fail(err.Error())
 		l.o.Logger.Error("load of a table failed", "table", t.Table, "err", err)
 		return true
 	}
@@ -218,30 +214,36 @@ func find(ctx context.Context, src Source, id string) (*Table, error) {
 	return &tables[i], nil
 }
 
-// describe finds the task's table among those that exist.
-func (l *Loader) describe(ctx context.Context, t *task, src Source) (*Table, error) {
+// describe finds the task's table among those that exist, and says of which version of its
+// description it is; nil if it must be asked for once more.
+func (l *Loader) describe(ctx context.Context, t *task, src Source) (*Table, int, error) {
+	l.mu.Lock()
+	before := t.version
+	l.mu.Unlock()
 	table, err := find(ctx, src, t.Table)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
+	case t.version != before: // what was asked may be older than what another reader knows
+		return nil, 0, nil
 	case table == nil:
-		return nil, fmt.Errorf("table %s: %w", t.Table, ErrTable)
+		return nil, 0, fmt.Errorf("table %s: %w", t.Table, ErrTable)
 	case table.Schema == nil:
-		return nil, fmt.Errorf("table %s: %s: %w", t.Table, table.Refused, ErrTable)
+		return nil, 0, fmt.Errorf("table %s: %s: %w", t.Table, table.Refused, ErrTable)
 	case table.Schema.Append:
-		return nil, fmt.Errorf("table %s: %w", t.Table, ErrAppend)
+		return nil, 0, fmt.Errorf("table %s: %w", t.Table, ErrAppend)
 	}
 	if err := t.keyed(table.Schema); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	t.table, t.Dataset = table, table.Schema.Dataset
 	if t.Estimate == 0 {
 		t.Estimate = table.Rows
 	}
-	return table, nil
+	return table, t.version, nil
 }
 
 // keyed has a load begin its reading anew if the table has another key than that by which
@@ -269,6 +271,7 @@ func (t *task) keyed(now *schema.Table) error {
 
 func (t *task) anew() {
 	t.again()
+	t.forget() // other readers may know another key
 	t.After, t.Read, t.Keys, t.Rows = nil, false, nil, 0
 	t.rewind()
 }
@@ -292,7 +295,6 @@ func (l *Loader) load(ctx context.Context, t *task, src Source, moved chan struc
 			return nil
 		}
 		described := table != nil && t.table != nil && version == t.version
-		version = t.version
 		open, change := l.o.Hours.Open(time.Now())
 		var c *chunk
 		if described {
@@ -302,7 +304,7 @@ func (l *Loader) load(ctx context.Context, t *task, src Source, moved chan struc
 		switch {
 		case !described:
 			var err error
-			if table, err = l.describe(ctx, t, src); err != nil {
+			if table, version, err = l.describe(ctx, t, src); err != nil {
 				return err
 			}
 			continue
@@ -398,7 +400,7 @@ func (l *Loader) view(ctx context.Context, src Source, c *chunk) (*Chunk, error)
 			return nil, ctx.Err()
 		}
 		l.mu.Lock()
-		void := c.turn != c.task.turn
+		void := !slices.Contains(c.task.flight, c)
 		l.mu.Unlock()
 		if void {
 			return nil, errVoid

@@ -30,6 +30,7 @@ type server struct {
 	partial bool // updates carry changed columns only
 	naive   bool // views don't care about what was delivered
 	short   bool // chunks have few rows
+	rests   bool // a person has the load rest now and then
 	strided int  // chunks whose end was planned
 	chunks  int
 	retries int
@@ -407,6 +408,9 @@ func run(t *testing.T, s *server, restarts int) (*target, error) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if s.rests {
+				s.decide(ctx, l)
+			}
 			w.apply(seg)
 			if w.err != nil {
 				return w, w.err
@@ -443,6 +447,16 @@ func run(t *testing.T, s *server, restarts int) (*target, error) {
 	}
 }
 
+// decide has the load rest, or go on, by chance. What can't be done isn't.
+func (s *server) decide(ctx context.Context, l *Loader) {
+	switch n := s.chance(12); {
+	case n == 0:
+		_ = l.Pause(ctx, s.table.ID())
+	case n < 4:
+		_ = l.Resume(ctx, s.table.ID())
+	}
+}
+
 // seeds is how many worlds are tried.
 const seeds = 200
 
@@ -452,7 +466,7 @@ func TestLoadEqualsSource(t *testing.T) {
 	retries, chunks, strided := 0, 0, 0
 	for seed := range uint64(seeds) {
 		s := newServer(rand.New(rand.NewPCG(seed, 1)), 300)
-		s.partial, s.short = seed%2 == 0, seed%3 > 0
+		s.partial, s.short, s.rests = seed%2 == 0, seed%3 > 0, seed%5 > 2
 		w, err := run(t, s, int(seed%4))
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)

@@ -92,28 +92,30 @@ func (l *Loader) next(t *task, table *schema.Table, open bool) *chunk {
 	if t.Since.IsZero() {
 		return nil
 	}
-	for n, c := range t.flight {
-		if !c.taken { // what one that got full has left; at most one more than may be planned
-			if n > 0 && t.taken() >= l.o.Ahead {
-				return nil
-			}
-			c.taken, c.req.Table = true, table
-			return c
+	if n := slices.IndexFunc(t.flight, func(c *chunk) bool { return !c.taken }); n >= 0 { // what one that got full has left
+		c := t.flight[n]
+		switch {
+		case !open:
+			t.cut(n)
+			return nil
+		case n > 0 && t.taken() >= l.o.Ahead: // the first one is waited for, whatever else is read
+			return nil
 		}
+		c.taken, c.req.Table = true, table
+		return c
 	}
 	if !open || len(t.flight) >= l.o.Ahead {
 		return nil
 	}
 	rows := l.limit.most(t.pace.rows)
-	c := &chunk{task: t, turn: t.turn, taken: true, begun: make(chan struct{}), req: Request{Table: table, Rows: rows, Bytes: l.o.Bytes, Range: t.Range}}
+	c := &chunk{task: t, taken: true, begun: make(chan struct{}), req: Request{Table: table, Rows: rows, Bytes: l.o.Bytes, Range: t.Range}}
 	switch left := t.Keys[min(t.keysUnder(), len(t.Keys)):]; {
 	case t.open:
 		return nil
 	case !t.ended:
 		c.req.After = t.readTo
-		if r := t.bound(table, t.readTo, rows); r != nil {
+		if r := t.bound(table, t.readTo, rows-rows/8); r != nil { // rows don't lie evenly
 			c.req.Range, t.readTo = r, r.To
-			c.req.Rows += rows / 8 // rows don't lie evenly
 		} else {
 			t.open = true
 		}
@@ -124,6 +126,13 @@ func (l *Loader) next(t *task, table *schema.Table, open bool) *chunk {
 	}
 	t.flight = append(t.flight, c)
 	return c
+}
+
+// cut plans anew what stands in the flight from place n on.
+func (t *task) cut(n int) {
+	t.readTo, t.open, t.ended = t.flight[n].req.After, false, false
+	t.flight = t.flight[:n:n]
+	t.trim()
 }
 
 // taken is the number of chunks that are read, or are being read, and not handed out.
@@ -154,7 +163,7 @@ func (t *task) planned(c *chunk) {
 		t.stride.learn(float64(c.req.Range.To[0].N-c.req.After[0].N), r.Len())
 	default: // it got full: the rest comes before what is planned behind it
 		t.stride.learn(float64(r.Last[0].N-c.req.After[0].N), r.Len())
-		rest := &chunk{task: t, turn: t.turn, begun: make(chan struct{}), req: Request{Rows: c.req.Rows, Bytes: c.req.Bytes, After: r.Last, Range: c.req.Range}}
+		rest := &chunk{task: t, begun: make(chan struct{}), req: Request{Rows: c.req.Rows, Bytes: c.req.Bytes, After: r.Last, Range: c.req.Range}}
 		t.flight = slices.Insert(t.flight, slices.Index(t.flight, c)+1, rest)
 	}
 	t.tell()

@@ -19,7 +19,6 @@ type task struct {
 	alone   bool            // one goroutine reads it, since a second one couldn't
 	win     window
 	flight  []*chunk      // planned and not handed out, in the order of the key
-	turn    int           // rises when what is under way must be read again
 	readTo  []event.Value // key up to which chunks are planned
 	open    bool          // the last of them ends nobody knows where
 	ended   bool          // the table's end was read
@@ -36,7 +35,6 @@ type task struct {
 // chunk is one chunk on its way.
 type chunk struct {
 	task  *task
-	turn  int // of the task when it began
 	req   Request
 	taken bool // somebody reads it
 	began bool // its window is open
@@ -49,6 +47,9 @@ type chunk struct {
 }
 
 func (t *task) active() bool { return t.Phase == Queued || t.Phase == Loading }
+
+// resting reports whether a person may have the load go on from where it is.
+func (t *task) resting() bool { return t.Phase == Paused || t.Phase == Failed }
 
 // delivered reports whether the stream delivers the table, or passes it over if that is
 // what was ordered.
@@ -93,7 +94,6 @@ func (t *task) again() {
 	if len(t.flight) == 0 {
 		return
 	}
-	t.turn++
 	t.flight = nil
 	t.rewind()
 	t.win.clear()
@@ -109,7 +109,7 @@ func (t *task) note(row *event.Row) (owing bool) {
 	if len(t.flight) > 0 {
 		t.win.note(row)
 	}
-	if t.Check != nil || t.Since.IsZero() || row.Op != event.Update || row.Before == nil || !partial(row.After) {
+	if t.Check != nil || t.Since.IsZero() || t.resting() && t.After == nil || row.Op != event.Update || row.Before == nil || !partial(row.After) {
 		return false
 	}
 	// The store may not have the row that this one was: then nobody has the columns
@@ -127,12 +127,20 @@ func (t *task) note(row *event.Row) (owing bool) {
 		}
 		return true
 	}
+	if t.resting() && len(t.Keys) >= mostOwed { // nobody knows when, or whether, it goes on
+		t.anew()
+		return true
+	}
 	if !slices.ContainsFunc(t.Keys[min(t.keysUnder(), len(t.Keys)):], func(k []event.Value) bool { return sameKey(k, now) }) {
 		t.Keys = append(t.Keys, now)
 	}
 	t.tell()
 	return true
 }
+
+// mostOwed bounds the rows that a load which rests owes: with more all of the table is read
+// anew.
+const mostOwed = 10_000
 
 // keysUnder is the number of Keys that are being read.
 func (t *task) keysUnder() (n int) {
@@ -189,21 +197,22 @@ func (l *Loader) beginNow(c *chunk) bool {
 
 func (l *Loader) open(c *chunk) {
 	t := c.task
-	if c.void = c.turn != t.turn || t.Phase != Loading; c.void {
+	if c.void = t.Phase != Loading || !slices.Contains(t.flight, c); c.void {
 		return
 	}
 	c.began, c.from = true, len(t.win.changes)
 	c.req.Delivered = Delivered{Place: l.place, Txns: slices.Clone(l.recent), Unnamed: t.Added}
 	c.req.Memory = l.lend()
-	c.req.Coded = c.req.Keys == nil && t.Check == nil && !l.decoded[t.Table]
+	c.req.Coded = c.req.Keys == nil && t.Check == nil && !l.undecodable(t.Table)
 }
 
 // read takes what a chunk was read to, or why it couldn't be. The loader's lock is held.
 func (l *Loader) read(c *chunk, res *Chunk, err error) {
 	t := c.task
-	if c.res = res; c.turn != t.turn {
+	if !slices.Contains(t.flight, c) { // nobody waits for it any more
 		return
 	}
+	c.res = res
 	signal(l.wake)
 	if err != nil {
 		t.again()
@@ -328,11 +337,12 @@ func (t *task) end(l *Loader) func(event.Position) ([]event.Load, []event.Check)
 	}
 }
 
-// fresh gives the tasks whose beginning isn't in the log yet. A table that was added is
-// delivered even if its load rests or was cancelled, so the store must know that it isn't whole.
+// fresh gives the tasks whose beginning isn't in the log yet. A table is delivered even if its
+// load rests, and one that was added also if that was cancelled, so the store must know that it
+// isn't whole.
 func (l *Loader) fresh() (out []*task) {
 	for _, t := range l.tasks {
-		if t.Since.IsZero() && (t.active() || t.Added || t.Phase == Removed || t.Phase == Dropped && l.listed) && l.delivered(t) {
+		if t.Since.IsZero() && (t.active() || t.Phase == Paused || t.Added || t.Phase == Removed || t.Phase == Dropped && l.listed) && l.delivered(t) {
 			out = append(out, t)
 		}
 	}
