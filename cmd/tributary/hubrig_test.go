@@ -102,6 +102,14 @@ func (c *caller) post(path string, in any) map[string]any {
 
 func (c *caller) ask(method, path, form string, in, out any) {
 	c.t.Helper()
+	if code, body := c.answer(method, path, form, in, out); code != http.StatusOK {
+		c.t.Fatalf("%s %s: %d %s", method, path, code, body)
+	}
+}
+
+// answer is ask for a question that may be refused.
+func (c *caller) answer(method, path, form string, in, out any) (code int, body []byte) {
+	c.t.Helper()
 	b, err := json.Marshal(in)
 	if err != nil {
 		c.t.Fatal(err)
@@ -116,13 +124,16 @@ func (c *caller) ask(method, path, form string, in, out any) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	body, err := io.ReadAll(res.Body)
-	if err = errors.Join(err, res.Body.Close()); err != nil || res.StatusCode != http.StatusOK {
-		c.t.Fatalf("%s %s: %s %s, %v", method, path, res.Status, body, err)
+	body, err = io.ReadAll(res.Body)
+	if err = errors.Join(err, res.Body.Close()); err != nil {
+		c.t.Fatalf("%s %s: %s, %v", method, path, res.Status, err)
 	}
-	if err := json.Unmarshal(body, out); err != nil {
-		c.t.Fatalf("%s: %v", body, err)
+	if res.StatusCode == http.StatusOK {
+		if err := json.Unmarshal(body, out); err != nil {
+			c.t.Fatalf("%s: %v", body, err)
+		}
 	}
+	return res.StatusCode, body
 }
 
 // person makes an account, sets its password by the link, and logs in.
