@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"slices"
 	"sync"
@@ -71,9 +72,9 @@ func (b *bench) latency(ctx context.Context, r *report) error {
 // measure that.
 func (b *bench) calm(ctx context.Context, r *report) error {
 	r.step("let the servers tidy up")
-	for _, q := range []string{"VACUUM ANALYZE", "CHECKPOINT"} {
-		if _, err := b.sdb.ExecContext(ctx, q); err != nil {
-			return fmt.Errorf("tidy the store: %w", err)
+	for of, db := range map[string]*sql.DB{"store": b.sdb, "source": b.pdb} {
+		if err := tidy(ctx, db); err != nil {
+			return fmt.Errorf("tidy the %s: %w", of, err)
 		}
 	}
 	const dirty = "SET GLOBAL innodb_max_dirty_pages_pct = %d"
@@ -92,6 +93,17 @@ func (b *bench) calm(ctx context.Context, r *report) error {
 		return fmt.Errorf("tidy the source: %w", err)
 	}
 	syscall.Sync() // what the brokers and stores have written without it
+	return nil
+}
+
+// tidy has PostgreSQL end what writing has left. Of another database than the connection's it
+// only writes the pages.
+func tidy(ctx context.Context, db *sql.DB) error {
+	for _, q := range []string{"VACUUM ANALYZE", "CHECKPOINT"} {
+		if _, err := db.ExecContext(ctx, q); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -64,6 +64,9 @@ func (b *bench) loadMariaDB(ctx context.Context, r *report) error {
 	if err := b.warmUpLoads(ctx, r); err != nil {
 		return err
 	}
+	if err := b.calm(ctx, r); err != nil {
+		return err
+	}
 	// Before and after: the first one warms the server.
 	before, err := b.dump(ctx, r)
 	if err != nil {
@@ -216,6 +219,9 @@ func (b *bench) loaded(ctx context.Context, name string, s source, rows int, don
 
 // loadStore measures the whole way of a first load, agent and worker at the same time.
 func (b *bench) loadStore(ctx context.Context, r *report) error {
+	if err := b.calm(ctx, r); err != nil {
+		return err
+	}
 	r.step("first load, MariaDB to the store")
 	s := b.loadSource(7, b.codecs[0], "full")
 	var fence, fenceNow, before int64
@@ -307,6 +313,9 @@ func (b *bench) loadPostgres(ctx context.Context, r *report) error {
 	}
 	r.step("write %d rows into PostgreSQL, to be loaded", b.rows)
 	if err := fill(ctx, db, "full_student", b.rows); err != nil {
+		return err
+	}
+	if err := errors.Join(tidy(ctx, db), b.calm(ctx, r)); err != nil {
 		return err
 	}
 	before, err := b.copyOut(ctx, r)
