@@ -139,7 +139,7 @@ func (l *Loader) back() {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.spare) < l.o.Parallel*l.o.Ahead {
+	if len(l.spare) <= l.o.Parallel*l.o.Ahead { // one more than are read: what is handed out
 		l.spare = append(l.spare, l.lent)
 	}
 	l.lent, l.codedOf = nil, nil
