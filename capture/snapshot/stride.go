@@ -42,30 +42,18 @@ func (t *task) strides() bool {
 	return !t.alone && !t.Added && !t.ended && t.Range == nil && t.table != nil && t.table.Schema != nil && t.stride.perRow > 0 && t.stride.chunks >= strideAfter && largestKey(t.table.Schema) != 0
 }
 
+// largest are the largest values of integers.
+var largest = map[schema.Kind]uint64{
+	schema.Int8: math.MaxInt8, schema.Int16: math.MaxInt16, schema.Int32: math.MaxInt32, schema.Int64: math.MaxInt64,
+	schema.Uint8: math.MaxUint8, schema.Uint16: math.MaxUint16, schema.Uint32: math.MaxUint32, schema.Uint64: math.MaxUint64,
+}
+
 // largestKey is the largest value that the key of a table can have if it is one integer, else 0.
 func largestKey(t *schema.Table) uint64 {
 	if len(t.Key) != 1 {
 		return 0
 	}
-	switch t.Columns[t.Key[0]].Type.Kind {
-	case schema.Int8:
-		return math.MaxInt8
-	case schema.Int16:
-		return math.MaxInt16
-	case schema.Int32:
-		return math.MaxInt32
-	case schema.Int64:
-		return math.MaxInt64
-	case schema.Uint8:
-		return math.MaxUint8
-	case schema.Uint16:
-		return math.MaxUint16
-	case schema.Uint32:
-		return math.MaxUint32
-	case schema.Uint64:
-		return math.MaxUint64
-	}
-	return 0
+	return largest[t.Columns[t.Key[0]].Type.Kind]
 }
 
 // bound gives the part of the table from after on that should hold so many rows; nil if the
