@@ -10,22 +10,37 @@ import (
 	"github.com/tributary-cdc/tributary/stream/event"
 )
 
-// form is how a load has a column sent and read. Numbers, times and bytes come in the
-// server's binary form: it is fixed, and neither side prints or parses it. All else comes
-// as text, as in the stream.
+// form is how a load has a column sent and read. What is dear to print or to parse comes in
+// the server's binary form: fractions, times and bytes. Integers don't, since the server
+// takes a kilobyte for each value that it sends in binary, and with more than seven in a row
+// another block of memory for each row. All else comes as text, as in the stream.
 type form uint8
 
 const (
-	asText form = iota // left to parse
-	copied             // text that is the value
-	asBinary
+	asText    form = iota // left to parse
+	copied                // text that is the value
+	asInteger             // text that integer reads
+	asBool                // t or f
+	asBinary              // left to parseBinary
+	asDate                // binary, as what follows
+	asInstant
 )
+
+// binary reports whether it is the server's binary form.
+func (f form) binary() bool { return f >= asBinary }
 
 // formOf gives the form of a kind.
 func formOf(k schema.Kind) form {
 	switch k {
-	case schema.Bool, schema.Int16, schema.Int32, schema.Int64, schema.Float32, schema.Float64,
-		schema.Date, schema.Time, schema.DateTime, schema.Timestamp, schema.Bytes:
+	case schema.Int16, schema.Int32, schema.Int64:
+		return asInteger
+	case schema.Bool:
+		return asBool
+	case schema.Date:
+		return asDate
+	case schema.DateTime, schema.Timestamp:
+		return asInstant
+	case schema.Float32, schema.Float64, schema.Time, schema.Bytes:
 		return asBinary
 	case schema.String, schema.Decimal, schema.JSON, schema.UUID:
 		return copied
@@ -41,20 +56,11 @@ const (
 // parseBinary is parse for values in binary form, into v. Bytes are b itself. The error
 // wraps errValue, or errBeyond for an instant that only a text can hold.
 //
-// Source: PostgreSQL 15, the send functions of int.c, float.c, date.c, timestamp.c.
+// Source: PostgreSQL 15, the send functions of float.c, date.c, timestamp.c.
 func parseBinary(kind schema.Kind, b []byte, v *event.Value) error {
 	switch size := len(b); {
 	case kind == schema.Bytes:
 		*v = event.Raw(b)
-		return nil
-	case kind == schema.Bool && size == 1 && b[0] < 2:
-		*v = event.Number(uint64(b[0]))
-		return nil
-	case kind == schema.Int16 && size == 2:
-		*v = event.Signed(int64(int16(binary.BigEndian.Uint16(b))))
-		return nil
-	case kind == schema.Int32 && size == 4:
-		*v = event.Signed(int64(int32(binary.BigEndian.Uint32(b))))
 		return nil
 	case kind == schema.Float32 && size == 4:
 		f := math.Float32frombits(binary.BigEndian.Uint32(b))
@@ -71,7 +77,6 @@ func parseBinary(kind schema.Kind, b []byte, v *event.Value) error {
 	}
 	n := binary.BigEndian.Uint64(b)
 	switch kind {
-	case schema.Int64:
 	case schema.Float64:
 		if f := math.Float64frombits(n); f != f {
 			n = math.Float64bits(math.NaN())

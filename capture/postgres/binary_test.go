@@ -23,11 +23,6 @@ func TestBinary(t *testing.T) {
 		text   string
 		binary any // as the server sends it
 	}{
-		"true":              {schema.Bool, "t", true},
-		"false":             {schema.Bool, "f", false},
-		"smallint":          {schema.Int16, "-32768", int16(math.MinInt16)},
-		"integer":           {schema.Int32, "-2147483648", int32(math.MinInt32)},
-		"bigint":            {schema.Int64, "-9223372036854775808", int64(math.MinInt64)},
 		"real":              {schema.Float32, "1.1", float32(1.1)},
 		"real NaN":          {schema.Float32, "NaN", uint32(0xffc00001)},
 		"double":            {schema.Float64, "-0", math.Copysign(0, -1)},
@@ -69,7 +64,8 @@ func TestBinary(t *testing.T) {
 		kind schema.Kind
 		b    []byte
 	}{
-		"bool of 2":         {schema.Bool, []byte{2}},
+		"bool":              {schema.Bool, []byte{1}},
+		"bigint":            {schema.Int64, make([]byte, 8)},
 		"time beyond a day": {schema.Time, binary.BigEndian.AppendUint64(nil, 86_400_000_001)},
 		"time below zero":   {schema.Time, binary.BigEndian.AppendUint64(nil, math.MaxUint64)},
 		"text":              {schema.String, make([]byte, 8)},

@@ -31,7 +31,7 @@ func planRows(t *schema.Table) *rowPlan {
 	p := &rowPlan{table: t}
 	for i := range t.Columns {
 		c := answered{kind: t.Columns[i].Type.Kind}
-		if c.form = formOf(c.kind); c.form == asBinary {
+		if c.form = formOf(c.kind); c.form.binary() {
 			p.formats = append(p.formats, pgx.BinaryFormatCode)
 		} else {
 			p.formats = append(p.formats, pgx.TextFormatCode)
@@ -48,24 +48,50 @@ func (p *rowPlan) row(b []byte, m *snapshot.Memory) (image []event.Value, anomal
 	if len(b) < 2 || int(binary.BigEndian.Uint16(b)) != len(p.columns) {
 		return nil, nil, fmt.Errorf("row of table %s that begins with %x, want %d columns: %w", t.ID(), b[:min(len(b), 2)], len(p.columns), pgoutput.ErrMalformed)
 	}
-	image, b = m.Image(len(p.columns)), b[2:]
+	image = m.Image(len(p.columns))
+	at := 2 // b isn't cut: the next value would have to wait for that
 	for i := range p.columns {
-		if len(b) < 4 {
+		if at+4 > len(b) {
 			return nil, nil, p.short(i)
 		}
-		size := int32(binary.BigEndian.Uint32(b))
-		if b = b[4:]; size == -1 {
+		size := int(int32(binary.BigEndian.Uint32(b[at:])))
+		at += 4
+		if size == -1 {
 			image[i] = event.NullValue
 			continue
 		}
-		if size < 0 || int(size) > len(b) {
+		end := at + size
+		if size < 0 || end > len(b) {
 			return nil, nil, p.short(i)
 		}
-		value := b[:size:size]
-		b = b[size:]
-		if p.columns[i].form == copied {
+		value := b[at:end:end]
+		at = end
+		switch p.columns[i].form {
+		case copied:
 			image[i] = event.Raw(value)
 			continue
+		case asInteger:
+			if n, ok := integer(value); ok {
+				image[i] = event.Signed(n)
+				continue
+			}
+		case asBool:
+			if size == 1 && (value[0] == 't' || value[0] == 'f') {
+				image[i] = event.Number(uint64(bit(value[0] == 't')))
+				continue
+			}
+		case asDate:
+			if size == 4 {
+				image[i] = event.Signed(dateBinary(int32(binary.BigEndian.Uint32(value))))
+				continue
+			}
+		case asInstant:
+			if size == 8 {
+				if us := int64(binary.BigEndian.Uint64(value)); us > event.NegInfinity && us < event.PosInfinity-micro2000 {
+					image[i] = event.Signed(us + micro2000)
+					continue
+				}
+			}
 		}
 		beyond, err := p.value(i, value, m, &image[i])
 		if err != nil {
@@ -75,8 +101,8 @@ func (p *rowPlan) row(b []byte, m *snapshot.Memory) (image []event.Value, anomal
 			anomalies = append(anomalies, event.Anomaly{Column: i, Raw: binaryText(p.columns[i].kind, value)})
 		}
 	}
-	if len(b) != 0 {
-		return nil, nil, fmt.Errorf("%d bytes behind a row of table %s: %w", len(b), t.ID(), pgoutput.ErrMalformed)
+	if at != len(b) {
+		return nil, nil, fmt.Errorf("%d bytes behind a row of table %s: %w", len(b)-at, t.ID(), pgoutput.ErrMalformed)
 	}
 	return image, anomalies, nil
 }
@@ -84,11 +110,11 @@ func (p *rowPlan) row(b []byte, m *snapshot.Memory) (image []event.Value, anomal
 // value reads what isn't its own text. It reports a value that is NULL because its type
 // can't hold it.
 func (p *rowPlan) value(i int, b []byte, m *snapshot.Memory, v *event.Value) (beyond bool, err error) {
-	if p.columns[i].form == asText {
+	if !p.columns[i].form.binary() {
 		*v, err = parse(&p.table.Columns[i].Type, b, &m.Arena)
 		return false, err
 	}
-	if err = parseBinary(p.columns[i].kind, b, v); errors.Is(err, errBeyond) {
+	if err = parseBinary(p.columns[i].kind, b, v); err != nil && errors.Is(err, errBeyond) {
 		*v = event.NullValue
 		return true, nil
 	}

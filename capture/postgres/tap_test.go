@@ -89,7 +89,7 @@ func TestRowsThatAreNotWhole(t *testing.T) {
 	for i, c := range []struct {
 		kind  schema.Kind
 		value []byte
-	}{{schema.Int32, []byte{0, 0, 0, 7}}, {schema.String, []byte("王")}, {schema.Timestamp, []byte{0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xf0}}, {schema.Array, []byte("{1}")}, {schema.Bytes, []byte{}}} {
+	}{{schema.Int32, []byte("-7")}, {schema.String, []byte("王")}, {schema.Timestamp, []byte{0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xf0}}, {schema.Array, []byte("{1}")}, {schema.Bytes, []byte{}}} {
 		table.Columns = append(table.Columns, schema.Column{Name: string(rune('a' + i)), Type: schema.Type{Kind: c.kind}})
 		body = append(binary.BigEndian.AppendUint32(body, uint32(len(c.value))), c.value...)
 	}
@@ -97,7 +97,7 @@ func TestRowsThatAreNotWhole(t *testing.T) {
 	body = slices.Concat([]byte{0, 6}, body, []byte{0xff, 0xff, 0xff, 0xff})
 	plan := planRows(table)
 	image, anomalies, err := plan.row(body, &snapshot.Memory{})
-	if err != nil || image[0].Int() != 7 || string(image[1].B) != "王" || image[2].State != event.Null || string(image[3].B) != "{1}" ||
+	if err != nil || image[0].Int() != -7 || string(image[1].B) != "王" || image[2].State != event.Null || string(image[3].B) != "{1}" ||
 		image[4].B == nil || len(image[4].B) != 0 || image[5].State != event.Null || len(anomalies) != 1 || anomalies[0].Column != 2 {
 		t.Errorf("%+v, %+v, %v", image, anomalies, err)
 	}

@@ -45,7 +45,10 @@ func parse(t *schema.Type, text []byte, arena *event.Arena) (event.Value, error)
 		}
 		return event.Number(uint64(bit(text[0] == 't'))), nil
 	case schema.Int16, schema.Int32, schema.Int64:
-		n, err = strconv.ParseInt(string(text), 10, 64)
+		var ok bool
+		if n, ok = integer(text); !ok {
+			err = fmt.Errorf("integer %q: %w", text, errValue)
+		}
 	case schema.Float32:
 		f, ferr := strconv.ParseFloat(string(text), 32)
 		return event.Number(uint64(math.Float32bits(float32(f)))), ferr
@@ -76,6 +79,29 @@ func bit(b bool) byte {
 		return 1
 	}
 	return 0
+}
+
+// integer reads an integer of 64 bits at most.
+func integer(b []byte) (n int64, ok bool) {
+	all, negative := b, len(b) > 0 && b[0] == '-'
+	if negative {
+		b = b[1:]
+	}
+	if len(b) > 18 { // all others fit
+		n, err := strconv.ParseInt(string(all), 10, 64)
+		return n, err == nil
+	}
+	for _, c := range b {
+		d := c - '0'
+		if d > 9 {
+			return 0, false
+		}
+		n = n*10 + int64(d)
+	}
+	if negative {
+		n = -n
+	}
+	return n, len(b) > 0
 }
 
 // digits reads a number from the front of b, up to the first other character.

@@ -18,6 +18,12 @@ func TestParse(t *testing.T) {
 	}{
 		"true":                  {kind: schema.Bool, text: "t", want: event.Number(1)},
 		"bool of another form":  {kind: schema.Bool, text: "true", bad: true},
+		"no digit":              {kind: schema.Int16, text: "-", bad: true},
+		"empty integer":         {kind: schema.Int32, text: "", bad: true},
+		"digits and more":       {kind: schema.Int32, text: "12a", bad: true},
+		"integer":               {kind: schema.Int32, text: "-2147483648", want: event.Signed(math.MinInt32)},
+		"18 digits":             {kind: schema.Int64, text: "-999999999999999999", want: event.Signed(-999999999999999999)},
+		"largest bigint":        {kind: schema.Int64, text: "9223372036854775807", want: event.Signed(math.MaxInt64)},
 		"smallest bigint":       {kind: schema.Int64, text: "-9223372036854775808", want: event.Signed(math.MinInt64)},
 		"bigint too large":      {kind: schema.Int64, text: "9223372036854775808", bad: true},
 		"real":                  {kind: schema.Float32, text: "1.5", want: event.Number(uint64(math.Float32bits(1.5)))},

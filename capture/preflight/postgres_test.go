@@ -83,7 +83,7 @@ func (e *elephant) otherwise(t *testing.T, settings map[string]string) {
 		t.Fatal(err)
 	}
 	e.t.Cleanup(func() {
-		if err := s.Kill(); err != nil {
+		if err := s.Abort(); err != nil {
 			e.t.Error(err)
 		}
 	})

@@ -56,6 +56,7 @@ type Server struct {
 	bin   string // folder of the programs
 	args  []string
 	stop  syscall.Signal
+	abort syscall.Signal // ends it at once; 0 for SIGKILL
 	ready func(context.Context) error
 
 	mu     sync.Mutex
@@ -278,6 +279,22 @@ func (s *Server) Stop(ctx context.Context) error { return s.end(ctx, s.stop) }
 
 // Kill ends the server with SIGKILL, as a power cut would.
 func (s *Server) Kill() error { return s.end(context.Background(), syscall.SIGKILL) }
+
+// mostAbort is how long Abort waits until it kills.
+const mostAbort = 10 * time.Second
+
+// Abort ends the server at once, in no good order, as one that isn't needed any more. Unlike
+// Kill it leaves nothing beside the folder: PostgreSQL, if killed, leaves a segment of shared
+// memory, of which the system has only so many (SHMMNI in shmget(2)), until it is started again
+// on the same folder.
+func (s *Server) Abort() error {
+	if s.abort == 0 {
+		return s.Kill()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), mostAbort)
+	defer cancel()
+	return s.end(ctx, s.abort)
+}
 
 func (s *Server) end(ctx context.Context, sig syscall.Signal) error {
 	s.mu.Lock()

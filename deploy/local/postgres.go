@@ -33,7 +33,7 @@ func StartPostgres(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Engine: "PostgreSQL", How: program, Host: "127.0.0.1", User: "postgres", Password: password, Dir: o.Dir, bin: filepath.Dir(program), stop: syscall.SIGINT}
+	s := &Server{Engine: "PostgreSQL", How: program, Host: "127.0.0.1", User: "postgres", Password: password, Dir: o.Dir, bin: filepath.Dir(program), stop: syscall.SIGINT, abort: syscall.SIGQUIT}
 	data := filepath.Join(o.Dir, "data")
 	if fresh {
 		if err := setUp(ctx, o.Dir, s.Program("initdb"), "-D", data, "-U", s.User, "-A", passwords, "--pwfile="+filepath.Join(o.Dir, "password"), "-E", "UTF8", "-N"); err != nil {

@@ -153,7 +153,7 @@ func (b *bench) stop(failed bool) error {
 	}
 	for _, s := range []*local.Server{b.maria, b.pg, b.store} {
 		if s != nil {
-			all = append(all, s.Kill())
+			all = append(all, s.Abort())
 		}
 	}
 	if failed {

@@ -62,7 +62,7 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "start PostgreSQL:", err)
 		return 1
 	}
-	defer func() { _ = s.Kill() }()
+	defer func() { _ = s.Abort() }()
 	broker, store = k, s
 	fmt.Printf("Apache Kafka %s on %s, %s %s from %s\n", k.Version, k.Addr, s.Engine, s.Version, s.How)
 	return m.Run()

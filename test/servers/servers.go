@@ -79,7 +79,7 @@ func (p programs) start(t testing.TB, release string, settings map[string]string
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := s.Kill(); err != nil {
+		if err := s.Abort(); err != nil {
 			t.Error(err)
 		}
 	})

@@ -62,7 +62,7 @@ func Standby(t testing.TB, primary DB, release string, settings map[string]strin
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := s.Kill(); err != nil {
+		if err := s.Abort(); err != nil {
 			t.Error(err)
 		}
 	})
