@@ -133,17 +133,18 @@ func (l *loader) Read(ctx context.Context, r snapshot.Request) (*snapshot.Chunk,
 	if err := l.renew(ctx, r.Table); err != nil {
 		return nil, err
 	}
-	if _, err := l.r.sql.Exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"); err != nil {
-		return nil, connection("open a view", err)
-	}
 	l.types = nil
 	c, err := l.view(ctx, &r)
+	var high uint64
 	if l.r.sql.IsClosed() { // a chunk that was cut short has closed it
 		if oerr := l.open(ctx); oerr != nil {
 			return nil, errors.Join(err, oerr)
 		}
-	} else if _, rerr := l.r.sql.Exec(ctx, "ROLLBACK"); rerr != nil {
-		return nil, errors.Join(err, connection("end the view", rerr))
+		if err == nil {
+			high, err = l.r.logEnd(ctx)
+		}
+	} else {
+		high, err = l.leave(ctx, err)
 	}
 	if terr := l.prove(ctx, r.Table); terr != nil { // it says why values couldn't be read
 		return nil, terr
@@ -151,18 +152,49 @@ func (l *loader) Read(ctx context.Context, r snapshot.Request) (*snapshot.Chunk,
 	if err != nil {
 		return nil, err
 	}
-	high, err := l.r.logEnd(ctx)
-	if err != nil {
-		return nil, err
-	}
 	c.High = event.Place{Offset: high}
 	return c, nil
 }
 
+// leave ends the view and gives the log's end, which must be read behind the rows: a table
+// that is rewritten after its view was opened shows that view no row (manual, "Caveats" of
+// MVCC), and is read again because its alteration lies before the chunk's high mark. The error
+// is failed, what has gone wrong before, with that of the view's end.
+func (l *loader) leave(ctx context.Context, failed error) (high uint64, err error) {
+	if failed != nil {
+		if _, err := l.r.sql.Exec(ctx, "ROLLBACK"); err != nil {
+			return 0, errors.Join(failed, connection("end the view", err))
+		}
+		return 0, failed
+	}
+	var end pgtypeLSN
+	text, err := l.ask(ctx, logEnd+"; ROLLBACK", 0)
+	if err == nil {
+		err = end.Scan(text)
+	}
+	if err != nil {
+		return 0, connection("read the end of the log", err)
+	}
+	return uint64(end), nil
+}
+
+// ask sends statements together, which costs one way there and back, and gives the value that
+// the n-th of them, from 0, answers.
+func (l *loader) ask(ctx context.Context, statements string, n int) (string, error) {
+	results, err := l.r.sql.PgConn().Exec(ctx, statements).ReadAll()
+	if err != nil {
+		return "", err
+	}
+	if n >= len(results) || len(results[n].Rows) != 1 || len(results[n].Rows[0]) != 1 {
+		return "", fmt.Errorf("%q answers otherwise: %w", statements, pgoutput.ErrMalformed)
+	}
+	return string(results[n].Rows[0][0]), nil
+}
+
 func (l *loader) view(ctx context.Context, r *snapshot.Request) (*snapshot.Chunk, error) {
-	var text string
-	if err := l.r.sql.QueryRow(ctx, "SELECT "+l.snapshot+"()::text").Scan(&text); err != nil {
-		return nil, connection("read the view's transactions", err)
+	text, err := l.ask(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT "+l.snapshot+"()::text", 1)
+	if err != nil {
+		return nil, connection("open a view", err)
 	}
 	seen, err := parseView(text)
 	if err != nil {

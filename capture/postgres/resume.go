@@ -95,11 +95,14 @@ func (l *pgtypeLSN) Scan(src any) error {
 	return err
 }
 
+// logEnd asks for a place behind all that has been written so far.
+const logEnd = "SELECT pg_current_wal_insert_lsn()::text"
+
 // logEnd gives a place behind all that has been written so far, by anybody and whether
 // committed or not.
 func (r *Reader) logEnd(ctx context.Context) (uint64, error) {
 	var end pgtypeLSN
-	if err := r.sql.QueryRow(ctx, "SELECT pg_current_wal_insert_lsn()::text").Scan(&end); err != nil {
+	if err := r.sql.QueryRow(ctx, logEnd).Scan(&end); err != nil {
 		return 0, connection("read the end of the log", err)
 	}
 	return uint64(end), nil

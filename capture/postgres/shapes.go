@@ -48,8 +48,9 @@ type found struct {
 }
 
 // shapesOf reads the shapes of the tables that the rest of the statement names as t: oid,
-// schema and name.
-const shapesOf = `SELECT t.oid, t.schema, t.name, c.relfilenode, a.* FROM (%s) t JOIN pg_class c ON c.oid = t.oid
+// schema and name. OFFSET has the server find them before it looks at their columns, else it
+// looks at those of all tables that it has.
+const shapesOf = `SELECT t.oid, t.schema, t.name, c.relfilenode, a.* FROM (%s OFFSET 0) t JOIN pg_class c ON c.oid = t.oid
 	CROSS JOIN LATERAL (SELECT array_agg(attnum::int ORDER BY attnum) FILTER (WHERE NOT attisdropped), array_agg(attname || ' ' || atttypid ORDER BY attnum) FILTER (WHERE NOT attisdropped),
 		array_agg(a.xmin::text ORDER BY attnum) FILTER (WHERE NOT attisdropped),
 		array_agg(NOT attnotnull AND NOT atthasdef AND attidentity = '' AND coalesce(to_jsonb(a)->>'attgenerated', '') = '' AND coalesce(to_jsonb(a)->>'atthasmissing', 'false') = 'false' ORDER BY attnum)
