@@ -45,33 +45,45 @@ type header struct {
 	at       time.Time
 }
 
+// packedAt is where the records of packed ones begin: before them is room for a record set's
+// length and a batch's header, so that they are sent from where they lie.
+const packedAt = setLength + batchOverhead
+
+// setLength is the bytes of a record set's length, which stands before its batches.
+const setLength = 4
+
 // encodeBatch appends the records as one batch to dst.
 func encodeBatch(dst []byte, h header, r *log.Records, c Compression) ([]byte, error) {
 	start := len(dst)
 	dst = append(dst, make([]byte, batchOverhead)...)
 	if packed, ok := r.Packed(int8(c)); ok {
-		dst = append(dst, packed...)
+		dst = append(dst, packed[packedAt:]...)
 	} else {
 		var err error
 		if dst, err = compress(dst, r.Data(), c); err != nil {
 			return nil, fmt.Errorf("compress batch of %d records: %w", r.Count(), err)
 		}
 	}
-	b := dst[start:]
+	h.put(dst[start:], r.Count(), c)
+	return dst, nil
+}
+
+// put writes the header of a batch of so many records, whose bytes lie behind it in b.
+func (h *header) put(b []byte, records int, c Compression) {
+	binary.BigEndian.PutUint64(b, 0) // the broker's
 	binary.BigEndian.PutUint32(b[8:], uint32(len(b)-lengthEnd))
 	binary.BigEndian.PutUint32(b[12:], 0xffffffff) // partition leader epoch: unknown to a producer
 	b[16] = 2
 	binary.BigEndian.PutUint16(b[21:], uint16(c))
-	binary.BigEndian.PutUint32(b[23:], uint32(r.Count()-1))
+	binary.BigEndian.PutUint32(b[23:], uint32(records-1))
 	ms := uint64(h.at.UnixMilli())
 	binary.BigEndian.PutUint64(b[27:], ms)
 	binary.BigEndian.PutUint64(b[35:], ms)
 	binary.BigEndian.PutUint64(b[43:], uint64(h.producer.ID))
 	binary.BigEndian.PutUint16(b[51:], uint16(h.producer.Epoch))
 	binary.BigEndian.PutUint32(b[53:], uint32(h.sequence))
-	binary.BigEndian.PutUint32(b[57:], uint32(r.Count()))
+	binary.BigEndian.PutUint32(b[57:], uint32(records))
 	binary.BigEndian.PutUint32(b[17:], crc32.Checksum(b[crcStart:], castagnoli))
-	return dst, nil
 }
 
 // decodeBatch reads the batch at the front of b. It returns how many bytes the

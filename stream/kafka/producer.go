@@ -93,7 +93,9 @@ func coordinatorMoves(err error) bool {
 
 // Pack implements log.Packer.
 func (p *Producer) Pack(r *log.Records) error {
-	err := r.Pack(int8(p.o.Compression), func(dst, data []byte) ([]byte, error) { return compress(dst, data, p.o.Compression) })
+	err := r.Pack(int8(p.o.Compression), func(dst, data []byte) ([]byte, error) {
+		return compress(append(dst, make([]byte, packedAt)...), data, p.o.Compression)
+	})
 	if err != nil {
 		return fmt.Errorf("compress batch of %d records: %w", r.Count(), err)
 	}
@@ -105,14 +107,18 @@ func (p *Producer) Append(ctx context.Context, r *log.Records) (log.Offset, erro
 	if p.id.ID < 0 {
 		return 0, fmt.Errorf("append to %s before Open", p.o.Partition)
 	}
-	// The raw record set begins with its own length, an int32.
-	buf, err := encodeBatch(append(p.buf[:0], 0, 0, 0, 0),
-		header{producer: p.id, sequence: p.sequence, at: time.Now()}, r, p.o.Compression)
-	if err != nil {
-		return 0, err
+	h := header{producer: p.id, sequence: p.sequence, at: time.Now()}
+	buf, packed := r.Packed(int8(p.o.Compression))
+	if packed {
+		h.put(buf[setLength:], r.Count(), p.o.Compression)
+	} else {
+		var err error
+		if buf, err = encodeBatch(append(p.buf[:0], make([]byte, setLength)...), h, r, p.o.Compression); err != nil {
+			return 0, err
+		}
+		p.buf = buf
 	}
-	p.buf = buf
-	binary.BigEndian.PutUint32(buf, uint32(len(buf)-4))
+	binary.BigEndian.PutUint32(buf, uint32(len(buf)-setLength))
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
 		base, err := p.send(ctx, buf)
 		if err == nil {

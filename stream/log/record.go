@@ -116,7 +116,8 @@ func (r *Records) Pack(form int8, f func(dst, data []byte) ([]byte, error)) erro
 	return nil
 }
 
-// Packed gives what Pack has kept in this form, and whether it has.
+// Packed gives what Pack has kept in this form, and whether it has. Those whose form it is may
+// write into it.
 func (r *Records) Packed(form int8) ([]byte, bool) { return r.packed, r.current && r.form == form }
 
 // Reset empties the buffer and keeps its memory.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	kafkago "github.com/segmentio/kafka-go"
 
 	"github.com/tributary-cdc/tributary/stream/kafka"
 	"github.com/tributary-cdc/tributary/stream/log"
@@ -28,12 +29,18 @@ const (
 const askLoads = 50 * time.Millisecond
 
 // A broker works more until its compiler is done, which counts calls: what each record
-// needs is compiled after a load, what each request needs after some ten thousand.
+// needs is compiled after some million, what each request needs after some ten thousand. It
+// is warm once a load costs it nearly what the one before did.
 const (
-	warmUpLoads    = 2
-	warmUpOrg      = 20 // the first one's number
-	warmUpRequests = 30000
+	leastWarmUpLoads = 2
+	mostWarmUpLoads  = 6
+	warm             = 0.95
+	warmUpOrg        = 20 // the first one's number
+	warmUpRequests   = 30000
 )
+
+// againOrg is added to a load's number for its second time.
+const againOrg = 40
 
 // load measures first loads of tables that are full: to the log, beside the server's own
 // way to read them, and on to the store, beside plain COPY.
@@ -74,8 +81,7 @@ func (b *bench) loadMariaDB(ctx context.Context, r *report) error {
 	}
 	var all []sample
 	for n, codec := range b.codecs {
-		r.step("first load, MariaDB to Kafka, %s", codec)
-		s, err := b.loaded(ctx, "load-mariadb-"+codec, b.loadSource(n, codec, "full"), b.rows, nil)
+		s, err := b.loadedTwice(ctx, r, "load-mariadb-"+codec, func(again int) source { return b.loadSource(n+again, codec, "full") })
 		if err != nil {
 			return err
 		}
@@ -88,7 +94,7 @@ func (b *bench) loadMariaDB(ctx context.Context, r *report) error {
 	best := max(before, after)
 	for n, codec := range b.codecs {
 		all[n].over(dumpCeiling, best)
-		r.add("first load, MariaDB to Kafka, "+codec, all[n])
+		r.add("first load, MariaDB to Kafka, "+codec+", the faster of two", all[n])
 	}
 	r.add("mariadb-dump --single-transaction to /dev/null, the faster of two", sample{Rows: b.rows, Rate: best})
 	return nil
@@ -103,13 +109,44 @@ func (b *bench) warmUpLoads(ctx context.Context, r *report) error {
 	if err := b.warmUpRequests(ctx); err != nil {
 		return err
 	}
-	for n := range warmUpLoads {
-		r.step("load %d of %d that warm the broker", n+1, warmUpLoads)
-		if _, err := b.loaded(ctx, "load-warm", b.loadSource(warmUpOrg+n, b.codecs[0], "full"), b.rows, nil); err != nil {
+	var before float64
+	for n := range mostWarmUpLoads {
+		r.step("load %d that warms the broker", n+1)
+		s, err := b.loaded(ctx, "load-warm", b.loadSource(warmUpOrg+n, b.codecs[0], "full"), b.rows, nil)
+		if err != nil {
 			return err
 		}
+		if n+1 >= leastWarmUpLoads && s.Broker > warm*before {
+			break
+		}
+		before = s.Broker
 	}
 	return nil
+}
+
+// loadedTwice measures a load to the log two times, as what it is compared with, and gives the
+// faster one with the larger memory of both: whatever else the machine does only takes from
+// it. Only the second one is profiled, because that costs a little.
+func (b *bench) loadedTwice(ctx context.Context, r *report, name string, of func(again int) source) (sample, error) {
+	profiles := b.profiles
+	defer func() { b.profiles = profiles }()
+	b.profiles = ""
+	r.step("first load, %s, to Kafka", name)
+	one, err := b.loaded(ctx, name, of(0), b.rows, nil)
+	if err != nil {
+		return sample{}, err
+	}
+	b.profiles = profiles
+	r.step("the same again")
+	two, err := b.loaded(ctx, name, of(againOrg), b.rows, nil)
+	if err != nil {
+		return sample{}, err
+	}
+	if one.Rate < two.Rate {
+		one, two = two, one
+	}
+	one.Resident = max(one.Resident, two.Resident)
+	return one, nil
 }
 
 // warmUpRequests has the broker take small batches.
@@ -157,13 +194,25 @@ func (b *bench) dump(ctx context.Context, r *report) (float64, error) {
 }
 
 // loaded measures an agent from its open record in the log until done says so, or, without
-// one, until the log has all rows.
+// one, until the log has all rows. The log of the load before is deleted meanwhile, as a
+// broker's retention does: what is written then comes into memory that it gives back, not into
+// such as a virtual machine must ask its host for.
 func (b *bench) loaded(ctx context.Context, name string, s source, rows int, done func() (bool, error)) (sample, error) {
 	topic := kafka.Changes(s.org)
 	from, err := b.end(ctx, topic)
 	if err != nil {
 		return sample{}, err
 	}
+	if b.before != "" {
+		res, err := (&kafkago.Client{Addr: kafkago.TCP(b.kafka.Addr)}).DeleteTopics(ctx, &kafkago.DeleteTopicsRequest{Topics: []string{b.before}})
+		if err == nil {
+			err = res.Errors[b.before]
+		}
+		if err != nil {
+			return sample{}, fmt.Errorf("delete topic %s: %w", b.before, err)
+		}
+	}
+	b.before = topic
 	p, err := b.agent(ctx, s)
 	if err != nil {
 		return sample{}, err
@@ -322,8 +371,9 @@ func (b *bench) loadPostgres(ctx context.Context, r *report) error {
 	if err != nil {
 		return err
 	}
-	r.step("first load, PostgreSQL to Kafka")
-	s, err := b.loaded(ctx, "load-postgres", source{org: "330130", name: "quan", engine: "postgres", codec: "avro", start: "load", settings: at(b.pg) + `, database: quan, tables: ["public.*"]`}, b.rows, nil)
+	s, err := b.loadedTwice(ctx, r, "load-postgres", func(again int) source {
+		return source{org: fmt.Sprint(330130 + again), name: "quan", engine: "postgres", codec: "avro", start: "load", settings: at(b.pg) + `, database: quan, tables: ["public.*"]`}
+	})
 	if err != nil {
 		return err
 	}
@@ -333,7 +383,7 @@ func (b *bench) loadPostgres(ctx context.Context, r *report) error {
 	}
 	best := max(before, after)
 	s.over(copyCeiling, best)
-	r.add("first load, PostgreSQL to Kafka", s)
+	r.add("first load, PostgreSQL to Kafka, the faster of two", s)
 	r.add("COPY TO STDOUT, the faster of two", sample{Rows: b.rows, Rate: best})
 	return nil
 }

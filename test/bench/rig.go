@@ -45,6 +45,7 @@ type bench struct {
 	running  []*process
 	rivals   []*peers.Connect
 	profiles string // folder, empty for none
+	before   string // the changes of the load before, empty for none
 }
 
 // start starts the servers. The bench comes back even with an error, to be stopped.
@@ -73,7 +74,7 @@ func start(ctx context.Context, o options) (*bench, error) {
 			return err
 		},
 		func(dir string) (err error) {
-			b.kafka, err = local.StartKafka(ctx, local.KafkaOptions{Dir: filepath.Join(dir, "kafka")})
+			b.kafka, err = local.StartKafka(ctx, local.KafkaOptions{Dir: filepath.Join(dir, "kafka"), Settings: map[string]string{"log.segment.delete.delay.ms": "1000"}})
 			return err
 		},
 	} {
