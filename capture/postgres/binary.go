@@ -53,10 +53,10 @@ const (
 	micro2000 = days2000 * 86_400_000_000 // and its microseconds
 )
 
-// parseBinary is parse for values in binary form, into v. Bytes are b itself. The error
-// wraps errValue, or errBeyond for an instant that only a text can hold.
+// parseBinary is parse for values whose form is asBinary, into v. Bytes are b itself. The error
+// wraps errValue.
 //
-// Source: PostgreSQL 15, the send functions of float.c, date.c, timestamp.c.
+// Source: PostgreSQL 15, the send functions of float.c and date.c.
 func parseBinary(kind schema.Kind, b []byte, v *event.Value) error {
 	switch size := len(b); {
 	case kind == schema.Bytes:
@@ -68,9 +68,6 @@ func parseBinary(kind schema.Kind, b []byte, v *event.Value) error {
 			f = float32(math.NaN())
 		}
 		*v = event.Number(uint64(math.Float32bits(f)))
-		return nil
-	case kind == schema.Date && size == 4:
-		*v = event.Signed(dateBinary(int32(binary.BigEndian.Uint32(b))))
 		return nil
 	case size != 8:
 		return fmt.Errorf("%s in %d bytes: %w", kind, size, errValue)
@@ -85,13 +82,6 @@ func parseBinary(kind schema.Kind, b []byte, v *event.Value) error {
 		if n > 86_400_000_000 {
 			return fmt.Errorf("time of %d microseconds: %w", n, errValue)
 		}
-	case schema.DateTime, schema.Timestamp:
-		if us := int64(n); us != event.PosInfinity && us != event.NegInfinity {
-			if us >= event.PosInfinity-micro2000 {
-				return errBeyond
-			}
-			n = uint64(us + micro2000)
-		}
 	default:
 		return fmt.Errorf("%s in %d bytes: %w", kind, len(b), errValue)
 	}
@@ -99,7 +89,7 @@ func parseBinary(kind schema.Kind, b []byte, v *event.Value) error {
 	return nil
 }
 
-// dateBinary gives the days since 1970.
+// dateBinary gives the days since 1970 (PostgreSQL 15, date_send).
 func dateBinary(days int32) int64 {
 	switch days {
 	case math.MaxInt32:
@@ -110,7 +100,19 @@ func dateBinary(days int32) int64 {
 	return int64(days) + days2000
 }
 
-// binaryText prints an instant that parseBinary finds beyond, as the server does.
+// instantBinary gives the microseconds since 1970 (PostgreSQL 15, timestamp_send). It reports
+// false for an instant that only a text can hold.
+func instantBinary(us int64) (int64, bool) {
+	switch {
+	case us == event.PosInfinity || us == event.NegInfinity:
+		return us, true
+	case us >= event.PosInfinity-micro2000:
+		return 0, false
+	}
+	return us + micro2000, true
+}
+
+// binaryText prints an instant that instantBinary finds beyond, as the server does.
 func binaryText(kind schema.Kind, b []byte) string {
 	us := int64(binary.BigEndian.Uint64(b))
 	text := time.Unix(us/1_000_000+days2000*86_400, us%1_000_000*1000).UTC().Format("2006-01-02 15:04:05.999999")

@@ -144,7 +144,10 @@ func (l *loader) Read(ctx context.Context, r snapshot.Request) (*snapshot.Chunk,
 			high, err = l.r.logEnd(ctx)
 		}
 	} else {
-		high, err = l.leave(ctx, err)
+		var lerr error
+		if high, lerr = l.leave(ctx, err == nil); lerr != nil {
+			return nil, errors.Join(err, lerr)
+		}
 	}
 	if terr := l.prove(ctx, r.Table); terr != nil { // it says why values couldn't be read
 		return nil, terr
@@ -156,26 +159,28 @@ func (l *loader) Read(ctx context.Context, r snapshot.Request) (*snapshot.Chunk,
 	return c, nil
 }
 
-// leave ends the view and gives the log's end, which must be read behind the rows: a table
-// that is rewritten after its view was opened shows that view no row (manual, "Caveats" of
-// MVCC), and is read again because its alteration lies before the chunk's high mark. The error
-// is failed, what has gone wrong before, with that of the view's end.
-func (l *loader) leave(ctx context.Context, failed error) (high uint64, err error) {
-	if failed != nil {
-		if _, err := l.r.sql.Exec(ctx, "ROLLBACK"); err != nil {
-			return 0, errors.Join(failed, connection("end the view", err))
-		}
-		return 0, failed
-	}
+// leave ends the view and gives the log's end if it is wanted. That must be read behind the
+// rows: a table that is rewritten after its view was opened shows that view no row (manual,
+// 13.6 "Caveats"), and is read again because its alteration lies before the chunk's high mark.
+func (l *loader) leave(ctx context.Context, wanted bool) (uint64, error) {
 	var end pgtypeLSN
-	text, err := l.ask(ctx, logEnd+"; ROLLBACK", 0)
-	if err == nil {
-		err = end.Scan(text)
+	var failed error
+	if wanted {
+		text, err := l.ask(ctx, logEnd+"; ROLLBACK", 0)
+		if err == nil {
+			err = end.Scan(text)
+		}
+		if err == nil {
+			return uint64(end), nil
+		}
+		if failed = connection("read the end of the log", err); l.r.sql.IsClosed() {
+			return 0, failed
+		}
 	}
-	if err != nil {
-		return 0, connection("read the end of the log", err)
+	if _, err := l.r.sql.Exec(ctx, "ROLLBACK"); err != nil { // behind an error it hasn't been run
+		failed = errors.Join(failed, connection("end the view", err))
 	}
-	return uint64(end), nil
+	return 0, failed
 }
 
 // ask sends statements together, which costs one way there and back, and gives the value that

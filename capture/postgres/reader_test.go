@@ -32,6 +32,8 @@ func testReader(t *testing.T, db servers.DB) {
 		"attack 2, held commits":          testAttack2,
 		"attack 3, asynchronous commit":   testAttack3,
 		"load while rows are written":     testRaces,
+		"rewritten under a view":          testRewritten,
+		"a view that can't be ended":      testViewEnds,
 		"altered under a load":            testAlteredUnderLoad,
 		"keys":                            testKeys,
 		"a table is added":                testAdd,

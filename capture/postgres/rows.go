@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -87,18 +86,15 @@ func (p *rowPlan) row(b []byte, m *snapshot.Memory) (image []event.Value, anomal
 			}
 		case asInstant:
 			if size == 8 {
-				if us := int64(binary.BigEndian.Uint64(value)); us > event.NegInfinity && us < event.PosInfinity-micro2000 {
-					image[i] = event.Signed(us + micro2000)
-					continue
+				us, ok := instantBinary(int64(binary.BigEndian.Uint64(value)))
+				if image[i] = event.Signed(us); !ok {
+					image[i], anomalies = event.NullValue, append(anomalies, event.Anomaly{Column: i, Raw: binaryText(p.columns[i].kind, value)})
 				}
+				continue
 			}
 		}
-		beyond, err := p.value(i, value, m, &image[i])
-		if err != nil {
+		if err := p.value(i, value, m, &image[i]); err != nil {
 			return nil, nil, fmt.Errorf("column %q of table %s: %w", t.Columns[i].Name, t.ID(), err)
-		}
-		if beyond {
-			anomalies = append(anomalies, event.Anomaly{Column: i, Raw: binaryText(p.columns[i].kind, value)})
 		}
 	}
 	if at != len(b) {
@@ -107,18 +103,13 @@ func (p *rowPlan) row(b []byte, m *snapshot.Memory) (image []event.Value, anomal
 	return image, anomalies, nil
 }
 
-// value reads what isn't its own text. It reports a value that is NULL because its type
-// can't hold it.
-func (p *rowPlan) value(i int, b []byte, m *snapshot.Memory, v *event.Value) (beyond bool, err error) {
-	if !p.columns[i].form.binary() {
-		*v, err = parse(&p.table.Columns[i].Type, b, &m.Arena)
-		return false, err
+// value reads what isn't its own text, and what can't be read.
+func (p *rowPlan) value(i int, b []byte, m *snapshot.Memory, v *event.Value) (err error) {
+	if p.columns[i].form.binary() {
+		return parseBinary(p.columns[i].kind, b, v)
 	}
-	if err = parseBinary(p.columns[i].kind, b, v); err != nil && errors.Is(err, errBeyond) {
-		*v = event.NullValue
-		return true, nil
-	}
-	return false, err
+	*v, err = parse(&p.table.Columns[i].Type, b, &m.Arena)
+	return err
 }
 
 func (p *rowPlan) short(i int) error {

@@ -94,7 +94,7 @@ func StartKafka(ctx context.Context, o KafkaOptions) (*Kafka, error) {
 		}
 	}
 	k := &Kafka{Addr: net.JoinHostPort("127.0.0.1", ports[0]), Version: KafkaVersion, Dir: o.Dir,
-		// Batches are up to a megabyte: in regions of their size or less each is a humongous object
+		// Batches are up to a megabyte: with regions of twice that or less each is a humongous object
 		// (JDK's "G1 tuning guide"), which costs the broker more than to copy it.
 		args: []string{java, "-Xms1g", "-Xmx1g", "-XX:+UseG1GC", "-XX:G1HeapRegionSize=8m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", classes, "kafka.Kafka", config}}
 	if o.Secure != nil {

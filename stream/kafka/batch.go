@@ -55,14 +55,9 @@ const setLength = 4
 // encodeBatch appends the records as one batch to dst.
 func encodeBatch(dst []byte, h header, r *log.Records, c Compression) ([]byte, error) {
 	start := len(dst)
-	dst = append(dst, make([]byte, batchOverhead)...)
-	if packed, ok := r.Packed(int8(c)); ok {
-		dst = append(dst, packed[packedAt:]...)
-	} else {
-		var err error
-		if dst, err = compress(dst, r.Data(), c); err != nil {
-			return nil, fmt.Errorf("compress batch of %d records: %w", r.Count(), err)
-		}
+	dst, err := compress(append(dst, make([]byte, batchOverhead)...), r.Data(), c)
+	if err != nil {
+		return nil, fmt.Errorf("compress batch of %d records: %w", r.Count(), err)
 	}
 	h.put(dst[start:], r.Count(), c)
 	return dst, nil

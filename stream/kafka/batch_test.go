@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"maps"
 	"strconv"
@@ -106,15 +107,19 @@ func TestCheckTopic(t *testing.T) {
 	}
 }
 
-// TestPacked: records that were compressed ahead make the same batch, and only as long as
-// they are the same, for a producer of the same compression.
+// TestPacked: records that were compressed ahead make the same record set, and only as long
+// as they are the same, for a producer of the same compression; also again, and by another one.
 func TestPacked(t *testing.T) {
-	encode := func(r *log.Records, c Compression) []byte {
-		b, err := encodeBatch(nil, header{at: time.UnixMilli(1)}, r, c)
+	at := time.UnixMilli(1)
+	encode := func(p *Producer, r *log.Records) []byte {
+		b, err := p.set(r, at)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return b
+		return bytes.Clone(b)
+	}
+	producer := func(c Compression, id int64) *Producer {
+		return &Producer{o: ProducerOptions{Compression: c}, id: log.Producer{ID: id, Epoch: 3}, sequence: 5}
 	}
 	fresh := func(n int) *log.Records {
 		r := &log.Records{}
@@ -125,20 +130,27 @@ func TestPacked(t *testing.T) {
 	}
 	for _, c := range []Compression{Uncompressed, LZ4, Zstd} {
 		r := fresh(3)
-		if err := (&Producer{o: ProducerOptions{Compression: c}}).Pack(r); err != nil {
+		if err := producer(c, 7).Pack(r); err != nil {
 			t.Fatal(err)
 		}
 		if _, ok := r.Packed(int8(c)); !ok {
 			t.Errorf("compression %d: not packed", c)
 		}
-		for _, other := range []Compression{Uncompressed, LZ4, Zstd} {
-			if !bytes.Equal(encode(r, other), encode(fresh(3), other)) {
-				t.Errorf("packed by compression %d, another batch by %d", c, other)
+		for _, id := range []int64{7, 8, 7} {
+			for _, other := range []Compression{Uncompressed, LZ4, Zstd} {
+				set := encode(producer(other, id), r)
+				if !bytes.Equal(set, encode(producer(other, id), fresh(3))) {
+					t.Errorf("packed by compression %d, another record set by %d", c, other)
+				}
+				batch, size, _, err := decodeBatch(set[setLength:], nil)
+				if err != nil || size != len(set)-setLength || int(binary.BigEndian.Uint32(set)) != size || batch.Producer.ID != id || batch.Count != 3 || !bytes.Equal(batch.Data, fresh(3).Data()) {
+					t.Errorf("packed by compression %d, sent by %d: %+v in %d of %d bytes, %v", c, other, batch, size, len(set), err)
+				}
 			}
 		}
 		r.Add([]byte("key"), bytes.Repeat([]byte("value"), 50))
-		if !bytes.Equal(encode(r, c), encode(fresh(4), c)) {
-			t.Errorf("compression %d: a record more makes another batch", c)
+		if !bytes.Equal(encode(producer(c, 7), r), encode(producer(c, 7), fresh(4))) {
+			t.Errorf("compression %d: a record more makes another record set", c)
 		}
 		r.Reset()
 		if _, ok := r.Packed(int8(c)); ok {

@@ -107,18 +107,10 @@ func (p *Producer) Append(ctx context.Context, r *log.Records) (log.Offset, erro
 	if p.id.ID < 0 {
 		return 0, fmt.Errorf("append to %s before Open", p.o.Partition)
 	}
-	h := header{producer: p.id, sequence: p.sequence, at: time.Now()}
-	buf, packed := r.Packed(int8(p.o.Compression))
-	if packed {
-		h.put(buf[setLength:], r.Count(), p.o.Compression)
-	} else {
-		var err error
-		if buf, err = encodeBatch(append(p.buf[:0], make([]byte, setLength)...), h, r, p.o.Compression); err != nil {
-			return 0, err
-		}
-		p.buf = buf
+	buf, err := p.set(r, time.Now())
+	if err != nil {
+		return 0, err
 	}
-	binary.BigEndian.PutUint32(buf, uint32(len(buf)-setLength))
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
 		base, err := p.send(ctx, buf)
 		if err == nil {
@@ -138,6 +130,24 @@ func (p *Producer) Append(ctx context.Context, r *log.Records) (log.Offset, erro
 			return 0, err
 		}
 	}
+}
+
+// set gives the records as a record set of one batch, which begins with its own length. It
+// lies in the records' memory or in the producer's.
+func (p *Producer) set(r *log.Records, at time.Time) ([]byte, error) {
+	h := header{producer: p.id, sequence: p.sequence, at: at}
+	buf, packed := r.Packed(int8(p.o.Compression))
+	if packed {
+		h.put(buf[setLength:], r.Count(), p.o.Compression)
+	} else {
+		var err error
+		if buf, err = encodeBatch(append(p.buf[:0], make([]byte, setLength)...), h, r, p.o.Compression); err != nil {
+			return nil, err
+		}
+		p.buf = buf
+	}
+	binary.BigEndian.PutUint32(buf, uint32(len(buf)-setLength))
+	return buf, nil
 }
 
 // refusedAsIs reports an answer of the broker, which then has not written the batch, or that
