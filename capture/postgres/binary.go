@@ -11,7 +11,7 @@ import (
 )
 
 // form is how a load has a column sent and read. What is dear to print or to parse comes in
-// the server's binary form: fractions, times and bytes. Integers don't, since the server
+// the server's binary form: fractions, times and bytes. Integers and booleans don't, since the server
 // takes a kilobyte for each value that it sends in binary, and with more than seven in a row
 // another block of memory for each row. All else comes as text, as in the stream.
 type form uint8

@@ -43,7 +43,7 @@ var (
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
-func run(m *testing.M) int {
+func run(m *testing.M) (code int) {
 	ctx := context.Background()
 	k, stop, err := servers.SharedKafka(ctx, forgets)
 	if err != nil {
@@ -62,7 +62,12 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "start PostgreSQL:", err)
 		return 1
 	}
-	defer func() { _ = s.Abort() }()
+	defer func() {
+		if err := s.Abort(); err != nil {
+			fmt.Fprintln(os.Stderr, "end PostgreSQL:", err)
+			code = max(code, 1)
+		}
+	}()
 	broker, store = k, s
 	fmt.Printf("Apache Kafka %s on %s, %s %s from %s\n", k.Version, k.Addr, s.Engine, s.Version, s.How)
 	return m.Run()
